@@ -1,0 +1,1 @@
+"""Who asks, and what they may: biscuits and short service tokens. No I/O."""

@@ -1,0 +1,1 @@
+"""Command lines: `kms-layer` (the node) and `kms-cli` (keys, tokens, shares)."""

@@ -1,0 +1,96 @@
+"""Every error the service raises on purpose.
+
+The tree; what HTTP makes of each is one table in `kms_http.errors`, engines know no status::
+
+    KmsError
+    ├── InvalidRequest            the caller's mistake; the text is for the caller
+    ├── AuthenticationFailed      no token, or one that proves nothing
+    ├── PermissionDenied          a good token without the right
+    ├── NotFound                  nothing there
+    ├── UnsupportedPath           no such endpoint under a mount
+    ├── UnsupportedOperation      the endpoint exists, the operation does not
+    ├── Sealed                    the node or the tenant is sealed
+    ├── Unavailable               try again later
+    │   ├── Overloaded            a mailbox is full
+    │   └── TenantFaulted         one tenant failed too often and rests
+    ├── StoreError
+    │   ├── StoreUnavailable      the database does not answer
+    │   ├── TransactionConflict   retries ran out
+    │   └── FormatError           written by a newer program, or damaged
+    └── IntegrityError            a record does not open under its key
+
+Texts name fields and paths, never values.
+"""
+
+from __future__ import annotations
+
+
+class KmsError(Exception):
+    """Base of all deliberate errors."""
+
+
+class InvalidRequest(KmsError):
+    """The request is wrong; its text goes to the caller as it is."""
+
+
+class AuthenticationFailed(KmsError):
+    """No token, or a token that proves nothing. The reason goes to the log, never to the caller."""
+
+
+class PermissionDenied(KmsError):
+    """A valid token that does not allow this."""
+
+
+class NotFound(KmsError):
+    """There is nothing at this path."""
+
+
+class UnsupportedPath(KmsError):
+    """The mount has no such endpoint."""
+
+
+class UnsupportedOperation(KmsError):
+    """The endpoint does not take this operation."""
+
+
+class Sealed(KmsError):
+    """The node, or the tenant of the token, is sealed."""
+
+    def __init__(self, text: str = "Vault is sealed") -> None:
+        super().__init__(text)
+
+
+class Unavailable(KmsError):
+    """Not now; `retry_after` is in seconds."""
+
+    def __init__(self, text: str = "service unavailable", *, retry_after: int = 1) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+
+
+class Overloaded(Unavailable):
+    """A mailbox is at its bound."""
+
+
+class TenantFaulted(Unavailable):
+    """One tenant's actor failed too often; it rests, the node goes on."""
+
+
+class StoreError(KmsError):
+    """Base of the store's errors."""
+
+
+class StoreUnavailable(StoreError):
+    """The database does not answer, or cannot be opened."""
+
+
+class TransactionConflict(StoreError):
+    """A transaction met a conflicting one more often than its retry limit."""
+
+
+class FormatError(StoreError):
+    """Stored data is of a newer format, or damaged."""
+
+
+class IntegrityError(KmsError):
+    """A sealed record does not open: damaged, moved, or under another key."""

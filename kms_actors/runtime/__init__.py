@@ -1,0 +1,1 @@
+"""Actors on asyncio: pykka's references and registry, our own mailbox, future and loop."""

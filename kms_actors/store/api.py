@@ -1,0 +1,71 @@
+"""The store's protocol: what an engine must give, and what a transaction body may rely on.
+
+Keys and values are bytes; keys are ordered bytewise. Transactions are strictly serialisable. A body is a
+coroutine function that may run more than once, so whatever must not differ between runs (identifiers,
+nonces, key material, times) is made outside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+Body = Callable[["Transaction"], Awaitable[T]]
+Entry = tuple[bytes, bytes]
+
+#: Bytes of a versionstamp: 8 of commit version, 2 of order within it, big-endian.
+VERSIONSTAMP_LENGTH = 10
+
+
+class Transaction(Protocol):
+    """One attempt. Reads see a snapshot and this transaction's own writes (not its versionstamped ones)."""
+
+    async def get(self, key: bytes) -> bytes | None:
+        """Return the value at `key`, or None."""
+
+    async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
+        """Return entries with begin <= key < end in key order; `limit` 0 means all."""
+
+    def set(self, key: bytes, value: bytes) -> None:
+        """Write `value` at `key`."""
+
+    def clear(self, key: bytes) -> None:
+        """Remove `key`, if there."""
+
+    def clear_range(self, begin: bytes, end: bytes) -> None:
+        """Remove all keys with begin <= key < end."""
+
+    def add(self, key: bytes, delta: int) -> None:
+        """Add to the little-endian signed 64-bit integer at `key` (absent = 0) without a read conflict."""
+
+    def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
+        """At commit, write `value` at prefix ‖ versionstamp ‖ suffix."""
+
+
+class Store(Protocol):
+    """An open database."""
+
+    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+        """Run `body` in a transaction, commit, return its result; retry on conflict up to the engine's limit.
+
+        With `idempotency_key` (16 random bytes, made by the caller) an engine whose commit may end
+        unknown makes sure that the body's writes are applied once.
+
+        Raises:
+            TransactionConflict: retries ran out.
+            StoreUnavailable: the database does not answer in time.
+
+        Any exception of the body ends the transaction without writing and is raised as it is.
+        """
+
+    async def watch(self, key: bytes) -> asyncio.Future[None]:
+        """Return a future that completes once `key` has changed after this call (or may have).
+
+        Cancelling it ends the watch. A completion is a hint: read again, and watch again.
+        """
+
+    async def close(self) -> None:
+        """Finish what runs and close. Idempotent."""

@@ -1,0 +1,65 @@
+"""Where each record lives: keys are FoundationDB tuples, so that any tuple-layer tool reads them.
+
+    (root, "header")                        format of the cluster's data
+    (root, "node", namespace, …)            master keyring and seal of a cluster
+    (root, "vault", vault id)               tenant integer of a vault
+    (root, "allocator")                     last tenant integer given out, never reused
+    (root, "t", tenant, area, …)            everything of one tenant: one contiguous range
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fdb.tuple
+
+ROOT = "ckms"
+
+
+def pack(*parts: Any) -> bytes:
+    """Return the key of a tuple below the root."""
+    packed: bytes = fdb.tuple.pack((ROOT, *parts))
+    return packed
+
+
+def unpack(key: bytes) -> tuple[Any, ...]:
+    """Return the tuple of a key, without the root."""
+    return tuple(fdb.tuple.unpack(key)[1:])
+
+
+def after(prefix: bytes) -> bytes:
+    """Return the end of the range of all keys that extend `prefix` by at least one tuple element."""
+    return prefix + b"\xff"
+
+
+HEADER = pack("header")
+ALLOCATOR = pack("allocator")
+
+
+def node(namespace: str, *parts: Any) -> bytes:
+    """Return a key of a cluster's own records: `seal`, `keyring`."""
+    return pack("node", namespace, *parts)
+
+
+def vault(vault_id: str) -> bytes:
+    """Return the key that maps a vault id to its tenant integer."""
+    return pack("vault", vault_id)
+
+
+class TenantKeys:
+    """Keys of one tenant; the prefix is packed once, since requests build keys from it."""
+
+    __slots__ = ("number", "prefix")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.prefix = pack("t", number)
+
+    def key(self, *parts: Any) -> bytes:
+        """Return the key of (area, …) in this tenant."""
+        tail: bytes = fdb.tuple.pack(parts)
+        return self.prefix + tail
+
+    def parts(self, key: bytes) -> tuple[Any, ...]:
+        """Return (area, …) of a key of this tenant."""
+        return tuple(fdb.tuple.unpack(key[len(self.prefix) :]))
