@@ -26,7 +26,9 @@ class Transaction(Protocol):
     async def get(self, key: bytes) -> bytes | None:
         """Return the value at `key`, or None."""
 
-    async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
+    async def get_range(
+        self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False
+    ) -> list[Entry]:
         """Return entries with begin <= key < end in key order; `limit` 0 means all."""
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -59,6 +61,7 @@ class Store(Protocol):
             StoreUnavailable: the database does not answer in time.
 
         Any exception of the body ends the transaction without writing and is raised as it is.
+
         """
 
     async def watch(self, key: bytes) -> asyncio.Future[None]:

@@ -1,10 +1,10 @@
 """Where each record lives: keys are FoundationDB tuples, so that any tuple-layer tool reads them.
 
-    (root, "header")                        format of the cluster's data
-    (root, "node", namespace, …)            master keyring and seal of a cluster
-    (root, "vault", vault id)               tenant integer of a vault
-    (root, "allocator")                     last tenant integer given out, never reused
-    (root, "t", tenant, area, …)            everything of one tenant: one contiguous range
+(root, "header")                        format of the cluster's data
+(root, "node", namespace, …)            master keyring and seal of a cluster
+(root, "vault", vault id)               tenant integer of a vault
+(root, "allocator")                     last tenant integer given out, never reused
+(root, "t", tenant, area, …)            everything of one tenant: one contiguous range
 """
 
 from __future__ import annotations
