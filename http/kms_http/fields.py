@@ -1,0 +1,171 @@
+"""Declared request fields and Vault's weak typing of them.
+
+Source: the field rules of Vault's framework; texts name the field and the expected type, never the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kms_actors.errors import InvalidRequest
+
+Converter = Callable[[Any], Any]
+
+_DURATION = re.compile(r"([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h|d))+)", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
+_NANOSECONDS = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+    "d": 86400 * 10**9,
+}
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
+_INT64 = 1 << 63
+
+
+class WrongType(Exception):
+    """A value does not fit; the text says what was expected."""
+
+
+def to_int(value: Any) -> int:
+    """Whole numbers, numeric strings, true and false as 1 and 0, null as 0; 64 bits."""
+    if value is None or value == "":
+        return 0
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str):
+        if not re.fullmatch(r"[+-]?\d+", value, re.ASCII) or len(value) > 20:
+            raise WrongType("cannot parse value as 'int': strconv.ParseInt: invalid syntax")
+        value = int(value)
+    if not isinstance(value, int) or not -_INT64 <= value < _INT64:
+        raise WrongType(f"expected type 'int', got unconvertible type '{type_name(value)}'")
+    return int(value)
+
+
+def to_bool(value: Any) -> bool:
+    """Booleans, numbers and Go's words for them; null as false."""
+    if value is None:
+        return False
+    if isinstance(value, str):
+        if value not in _TRUE | _FALSE:
+            raise WrongType("cannot parse value as 'bool': strconv.ParseBool: invalid syntax")
+        return value in _TRUE
+    if isinstance(value, bool | int | float):
+        return bool(value)
+    raise WrongType(f"expected type 'bool', got unconvertible type '{type_name(value)}'")
+
+
+def to_str(value: Any) -> str:
+    """Strings; numbers and booleans as text; null as empty."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    if isinstance(value, int | float):
+        return str(value)
+    raise WrongType(f"expected type 'string', got unconvertible type '{type_name(value)}'")
+
+
+def to_map(value: Any) -> dict[str, Any]:
+    """Objects; null as empty."""
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return value
+    raise WrongType(f"expected type 'map[string]interface {{}}', got unconvertible type '{type_name(value)}'")
+
+
+def to_list(value: Any) -> list[Any]:
+    """Lists; a comma-separated string; null as empty."""
+    if value is None:
+        return []
+    if isinstance(value, list):
+        return value
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",")] if value else []
+    return [value]
+
+
+def to_int_list(value: Any) -> list[int]:
+    """As `to_list`, each entry a whole number."""
+    return [to_int(entry) for entry in to_list(value)]
+
+
+def to_duration(value: Any) -> int:
+    """Seconds as number or numeric string, or Go's form `1h30m`, with days. Returns nanoseconds."""
+    if value is None or value == "":
+        return 0
+    if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+        return _parse_duration(value)
+    return _bounded(to_int(value) * 10**9)
+
+
+def _parse_duration(text: str) -> int:
+    whole = _DURATION.fullmatch(text) if len(text) <= 64 else None
+    if whole is None:
+        raise WrongType("time: invalid duration")
+    total = 0
+    for number, unit in _DURATION_PART.findall(whole[2]):
+        integer, _, fraction = number.partition(".")
+        scale = _NANOSECONDS[unit]
+        total += int(integer) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
+    return _bounded(-total if whole[1] == "-" else total)
+
+
+def _bounded(nanoseconds: int) -> int:
+    if not -_INT64 <= nanoseconds < _INT64:
+        raise WrongType("time: invalid duration")
+    return nanoseconds
+
+
+def to_any(value: Any) -> Any:
+    """Whatever was sent."""
+    return value
+
+
+def type_name(value: Any) -> str:
+    """Name a JSON value's type as Vault's texts do."""
+    names = {bool: "bool", str: "string", int: "json.Number", float: "json.Number", list: "[]interface {}"}
+    return names.get(type(value), "map[string]interface {}")
+
+
+class Fields:
+    """The declared fields of an endpoint: name to converter."""
+
+    __slots__ = ("_checked_prefix", "_converters")
+
+    def __init__(self, *, existence_checked: bool = False, **converters: Converter) -> None:
+        self._converters = converters
+        # Paths with an existence check answer the conversion text alone.
+        self._checked_prefix = "" if existence_checked else "Field validation failed: "
+
+    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return converted values of declared fields that were sent, and the names of the others, sorted.
+
+        Raises:
+            InvalidRequest: a value does not fit its field.
+
+        """
+        values: dict[str, Any] = {}
+        unknown: list[str] = []
+        for name, value in sent.items():
+            converter = self._converters.get(name)
+            if converter is None:
+                unknown.append(name)
+                continue
+            try:
+                values[name] = converter(value)
+            except WrongType as wrong:
+                text = f"""{self._checked_prefix}error converting input for field "{name}": '' {wrong}"""
+                raise InvalidRequest(text) from None
+        unknown.sort()
+        return values, unknown

@@ -1,0 +1,137 @@
+"""Routes as data: which path and operation becomes which message, and how its answer is shown.
+
+A slice of the API (`kms_http.kv`, `kms_http.transit`, `kms_http.sys`) is a tuple of `Route`s. Patterns are
+relative to the mount (`data/{path...}`) or, for sys and auth, to `/v1/`. `{name}` matches one key-name segment
+as Vault defines it; `{path...}` matches all that follows, slashes included, and may be empty.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from kms_actors.actors.messages import Grants, Message
+from kms_actors.actors.mounts import Mount
+from kms_actors.auth.principal import Capability, Principal, Right
+from kms_actors.errors import UnsupportedOperation, UnsupportedPath
+
+from .fields import Fields
+
+NO_FIELDS = Fields()
+
+
+class Operation(enum.Enum):
+    """What a request does; POST and PUT are one."""
+
+    READ = "read"
+    LIST = "list"
+    WRITE = "write"
+    PATCH = "patch"
+    DELETE = "delete"
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """An answer before rendering. `bare` goes out without an envelope, `mirrored` repeats data at top level."""
+
+    status: int = 200
+    data: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+    auth: Mapping[str, Any] | None = None
+    bare: Any = None
+    mirrored: bool = False
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request, authorised and with its fields checked, on its way to a message."""
+
+    operation: Operation
+    path: str  # whole, without /v1/
+    captures: Mapping[str, str]  # from the route's pattern
+    values: Mapping[str, Any]  # declared fields as sent, converted; absent ones absent
+    mount: Mount | None
+    principal: Principal | None
+    grants: Grants  # meaningful where the endpoint's capability is EXISTENCE
+    token: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Call {self.operation.value}>"
+
+
+DATA_RIGHTS = frozenset({Right.ROOT, Right.DATA})
+TENANT_ADMIN = frozenset({Right.ROOT})
+
+#: Capability of writes that need `create` where nothing is and `update` where something is.
+EXISTENCE = None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One operation on a route: what it needs, the message it becomes, how the answer is shown."""
+
+    build: Callable[[Call], Message]
+    render: Callable[[Call, Any], Reply]
+    capability: Capability | None  # EXISTENCE: decided in the transaction, through Grants
+    fields: Fields = NO_FIELDS
+    rights: frozenset[Right] = DATA_RIGHTS
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A pattern and its operations; `label` names it in metrics."""
+
+    pattern: str
+    operations: Mapping[Operation, Endpoint]
+
+    @property
+    def label(self) -> str:
+        return self.pattern
+
+
+_SEGMENT = re.compile(r"\{(\w+)(\.\.\.)?\}")
+_NAME = r"\w(?:[\w.-]*\w)?"  # Vault's GenericNameRegex; Go's \w is ASCII
+
+
+def compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the expression of a route's pattern."""
+    parts: list[str] = []
+    position = 0
+    for found in _SEGMENT.finditer(pattern):
+        parts.append(re.escape(pattern[position : found.start()]))
+        body = ".*" if found[2] else _NAME
+        parts.append(f"(?P<{found[1]}>{body})")
+        position = found.end()
+    parts.append(re.escape(pattern[position:]))
+    return re.compile("".join(parts), re.ASCII | re.DOTALL)
+
+
+class Router:
+    """Finds the endpoint of (path, operation) among one slice's routes by first segment, then pattern."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._by_first: dict[str, list[tuple[re.Pattern[str], Route]]] = {}
+        for route in routes:
+            entry = (compile_pattern(route.pattern), route)
+            self._by_first.setdefault(route.pattern.partition("/")[0], []).append(entry)
+
+    def resolve(self, path: str, operation: Operation) -> tuple[Route, Endpoint, Mapping[str, str]]:
+        """Return route, endpoint and captures.
+
+        Raises:
+            UnsupportedPath: no pattern fits.
+            UnsupportedOperation: a pattern fits, but it does not take this operation.
+
+        """
+        known = False
+        for expression, route in self._by_first.get(path.partition("/")[0], ()):
+            found = expression.fullmatch(path)
+            if found is None:
+                continue
+            endpoint = route.operations.get(operation)
+            if endpoint is not None:
+                return route, endpoint, found.groupdict()
+            known = True
+        if known:
+            raise UnsupportedOperation("unsupported operation")
+        raise UnsupportedPath("unsupported path")

@@ -1,0 +1,136 @@
+"""Messages: frozen, small, and never shown.
+
+Commands change state, queries read it, events report what happened and travel between actors only.
+Each engine keeps its own messages beside it (`kv.messages`, `transit.messages`); those of sealing,
+mounts and tokens are here. What the HTTP edge may send is the allow-list `kms_http.routing.Router` builds
+from its routes: commands and queries, never events.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from kms_actors.auth.principal import Principal
+
+
+class Message(msgspec.Struct, frozen=True):
+    """Base of all messages. Fields may hold secrets, so the repr is the type's name alone."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Command(Message, frozen=True):
+    """Asks for a change; one handler, fails loudly."""
+
+
+class Query(Message, frozen=True):
+    """Asks for a look; changes nothing."""
+
+
+class Event(Message, frozen=True):
+    """Reports an outcome inside the node; never accepted from outside."""
+
+
+class Grants(msgspec.Struct, frozen=True):
+    """For writes whose capability depends on existence: decided by the token before, applied in the transaction.
+
+    The handler raises PermissionDenied when it would create without `create` or update without `update`.
+    """
+
+    create: bool = True
+    update: bool = True
+
+
+# Sealing: the same messages for the node and for a tenant.
+
+
+class ReadSealStatus(Query, frozen=True):
+    """Answer: SealStatus."""
+
+
+class Initialize(Command, frozen=True):
+    """Make the key of this scope and split it. Answer: Initialization."""
+
+    shares: int
+    threshold: int
+
+
+class Unseal(Command, frozen=True):
+    """Give one share (33 bytes). Answer: SealStatus."""
+
+    share: bytes
+
+
+class ResetUnseal(Command, frozen=True):
+    """Forget the shares given so far. Answer: SealStatus."""
+
+
+class Seal(Command, frozen=True):
+    """Forget the key of this scope, everywhere. Answer: None."""
+
+
+class SealStatus(Message, frozen=True):
+    """Seal state of a scope; `threshold` and `shares` are 0 before initialisation."""
+
+    initialized: bool
+    sealed: bool
+    threshold: int = 0
+    shares: int = 0
+    progress: int = 0
+    nonce: str = ""
+
+
+class Initialization(Message, frozen=True):
+    """Shares (33 bytes each; none when the master key was made before) and the root token (`""` for a node)."""
+
+    shares: tuple[bytes, ...]
+    root_token: str
+
+
+# Tokens.
+
+
+class AuthenticateToken(Query, frozen=True):
+    """Turn a short service token into its Principal. Answer: Principal; raises AuthenticationFailed."""
+
+    token: str
+
+
+class RenewToken(Command, frozen=True):
+    """Renew the caller's own token. Answer: Principal (unchanged for tokens without end)."""
+
+    principal: Principal
+
+
+class RevokeToken(Command, frozen=True):
+    """Revoke the caller's own token, in this tenant, on every node. Answer: None."""
+
+    principal: Principal
+    token: str
+
+
+# Mounts.
+
+
+class EnableMount(Command, frozen=True):
+    """Mount an engine at `path` (with its trailing slash). Answer: None."""
+
+    path: str
+    type: str
+    description: str
+    options: dict[str, str]
+
+
+class DisableMount(Command, frozen=True):
+    """Unmount and destroy everything under `path`. Answer: None, also when there is nothing."""
+
+    path: str
+
+
+class TuneMount(Command, frozen=True):
+    """Change description or options of a mount; None keeps what is. Answer: None."""
+
+    path: str
+    description: str | None
+    options: dict[str, str] | None
