@@ -4,6 +4,7 @@ The tree; what HTTP makes of each is one table in `kms_http.errors`, engines kno
 
     KmsError
     ├── InvalidRequest            the caller's mistake; the text is for the caller
+    │   └── InvalidShares         key shares that cannot be, or do not give the key
     ├── AuthenticationFailed      no token, or one that proves nothing
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
@@ -31,6 +32,10 @@ class KmsError(Exception):
 
 class InvalidRequest(KmsError):
     """The request is wrong; its text goes to the caller as it is."""
+
+
+class InvalidShares(InvalidRequest):
+    """Shares that do not fit together or do not give the key; never says which one. Unseal progress is void."""
 
 
 class AuthenticationFailed(KmsError):

@@ -1,0 +1,108 @@
+"""Keyrings: the versioned AES-256 keys of a cluster or a tenant, that seal every one of its records.
+
+New records take the active version; older ones open under the version they name. A keyring is itself stored as
+a record, sealed under a root or master key (`wrap`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Annotated, Final, Self
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from kms_actors.keyring import stored
+from kms_actors.keyring.record import NONCE_LENGTH, header, open_record, seal_record
+from kms_actors.secret import SecretBytes
+
+_KEY_LENGTH: Final = 32
+_ROOT_HEADER: Final = header(0)
+_DERIVE_CONTEXT: Final = b"clever-kms keyring derive v1\x00"
+
+Random = Callable[[int], bytes]
+
+
+class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    key: Annotated[bytes, msgspec.Meta(min_length=_KEY_LENGTH, max_length=_KEY_LENGTH)]
+    created: float  # seconds since 1970
+
+    def __repr__(self) -> str:
+        return "<key>"
+
+
+class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    keys: Annotated[tuple[_Key, ...], msgspec.Meta(min_length=1)]  # versions 1, 2, …; the last is active
+    format: int = stored.FORMAT
+
+
+class Keyring:
+    """Versions 1 to `active_version` of a key; immutable. Shows nothing in repr and cannot be pickled."""
+
+    __slots__ = ("_active", "_aeads", "_header", "_keys")
+
+    def __init__(self, keys: tuple[_Key, ...]) -> None:
+        self._keys: Final = keys
+        self._aeads: Final = {header(version): AESGCM(key.key) for version, key in enumerate(keys, start=1)}
+        self._header: Final = header(len(keys))
+        self._active: Final = self._aeads[self._header]
+
+    @classmethod
+    def generate(cls, now: float, random: Random = os.urandom) -> Self:
+        """Return a keyring of one new version, made at `now` (seconds since 1970)."""
+        return cls((_Key(random(_KEY_LENGTH), now),))
+
+    @classmethod
+    def load(cls, dump: bytes) -> Self:
+        """Return the keyring of a `dump`; raises FormatError for a damaged or newer one."""
+        return cls(stored.decode(dump, _Dump).keys)
+
+    def dump(self) -> bytes:
+        """Return the keyring as JSON, keys in the clear: only to be sealed (`wrap`)."""
+        return stored.encode(_Dump(self._keys))
+
+    def rotated(self, now: float, random: Random = os.urandom) -> Self:
+        """Return a keyring with one more version, which is active."""
+        return type(self)((*self._keys, _Key(random(_KEY_LENGTH), now)))
+
+    @property
+    def active_version(self) -> int:
+        return len(self._keys)
+
+    @property
+    def active_since(self) -> float:
+        """When the active version was made, in seconds since 1970."""
+        return self._keys[-1].created
+
+    def seal(self, store_key: bytes, plaintext: bytes, random: Random = os.urandom) -> bytes:
+        """Return the record of `plaintext` for the place `store_key`."""
+        return seal_record(self._active, self._header, random(NONCE_LENGTH), store_key, plaintext)
+
+    def open(self, store_key: bytes, record: bytes) -> bytes:
+        """Return the plaintext of the record found at `store_key`; raises IntegrityError or FormatError."""
+        return open_record(self._aeads, store_key, record)
+
+    def derive(self, label: bytes) -> bytes:
+        """Return the 32-byte subkey for `label`: HKDF-SHA256 (RFC 5869) of version 1, so rotations keep it."""
+        hkdf = HKDF(algorithm=SHA256(), length=_KEY_LENGTH, salt=None, info=_DERIVE_CONTEXT + label)
+        return hkdf.derive(self._keys[0].key)
+
+    def __repr__(self) -> str:
+        return "<Keyring>"
+
+    def __reduce__(self) -> str:
+        raise TypeError("keyrings are not pickled")
+
+
+def wrap(wrapping_key: SecretBytes, store_key: bytes, keyring: Keyring, random: Random = os.urandom) -> bytes:
+    """Return `keyring` as a record for `store_key`, sealed under a 32-byte root or master key."""
+    aead = AESGCM(wrapping_key.reveal())
+    return seal_record(aead, _ROOT_HEADER, random(NONCE_LENGTH), store_key, keyring.dump())
+
+
+def unwrap(wrapping_key: SecretBytes, store_key: bytes, record: bytes) -> Keyring:
+    """Return the keyring that `wrap` sealed; raises IntegrityError (another key or place) or FormatError."""
+    return Keyring.load(open_record({_ROOT_HEADER: AESGCM(wrapping_key.reveal())}, store_key, record))
