@@ -1,0 +1,229 @@
+"""Configuration: TOML into frozen types, every wrong key named.
+
+Each field carries its description and bounds, so `docs/config/configuration.md` can be compared with the code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+_PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+class ConfigurationError(Exception):
+    """The file cannot be used; `problems` has one line for each wrong key."""
+
+    def __init__(self, path: Path, problems: list[str]) -> None:
+        super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
+        self.problems = problems
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of all tables of the file."""
+
+
+class Cluster(Section, frozen=True):
+    """Where everything is kept."""
+
+    backend: Annotated[
+        Literal["foundationdb", "sqlite"],
+        Meta(description="`foundationdb` for clusters, `sqlite` for one machine (embedded)"),
+    ] = "foundationdb"
+    api_version: Annotated[int, Meta(ge=730, description="FoundationDB API version")] = 730
+    cluster_file_path: Annotated[str, Meta(description="FoundationDB cluster file")] = "/etc/foundationdb/fdb.cluster"
+    path: Annotated[str, Meta(description="file of the embedded store")] = "/var/lib/clever-kms/kms.sqlite"
+
+
+class RootTenantKeyringProvider(Section, frozen=True):
+    """How tenant root keys are given back after a seal."""
+
+    name: Annotated[Literal["shamir"], Meta(description="`shamir`: shares held by the tenant's operators")] = "shamir"
+
+
+class MasterKeyringProvider(Section, frozen=True, kw_only=True):
+    """How a node gets the master key."""
+
+    name: Annotated[
+        Literal["shamir", "static"],
+        Meta(description="`shamir`: shares held by the cluster's operators; `static`: a file, for development"),
+    ] = "shamir"
+    namespace: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+            description="name of the cluster: the `resource` of cluster operators' tokens",
+        ),
+    ]
+    node_name: Annotated[str, Meta(min_length=1, description="name of this node, in logs and reports")]
+    key_check_value: Annotated[
+        str | None,
+        Meta(
+            description="check value of a master key made before by `kms-cli master-key create`; "
+            "init then returns no shares"
+        ),
+    ] = None
+    key_file: Annotated[
+        str | None, Meta(description="`static` only: file with the master key, 64 hex characters")
+    ] = None
+
+
+class BiscuitProvider(Section, frozen=True, kw_only=True):
+    """Whose tokens are accepted."""
+
+    name: Annotated[Literal["iam"], Meta(description="`iam`: tokens signed by a platform's IAM")] = "iam"
+    keys: Annotated[
+        tuple[tuple[str, str], ...],
+        Meta(
+            min_length=1,
+            description="accepted pairs of root and service public keys, Ed25519, 64 hex characters each",
+        ),
+    ]
+    service: Annotated[str, Meta(min_length=1, description="value of the `service` fact given to token checks")]
+
+
+class Authenticator(Section, frozen=True, kw_only=True):
+    """How callers prove who they are."""
+
+    name: Annotated[Literal["biscuit"], Meta(description="`biscuit`")] = "biscuit"
+    provider: BiscuitProvider
+    cache_size: Annotated[Count, Meta(description="verified tokens kept in memory")] = 10_000
+
+
+class Tenants(Section, frozen=True):
+    """Activity of tenants on a node."""
+
+    unseal_scope: Annotated[
+        Literal["cluster"], Meta(description="`cluster`: a tenant is unsealed once for all nodes")
+    ] = "cluster"
+    idle_seconds: Annotated[
+        Seconds, Meta(description="a tenant without requests for so long sleeps, its keys forgotten")
+    ] = 300.0
+    max_active: Annotated[
+        Count, Meta(description="tenants awake at once; past it the least recently used one sleeps")
+    ] = 10_000
+    mailbox_limit: Annotated[Count, Meta(description="requests one tenant may have waiting; past it 503")] = 1024
+    unseal_progress_seconds: Annotated[
+        Seconds, Meta(description="life of shares given, until the threshold is met")
+    ] = 600.0
+    failure_limit: Annotated[
+        Count, Meta(description="failures of one tenant within `failure_seconds` that rest it")
+    ] = 5
+    failure_seconds: Annotated[Seconds, Meta(description="window of `failure_limit`, and length of the rest")] = 60.0
+
+
+class Tls(Section, frozen=True, kw_only=True):
+    """TLS of the API port; without this table the port speaks plain HTTP."""
+
+    certificate_file: Annotated[str, Meta(description="certificate chain, PEM")]
+    private_key_file: Annotated[str, Meta(description="private key, PEM")]
+
+
+class Metrics(Section, frozen=True):
+    """Prometheus metrics."""
+
+    host: Annotated[str, Meta(description="address of the metrics port")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="metrics port")] = 9090
+
+
+class Log(Section, frozen=True):
+    """Structured logs on standard error."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], Meta(description="least level written")] = "info"
+    format: Annotated[Literal["text", "json"], Meta(description="`text` for people, `json` for machines")] = "text"
+
+
+class Configuration(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    host: Annotated[str, Meta(description="address the API listens on")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="port the API listens on")] = 8202
+    workers: Annotated[int, Meta(ge=1, le=1, description="worker processes; this version runs one")] = 1
+    stop_seconds: Annotated[Seconds, Meta(description="how long requests under way may take at a stop")] = 10.0
+    cluster: Cluster = Cluster()
+    root_tenant_keyring_provider: RootTenantKeyringProvider = RootTenantKeyringProvider()
+    master_keyring_provider: MasterKeyringProvider
+    authenticator: Authenticator
+    tenants: Tenants = Tenants()
+    tls: Tls | None = None
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+
+def load(path: Path) -> Configuration:
+    """Read and check the file.
+
+    Raises:
+        ConfigurationError: unreadable, not TOML, or with wrong keys, each named.
+
+    """
+    try:
+        tree = tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(path, [f"cannot be read: {type(error).__name__}"]) from None
+    except tomli.TOMLDecodeError as error:
+        raise ConfigurationError(path, [f"not TOML: {error}"]) from None
+    return check(tree, path)
+
+
+def check(tree: dict[str, Any], path: Path) -> Configuration:
+    """Turn a parsed file into a Configuration; see `load`."""
+    problems = list(_problems(Configuration, tree, ""))
+    if problems:
+        raise ConfigurationError(path, problems)
+    configuration = msgspec.convert(tree, Configuration)
+    problems = list(_contradictions(configuration))
+    if problems:
+        raise ConfigurationError(path, problems)
+    return configuration
+
+
+def section_of(kind: Any) -> type[Section] | None:
+    """Return the Section a field's type stands for, if it is a table."""
+    candidates = (kind, *getattr(kind, "__args__", ()))
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)
+
+
+def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iterator[str]:
+    fields = {field.name: field for field in msgspec.structs.fields(section)}
+    for key in tree.keys() - fields.keys():
+        yield f"unknown key `{prefix}{key}`"
+    for name, field in fields.items():
+        if name not in tree:
+            if field.required:
+                yield f"missing key `{prefix}{name}`"
+            continue
+        nested = section_of(field.type)
+        if nested is not None and isinstance(tree[name], dict):
+            yield from _problems(nested, tree[name], f"{prefix}{name}.")
+            continue
+        try:
+            msgspec.convert(tree[name], field.type)
+        except msgspec.ValidationError as error:
+            yield f"key `{prefix}{name}`: {_reason(error)}"
+
+
+def _reason(error: msgspec.ValidationError) -> str:
+    """Drop the value from msgspec's text where it has one (`Invalid enum value 'x'`)."""
+    text = str(error)
+    return "not one of the allowed values" if text.startswith("Invalid enum value") else text
+
+
+def _contradictions(configuration: Configuration) -> Iterator[str]:
+    for pair in configuration.authenticator.provider.keys:
+        if not all(_PUBLIC_KEY.fullmatch(key) for key in pair):
+            yield "key `authenticator.provider.keys`: each key is 64 hex characters"
+    provider = configuration.master_keyring_provider
+    if (provider.name == "static") != (provider.key_file is not None):
+        yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    if provider.key_check_value is not None and not re.fullmatch(r"[0-9a-f]{32}", provider.key_check_value):
+        yield "key `master_keyring_provider.key_check_value`: 32 hex characters"
