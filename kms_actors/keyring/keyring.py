@@ -58,7 +58,7 @@ class Keyring:
     @classmethod
     def load(cls, dump: bytes) -> Self:
         """Return the keyring of a `dump`; raises FormatError for a damaged or newer one."""
-        return cls(stored.decode(dump, _Dump).keys)
+        return cls(stored.decode(dump, _Dump, "keyring").keys)
 
     def dump(self) -> bytes:
         """Return the keyring as JSON, keys in the clear: only to be sealed (`wrap`)."""

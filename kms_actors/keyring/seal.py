@@ -43,7 +43,7 @@ class SealConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def decode(cls, raw: bytes) -> SealConfig:
         """Return the record in `raw`; raises FormatError."""
-        return stored.decode(raw, cls)
+        return stored.decode(raw, cls, "seal config")
 
 
 class UnsealProgress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,7 +62,7 @@ class UnsealProgress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @classmethod
     def decode(cls, raw: bytes) -> UnsealProgress:
         """Return the record in `raw`; raises FormatError."""
-        return stored.decode(raw, cls)
+        return stored.decode(raw, cls, "unseal progress")
 
     def __repr__(self) -> str:
         return "<UnsealProgress>"

@@ -23,8 +23,8 @@ def encode(record: msgspec.Struct) -> bytes:
     return msgspec.json.encode(record)
 
 
-def decode(raw: bytes, kind: type[S]) -> S:
-    """Return the record in `raw`.
+def decode(raw: bytes, kind: type[S], name: str) -> S:
+    """Return the record in `raw`; `name` is what errors call it.
 
     Raises:
         FormatError: of another format, or not such a record. It shows nothing of `raw`.
@@ -35,5 +35,5 @@ def decode(raw: bytes, kind: type[S]) -> S:
         if found == FORMAT:
             return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise FormatError(f"{kind.__name__} is damaged") from None
-    raise FormatError(f"{kind.__name__} is of format {found}; this program reads format {FORMAT}")
+        raise FormatError(f"{name} is damaged") from None
+    raise FormatError(f"{name} is of format {found}; this program reads format {FORMAT}")
