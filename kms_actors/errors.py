@@ -17,6 +17,7 @@ The tree; what HTTP makes of each is one table in `kms_http.errors`, engines kno
     ├── StoreError
     │   ├── StoreUnavailable      the database does not answer
     │   ├── TransactionConflict   retries ran out
+    │   ├── TransactionTooLarge   more written than one transaction may
     │   └── FormatError           written by a newer program, or damaged
     └── IntegrityError            a record does not open under its key
 
@@ -91,6 +92,10 @@ class StoreUnavailable(StoreError):
 
 class TransactionConflict(StoreError):
     """A transaction met a conflicting one more often than its retry limit."""
+
+
+class TransactionTooLarge(StoreError):
+    """A transaction writes more bytes than the store takes at once."""
 
 
 class FormatError(StoreError):

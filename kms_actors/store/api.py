@@ -2,14 +2,14 @@
 
 Keys and values are bytes; keys are ordered bytewise. Transactions are strictly serialisable. A body is a
 coroutine function that may run more than once, so whatever must not differ between runs (identifiers,
-nonces, key material, times) is made outside it.
+nonces, key material, times) is made outside it. An open store belongs to the event loop that opened it.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -17,19 +17,27 @@ Body = Callable[["Transaction"], Awaitable[T]]
 Entry = tuple[bytes, bytes]
 
 #: Bytes of a versionstamp: 8 of commit version, 2 of order within it, big-endian.
-VERSIONSTAMP_LENGTH = 10
+VERSIONSTAMP_LENGTH: Final = 10
+
+#: Bytes of keys and values that one transaction may write.
+TRANSACTION_BYTES: Final = 10_000_000
 
 
 class Transaction(Protocol):
-    """One attempt. Reads see a snapshot and this transaction's own writes (not its versionstamped ones)."""
+    """One attempt. Reads see a snapshot and this transaction's own writes (not its versionstamped ones).
+
+    Reads may be issued together (`asyncio.gather`). A writing method raises `TransactionTooLarge` past
+    `TRANSACTION_BYTES`; any method raises `RuntimeError` once the body has returned.
+    """
 
     async def get(self, key: bytes) -> bytes | None:
         """Return the value at `key`, or None."""
 
-    async def get_range(
-        self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False
-    ) -> list[Entry]:
-        """Return entries with begin <= key < end in key order; `limit` 0 means all."""
+    async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
+        """Return entries with begin <= key < end in key order; `limit` 0 means all.
+
+        With `reverse` the order is descending, and `limit` takes the last ones.
+        """
 
     def set(self, key: bytes, value: bytes) -> None:
         """Write `value` at `key`."""
@@ -41,10 +49,16 @@ class Transaction(Protocol):
         """Remove all keys with begin <= key < end."""
 
     def add(self, key: bytes, delta: int) -> None:
-        """Add to the little-endian signed 64-bit integer at `key` (absent = 0) without a read conflict."""
+        """Add to the little-endian signed 64-bit integer at `key` (absent = 0) without a read conflict.
+
+        The sum wraps around; a `delta` that has no 64 bits raises OverflowError.
+        """
 
     def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
-        """At commit, write `value` at prefix ‖ versionstamp ‖ suffix."""
+        """At commit, write `value` at prefix ‖ versionstamp ‖ suffix.
+
+        The versionstamp is the same for the whole transaction, greater than that of any committed before.
+        """
 
 
 class Store(Protocol):
@@ -54,11 +68,11 @@ class Store(Protocol):
         """Run `body` in a transaction, commit, return its result; retry on conflict up to the engine's limit.
 
         With `idempotency_key` (16 random bytes, made by the caller) an engine whose commit may end
-        unknown makes sure that the body's writes are applied once.
+        unknown makes sure that the body's writes are applied once. A cancelled call may have committed.
 
         Raises:
             TransactionConflict: retries ran out.
-            StoreUnavailable: the database does not answer in time.
+            StoreUnavailable: the database does not answer in time, or is closed.
 
         Any exception of the body ends the transaction without writing and is raised as it is.
 
@@ -67,8 +81,9 @@ class Store(Protocol):
     async def watch(self, key: bytes) -> asyncio.Future[None]:
         """Return a future that completes once `key` has changed after this call (or may have).
 
-        Cancelling it ends the watch. A completion is a hint: read again, and watch again.
+        Cancelling it ends the watch. A completion is a hint: read again, and watch again. A change that is
+        undone at once may be missed. Closing the store completes it too.
         """
 
     async def close(self) -> None:
-        """Finish what runs and close. Idempotent."""
+        """Finish the commits under way and close. Idempotent."""

@@ -63,3 +63,8 @@ class TenantKeys:
     def parts(self, key: bytes) -> tuple[Any, ...]:
         """Return (area, …) of a key of this tenant."""
         return tuple(fdb.tuple.unpack(key[len(self.prefix) :]))
+
+    def span(self, *parts: Any) -> tuple[bytes, bytes]:
+        """Return begin and end of all keys that extend (area, …) by at least one element."""
+        begin = self.key(*parts)
+        return begin, after(begin)
