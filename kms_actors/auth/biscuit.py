@@ -1,0 +1,192 @@
+"""Biscuit tokens: who may be trusted to say what.
+
+A token is an authority block signed by a root key, then a block signed by the service key of the same
+pair, then any blocks its holders added. Only the second block gives: one `resource`, one `rights` set, an `owner`.
+Every block may take away through checks (`checks`). Facts anywhere else give nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import biscuit_auth
+import structlog
+
+from kms_actors.auth import datalog, wire
+from kms_actors.auth.checks import BiscuitPrincipal
+from kms_actors.auth.principal import Right
+from kms_actors.auth.wire import TokenRefused
+from kms_actors.errors import AuthenticationFailed
+
+#: Datalog of each `rights` set that means something; any other set is refused.
+RIGHTS: Final = {
+    Right.OPERATOR: 'rights({"operator"})',
+    Right.ROOT: 'rights({"root"})',
+    Right.DATA: "rights({,})",
+}
+#: Names that Vault uses for its root namespace; a vault so called would be taken for the node.
+RESERVED: Final = frozenset({"root"})
+
+_VAULT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
+_AVERAGE_TOKEN: Final = 1024  # characters; bounds what the cache holds when tokens are long
+_log = structlog.get_logger(__name__)
+
+
+class BiscuitAuthenticator:
+    """Verifies tokens under the accepted pairs of keys, and remembers those that verified.
+
+    `keys` holds (root, service) public keys in hex, 32 bytes each; `namespace` is the cluster's, which
+    only an operator's token may name. `hits` and `misses` count uses of the cache.
+    """
+
+    def __init__(
+        self, keys: Sequence[tuple[str, str]], service: str, namespace: str, cache_size: int = 10_000
+    ) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._pairs: Final = [_Pair(root, service_key) for root, service_key in keys]
+        self._service: Final = service
+        self._namespace: Final = namespace
+        self._cache: Final = _Cache(cache_size)
+
+    @property
+    def root_public_keys(self) -> tuple[str, ...]:
+        """The accepted root keys as `ed25519/<hex>`."""
+        return tuple(str(pair.root) for pair in self._pairs)
+
+    def authenticate(self, token: str, now: float) -> BiscuitPrincipal:
+        """Return who bears `token`; `now` is in seconds since 1970.
+
+        Raises:
+            AuthenticationFailed: with one text for every reason; the reason is logged.
+
+        """
+        principal = cached = self._cache.get(token)
+        if principal is None:
+            principal = self._verify(token)
+        if principal.expires_at is not None and now >= principal.expires_at:
+            self._cache.discard(token)
+            _refuse("token has expired")
+        if cached is None:
+            self.misses += 1
+            self._cache.put(token, principal)
+        else:
+            self.hits += 1
+        return principal
+
+    def _verify(self, token: str) -> BiscuitPrincipal:
+        try:
+            return datalog.contained("token cannot be read", lambda: self._read(token))
+        except TokenRefused as error:
+            _refuse(str(error))
+
+    def _read(self, token: str) -> BiscuitPrincipal:
+        raw = wire.decode(token)
+        signers = [block.signer for block in wire.parse(raw).blocks]
+        if len(signers) < 2 or signers[1] is None:
+            raise TokenRefused("the second block is not signed by a service key")
+        service = str(signers[1])
+        if signers.count(signers[1]) > 1:
+            raise TokenRefused("more than one block is signed by the service key")
+        pairs = [pair for pair in self._pairs if str(pair.service) == service]
+        if not pairs:
+            raise TokenRefused("the second block is signed by an unknown service key")
+        return self._principal(*_verified(raw, pairs))
+
+    def _principal(self, biscuit: biscuit_auth.Biscuit, pair: _Pair) -> BiscuitPrincipal:
+        authorizer = datalog.authorizer("allow if true").build(biscuit)
+        right = pair.right(authorizer)
+        resource = pair.resource(authorizer)
+        self._require_scope(right, resource)
+        return BiscuitPrincipal(biscuit, resource, right, pair.owner(authorizer), self._service)
+
+    def _require_scope(self, right: Right, resource: str) -> None:
+        if right is Right.OPERATOR:
+            if resource != self._namespace:
+                raise TokenRefused("the operator's right is for another cluster")
+        elif not _VAULT_ID.fullmatch(resource):
+            raise TokenRefused("the resource is no vault id")
+        elif resource.casefold() in RESERVED or resource.casefold() == self._namespace.casefold():
+            raise TokenRefused("the resource names the cluster, not a vault")
+
+
+class _Pair:
+    """One accepted pair of keys, and what a block signed by its service key says."""
+
+    def __init__(self, root: str, service: str) -> None:
+        self.root: Final = biscuit_auth.PublicKey(f"ed25519/{root}")
+        self.service: Final = biscuit_auth.PublicKey(f"ed25519/{service}")
+        self._any: Final = {name: self._rule(f"{name}($x)") for name in ("resource", "owner", "rights")}
+        self._text: Final = {name: self._rule(f'{name}($x), $x.type() == "string"') for name in ("resource", "owner")}
+        self._rights: Final = {right: self._rule(source, "true") for right, source in RIGHTS.items()}
+
+    def right(self, authorizer: biscuit_auth.Authorizer) -> Right:
+        # Each known set is asked for by name: reading the terms of a set makes the library panic.
+        found = [right for right, rule in self._rights.items() if authorizer.query(rule)]
+        if len(found) != 1 or len(authorizer.query(self._any["rights"])) != 1:
+            raise TokenRefused("the second block does not hold exactly one known rights set")
+        return found[0]
+
+    def resource(self, authorizer: biscuit_auth.Authorizer) -> str:
+        resource = self._one(authorizer, "resource")
+        if resource is None:
+            raise TokenRefused("the second block names no resource")
+        return resource
+
+    def owner(self, authorizer: biscuit_auth.Authorizer) -> str | None:
+        return self._one(authorizer, "owner")
+
+    def _one(self, authorizer: biscuit_auth.Authorizer, name: str) -> str | None:
+        found = authorizer.query(self._any[name])
+        texts = authorizer.query(self._text[name])
+        if len(found) > 1 or len(texts) != len(found):
+            raise TokenRefused(f"the second block holds more than one {name}, or one that is no string")
+        return str(texts[0].terms[0]) if texts else None
+
+    def _rule(self, body: str, head: str = "$x") -> biscuit_auth.Rule:
+        source = f"found({head}) <- {body} trusting {{service}}"
+        return biscuit_auth.Rule(source, scope_parameters={"service": self.service})
+
+
+class _Cache:
+    """Verified tokens, least recently used out first; bounded in number and in characters."""
+
+    def __init__(self, size: int) -> None:
+        self._entries: Final[OrderedDict[str, BiscuitPrincipal]] = OrderedDict()
+        self._size: Final = size
+        self._room = size * _AVERAGE_TOKEN
+
+    def get(self, token: str) -> BiscuitPrincipal | None:
+        principal = self._entries.get(token)
+        if principal is not None:
+            self._entries.move_to_end(token)
+        return principal
+
+    def put(self, token: str, principal: BiscuitPrincipal) -> None:
+        self._entries[token] = principal
+        self._room -= len(token)
+        while self._room < 0 or len(self._entries) > self._size:
+            self.discard(next(iter(self._entries)))
+
+    def discard(self, token: str) -> None:
+        if self._entries.pop(token, None) is not None:
+            self._room += len(token)
+
+
+def _verified(raw: bytes, pairs: list[_Pair]) -> tuple[biscuit_auth.Biscuit, _Pair]:
+    for pair in pairs:
+        try:
+            biscuit = datalog.contained("", functools.partial(biscuit_auth.Biscuit.from_bytes, raw, pair.root))
+        except TokenRefused:
+            continue
+        return biscuit, pair
+    raise TokenRefused("no accepted root key verifies the token")
+
+
+def _refuse(reason: str) -> NoReturn:
+    _log.warning("token refused", reason=reason)
+    raise AuthenticationFailed("permission denied") from None

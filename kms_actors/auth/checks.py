@@ -1,0 +1,98 @@
+"""What the checks in a biscuit allow: an expiry is compared as a number, anything else is run as Datalog.
+
+Most tokens carry no check, or only `check if time($t), $t < DATE`, as `kms-cli` writes; those cost nothing
+a request. A token is put in that class only if every line of every block is such a check or a plain fact;
+whatever else a line may be (a rule, a scope, a string with a quote in it) sends the token to the authorizer.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from biscuit_auth import Authorizer, Biscuit
+
+from kms_actors.auth import datalog
+from kms_actors.auth.principal import Access, Right
+from kms_actors.auth.wire import TokenRefused
+
+_EXPIRY: Final = re.compile(r"check if time\(\$(\w+)\), \$\1 (<=?) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ);", re.ASCII)
+_FACT: Final = re.compile(r'\w+\((?:"[^"\n]*"|\{(?:"[^"\n]*"(?:, "[^"\n]*")*|,)\})\);', re.ASCII)
+
+
+class BiscuitPrincipal:
+    """The bearer of a verified biscuit. Implements `Principal`."""
+
+    __slots__ = ("_base", "_biscuit", "expires_at", "metadata", "resource", "revocation_ids", "right")
+
+    policies = ("default",)
+    accessor = "n/a"
+    display_name = "biscuit"
+    issued_at = 0
+
+    def __init__(self, biscuit: Biscuit, resource: str, right: Right, owner: str | None, service: str) -> None:
+        ends, rest = read_checks(biscuit)
+        self.resource: Final = resource
+        self.right: Final = right
+        self.metadata: Final[Mapping[str, str] | None] = None if owner is None else {"owner": owner}
+        self.expires_at: Final = min(ends, default=None)
+        self.revocation_ids: Final = tuple(biscuit.revocation_ids)
+        self._biscuit: Final = biscuit if rest else None
+        self._base: Final = datalog.authorizer(
+            "resource({resource}); service({service}); allow if true",
+            {"resource": resource, "service": service},
+        )
+
+    def allows(self, access: Access) -> bool:
+        """Tell whether every check of every block holds for `access`."""
+        if self.expires_at is not None and access.time >= self.expires_at:
+            return False
+        return self._biscuit is None or self._run(self._biscuit, access)
+
+    def _run(self, biscuit: Biscuit, access: Access) -> bool:
+        try:
+            datalog.contained("checks failed", lambda: self._authorizer(biscuit, access).authorize())
+        except TokenRefused:
+            return False
+        return True
+
+    def _authorizer(self, biscuit: Biscuit, access: Access) -> Authorizer:
+        builder = datalog.authorizer()
+        builder.merge(self._base)  # type: ignore[arg-type]  # the library's stubs name the wrong class
+        builder.add_fact(datalog.time_fact(int(access.time)))
+        for name in ("operation", "path", "mount", "method", "client_ip"):
+            builder.add_fact(datalog.fact(name, str(getattr(access, name))))
+        return builder.build(biscuit)
+
+    def __repr__(self) -> str:
+        return f"<BiscuitPrincipal of {self.resource} with right {self.right.value}>"
+
+
+def read_checks(biscuit: Biscuit) -> tuple[list[float], bool]:
+    """Return the ends (seconds since 1970) that expiry checks set, and whether there is anything else to run."""
+    ends: list[float] = []
+    rest = False
+    for line in _lines(biscuit):
+        match = _EXPIRY.fullmatch(line)
+        end = _end(match[2], match[3]) if match else None
+        if end is not None:
+            ends.append(end)
+        elif not _FACT.fullmatch(line):
+            rest = True
+    return ends, rest
+
+
+def _lines(biscuit: Biscuit) -> Iterator[str]:
+    for index in range(biscuit.block_count()):
+        yield from filter(None, biscuit.block_source(index).split("\n"))
+
+
+def _end(operator: str, date: str) -> float | None:
+    """Return the first moment at which the check fails; biscuit time is whole seconds, so `<=` adds one."""
+    try:
+        moment = datetime.datetime.fromisoformat(date).timestamp()
+    except ValueError:
+        return None
+    return moment if operator == "<" else moment + 1

@@ -1,0 +1,154 @@
+"""Service tokens: short, opaque, stored. The initial root token and what `auth/token/create` returns.
+
+A token is `hvs.` and 24 base62 characters: six are the tenant's integer, so that any node knows where to look,
+eighteen are random (107 bits). The store holds only a keyed hash, under the tenant.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import string
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from kms_actors.auth.principal import Access, Right
+
+PREFIX: Final = "hvs."
+
+_ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_TENANT_LENGTH: Final = 6
+_RANDOM_LENGTH: Final = 18
+_ACCESSOR_LENGTH: Final = 24
+_TOKEN: Final = re.compile(r"hvs\.([0-9A-Za-z]{6})[0-9A-Za-z]{18}", re.ASCII)
+
+
+class ServiceToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is stored of a token, beside its hash. Times are in seconds since 1970, durations in seconds."""
+
+    accessor: str
+    right: Right
+    policies: tuple[str, ...]
+    display_name: str
+    created: float
+    path: str  # of the request that made it: `auth/token/root`, `auth/token/create`
+    expires_at: float | None = None
+    creation_ttl: int = 0
+    explicit_max_ttl: int = 0
+    period: int = 0
+    num_uses: int = 0
+    renewable: bool = False
+    orphan: bool = True
+    parent: str | None = None  # accessor of the token that made it; revoked with it
+    metadata: dict[str, str] | None = None
+
+    def expired(self, now: float) -> bool:
+        """Tell whether the token has ended."""
+        return self.expires_at is not None and now >= self.expires_at
+
+    def __repr__(self) -> str:
+        return f"<ServiceToken with right {self.right.value}>"
+
+
+class ServicePrincipal:
+    """The bearer of a service token, in the vault `resource`. Implements `Principal`."""
+
+    __slots__ = ("record", "resource")
+
+    revocation_ids: Final[tuple[str, ...]] = ()
+
+    def __init__(self, record: ServiceToken, resource: str) -> None:
+        self.record: Final = record
+        self.resource: Final = resource
+
+    @property
+    def right(self) -> Right:
+        return self.record.right
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        return self.record.policies
+
+    @property
+    def accessor(self) -> str:
+        return self.record.accessor
+
+    @property
+    def display_name(self) -> str:
+        return self.record.display_name
+
+    @property
+    def metadata(self) -> dict[str, str] | None:
+        return self.record.metadata
+
+    @property
+    def issued_at(self) -> int:
+        return int(self.record.created)
+
+    @property
+    def expires_at(self) -> float | None:
+        return self.record.expires_at
+
+    def allows(self, access: Access) -> bool:
+        """Tell whether the token still lives: a service token carries no other check."""
+        return not self.record.expired(access.time)
+
+    def __repr__(self) -> str:
+        return f"<ServicePrincipal of {self.resource} with right {self.right.value}>"
+
+
+def new_service_token(tenant: int, random: Callable[[int], bytes] = os.urandom) -> str:
+    """Return a new token of the tenant with this integer (0 … 62⁶ - 1)."""
+    return PREFIX + _fixed_width(tenant) + _random_text(_RANDOM_LENGTH, random)
+
+
+def new_accessor(random: Callable[[int], bytes] = os.urandom) -> str:
+    """Return a new accessor: 24 base62 characters that name a token without giving it."""
+    return _random_text(_ACCESSOR_LENGTH, random)
+
+
+def tenant_of(token: str) -> int | None:
+    """Return the tenant's integer in a service token; None for anything else."""
+    match = _TOKEN.fullmatch(token)
+    if match is None:
+        return None
+    number = 0
+    for character in match[1]:
+        number = number * 62 + _ALPHABET.index(character)
+    return number
+
+
+def token_hash(key: bytes, token: str) -> bytes:
+    """Return what a token is stored and found under: HMAC-SHA256, 32 bytes."""
+    return hmac.digest(key, token.encode(), "sha256")
+
+
+def encode(record: ServiceToken) -> bytes:
+    """Return the record as MessagePack."""
+    return _ENCODER.encode(record)
+
+
+def decode(data: bytes) -> ServiceToken:
+    """Return the record of `encode`; msgspec.ValidationError or DecodeError if it is not one."""
+    return _DECODER.decode(data)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(ServiceToken)
+
+
+def _fixed_width(tenant: int) -> str:
+    if not 0 <= tenant < 62**_TENANT_LENGTH:
+        raise ValueError("tenant integer out of range")
+    return "".join(_ALPHABET[tenant // 62**place % 62] for place in reversed(range(_TENANT_LENGTH)))
+
+
+def _random_text(length: int, random: Callable[[int], bytes]) -> str:
+    """Return uniform base62; bytes of 248 (4 * 62) and above are thrown away, since they would favour some."""
+    text = ""
+    while len(text) < length:
+        text += "".join(_ALPHABET[byte % 62] for byte in random(length) if byte < 248)
+    return text[:length]
