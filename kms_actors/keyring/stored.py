@@ -34,6 +34,6 @@ def decode(raw: bytes, kind: type[S], name: str) -> S:
         found = msgspec.json.decode(raw, type=_Header).format
         if found == FORMAT:
             return msgspec.json.decode(raw, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise FormatError(f"{name} is damaged") from None
     raise FormatError(f"{name} is of format {found}; this program reads format {FORMAT}")

@@ -137,6 +137,8 @@ def edited(**changes: Any) -> bytes:
         b"",
         b"{}",
         b"[]",
+        b'{"format":1,"keys":' + b"[" * 100_000,
+        b'{"more":' + b"[" * 100_000,
         b"null",
         DUMP[:-1],
         DUMP + b"x",
