@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from kms_actors.auth.principal import Access, Right
+from kms_actors.keyring import stored
 
 PREFIX: Final = "hvs."
 
@@ -26,7 +27,7 @@ _ACCESSOR_LENGTH: Final = 24
 _TOKEN: Final = re.compile(r"hvs\.([0-9A-Za-z]{6})[0-9A-Za-z]{18}", re.ASCII)
 
 
-class ServiceToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored of a token, beside its hash. Times are in seconds since 1970, durations in seconds."""
 
     accessor: str
@@ -44,6 +45,28 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     orphan: bool = True
     parent: str | None = None  # accessor of the token that made it; revoked with it
     metadata: dict[str, str] | None = None
+    format: int = stored.FORMAT
+
+    @classmethod
+    def root(cls, created: float, random: Callable[[int], bytes] = os.urandom) -> ServiceToken:
+        """Return the record of a root token: no end, all policies."""
+        return cls(
+            accessor=new_accessor(random),
+            right=Right.ROOT,
+            policies=("root",),
+            display_name="root",
+            created=created,
+            path="auth/token/root",
+        )
+
+    @classmethod
+    def decode(cls, raw: bytes) -> ServiceToken:
+        """Return the record that `encode` wrote; FormatError if it is none, or of another format."""
+        return stored.decode(raw, cls, "service token record")
+
+    def encode(self) -> bytes:
+        """Return the record as JSON."""
+        return stored.encode(self)
 
     def expired(self, now: float) -> bool:
         """Tell whether the token has ended."""
@@ -124,20 +147,6 @@ def tenant_of(token: str) -> int | None:
 def token_hash(key: bytes, token: str) -> bytes:
     """Return what a token is stored and found under: HMAC-SHA256, 32 bytes."""
     return hmac.digest(key, token.encode(), "sha256")
-
-
-def encode(record: ServiceToken) -> bytes:
-    """Return the record as MessagePack."""
-    return _ENCODER.encode(record)
-
-
-def decode(data: bytes) -> ServiceToken:
-    """Return the record of `encode`; msgspec.ValidationError or DecodeError if it is not one."""
-    return _DECODER.decode(data)
-
-
-_ENCODER = msgspec.msgpack.Encoder()
-_DECODER = msgspec.msgpack.Decoder(ServiceToken)
 
 
 def _fixed_width(tenant: int) -> str:
