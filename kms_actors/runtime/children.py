@@ -1,0 +1,86 @@
+"""The child tasks of one actor, and the replies each of them owes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+from kms_actors.errors import Unavailable
+from kms_actors.runtime.failure import EXPECTED, answer_to, log_unheard
+from kms_actors.runtime.future import AsyncioFuture
+from kms_actors.runtime.mailbox import Mailbox
+
+T = TypeVar("T")
+
+Reply = AsyncioFuture[Any]
+
+#: Seconds a cancelled task gets to clean up.
+_CANCEL_GRACE: Final = 1.0
+
+
+class Children:
+    """Several asks may wait for one task. `fail` hears of each error that is no answer."""
+
+    def __init__(self, owner: str, mailbox: Mailbox, fail: Callable[[BaseException], None]) -> None:
+        self._owner = owner
+        self._mailbox = mailbox
+        self._fail = fail
+        self._loop = asyncio.get_running_loop()
+        self._owed: dict[asyncio.Future[Any], list[Reply]] = {}
+
+    def __len__(self) -> int:
+        return len(self._owed)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` in a task that is kept, and heard, until it ends."""
+        task = self._loop.create_task(work)
+        self._adopt(task)
+        return task
+
+    def owe(self, reply: Reply | None, child: asyncio.Future[Any]) -> None:
+        """Let the outcome of `child`, one of ours or from now on ours, answer `reply`."""
+        replies = self._owed[child] if child in self._owed else self._adopt(child)
+        if reply is not None:
+            replies.append(reply)
+            self._mailbox.in_flight += 1
+
+    async def cancel(self) -> None:
+        """Cancel all, and give them a moment."""
+        for child in self._owed:
+            child.cancel()
+        if self._owed:
+            await asyncio.wait(self._owed, timeout=_CANCEL_GRACE)
+
+    def abandon(self) -> None:
+        """Cancel all and answer for them."""
+        for child, replies in self._owed.items():
+            child.cancel()
+            self._refuse(replies, Unavailable("stopped before the outcome was known"))
+
+    def _adopt(self, child: asyncio.Future[Any]) -> list[Reply]:
+        child.add_done_callback(self._ended)
+        return self._owed.setdefault(child, [])
+
+    def _ended(self, child: asyncio.Future[Any]) -> None:
+        replies = self._owed.pop(child)
+        if child.cancelled():
+            self._refuse(replies, Unavailable("cancelled before the outcome was known"))
+        elif (error := child.exception()) is not None:
+            if not isinstance(error, EXPECTED):
+                self._fail(error)
+            elif not replies:
+                log_unheard(self._owner, error)
+            self._refuse(replies, answer_to(error))
+        else:
+            self._mailbox.in_flight -= len(replies)
+            for reply in replies:
+                reply.set(child.result())
+        if not self._owed:
+            self._mailbox.wake()
+
+    def _refuse(self, replies: list[Reply], error: BaseException) -> None:
+        self._mailbox.in_flight -= len(replies)
+        for reply in replies:
+            reply.fail(error)
+        replies.clear()
