@@ -1,0 +1,93 @@
+"""A guard in every test: what stops an event loop fails the test.
+
+On a thread whose loop runs it refuses calls that would block, and finds callbacks that keep the loop too
+long (not on uvloop, whose callbacks cannot be timed). Their time is CPU time, since other processes of a
+busy machine must not fail a test; a wait that no refused call explains gets a generous bound.
+SQLite is not refused: its point reads are short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import queue
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import pykka
+import pytest
+
+#: Seconds one callback may compute, and may take in all.
+MOST_CPU: Final = 0.5
+MOST_WAIT: Final = 3.0
+
+
+class BlockingCall(AssertionError):
+    """The event loop was, or would have been, held up."""
+
+
+def _queue_blocks(box: queue.Queue[Any], block: bool = True, timeout: float | None = None) -> bool:
+    return block and timeout != 0 and box.empty()
+
+
+def _socket_blocks(connection: socket.socket, *_: Any) -> bool:
+    return connection.gettimeout() != 0
+
+
+#: Owner, name, and whether a call with these arguments would block.
+BLOCKING: Final[list[tuple[Any, str, Callable[..., bool]]]] = [
+    (time, "sleep", lambda _: True),
+    (threading.Event, "wait", lambda event, *_, **__: not event.is_set()),
+    (concurrent.futures.Future, "result", lambda future, *_, **__: not future.done()),
+    (concurrent.futures.Future, "exception", lambda future, *_, **__: not future.done()),
+    (pykka.ThreadingFuture, "get", lambda future, **_: future._result is None),
+    (queue.Queue, "get", _queue_blocks),
+    *((socket.socket, name, _socket_blocks) for name in ("accept", "connect", "recv", "recv_into", "sendall")),
+    (socket, "getaddrinfo", lambda *_, **__: True),
+]
+
+
+class LoopGuard:
+    """What was caught, in words."""
+
+    def __init__(self) -> None:
+        self.caught: list[str] = []
+
+    def refuse(self, owner: Any, name: str, blocks: Callable[..., bool]) -> Callable[..., Any]:
+        original = getattr(owner, name)
+
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            on_loop = asyncio._get_running_loop() is not None
+            # A starting thread is awaited for a moment: executors do so.
+            starts_thread = sys._getframe(1).f_code is threading.Thread.start.__code__
+            if on_loop and not starts_thread and blocks(*args, **kwargs):
+                self.caught.append(f"{owner.__name__}.{name} on the event loop")
+                raise BlockingCall(self.caught[-1])
+            return original(*args, **kwargs)
+
+        return guarded
+
+    def time(self, run: Callable[[asyncio.Handle], None]) -> Callable[[asyncio.Handle], None]:
+        def timed(handle: asyncio.Handle) -> None:
+            cpu, wall = time.thread_time(), time.monotonic()
+            run(handle)
+            cpu, wall = time.thread_time() - cpu, time.monotonic() - wall
+            if cpu > MOST_CPU or wall > MOST_WAIT:
+                self.caught.append(f"{handle!r} held the event loop: {cpu:.2f} s of CPU in {wall:.2f} s")
+
+        return timed
+
+
+@pytest.fixture(autouse=True)
+def loop_guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopGuard]:
+    """Guard a test; one that provokes the guard on purpose clears `caught`."""
+    guard = LoopGuard()
+    for owner, name, blocks in BLOCKING:
+        monkeypatch.setattr(owner, name, guard.refuse(owner, name, blocks))
+    monkeypatch.setattr(asyncio.Handle, "_run", guard.time(asyncio.Handle._run))
+    yield guard
+    assert guard.caught == []
