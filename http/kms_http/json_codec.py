@@ -1,0 +1,95 @@
+"""JSON of requests and answers: bounded before it is parsed, exact in its numbers.
+
+Bytes after the first value are ignored, as in Vault; NaN, Infinity and numbers beyond a double are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from itertools import accumulate
+from typing import Any, Final
+
+from kms_actors.errors import InvalidRequest
+from kms_actors.exact_json import RawJson, dumps
+from kms_actors.exact_json import loads as decode
+
+__all__ = ["MAX_DEPTH", "MAX_ELEMENTS", "RawJson", "check", "dumps", "loads"]
+
+#: Objects and lists within each other; orjson writes up to 254, and an envelope needs a few.
+MAX_DEPTH: Final = 128
+
+#: Members and entries in all, which bounds what parsing allocates to some 150 bytes for each.
+MAX_ELEMENTS: Final = 200_000
+
+_NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'[]{},"\\'))
+_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
+
+
+def loads(body: bytes) -> Any:
+    """Return the first JSON value of `body`, checked against the bounds.
+
+    Raises:
+        InvalidRequest: not JSON, or nested deeper or larger than allowed.
+
+    """
+    check(body)
+    try:
+        return decode(body)
+    except ValueError:
+        return _first_value(body)
+
+
+def check(body: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEMENTS) -> None:
+    """Refuse a body nested or filled beyond the bounds, without parsing it.
+
+    Time is linear in the body's length; what strings hold does not count. Raises InvalidRequest.
+    """
+    structure = body.translate(None, _NOT_STRUCTURE)
+    if len(structure) <= max_elements and _opening(structure) <= max_depth:
+        return
+    structure = _without_strings(body, structure, max_elements)
+    if structure.count(b",") + _opening(structure) > max_elements:
+        raise _too_many(max_elements)
+    brackets = structure.replace(b",", b"")
+    inner = brackets.replace(b"{}", b"")  # a batch is flat objects in a list: this spares counting them
+    if _opening(inner) >= max_depth and _depth(brackets) > max_depth:
+        raise InvalidRequest(f"JSON input is nested deeper than {max_depth} levels")
+
+
+def _opening(structure: bytes) -> int:
+    return structure.count(b"[") + structure.count(b"{")
+
+
+def _without_strings(body: bytes, structure: bytes, max_elements: int) -> bytes:
+    """Return brackets and commas outside strings.
+
+    Where no string holds any of them, or an escape, the quotes of `structure` stand in even runs and all vanish
+    in pairs. The first string that does hold one leaves an odd run, so a quote is left over.
+    """
+    if b"\\" not in structure:
+        paired = structure.replace(b'""', b"")
+        if b'"' not in paired:
+            return paired
+    unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    if unescaped.count(b'"') > 4 * max_elements:  # an element is a value and, in objects, a name
+        raise _too_many(max_elements)
+    return b"".join(unescaped.split(b'"')[::2]).translate(None, _NOT_STRUCTURE)
+
+
+def _too_many(max_elements: int) -> InvalidRequest:
+    return InvalidRequest(f"JSON input holds more than {max_elements} elements")
+
+
+def _depth(brackets: bytes) -> int:
+    return max(accumulate(array("b", brackets.translate(_STEPS))))
+
+
+def _first_value(body: bytes) -> Any:
+    """Parse what is refused as a whole: another value may follow the first."""
+    try:
+        text = body.decode().lstrip(" \t\r\n")
+        _, end = json.JSONDecoder().raw_decode(text)
+        return decode(text[:end].encode())
+    except (ValueError, RecursionError):
+        raise InvalidRequest("error parsing JSON") from None
