@@ -7,13 +7,14 @@ which share was wrong. Callers drop the progress on `InvalidShares`, and once th
 from __future__ import annotations
 
 import hmac
+import os
 from typing import Annotated, Final
 
 import msgspec
 
 from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring import shamir, stored
-from kms_actors.keyring.check_value import has_check_value
+from kms_actors.keyring.check_value import has_check_value, key_check_value
 from kms_actors.secret import SecretBytes
 
 #: Seconds until shares that were given are forgotten.
@@ -81,6 +82,18 @@ def validate_counts(shares: int, threshold: int) -> None:
     for broken, text in rules:
         if broken:
             raise InvalidRequest(f"invalid seal configuration: {text}")
+
+
+def make_key(shares: int, threshold: int, now: float) -> tuple[SecretBytes, tuple[bytes, ...], SealConfig]:
+    """Return a new 32-byte key, its shares, and the seal that tells a right quorum of them.
+
+    Raises:
+        InvalidRequest: as `validate_counts`.
+
+    """
+    validate_counts(shares, threshold)
+    key = SecretBytes(os.urandom(shamir.SECRET_LENGTH))
+    return key, shamir.split(key, shares, threshold), SealConfig(shares, threshold, key_check_value(key), now)
 
 
 def add_share(

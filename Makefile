@@ -1,0 +1,42 @@
+# Everyday commands; `make` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env run test lint format types bench clean
+
+help: ## List these commands
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+$(BIN)/.installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	@touch $@
+
+env: $(BIN)/.installed ## Make the environment in .venv
+
+run: env ## Start a node in development mode: unsealed, one vault ready, tokens printed
+	$(BIN)/kms-layer --configuration config/embedded.toml --development
+
+test: env ## Run all tests
+	$(BIN)/pytest
+
+lint: env ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: env ## Check types
+	$(BIN)/mypy
+
+format: env ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env ## Measure the server's CPU a request under load (needs wrk)
+	$(BIN)/python -m tests.bench.run
+
+clean: ## Remove the environment and what development mode keeps
+	rm -rf $(VENV) .dev .mypy_cache .ruff_cache .pytest_cache .hypothesis

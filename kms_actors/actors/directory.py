@@ -1,0 +1,177 @@
+"""Tenant actors are virtual: made at their first message, put to sleep when idle, made anew after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import Any
+
+import pykka
+
+from kms_actors.errors import Overloaded, Sealed, TenantFaulted
+from kms_actors.runtime import ActorFailed, FailureWindow, ask
+
+from .messages import Event, Message
+from .mounts import MountTable
+from .tenant import Services, TenantActor, TenantView
+from .tenant_records import TenantRecords, vault_of
+
+_SWEEP_SECONDS = 5.0
+_ATTEMPTS = 3
+
+
+class TenantHandle:
+    """The way to one awake tenant; kept by nobody longer than a request."""
+
+    __slots__ = ("_directory", "_view", "in_flight", "last_used", "ref", "vault_id")
+
+    def __init__(
+        self, directory: TenantDirectory, vault_id: str, ref: pykka.ActorRef[TenantActor], view: TenantView
+    ) -> None:
+        self._directory = directory
+        self._view = view
+        self.vault_id = vault_id
+        self.ref = ref
+        self.in_flight = 0
+        self.last_used = time.monotonic()
+
+    @property
+    def sealed(self) -> bool:
+        """True also before initialisation."""
+        return self._view.sealed
+
+    @property
+    def mounts(self) -> MountTable:
+        return self._view.mounts
+
+    def revoked(self, revocation_ids: tuple[str, ...]) -> bool:
+        """Tell whether any of a token's ids is revoked in this tenant."""
+        return bool(self._view.revoked) and not self._view.revoked.isdisjoint(revocation_ids)
+
+    async def ask(self, message: Message) -> Any:
+        """Send a command or query and return its answer.
+
+        Raises:
+            Overloaded, TenantFaulted, Sealed: the tenant does not take it now.
+            KmsError: as the handler says.
+
+        """
+        if isinstance(message, Event):
+            raise TypeError("events do not come from outside")
+        self.last_used = time.monotonic()
+        self.in_flight += 1
+        try:
+            return await ask(self.ref, message)
+        except pykka.ActorDeadError:
+            # It stopped with the message unread in its mailbox, so asking its successor does nothing twice.
+            return await self._directory.ask_again(self.vault_id, message)
+        except ActorFailed:
+            self._directory.failed(self)
+            raise
+        finally:
+            self.in_flight -= 1
+
+
+class TenantDirectory:
+    """All awake tenants of an unsealed node."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._awake: OrderedDict[str, TenantHandle] = OrderedDict()
+        self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
+        self._failures: dict[str, FailureWindow] = {}
+        self._vault_ids: dict[int, str] = {}
+        self._sweeper = asyncio.create_task(self._sweep())
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._awake)
+
+    def depths(self) -> int:
+        """Return how many messages wait in all mailboxes."""
+        return sum(handle.in_flight for handle in self._awake.values())
+
+    async def tenant(self, vault_id: str) -> TenantHandle:
+        """Return the handle of a tenant, awake."""
+        handle = self._awake.get(vault_id)
+        if handle is not None:
+            self._awake.move_to_end(vault_id)
+            return handle
+        if self._closed:
+            raise Sealed
+        failures = self._failures.get(vault_id)
+        if failures is not None and failures.faulted(time.monotonic()):
+            raise TenantFaulted("this vault failed too often and rests; others are served")
+        waking = self._waking.get(vault_id)
+        if waking is None:
+            waking = self._waking[vault_id] = asyncio.create_task(self._wake(vault_id))
+            waking.add_done_callback(lambda _: self._waking.pop(vault_id, None))
+        return await asyncio.shield(waking)
+
+    async def tenant_by_number(self, number: int) -> TenantHandle | None:
+        """Return the tenant a service token names, or None."""
+        vault_id = self._vault_ids.get(number) or await vault_of(self._services.store, number)
+        if vault_id is None:
+            return None
+        self._vault_ids[number] = vault_id
+        return await self.tenant(vault_id)
+
+    async def ask_again(self, vault_id: str, message: Message) -> Any:
+        """Ask the successor of an actor that stopped before it read `message`."""
+        for _ in range(_ATTEMPTS):
+            handle = await self.tenant(vault_id)
+            try:
+                return await ask(handle.ref, message)
+            except pykka.ActorDeadError:
+                self._forget(handle)
+        raise Overloaded("this vault is being restarted")
+
+    def failed(self, handle: TenantHandle) -> None:
+        """Count a failure; the next request makes the actor anew, unless there were too many."""
+        settings = self._services.settings
+        window = self._failures.setdefault(
+            handle.vault_id, FailureWindow(settings.failure_limit, settings.failure_seconds)
+        )
+        window.record(time.monotonic())
+        self._forget(handle)
+
+    async def close(self) -> None:
+        """Put every tenant to sleep; their keys are forgotten when this returns."""
+        self._closed = True
+        self._sweeper.cancel()
+        await asyncio.gather(*self._waking.values(), return_exceptions=True)
+        handles = list(self._awake.values())
+        self._awake.clear()
+        await asyncio.gather(*(handle.ref.stop(block=False) for handle in handles))
+
+    async def _wake(self, vault_id: str) -> TenantHandle:
+        state = await TenantRecords(self._services.store, self._services.master, vault_id).load()
+        if self._closed:
+            raise Sealed
+        view = TenantView()
+        handle = TenantHandle(self, vault_id, TenantActor.start(self._services, view, state), view)
+        self._awake[vault_id] = handle
+        if len(self._awake) > self._services.settings.max_active:
+            self._sleep_first_idle()
+        return handle
+
+    def _forget(self, handle: TenantHandle) -> None:
+        if self._awake.get(handle.vault_id) is handle:
+            del self._awake[handle.vault_id]
+
+    def _sleep_first_idle(self) -> None:
+        idle = next((handle for handle in self._awake.values() if handle.in_flight == 0), None)
+        if idle is not None:
+            self._sleep(idle)
+
+    def _sleep(self, handle: TenantHandle) -> None:
+        self._forget(handle)
+        handle.ref.stop(block=False)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(min(_SWEEP_SECONDS, self._services.settings.idle_seconds))
+            horizon = time.monotonic() - self._services.settings.idle_seconds
+            for handle in [h for h in self._awake.values() if h.in_flight == 0 and h.last_used < horizon]:
+                self._sleep(handle)

@@ -1,0 +1,161 @@
+"""The actor of one tenant: its seal, and the controllers that do its work while it is unsealed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+from kms_actors.config import Tenants
+from kms_actors.errors import Sealed, UnsupportedOperation
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.runtime import AsyncioActor, ask
+from kms_actors.store.api import Store
+
+from .context import Controller, Handler, TenantContext
+from .kv import KvController
+from .messages import (
+    Event,
+    Initialization,
+    Initialize,
+    Message,
+    ReadSealStatus,
+    ResetUnseal,
+    Seal,
+    SealStatus,
+    Unseal,
+)
+from .mounting import MountController
+from .mounts import MountTable
+from .tenant_records import TenantRecords, TenantState, status_of
+from .tokens import TokenController
+from .transit import TransitController
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a node lends its tenant actors."""
+
+    store: Store
+    master: Keyring
+    threads: Executor
+    settings: Tenants
+    clock: Callable[[], int] = time.time_ns
+
+
+class TenantView:
+    """What others may see of a tenant without asking: replaced values, changed only in the actor's turns."""
+
+    __slots__ = ("mounts", "revoked", "sealed")
+
+    def __init__(self) -> None:
+        self.sealed = True
+        self.mounts = MountTable(())
+        self.revoked: frozenset[str] = frozenset()
+
+
+class StateChanged(Event, frozen=True):
+    """The tenant's records as they are after a change of its seal."""
+
+    state: TenantState
+
+
+class TenantActor(AsyncioActor):
+    """One tenant on one node."""
+
+    def __init__(self, services: Services, view: TenantView, state: TenantState) -> None:
+        super().__init__()
+        self.mailbox_limit = services.settings.mailbox_limit
+        self._services = services
+        self._view = view
+        self._records = TenantRecords(services.store, services.master, state.vault_id)
+        self._handlers: Mapping[type[Message], Handler] = {}
+        self._install(state)
+
+    def on_receive(self, message: Message) -> Any:
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            raise Sealed if self._state.keyring is None else UnsupportedOperation("unsupported operation")
+        return handler(message)
+
+    def _install(self, state: TenantState) -> None:
+        """Become what the store says; controllers and all they held are made anew, or dropped."""
+        self._state = state
+        handlers: dict[type[Message], Handler] = {
+            ReadSealStatus: self._seal_status,
+            Initialize: lambda message: self.spawn(self._initialise(message)),
+            Unseal: lambda message: self.spawn(self._unseal(message)),
+            ResetUnseal: lambda _: self.spawn(self._records.reset_progress()),
+            Seal: lambda _: self.spawn(self._seal()),
+            StateChanged: self._state_changed,
+        }
+        for controller in self._controllers(state):
+            handlers.update(controller.handlers())
+        self._handlers = handlers
+        self._view.mounts = MountTable(state.mounts)
+        self._view.revoked = state.revoked
+        self._view.sealed = state.keyring is None
+
+    def _controllers(self, state: TenantState) -> tuple[Controller, ...]:
+        if state.keys is None or state.keyring is None:
+            return ()
+        context = TenantContext(
+            vault_id=state.vault_id,
+            store=self._services.store,
+            keys=state.keys,
+            keyring=state.keyring,
+            clock=self._services.clock,
+            spawn=self.spawn,
+            ask=self._ask_self,
+            threads=self._services.threads,
+        )
+        return (
+            KvController(context),
+            TransitController(context),
+            MountController(context, self._publish_mounts),
+            TokenController(context, self._publish_revoked),
+        )
+
+    def _publish_mounts(self, mounts: MountTable) -> None:
+        self._view.mounts = mounts
+
+    def _publish_revoked(self, ids: tuple[str, ...]) -> None:
+        self._view.revoked |= frozenset(ids)
+
+    async def _ask_self(self, message: Message) -> Any:
+        return await ask(self.actor_ref, message)
+
+    def _state_changed(self, event: StateChanged) -> None:
+        # The epoch grows with every change of the seal, so a slow reader never undoes a later change.
+        if event.state.epoch > self._state.epoch:
+            self._install(event.state)
+
+    def _now(self) -> float:
+        return self._services.clock() / 1e9
+
+    def _seal_status(self, _: ReadSealStatus) -> SealStatus | asyncio.Task[SealStatus]:
+        if self._state.keyring is not None and self._state.seal is not None:
+            return status_of(self._state.seal, None, sealed=False)
+        return self.spawn(self._records.seal_status(self._now()))
+
+    async def _initialise(self, message: Initialize) -> Initialization:
+        made = await self._records.initialise(message.shares, message.threshold, self._now())
+        await self._reload()
+        return made
+
+    async def _unseal(self, message: Unseal) -> SealStatus:
+        lifetime = self._services.settings.unseal_progress_seconds
+        status = await self._records.give_share(message.share, self._now(), lifetime)
+        if not status.sealed:
+            await self._reload()
+        return status
+
+    async def _seal(self) -> None:
+        await self._records.seal()
+        await self._reload()
+
+    async def _reload(self) -> None:
+        await self._ask_self(StateChanged(await self._records.load()))

@@ -1,0 +1,120 @@
+"""Development mode: a node on the embedded store that is ready at once.
+
+Everything lies in one directory (0700): token keys, master key, store. A second start finds and uses them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import tomli
+
+from kms_actors import config
+from kms_actors.actors.messages import Initialize, ReadSealStatus, Unseal
+from kms_actors.actors.service import NodeService
+from kms_actors.auth.build import Privilege, build_token
+from kms_actors.auth.keys import TokenKeys
+from kms_actors.cli.key_file import read_key_file, write_key_file
+
+VAULT_ID = "vault_8fa9b31c-4c55-4f11-b9bf-6a656c678906"
+_OWNER = "orga_development"
+
+
+@dataclass(frozen=True, slots=True)
+class Development:
+    """A configuration with its keys at hand."""
+
+    configuration: config.Configuration
+    keys: TokenKeys
+
+    @classmethod
+    def prepare(cls, path: Path, directory: Path) -> Development:
+        """Read the file, and put keys, master key and store of `directory` in place of what it names."""
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keys = _token_keys(directory / "keys.toml")
+        try:
+            tree = tomli.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
+            raise config.ConfigurationError(path, [f"cannot be read: {type(error).__name__}"]) from None
+        tree.setdefault("cluster", {}).update(backend="sqlite", path=str(directory / "kms.sqlite"))
+        tree.setdefault("master_keyring_provider", {}).update(name="static", key_file=str(_master_key(directory)))
+        tree.setdefault("authenticator", {}).setdefault("provider", {}).update(keys=[list(keys.public)])
+        return cls(config.check(tree, path), keys)
+
+    async def ready(self, service: NodeService) -> None:
+        """Unseal one vault, made at the first start, and print how to use it."""
+        tenant = await service.tenant(VAULT_ID)
+        if tenant.sealed:
+            status = await tenant.ask(ReadSealStatus())
+            if not status.initialized:
+                made = await tenant.ask(Initialize(1, 1))
+                await tenant.ask(Unseal(made.shares[0]))
+        click.echo(self._welcome())
+
+    def _welcome(self) -> str:
+        tokens = {
+            privilege: build_token(
+                self.keys.root,
+                self.keys.service,
+                self.configuration.master_keyring_provider.namespace
+                if privilege is Privilege.CLUSTER_OPERATOR
+                else VAULT_ID,
+                privilege,
+                owner=_OWNER,
+                now=time.time(),
+            )
+            for privilege in Privilege
+        }
+        address = f"http://{self.configuration.host}:{self.configuration.port}"
+        return _WELCOME.format(
+            address=address,
+            vault=VAULT_ID,
+            cluster_operator=tokens[Privilege.CLUSTER_OPERATOR],
+            tenant_operator=tokens[Privilege.TENANT_OPERATOR],
+            tenant=tokens[Privilege.TENANT],
+        )
+
+
+_WELCOME = """
+Development mode: unsealed, with the master key in a file. Do not keep anything here that matters.
+
+Cluster operator's token:
+{cluster_operator}
+
+Tenant operator's token, for {vault}:
+{tenant_operator}
+
+Tenant's token, for {vault}:
+{tenant}
+
+With the vault command line:
+  export VAULT_ADDR={address}
+  export VAULT_TOKEN={tenant}
+  vault kv put -mount=secret creds passcode=my-long-passcode
+  vault kv get -mount=secret creds
+  vault write -f transit/keys/orders
+  vault write transit/encrypt/orders plaintext=$(base64 <<<hello)
+
+With curl:
+  curl -H "X-Vault-Token: $VAULT_TOKEN" -d '{{"data": {{"passcode": "x"}}}}' $VAULT_ADDR/v1/secret/data/creds
+  curl -H "X-Vault-Token: $VAULT_TOKEN" $VAULT_ADDR/v1/secret/data/creds
+"""
+
+
+def _token_keys(path: Path) -> TokenKeys:
+    if not path.exists():
+        write_key_file(path, TokenKeys.generate())
+    return read_key_file(path)
+
+
+def _master_key(directory: Path) -> Path:
+    path = directory / "master.key"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(os.urandom(32).hex() + "\n")
+    return path

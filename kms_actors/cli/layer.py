@@ -1,0 +1,60 @@
+"""`kms-layer`: the node."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+import structlog
+import uvloop
+
+from kms_actors import __version__, config, log
+from kms_actors.cli import node_process
+from kms_actors.cli.development import Development
+from kms_actors.errors import KmsError
+
+#: Exit code of a configuration that cannot be used.
+WRONG_CONFIGURATION = 2
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--configuration",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file; docs/config/configuration.md lists its keys.",
+)
+@click.option(
+    "--development",
+    is_flag=True,
+    help="Make keys and data under --directory, unseal by itself, prepare one vault and print its tokens. "
+    "Never for data that matters: the master key lies in a file beside them.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=Path(".dev"),
+    show_default=True,
+    help="Where --development keeps keys and data.",
+)
+@click.version_option(__version__)
+def main(path: Path, *, development: bool, directory: Path) -> None:
+    """Run a node of Clever KMS.
+
+    Stops on SIGTERM or SIGINT after the requests under way.
+    """
+    try:
+        prepared = Development.prepare(path, directory) if development else None
+        configuration = prepared.configuration if prepared else config.load(path)
+    except config.ConfigurationError as error:
+        click.echo(error, err=True)
+        sys.exit(WRONG_CONFIGURATION)
+    log.configure(configuration.log)
+    try:
+        uvloop.run(node_process.serve(configuration, prepared.ready if prepared else None))
+    except (KmsError, OSError) as error:
+        structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)
+        sys.exit(1)

@@ -1,0 +1,104 @@
+"""Prometheus metrics of a node, on a port of their own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from kms_actors.errors import StoreError
+from kms_actors.store.api import Body, Store, T
+
+_REQUEST_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+class Metrics:
+    """All metrics of one process. Labels are routes and codes, never anything a caller sent."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self._requests = Counter(
+            "kms_requests", "Requests by route and status", ["route", "code"], registry=self.registry
+        )
+        self._latency = Histogram(
+            "kms_request_seconds",
+            "Time to answer by route",
+            ["route"],
+            registry=self.registry,
+            buckets=_REQUEST_BUCKETS,
+        )
+        self._store = Histogram(
+            "kms_store_seconds", "Time of store transactions", registry=self.registry, buckets=_REQUEST_BUCKETS
+        )
+        self._store_errors = Counter(
+            "kms_store_errors", "Store transactions that failed, by error", ["error"], registry=self.registry
+        )
+        # Finding a labelled child costs more than counting on it, so each is looked up once.
+        self._by_route: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
+
+    def observe_request(self, route: str, code: int, seconds: float) -> None:
+        """Count one answered request."""
+        children = self._by_route.get((route, code))
+        if children is None:
+            children = self._by_route[route, code] = (
+                self._requests.labels(route, str(code)).inc,
+                self._latency.labels(route).observe,
+            )
+        children[0]()
+        children[1](seconds)
+
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """Expose `value()` at each scrape."""
+        Gauge(name, text, registry=self.registry).set_function(value)
+
+    def metered(self, store: Store) -> Store:
+        """Return `store` with its transactions timed."""
+        return _MeteredStore(store, self._store, self._store_errors)
+
+
+class _MeteredStore:
+    def __init__(self, store: Store, seconds: Histogram, errors: Counter) -> None:
+        self._inner = store
+        self._observe = seconds.observe
+        self._errors = errors
+        self.watch = store.watch
+        self.close = store.close
+
+    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+        started = time.perf_counter()
+        try:
+            return await self._inner.run(body, idempotency_key=idempotency_key)
+        except StoreError as error:
+            self._errors.labels(type(error).__name__).inc()
+            raise
+        finally:
+            self._observe(time.perf_counter() - started)
+
+
+class MetricsServer:
+    """Serves `/metrics`, and nothing else."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._runner = web.ServerRunner(web.Server(self._answer))
+
+    async def start(self, host: str, port: int) -> None:
+        await self._runner.setup()
+        await web.TCPSite(self._runner, host, port).start()
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.path != "/metrics" or request.method not in {"GET", "HEAD"}:
+            return web.Response(status=404, text="not found\n")
+        return web.Response(
+            body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
