@@ -91,6 +91,7 @@ class AsyncioActor(pykka.Actor):
 
     async def _let_children_end(self) -> None:
         """Hear the events of child tasks until the last one ends; cancel them after `stop_timeout`."""
+        self._children.last_wakes = True
         try:
             async with asyncio.timeout(self.stop_timeout):
                 while self._children:
@@ -115,7 +116,7 @@ class AsyncioActor(pykka.Actor):
         self._run_hook(self.on_stop)
 
     def _fail(self, error: BaseException) -> None:
-        log_failure("actor failed", str(self), error)
+        log_failure(str(self), error)
         if self.actor_stopped.is_set():
             return
         self._mark_stopped()

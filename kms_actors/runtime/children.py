@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from kms_actors.errors import Unavailable
-from kms_actors.runtime.failure import EXPECTED, answer_to, log_unheard
+from kms_actors.runtime.failure import EXPECTED, answer_to, log_failure, log_unheard
 from kms_actors.runtime.future import AsyncioFuture
 from kms_actors.runtime.mailbox import Mailbox
 
@@ -28,6 +29,8 @@ class Children:
         self._fail = fail
         self._loop = asyncio.get_running_loop()
         self._owed: dict[asyncio.Future[Any], list[Reply]] = {}
+        #: Whether the end of the last one wakes the actor, which waits for it.
+        self.last_wakes = False
 
     def __len__(self) -> int:
         return len(self._owed)
@@ -53,7 +56,8 @@ class Children:
             await asyncio.wait(self._owed, timeout=_CANCEL_GRACE)
 
     def abandon(self) -> None:
-        """Cancel all and answer for them."""
+        """Cancel all, answer for them, and let go of the actor, so that its keys leave memory at once."""
+        self._fail = partial(log_failure, self._owner)
         for child, replies in self._owed.items():
             child.cancel()
             self._refuse(replies, Unavailable("stopped before the outcome was known"))
@@ -76,7 +80,7 @@ class Children:
             self._mailbox.in_flight -= len(replies)
             for reply in replies:
                 reply.set(child.result())
-        if not self._owed:
+        if self.last_wakes and not self._owed:
             self._mailbox.wake()
 
     def _refuse(self, replies: list[Reply], error: BaseException) -> None:

@@ -35,10 +35,10 @@ def answer_to(error: BaseException) -> KmsError:
     return ActorFailed()
 
 
-def log_failure(event: str, actor: str, error: BaseException) -> None:
+def log_failure(actor: str, error: BaseException) -> None:
     """Log the type of `error` and where it was raised; never its text, which may hold values."""
     where = [f"{frame.f_code.co_filename}:{line}" for frame, line in walk_tb(error.__traceback__)]
-    _log.error(event, actor=actor, error=_name(error), traceback=where)
+    _log.error("actor failed", actor=actor, error=_name(error), traceback=where)
 
 
 def log_unheard(actor: str, error: BaseException) -> None:
