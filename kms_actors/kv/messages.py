@@ -128,10 +128,6 @@ class DeleteMetadata(Command, frozen=True):
     path: str
 
 
-class ReadNothing(Query, frozen=True):
-    """For paths that hold nothing by design: answered None, so that the caller is told which to use."""
-
-
 class SecretVersion(Message, frozen=True):
     """One version of a secret; `data` is None unless it was asked for and is readable."""
 

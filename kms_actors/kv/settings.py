@@ -29,6 +29,11 @@ class Settings(msgspec.Struct, frozen=True):
     custom_metadata: Mapping[str, str | None] | UnsetType | None = UNSET
     merge: bool = False
 
+    @property
+    def empty(self) -> bool:
+        """Tell whether this changes nothing."""
+        return self in (Settings(), Settings(merge=True))
+
     def __repr__(self) -> str:
         return "<Settings>"
 

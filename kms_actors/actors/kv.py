@@ -1,0 +1,202 @@
+"""KV version 2 in a tenant actor. Nothing is cached: each request is one transaction, so reads are always fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, Final
+
+from kms_actors.errors import NotFound, PermissionDenied
+from kms_actors.kv import documents, engine, settings
+from kms_actors.kv.keys import MountKeys
+from kms_actors.kv.messages import (
+    DeleteMetadata,
+    DeleteVersions,
+    DestroyVersions,
+    ListSecrets,
+    MetadataWritten,
+    PatchMetadata,
+    PatchSecret,
+    ReadConfig,
+    ReadMetadata,
+    ReadSecret,
+    ReadSubkeys,
+    SecretVersion,
+    UndeleteVersions,
+    WriteConfig,
+    WriteMetadata,
+    WriteSecret,
+)
+from kms_actors.kv.records import Config, Head, KeyMetadata
+from kms_actors.store.api import Transaction
+
+from .context import Handler, TenantContext
+from .kv_storage import MountStorage
+from .messages import Command, Grants, Message
+
+Work = Callable[[MountStorage, Any, int], Awaitable[Any]]
+
+
+class KvController:
+    """Runs each message's work in a transaction. Work may run again on conflict; its time is taken before."""
+
+    def __init__(self, context: TenantContext) -> None:
+        self._context = context
+        self._keys: dict[int, MountKeys] = {}
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        return {kind: partial(self._start, work) for kind, work in _WORK.items()}
+
+    def _start(self, work: Work, message: Any) -> asyncio.Task[Any]:
+        keys = self._keys.get(message.mount)
+        if keys is None:
+            keys = self._keys[message.mount] = MountKeys(self._context.keys, message.mount)
+        return self._context.spawn(self._run(work, message, keys))
+
+    async def _run(self, work: Work, message: Message, keys: MountKeys) -> Any:
+        now = self._context.clock()
+        keyring = self._context.keyring
+
+        def body(transaction: Transaction) -> Awaitable[Any]:
+            return work(MountStorage(transaction, keys, keyring), message, now)
+
+        idempotency_key = os.urandom(16) if isinstance(message, Command) else None
+        return await self._context.store.run(body, idempotency_key=idempotency_key)
+
+
+async def _read_config(storage: MountStorage, _: ReadConfig, __: int) -> Config:
+    return await storage.config()
+
+
+async def _write_config(storage: MountStorage, message: WriteConfig, _: int) -> None:
+    storage.write_config(settings.configured(await storage.config(), message.settings))
+
+
+async def _read_secret(storage: MountStorage, message: ReadSecret | ReadSubkeys, now: int) -> SecretVersion:
+    if message.version > 0:
+        head = await storage.head_beside_data(message.path, message.version)
+    else:
+        head = await storage.head(message.path)
+    if head is None:
+        raise NotFound
+    number = message.version if message.version > 0 else head.metadata.current_version
+    if number not in head.metadata.versions:
+        raise NotFound
+    readable = head.metadata.versions[number].readable(now)
+    data = await storage.data(message.path, head, number) if readable else None
+    return _version(head.metadata, number, now, data)
+
+
+async def _read_subkeys(storage: MountStorage, message: ReadSubkeys, now: int) -> SecretVersion:
+    found = await _read_secret(storage, message, now)
+    if found.data is None:
+        return found
+    names = documents.subkeys(found.data, message.depth)
+    return SecretVersion(found.number, found.version, found.custom_metadata, found.readable, names)
+
+
+async def _write_secret(storage: MountStorage, message: WriteSecret, now: int) -> SecretVersion:
+    head, config = await storage.head_and_config(message.path)
+    _authorise(message.grants, head)
+    metadata = engine.put(head.metadata if head else None, config, message.cas, now)
+    storage.add_version(message.path, head, metadata, message.data)
+    return _version(metadata, metadata.current_version, now)
+
+
+async def _patch_secret(storage: MountStorage, message: PatchSecret, now: int) -> SecretVersion | None:
+    head, config = await storage.head_and_config(message.path)
+    if head is None or not head.metadata.versions:
+        return None
+    current = _version(head.metadata, head.metadata.current_version, now)
+    if not current.readable:
+        return current
+    metadata = engine.put(head.metadata, config, message.cas, now)
+    data = documents.merge(await storage.data(message.path, head, current.number), message.patch)
+    storage.add_version(message.path, head, metadata, data)
+    return _version(metadata, metadata.current_version, now)
+
+
+async def _delete_versions(storage: MountStorage, message: DeleteVersions, now: int) -> None:
+    head = await storage.head(message.path)
+    if head is not None:
+        numbers = (head.metadata.current_version,) if message.versions is None else message.versions
+        storage.update(message.path, head, engine.delete(head.metadata, numbers, now))
+
+
+async def _undelete_versions(storage: MountStorage, message: UndeleteVersions, now: int) -> None:
+    head, config = await storage.head_and_config(message.path)
+    if head is not None:
+        storage.update(message.path, head, engine.undelete(head.metadata, config, message.versions, now))
+
+
+async def _destroy_versions(storage: MountStorage, message: DestroyVersions, now: int) -> None:
+    head = await storage.head(message.path)
+    if head is not None:
+        storage.update(message.path, head, engine.destroy(head.metadata, message.versions, now))
+
+
+async def _read_metadata(storage: MountStorage, message: ReadMetadata, _: int) -> KeyMetadata:
+    head = await storage.head(message.path)
+    if head is None:
+        raise NotFound
+    return head.metadata
+
+
+async def _list_secrets(storage: MountStorage, message: ListSecrets, _: int) -> list[str]:
+    names = await storage.names(message.folder, message.after, message.limit)
+    if not names:
+        raise NotFound
+    return names
+
+
+async def _write_metadata(storage: MountStorage, message: WriteMetadata, now: int) -> MetadataWritten:
+    head, config = await storage.head_and_config(message.path)
+    _authorise(message.grants, head)
+    return _apply(storage, message, head, config, now)
+
+
+async def _patch_metadata(storage: MountStorage, message: PatchMetadata, now: int) -> MetadataWritten | None:
+    head, config = await storage.head_and_config(message.path)
+    return None if head is None else _apply(storage, message, head, config, now)
+
+
+async def _delete_metadata(storage: MountStorage, message: DeleteMetadata, _: int) -> None:
+    storage.remove(message.path)
+
+
+def _apply(
+    storage: MountStorage, message: WriteMetadata | PatchMetadata, head: Head | None, config: Config, now: int
+) -> MetadataWritten:
+    if not message.settings.empty:
+        storage.update(message.path, head, settings.applied(head.metadata if head else None, message.settings, now))
+    return MetadataWritten(config.cas_required and message.settings.cas_required is False)
+
+
+def _authorise(grants: Grants, head: Head | None) -> None:
+    if not (grants.create if head is None else grants.update):
+        raise PermissionDenied
+
+
+def _version(metadata: KeyMetadata, number: int, now: int, data: bytes | None = None) -> SecretVersion:
+    version = metadata.versions[number]
+    return SecretVersion(number, version, metadata.custom_metadata, version.readable(now), data)
+
+
+_WORK: Final[Mapping[type[Message], Work]] = {
+    ReadConfig: _read_config,
+    WriteConfig: _write_config,
+    ReadSecret: _read_secret,
+    ReadSubkeys: _read_subkeys,
+    WriteSecret: _write_secret,
+    PatchSecret: _patch_secret,
+    DeleteVersions: _delete_versions,
+    UndeleteVersions: _undelete_versions,
+    DestroyVersions: _destroy_versions,
+    ReadMetadata: _read_metadata,
+    ListSecrets: _list_secrets,
+    WriteMetadata: _write_metadata,
+    PatchMetadata: _patch_metadata,
+    DeleteMetadata: _delete_metadata,
+}
