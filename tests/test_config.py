@@ -1,0 +1,142 @@
+"""Configuration: what is accepted, how each mistake is named, and that its reference is true."""
+
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from kms_actors import config
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs/config/configuration.md"
+
+WALK = """
+port = 8202
+
+[cluster]
+api_version = 730
+cluster_file_path = "/etc/foundationdb/fdb.cluster"
+
+[root_tenant_keyring_provider]
+name = "shamir"
+
+[master_keyring_provider]
+name = "shamir"
+namespace = "kms-c1"
+node_name = "kms-c1-n1"
+
+[authenticator]
+name = "biscuit"
+[authenticator.provider]
+name = "iam"
+keys = [["{root}", "{service}"]]
+service = "toto"
+""".format(root="a1" * 32, service="b2" * 32)
+
+
+def problems(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "kms.toml"
+    path.write_text(text)
+    with pytest.raises(config.ConfigurationError) as caught:
+        config.load(path)
+    assert all(line.startswith(f"{path}: ") for line in str(caught.value).splitlines())
+    return caught.value.problems
+
+
+def rows(section: type[config.Section] = config.Configuration, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield key, default and description of every key, as the reference should have them."""
+    hints = typing.get_type_hints(section, include_extras=True)
+    for field in msgspec.structs.fields(section):
+        nested = config.section_of(field.type)
+        if nested is not None:
+            yield from rows(nested, f"{prefix}{field.name}.")
+        else:
+            default = "required" if field.required else f"`{msgspec.json.encode(field.default).decode()}`"
+            yield f"{prefix}{field.name}", "none" if default == "`null`" else default, _description(hints[field.name])
+
+
+def _description(hint: Any) -> str:
+    metas = [meta for meta in getattr(hint, "__metadata__", ()) if isinstance(meta, msgspec.Meta)]
+    return next(meta.description for meta in metas if meta.description)
+
+
+def test_the_configuration_of_the_walk_is_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text(WALK)
+
+    loaded = config.load(path)
+
+    assert loaded.port == 8202
+    assert loaded.cluster.backend == "foundationdb"
+    assert loaded.master_keyring_provider.namespace == "kms-c1"
+    assert loaded.authenticator.provider.keys == (("a1" * 32, "b2" * 32),)
+    assert loaded.tls is None
+
+
+@pytest.mark.parametrize("name", ["shamir.toml", "embedded.toml"])
+def test_the_files_of_the_project_are_accepted(name: str) -> None:
+    assert config.load(ROOT / "config" / name).port == 8202
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("port = 8202", "port = 8202\nprot = 1"), "unknown key `prot`"),
+        (("[cluster]", "[cluster]\nfoo = 1"), "unknown key `cluster.foo`"),
+        (("port = 8202", 'port = "x"'), "key `port`: Expected `int`, got `str`"),
+        (("port = 8202", "port = 70000"), "key `port`: Expected `int` <= 65535"),
+        (('node_name = "kms-c1-n1"', ""), "missing key `master_keyring_provider.node_name`"),
+        (('name = "iam"', 'name = "ldap"'), "key `authenticator.provider.name`: not one of the allowed values"),
+        (('"' + "a1" * 32 + '"', '"a1"'), "key `authenticator.provider.keys`: each key is 64 hex characters"),
+        (
+            ('namespace = "kms-c1"', 'namespace = "../x"'),
+            "key `master_keyring_provider.namespace`: Expected `str` matching regex "
+            "'^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'",
+        ),
+        (("[authenticator]", "[tls]\n[authenticator]"), "missing key `tls.certificate_file`"),
+    ],
+)
+def test_a_wrong_key_is_named(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
+    assert expected in problems(tmp_path, WALK.replace(*change, 1))
+
+
+def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
+    text = WALK.replace("port = 8202", "port = -1\nx = 1").replace("api_version = 730", "api_version = 1")
+    assert len(problems(tmp_path, text)) == 3
+
+
+def test_a_rejected_value_is_not_echoed(tmp_path: Path) -> None:
+    text = WALK.replace('name = "iam"', 'name = "canary-5f1c"')
+    assert "canary" not in "\n".join(problems(tmp_path, text))
+
+
+def test_a_table_given_as_a_value_is_named(tmp_path: Path) -> None:
+    assert problems(
+        tmp_path, "cluster = 3\n" + WALK.replace("[cluster]", "[metrics]").replace("api_version = 730", "")
+    )
+
+
+@pytest.mark.parametrize("text", ["port = ", "\x00"])
+def test_what_is_not_toml_is_refused(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text)[0].startswith("not TOML: ")
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(config.ConfigurationError, match="cannot be read: FileNotFoundError"):
+        config.load(tmp_path / "none.toml")
+
+
+def test_a_static_master_key_needs_its_file(tmp_path: Path) -> None:
+    text = WALK.replace('name = "shamir"\nnamespace', 'name = "static"\nnamespace')
+    assert problems(tmp_path, text) == [
+        "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    ]
+
+
+def test_the_reference_lists_every_key_with_its_default() -> None:
+    listed = re.findall(r"^\| `([\w.]+)` \| (.+?) \| (.+) \|$", REFERENCE.read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(rows())
