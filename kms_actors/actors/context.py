@@ -20,7 +20,7 @@ from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 
-from .messages import Message
+from .messages import Event, Message
 
 T = TypeVar("T")
 Handler = Callable[[Any], Any]
@@ -37,6 +37,7 @@ class TenantContext:
     clock: Callable[[], int]  # nanoseconds since 1970
     spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
     ask: Callable[[Message], Awaitable[Any]]  # through this actor's own mailbox
+    notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
     threads: Executor  # for CPU-heavy work: key generation, RSA, large payloads
 
 

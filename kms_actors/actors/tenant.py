@@ -110,6 +110,7 @@ class TenantActor(AsyncioActor):
             clock=self._services.clock,
             spawn=self.spawn,
             ask=self._ask_self,
+            notify=self.notify,
             threads=self._services.threads,
         )
         return (

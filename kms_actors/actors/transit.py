@@ -1,0 +1,222 @@
+"""Transit in a tenant actor: a cache of loaded keys in front of the store.
+
+A cached key is used within the mailbox turn. A missing one is loaded by a task, shared by all who wait for it,
+which reports what it found for the cache (`KeyLoaded`); those who wait compute on that same key.
+
+After each change, and before its answer, `KeyChanged` drops the key and disowns a load that is under way, since
+it may have read the store before the change. A disowned load still serves those who asked before the change was
+answered, but is not cached. So whoever asks after the answer finds nothing older than the change. Both events
+are told, not asked: the mailbox takes them even when it is full, and in the order of all messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied
+from kms_actors.store.api import Transaction
+from kms_actors.transit import digests
+from kms_actors.transit import messages as m
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.records import MountSettings
+
+from .context import Handler, TenantContext
+from .messages import Event, Message
+from .transit_changes import TransitChanges
+from .transit_records import TransitRecords
+
+T = TypeVar("T")
+KeyId: TypeAlias = tuple[int, str]  # mount number, name
+Use: TypeAlias = Callable[[Any, TransitKey | None], Any]
+
+#: Bytes of a request up to which it is worked on in the actor's turn; larger ones go to a thread.
+INLINE_BYTES = 64 * 1024
+
+
+class Load:
+    """One reading of a key from the store."""
+
+    task: asyncio.Task[TransitKey | None]
+
+
+class KeyLoaded(Event, frozen=True):
+    """A load has ended; `key` is None if there is no such key, or the load failed."""
+
+    id: KeyId
+    load: Load
+    key: TransitKey | None
+
+
+class KeyChanged(Event, frozen=True):
+    """A key is, or may be, other in the store than it was."""
+
+    id: KeyId
+
+
+class TransitController:
+    """Keys and their use, for all Transit mounts of a tenant. `cache_size` is the number of keys kept loaded."""
+
+    def __init__(self, context: TenantContext, cache_size: int = 10_000) -> None:
+        self.cache_size = cache_size
+        self._context = context
+        self._records = TransitRecords(context.keys, context.keyring)
+        self._changes = TransitChanges(context, self._records)
+        self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
+        self._loads: dict[KeyId, Load] = {}
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        changes = self._changes
+        return {
+            m.Encrypt: lambda message: self._use(message, self._encrypt),
+            m.Decrypt: lambda message: self._use(message, self._decrypt),
+            m.Rewrap: lambda message: self._use(message, self._rewrap),
+            m.MakeHmac: lambda message: self._use(message, self._hmac),
+            m.MakeDataKey: lambda message: self._use(message, self._data_key),
+            m.MakeHash: self._hash,
+            m.CreateKey: lambda message: self._change(message, changes.create),
+            m.RotateKey: lambda message: self._change(message, changes.rotate),
+            m.ConfigureKey: lambda message: self._change(message, changes.configure),
+            m.TrimKey: lambda message: self._change(message, changes.trim),
+            m.DeleteKey: lambda message: self._change(message, changes.delete),
+            m.SoftDeleteKey: lambda message: self._change(message, changes.soft_delete),
+            m.ReadKey: lambda message: self._context.spawn(self._read(message)),
+            m.ListKeys: lambda message: self._context.spawn(self._list(message)),
+            m.ReadSettings: lambda message: self._context.spawn(self._settings(message)),
+            m.WriteSettings: lambda message: self._context.spawn(changes.write_settings(message)),
+            KeyLoaded: self._loaded,
+            KeyChanged: self._changed,
+        }
+
+    # The cache.
+
+    def _use(self, message: Any, use: Use) -> Any:
+        """Let `use` work with the key of `message`, now or once it is loaded."""
+        key_id = (message.mount.number, message.name)
+        key = self._cache.get(key_id)
+        if key is None:
+            return self._context.spawn(self._use_loaded(self._load(key_id), message, use))
+        self._cache.move_to_end(key_id)
+        return use(message, key)
+
+    async def _use_loaded(self, load: Load, message: Any, use: Use) -> Any:
+        # Shielded: one caller who gives up must not take the key from the others.
+        answer = use(message, await asyncio.shield(load.task))
+        return await answer if isinstance(answer, asyncio.Future) else answer
+
+    def _load(self, key_id: KeyId) -> Load:
+        load = self._loads.get(key_id)
+        if load is None or load.task.done():
+            load = self._loads[key_id] = Load()
+            load.task = self._context.spawn(self._read_key(key_id, load))
+        return load
+
+    async def _read_key(self, key_id: KeyId, load: Load) -> TransitKey | None:
+        key: TransitKey | None = None
+        try:
+            key = await self._context.store.run(lambda tr: self._records.key(tr, *key_id))
+        finally:
+            self._context.notify(KeyLoaded(key_id, load, key))
+        return key
+
+    def _loaded(self, event: KeyLoaded) -> None:
+        if self._loads.get(event.id) is not event.load:
+            return
+        del self._loads[event.id]
+        if event.key is not None:
+            self._cache[event.id] = event.key
+            while len(self._cache) > self.cache_size:
+                self._cache.popitem(last=False)
+
+    def _changed(self, event: KeyChanged) -> None:
+        self._cache.pop(event.id, None)
+        self._loads.pop(event.id, None)
+
+    # Changes.
+
+    def _change(self, message: Any, change: Callable[[Any], Awaitable[T]]) -> asyncio.Task[T]:
+        return self._context.spawn(self._changing(message, change))
+
+    async def _changing(self, message: Any, change: Callable[[Any], Awaitable[T]]) -> T:
+        try:
+            return await change(message)
+        finally:
+            # Also after an error: a change whose outcome is unknown may have happened.
+            self._context.notify(KeyChanged((message.mount.number, message.name)))
+
+    # Looking, from the store: what is shown is never older than the request.
+
+    async def _read(self, message: m.ReadKey) -> m.KeyInfo:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> m.KeyInfo:
+            policy = await records.policy(tr, mount, message.name)
+            if policy is None:
+                raise NotFound
+            return await records.info(tr, mount, policy)
+
+        return await self._context.store.run(body)
+
+    async def _list(self, message: m.ListKeys) -> list[str]:
+        return await self._context.store.run(
+            lambda tr: self._records.names(tr, message.mount.number, message.after, message.limit)
+        )
+
+    async def _settings(self, message: m.ReadSettings) -> MountSettings:
+        return await self._context.store.run(lambda tr: self._records.settings(tr, message.mount.number))
+
+    # Cryptography.
+
+    def _encrypt(self, message: m.Encrypt, key: TransitKey | None) -> Any:
+        if key is None:
+            return self._change(message, self._upsert)
+        if not message.grants.update:
+            raise PermissionDenied("permission denied")
+        return self._compute(_bytes_of(message.items, "plaintext"), key.encrypt, message.items)
+
+    async def _upsert(self, message: m.Encrypt) -> Any:
+        key = await self._changes.upsert(message)
+        return await self._in_thread(key.encrypt, message.items)
+
+    def _decrypt(self, message: m.Decrypt, key: TransitKey | None) -> Any:
+        size = _bytes_of(message.items, "ciphertext")
+        return self._compute(size, _existing(key).decrypt, message.items)
+
+    def _rewrap(self, message: m.Rewrap, key: TransitKey | None) -> Any:
+        size = _bytes_of(message.items, "ciphertext")
+        return self._compute(size, _existing(key).rewrap, message.items)
+
+    def _hmac(self, message: m.MakeHmac, key: TransitKey | None) -> Any:
+        size = sum(len(data) for data in message.inputs if isinstance(data, bytes))
+        return self._compute(size, _existing(key).hmac, message.inputs, message.algorithm, message.key_version)
+
+    def _data_key(self, message: m.MakeDataKey, key: TransitKey | None) -> m.DataKey:
+        return m.DataKey(
+            *_existing(key).data_key(message.length, message.context, message.associated_data, message.key_version)
+        )
+
+    def _hash(self, message: m.MakeHash) -> Any:
+        return self._compute(len(message.data), digests.hash_of, message.algorithm, message.data)
+
+    def _compute(self, size: int, operation: Callable[..., T], *arguments: Any) -> T | asyncio.Task[T]:
+        if size <= INLINE_BYTES:
+            return operation(*arguments)
+        return self._context.spawn(self._in_thread(operation, *arguments))
+
+    async def _in_thread(self, operation: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._context.threads, operation, *arguments)
+
+
+def _existing(key: TransitKey | None) -> TransitKey:
+    if key is None:
+        raise InvalidRequest("encryption key not found")
+    return key
+
+
+def _bytes_of(items: Sequence[Any], field: str) -> int:
+    """Return the bytes in `field` of the items that could be read."""
+    if len(items) == 1:
+        return len(getattr(items[0], field, b""))
+    return sum(len(getattr(item, field, b"")) for item in items)

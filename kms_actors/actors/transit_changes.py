@@ -1,0 +1,168 @@
+"""The transactions that change Transit keys. Material and times are made before, so that a body may run again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TypeVar
+
+import msgspec
+
+from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
+from kms_actors.store.api import Body, Transaction
+from kms_actors.transit import policy as policies
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.messages import (
+    ConfigureKey,
+    CreateKey,
+    DeleteKey,
+    Encrypt,
+    KeyInfo,
+    RotateKey,
+    SoftDeleteKey,
+    TrimKey,
+    WriteSettings,
+)
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+
+from .context import TenantContext
+from .transit_records import TransitRecords
+
+T = TypeVar("T")
+
+
+class TransitChanges:
+    """One coroutine a command; each commits, or changes nothing."""
+
+    def __init__(self, context: TenantContext, records: TransitRecords) -> None:
+        self._context = context
+        self._records = records
+
+    async def create(self, message: CreateKey) -> KeyInfo:
+        mount, records = message.mount.number, self._records
+        policy = policies.new_policy(message.name, message.options)
+        version = await self._new_version(policy)
+
+        async def body(tr: Transaction) -> KeyInfo:
+            existing = await records.policy(tr, mount, message.name)
+            if existing is None:
+                records.put_policy(tr, mount, policy)
+                records.put_version(tr, mount, policy.name, 1, version)
+            return await records.info(tr, mount, existing or policy)
+
+        return await self._run(body)
+
+    async def upsert(self, message: Encrypt) -> TransitKey:
+        """Make the key that an encryption misses; return it, or the one that another made meanwhile."""
+        if not message.grants.create:
+            raise PermissionDenied("permission denied")
+        mount, records = message.mount.number, self._records
+        policy = policies.upserted_policy(
+            message.name, message.type, derived=message.with_context, convergent=message.convergent
+        )
+        version = await self._new_version(policy)
+
+        async def body(tr: Transaction) -> TransitKey:
+            existing = await records.key(tr, mount, message.name)
+            if existing is not None:
+                if not message.grants.update:
+                    raise PermissionDenied("permission denied")
+                return existing
+            if (await records.settings(tr, mount)).disable_upsert:
+                raise InvalidRequest("encryption key not found")
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, policy.name, 1, version)
+            return TransitKey(policy, {1: version})
+
+        return await self._run(body)
+
+    async def rotate(self, message: RotateKey) -> KeyInfo:
+        mount, name, records = message.mount.number, message.name, self._records
+        made_for = await self._context.store.run(lambda tr: records.policy(tr, mount, name))
+        if made_for is None:
+            raise InvalidRequest("key not found")
+        version = await self._new_version(made_for)
+
+        async def body(tr: Transaction) -> KeyInfo:
+            current = await self._existing(tr, message, "key not found")
+            if (current.type, current.key_size) != (made_for.type, made_for.key_size):
+                raise TransactionConflict("the key was replaced by one of another type meanwhile")
+            policy = policies.rotated(current)
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, name, policy.latest_version, version)
+            return await records.info(tr, mount, policy)
+
+        return await self._run(body)
+
+    async def configure(self, message: ConfigureKey) -> KeyInfo:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> KeyInfo:
+            current = await self._existing(tr, message, f"no existing key named {message.name} could be found")
+            policy, warnings = policies.configured(current, message.changes)
+            records.put_policy(tr, mount, policy)
+            return await records.info(tr, mount, policy, warnings)
+
+        return await self._run(body)
+
+    async def trim(self, message: TrimKey) -> KeyInfo:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> KeyInfo:
+            current = await self._existing(tr, message, "invalid key name")
+            policy = policies.trimmed(current, message.min_available_version)
+            records.put_policy(tr, mount, policy)
+            records.destroy_versions(tr, mount, policy)
+            return await records.info(tr, mount, policy)
+
+        return await self._run(body)
+
+    async def delete(self, message: DeleteKey) -> None:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> None:
+            policies.check_deletable(message.name, await records.policy(tr, mount, message.name))
+            records.destroy(tr, mount, message.name)
+
+        await self._run(body)
+
+    async def soft_delete(self, message: SoftDeleteKey) -> KeyInfo | None:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> KeyInfo | None:
+            current = await records.policy(tr, mount, message.name)
+            if current is None:
+                return None
+            policy, warnings = policies.soft_deleted(current, message.deleted)
+            records.put_policy(tr, mount, policy)
+            return await records.info(tr, mount, policy, warnings)
+
+        return await self._run(body)
+
+    async def write_settings(self, message: WriteSettings) -> MountSettings:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> MountSettings:
+            settings = await records.settings(tr, mount)
+            if message.disable_upsert is not None:
+                settings = msgspec.structs.replace(settings, disable_upsert=message.disable_upsert)
+                records.put_settings(tr, mount, settings)
+            return settings
+
+        return await self._run(body)
+
+    async def _existing(
+        self, tr: Transaction, message: ConfigureKey | RotateKey | TrimKey, missing: str
+    ) -> KeyPolicy:
+        policy = await self._records.policy(tr, message.mount.number, message.name)
+        if policy is None:
+            raise InvalidRequest(missing)
+        return policy
+
+    async def _new_version(self, policy: KeyPolicy) -> VersionRecord:
+        # In a thread, whatever the type: some keys take long to make, and making one is rare.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._context.threads, policies.new_version, policy, self._context.clock())
+
+    async def _run(self, body: Body[T]) -> T:
+        return await self._context.store.run(body, idempotency_key=os.urandom(16))

@@ -1,0 +1,112 @@
+"""Where Transit keys lie in a tenant's store, and how they are read and written within a transaction.
+
+(`transit`, mount, `policy`, name)            KeyPolicy
+(`transit`, mount, `version`, name, number)   VersionRecord
+(`transit`, mount, `config`)                  MountSettings
+
+Each record is sealed by the tenant's keyring for its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from kms_actors.errors import FormatError
+from kms_actors.keyring import stored
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import TenantKeys, after
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.messages import KeyInfo
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class TransitRecords:
+    """The Transit records of one tenant; mounts are given by number."""
+
+    def __init__(self, keys: TenantKeys, keyring: Keyring) -> None:
+        self._keys = keys
+        self._keyring = keyring
+
+    async def policy(self, tr: Transaction, mount: int, name: str) -> KeyPolicy | None:
+        """Return a key's policy, or None."""
+        place = self._policy_place(mount, name)
+        sealed = await tr.get(place)
+        return None if sealed is None else self._open(place, sealed, KeyPolicy)
+
+    async def versions(self, tr: Transaction, mount: int, policy: KeyPolicy) -> Mapping[int, VersionRecord]:
+        """Return the material that the policy allows for decryption, by version."""
+        begin = self._version_place(mount, policy.name, policy.min_decryption_version)
+        _, end = self._keys.span("transit", mount, "version", policy.name)
+        return {
+            self._keys.parts(place)[-1]: self._open(place, sealed, VersionRecord)
+            for place, sealed in await tr.get_range(begin, end)
+        }
+
+    async def key(self, tr: Transaction, mount: int, name: str) -> TransitKey | None:
+        """Return a key ready for use, or None."""
+        policy = await self.policy(tr, mount, name)
+        if policy is None:
+            return None
+        try:
+            return TransitKey(policy, await self.versions(tr, mount, policy))
+        except KeyError:
+            raise FormatError("a transit key lacks a version, or is of a type this program does not know") from None
+
+    async def info(self, tr: Transaction, mount: int, policy: KeyPolicy, warnings: tuple[str, ...] = ()) -> KeyInfo:
+        """Return what is shown of a key."""
+        versions = await self.versions(tr, mount, policy)
+        return KeyInfo(policy, {number: record.created for number, record in versions.items()}, warnings)
+
+    async def names(self, tr: Transaction, mount: int, behind: str, limit: int) -> list[str]:
+        """Return the names of keys in order, those behind `behind`, at most `limit` of them (0: all)."""
+        begin, end = self._keys.span("transit", mount, "policy")
+        if behind:
+            begin = after(self._policy_place(mount, behind))
+        entries = await tr.get_range(begin, end, limit=limit)
+        return [self._keys.parts(place)[-1] for place, _ in entries]
+
+    async def settings(self, tr: Transaction, mount: int) -> MountSettings:
+        """Return a mount's settings."""
+        place = self._keys.key("transit", mount, "config")
+        sealed = await tr.get(place)
+        return MountSettings() if sealed is None else self._open(place, sealed, MountSettings)
+
+    def put_policy(self, tr: Transaction, mount: int, policy: KeyPolicy) -> None:
+        """Write a policy."""
+        self._put(tr, self._policy_place(mount, policy.name), policy)
+
+    def put_version(self, tr: Transaction, mount: int, name: str, number: int, record: VersionRecord) -> None:
+        """Write the material of a version."""
+        self._put(tr, self._version_place(mount, name, number), record)
+
+    def put_settings(self, tr: Transaction, mount: int, settings: MountSettings) -> None:
+        """Write a mount's settings."""
+        self._put(tr, self._keys.key("transit", mount, "config"), settings)
+
+    def destroy_versions(self, tr: Transaction, mount: int, policy: KeyPolicy) -> None:
+        """Remove the material below the policy's `min_available_version`."""
+        begin, _ = self._keys.span("transit", mount, "version", policy.name)
+        tr.clear_range(begin, self._version_place(mount, policy.name, policy.min_available_version))
+
+    def destroy(self, tr: Transaction, mount: int, name: str) -> None:
+        """Remove a key with all its material."""
+        tr.clear(self._policy_place(mount, name))
+        tr.clear_range(*self._keys.span("transit", mount, "version", name))
+
+    def _policy_place(self, mount: int, name: str) -> bytes:
+        return self._keys.key("transit", mount, "policy", name)
+
+    def _version_place(self, mount: int, name: str, number: int) -> bytes:
+        return self._keys.key("transit", mount, "version", name, number)
+
+    def _open(self, place: bytes, sealed: bytes, kind: type[S]) -> S:
+        return stored.decode(self._keyring.open(place, sealed), kind, kind.__name__)
+
+    def _put(self, tr: Transaction, place: bytes, record: msgspec.Struct) -> None:
+        tr.set(place, self._keyring.seal(place, stored.encode(record)))

@@ -1,0 +1,185 @@
+"""Changes of a key's policy as functions: each takes a policy and returns the next, or says why not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+
+from kms_actors.errors import InvalidRequest
+
+from .key import SOFT_DELETED
+from .key_types import DEFAULT_TYPE, KEY_TYPES
+from .records import HMAC_KEY_BYTES, KeyPolicy, VersionRecord
+
+T = TypeVar("T")
+
+_HOUR: Final = 3600 * 10**9
+FORCED_MINIMUM: Final = "since Vault 0.3, transit key numbering starts at 1; forcing minimum to 1"
+NEEDS_DERIVATION: Final = "convergent encryption requires derivation to be enabled"
+
+#: A policy and what to warn about.
+Warned = tuple[KeyPolicy, tuple[str, ...]]
+
+
+class KeyOptions(msgspec.Struct, frozen=True):
+    """What a caller says of a new key. Period in nanoseconds, size in bytes; 0 means none and the default."""
+
+    type: str = DEFAULT_TYPE
+    derived: bool = False
+    convergent_encryption: bool = False
+    exportable: bool = False
+    allow_plaintext_backup: bool = False
+    auto_rotate_period: int = 0
+    key_size: int = 0
+
+
+class KeyChanges(msgspec.Struct, frozen=True):
+    """What a caller changes of a key; None keeps what is."""
+
+    min_decryption_version: int | None = None
+    min_encryption_version: int | None = None
+    deletion_allowed: bool | None = None
+    exportable: bool | None = None
+    allow_plaintext_backup: bool | None = None
+    auto_rotate_period: int | None = None
+
+
+def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
+    """Return the policy of a new key with one version."""
+    if options.convergent_encryption and not options.derived:
+        raise InvalidRequest(NEEDS_DERIVATION)
+    key_type = KEY_TYPES.get(options.type)
+    if key_type is None:
+        raise InvalidRequest(f"unknown key type {options.type}")
+    _check_key_size(options)
+    _check_period(options.auto_rotate_period)
+    if options.derived and not key_type.derivation:
+        raise InvalidRequest(
+            f"key derivation and convergent encryption not supported for keys of type {key_type.name}"
+        )
+    if options.convergent_encryption and not key_type.convergent:
+        raise InvalidRequest(f"convergent encryption not supported for keys of type {key_type.name}")
+    return KeyPolicy(
+        name=name,
+        type=key_type.name,
+        derived=options.derived,
+        convergent=options.convergent_encryption,
+        exportable=options.exportable,
+        allow_plaintext_backup=options.allow_plaintext_backup,
+        auto_rotate_period=options.auto_rotate_period,
+        key_size=options.key_size or (key_type.key_bytes if key_type.key_size else 0),
+    )
+
+
+def upserted_policy(name: str, type_name: str, *, derived: bool, convergent: bool) -> KeyPolicy:
+    """Return the policy of a key that an encryption makes on its way."""
+    if convergent and not derived:
+        raise InvalidRequest(f"{NEEDS_DERIVATION}, so context is required")
+    if type_name not in KEY_TYPES or not KEY_TYPES[type_name].convergent:
+        raise InvalidRequest(f"unknown key type {type_name}")
+    return new_policy(name, KeyOptions(type_name, derived, convergent))
+
+
+def new_version(policy: KeyPolicy, now: int, random: Callable[[int], bytes] = os.urandom) -> VersionRecord:
+    """Return fresh material for a version of this key, made at `now` (nanoseconds since 1970)."""
+    size = policy.key_size or KEY_TYPES[policy.type].key_bytes
+    return VersionRecord(key=random(size), hmac_key=random(HMAC_KEY_BYTES), created=now)
+
+
+def rotated(policy: KeyPolicy) -> KeyPolicy:
+    """Return the policy with one more version."""
+    if policy.soft_deleted:
+        raise InvalidRequest(SOFT_DELETED)
+    return msgspec.structs.replace(policy, latest_version=policy.latest_version + 1)
+
+
+def configured(policy: KeyPolicy, changes: KeyChanges) -> Warned:
+    """Apply changes. Exporting and plaintext backup can be allowed, never forbidden again."""
+    forced = changes.min_decryption_version == 0
+    oldest = 1 if forced else changes.min_decryption_version
+    latest = policy.latest_version
+    decryption = _checked_minimum("decryption", oldest, policy.min_decryption_version, latest)
+    encryption = _checked_minimum("encryption", changes.min_encryption_version, policy.min_encryption_version, latest)
+    if 0 < encryption < decryption:
+        raise InvalidRequest(
+            f"cannot set min encryption/decryption values; min encryption version of {encryption} must be "
+            f"greater than or equal to min decryption version of {decryption}"
+        )
+    period = _or(changes.auto_rotate_period, policy.auto_rotate_period)
+    _check_period(period)
+    if policy.min_available_version > encryption:
+        raise InvalidRequest("min encryption version should not be less than min available version")
+    if policy.min_available_version > decryption:
+        raise InvalidRequest("min decryption version should not be less then min available version")
+    changed = msgspec.structs.replace(
+        policy,
+        min_decryption_version=decryption,
+        min_encryption_version=encryption,
+        deletion_allowed=_or(changes.deletion_allowed, policy.deletion_allowed),
+        exportable=policy.exportable or bool(changes.exportable),
+        allow_plaintext_backup=policy.allow_plaintext_backup or bool(changes.allow_plaintext_backup),
+        auto_rotate_period=period,
+    )
+    return changed, (FORCED_MINIMUM,) if forced else ()
+
+
+def trimmed(policy: KeyPolicy, min_available: int | None) -> KeyPolicy:
+    """Return the policy without the versions below `min_available`, which are to be destroyed."""
+    if min_available is None:
+        raise InvalidRequest("missing min_available_version")
+    if min_available < policy.min_available_version:
+        raise InvalidRequest("minimum available version cannot be decremented")
+    if policy.min_encryption_version == 0:
+        raise InvalidRequest("minimum available version cannot be set when minimum encryption version is not set")
+    if min_available > policy.min_encryption_version:
+        raise InvalidRequest("minimum available version cannot be greater than minmum encryption version")
+    if min_available > policy.min_decryption_version:
+        raise InvalidRequest("minimum available version cannot be greater than minimum decryption version")
+    if min_available == 0:
+        raise InvalidRequest("minimum available version should be positive")
+    return msgspec.structs.replace(policy, min_available_version=min_available)
+
+
+def soft_deleted(policy: KeyPolicy, deleted: bool) -> Warned:
+    """Disable a key, or enable it again."""
+    if policy.soft_deleted == deleted:
+        return policy, ("key was already marked as soft deleted" if deleted else "key was already restored",)
+    return msgspec.structs.replace(policy, soft_deleted=deleted), ()
+
+
+def check_deletable(name: str, policy: KeyPolicy | None) -> None:
+    """Raise unless the key is there and may be destroyed."""
+    if policy is None:
+        raise InvalidRequest(f"error deleting policy {name}: could not delete key; not found")
+    if not policy.deletion_allowed:
+        raise InvalidRequest(f"error deleting policy {name}: deletion is not allowed for this key")
+
+
+def _checked_minimum(use: str, wanted: int | None, current: int, latest: int) -> int:
+    if wanted is None:
+        return current
+    if wanted < 0:
+        raise InvalidRequest(f"min {use} version cannot be negative")
+    if wanted > latest:
+        raise InvalidRequest(f"cannot set min {use} version of {wanted}, latest key version is {latest}")
+    return wanted
+
+
+def _check_key_size(options: KeyOptions) -> None:
+    sizes = KEY_TYPES[options.type].key_size
+    if options.key_size < 0 or (options.key_size and sizes and options.key_size not in sizes):
+        raise InvalidRequest(f"invalid key_size {options.key_size}")
+    if options.key_size and not sizes:
+        raise InvalidRequest(f"key_size is not valid for algorithm {options.type}")
+
+
+def _check_period(nanoseconds: int) -> None:
+    if nanoseconds < 0 or 0 < nanoseconds < _HOUR:
+        raise InvalidRequest("auto rotate period must be 0 to disable or at least an hour")
+
+
+def _or(wanted: T | None, current: T) -> T:
+    return current if wanted is None else wanted

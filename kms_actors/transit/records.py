@@ -1,0 +1,52 @@
+"""What is stored of a key: one policy, and one record for the material of each version."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from kms_actors.keyring import stored
+
+#: Bytes of the HMAC key that every version owns, whatever its type.
+HMAC_KEY_BYTES: Final = 32
+
+
+class KeyPolicy(msgspec.Struct, frozen=True):
+    """A key without its material. Versions count from 1; those from `min_available_version` exist."""
+
+    name: str
+    type: str
+    derived: bool = False
+    convergent: bool = False
+    kdf: str = "hkdf_sha256"
+    exportable: bool = False
+    allow_plaintext_backup: bool = False
+    deletion_allowed: bool = False
+    soft_deleted: bool = False
+    latest_version: int = 1
+    min_available_version: int = 0  # 0: never trimmed
+    min_decryption_version: int = 1
+    min_encryption_version: int = 0  # 0: the latest only, unless a caller names an older one
+    auto_rotate_period: int = 0  # nanoseconds; 0: never
+    key_size: int = 0  # bytes, where the caller chose; 0: what the type says
+    format: int = stored.FORMAT
+
+
+class VersionRecord(msgspec.Struct, frozen=True):
+    """The material of one version."""
+
+    key: bytes
+    hmac_key: bytes
+    created: int  # nanoseconds since 1970
+    format: int = stored.FORMAT
+
+    def __repr__(self) -> str:
+        return "<VersionRecord>"
+
+
+class MountSettings(msgspec.Struct, frozen=True):
+    """Settings of one Transit mount."""
+
+    disable_upsert: bool = False
+    format: int = stored.FORMAT
