@@ -15,13 +15,14 @@ from typing import Any
 import msgspec
 
 from kms_actors.actors.messages import Grants, Message
-from kms_actors.actors.mounts import Mount
+from kms_actors.actors.mounts import Mount, MountTable
 from kms_actors.auth.principal import Capability, Principal, Right
 from kms_actors.errors import UnsupportedOperation, UnsupportedPath
 
 from .fields import Fields
 
 NO_FIELDS = Fields()
+NO_MOUNTS = MountTable(())
 
 
 class Operation(enum.Enum):
@@ -56,6 +57,10 @@ class Call(msgspec.Struct, frozen=True):
     principal: Principal | None
     grants: Grants  # meaningful where the endpoint's capability is EXISTENCE
     token: str = ""
+    mounts: MountTable = NO_MOUNTS  # of the caller's tenant
+    method: str = ""  # as sent
+    client_ip: str = ""
+    now: float = 0.0  # seconds since 1970
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value}>"
@@ -63,26 +68,39 @@ class Call(msgspec.Struct, frozen=True):
 
 DATA_RIGHTS = frozenset({Right.ROOT, Right.DATA})
 TENANT_ADMIN = frozenset({Right.ROOT})
+SCOPE_ADMIN = frozenset({Right.ROOT, Right.OPERATOR})
+ANY_RIGHT = frozenset(Right)
 
 #: Capability of writes that need `create` where nothing is and `update` where something is.
 EXISTENCE = None
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One operation on a route: what it needs, the message it becomes, how the answer is shown."""
+    """One operation on a route: what it needs, the message it becomes, how the answer is shown.
 
-    build: Callable[[Call], Message]
+    The message goes to the caller's tenant, or to the node for an operator and for nobody (`anonymous`).
+    `build` returns None where the call alone is enough for `render`.
+    """
+
+    build: Callable[[Call], Message | None]
     render: Callable[[Call, Any], Reply]
     capability: Capability | None  # EXISTENCE: decided in the transaction, through Grants
     fields: Fields = NO_FIELDS
     rights: frozenset[Right] = DATA_RIGHTS
+    anonymous: bool = False  # works without a token; a token that is sent must be good all the same
+    while_sealed: bool = False
+    head: bool = False  # answers HEAD too
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A pattern and its operations; `label` names it in metrics."""
+    """A pattern and its operations; `label` names it in metrics.
+
+    `bare` routes stand outside the mounts' framework: 405 without a text, before a look at the token.
+    """
 
     pattern: str
     operations: Mapping[Operation, Endpoint]
+    bare: bool = False
 
     @property
     def label(self) -> str:
@@ -106,14 +124,43 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.ASCII | re.DOTALL)
 
 
+class Found(msgspec.Struct, frozen=True):
+    """A route that fits a path; no endpoint where it does not take the operation."""
+
+    route: Route
+    endpoint: Endpoint | None
+    captures: Mapping[str, str]
+
+
 class Router:
     """Finds the endpoint of (path, operation) among one slice's routes by first segment, then pattern."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        self._by_first: dict[str, list[tuple[re.Pattern[str], Route]]] = {}
+        by_first: dict[str, list[tuple[re.Pattern[str], Route]]] = {}
         for route in routes:
             entry = (compile_pattern(route.pattern), route)
-            self._by_first.setdefault(route.pattern.partition("/")[0], []).append(entry)
+            by_first.setdefault(route.pattern.partition("/")[0], []).append(entry)
+        #: Patterns that begin with a capture fit any first segment, after all others.
+        self._catch_all = [entry for first in by_first if "{" in first for entry in by_first[first]]
+        self._by_first = {first: entries + self._catch_all for first, entries in by_first.items() if "{" not in first}
+
+    def find(self, path: str, operation: Operation) -> Found | None:
+        """Return the route that fits, before all one that takes the operation; None where no pattern fits.
+
+        A LIST path ends in `/`, which a pattern need not show.
+        """
+        first = None
+        for expression, route in self._by_first.get(path.partition("/")[0], self._catch_all):
+            match = expression.fullmatch(path)
+            if match is None and operation is Operation.LIST:
+                match = expression.fullmatch(path.removesuffix("/"))
+            if match is None:
+                continue
+            endpoint = route.operations.get(operation)
+            if endpoint is not None:
+                return Found(route, endpoint, match.groupdict())
+            first = first or Found(route, None, {})
+        return first
 
     def resolve(self, path: str, operation: Operation) -> tuple[Route, Endpoint, Mapping[str, str]]:
         """Return route, endpoint and captures.
@@ -123,15 +170,9 @@ class Router:
             UnsupportedOperation: a pattern fits, but it does not take this operation.
 
         """
-        known = False
-        for expression, route in self._by_first.get(path.partition("/")[0], ()):
-            found = expression.fullmatch(path)
-            if found is None:
-                continue
-            endpoint = route.operations.get(operation)
-            if endpoint is not None:
-                return route, endpoint, found.groupdict()
-            known = True
-        if known:
+        found = self.find(path, operation)
+        if found is None:
+            raise UnsupportedPath("unsupported path")
+        if found.endpoint is None:
             raise UnsupportedOperation("unsupported operation")
-        raise UnsupportedPath("unsupported path")
+        return found.route, found.endpoint, found.captures

@@ -1,0 +1,58 @@
+"""What the HTTP edge needs from below: a node and its tenants, seen through two small protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from kms_actors.actors.messages import Message
+from kms_actors.actors.mounts import MountTable
+from kms_actors.auth.principal import Principal
+
+#: Told of every request once it is answered: route label, status, seconds.
+Observe = Callable[[str, int, float], None]
+
+
+class Tenant(Protocol):
+    """One tenant on this node. `sealed` and `mounts` are snapshots, read without asking."""
+
+    @property
+    def sealed(self) -> bool:
+        """True before initialisation too."""
+
+    @property
+    def mounts(self) -> MountTable: ...
+
+    @property
+    def vault_id(self) -> str: ...
+
+    async def ask(self, message: Message) -> Any: ...
+
+    def revoked(self, revocation_ids: tuple[str, ...]) -> bool: ...
+
+
+class Backend(Protocol):
+    """The node."""
+
+    @property
+    def node_sealed(self) -> bool:
+        """True before initialisation too."""
+
+    @property
+    def namespace(self) -> str:
+        """The cluster's resource: what an operator's token names."""
+
+    async def ask_node(self, message: Message) -> Any: ...
+
+    async def tenant(self, vault_id: str) -> Tenant:
+        """Activate a tenant; raises Sealed when the node is sealed."""
+
+    async def tenant_by_number(self, number: int) -> Tenant | None:
+        """Find the tenant a service token names; raises Sealed when the node is sealed."""
+
+
+class Authenticator(Protocol):
+    """Verifies long tokens."""
+
+    def authenticate(self, token: str, now: float) -> Principal:
+        """Return who bears `token`; raises AuthenticationFailed. `now` is in seconds since 1970."""

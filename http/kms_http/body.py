@@ -1,0 +1,97 @@
+"""Request bodies: read within limits of size and time, then parsed to the request's data."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from aiohttp import hdrs
+from aiohttp.web import BaseRequest
+
+from kms_actors.errors import InvalidRequest
+
+from . import json_codec, paths
+from .errors import HttpError
+
+MAX_BODY: Final = 32 * 1024 * 1024  # bytes
+#: Seconds a client has to send a body.
+READ_SECONDS: Final = 60
+
+MERGE_PATCH: Final = "application/merge-patch+json"
+FORM: Final = "application/x-www-form-urlencoded"
+
+_NOTHING: Final[Mapping[str, Any]] = {}
+
+
+async def read(request: BaseRequest) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        HttpError: 413, larger than 32 MiB; 408, too slow; 400, broken off or malformed.
+
+    """
+    content = request.content
+    if content.is_eof():  # small bodies arrive with their headers
+        body = content.read_nowait()
+        _limit(len(body))
+        return body
+    _limit(request.content_length or 0)
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            return await _collect(request)
+    except TimeoutError:
+        raise HttpError(408, "request body was not received in time", close=True) from None
+    except HttpError:
+        raise
+    except Exception:  # noqa: BLE001  # the parser and the connection each have their own kinds
+        raise HttpError(400, "malformed or incomplete request body", close=True) from None
+
+
+async def _collect(request: BaseRequest) -> bytes:
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = bytearray()
+    while chunk := await request.content.readany():
+        body += chunk
+        _limit(len(body))
+    return bytes(body)
+
+
+def _limit(size: int) -> None:
+    if size > MAX_BODY:
+        raise HttpError(413, "http: request body too large", close=True)
+
+
+def parse(request: BaseRequest, body: bytes) -> Mapping[str, Any]:
+    """Return the fields of a JSON object or a form; an empty body and `null` hold none.
+
+    Raises:
+        InvalidRequest: anything else.
+
+    """
+    if not body:
+        return _NOTHING
+    if body[0] not in b"{[" and media_type(request) == FORM:
+        return paths.form(body.decode("utf-8", "surrogateescape"))
+    data = json_codec.loads(body)
+    if data is None:
+        return _NOTHING
+    if not isinstance(data, dict):
+        raise InvalidRequest("error parsing JSON")
+    return data
+
+
+def require_merge_patch(request: BaseRequest) -> None:
+    """Raise HttpError unless the content type is that of a JSON merge patch (RFC 7396)."""
+    media = media_type(request)
+    if not media:
+        raise HttpError(400, "mime: no media type")
+    if media != MERGE_PATCH:
+        provided = media[:100].encode("ascii", "replace").decode()
+        raise HttpError(415, f"PATCH requires Content-Type of {MERGE_PATCH}, provided {provided}")
+
+
+def media_type(request: BaseRequest) -> str:
+    """Return the media type without its parameters, in lower case."""
+    return request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()

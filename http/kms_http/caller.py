@@ -1,0 +1,94 @@
+"""Who calls, and in which scope: from the headers of a request to a principal and its tenant.
+
+The token alone decides the scope. A namespace header can agree with it, never choose another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from multidict import istr
+
+from kms_actors.actors.messages import AuthenticateToken
+from kms_actors.auth import service_token
+from kms_actors.auth.principal import Principal, Right
+from kms_actors.errors import AuthenticationFailed
+
+from .backend import Authenticator, Backend, Tenant
+
+TOKEN: Final = istr("X-Vault-Token")
+NAMESPACE: Final = istr("X-Vault-Namespace")
+AUTHORIZATION: Final = istr("Authorization")
+_BEARER: Final = "Bearer "
+
+
+class Caller(NamedTuple):
+    """Nobody has no principal; an operator of the cluster has no tenant."""
+
+    principal: Principal | None
+    tenant: Tenant | None
+
+
+NOBODY: Final = Caller(None, None)
+
+
+def token_of(headers: Mapping[str, str]) -> str:
+    """Return the token a request carries, or an empty text."""
+    token = headers.get(TOKEN)
+    if token:
+        return token
+    authorization = headers.get(AUTHORIZATION, "")
+    return authorization[len(_BEARER) :] if authorization.startswith(_BEARER) else ""
+
+
+class Callers:
+    """Turns tokens into callers."""
+
+    def __init__(self, backend: Backend, authenticator: Authenticator) -> None:
+        self._backend = backend
+        self._authenticator = authenticator
+
+    async def identify(self, token: str, namespace: str, now: float, anonymous: bool) -> Caller:
+        """Return who calls. Without a token that is nobody, where `anonymous` allows it.
+
+        Raises:
+            AuthenticationFailed: no token, one that proves nothing or was revoked, or a namespace of another scope.
+            Sealed: the tenant cannot be reached while the node is sealed.
+
+        """
+        if token:
+            caller = await self._by_token(token, now)
+        elif anonymous:
+            caller = NOBODY
+        else:
+            raise AuthenticationFailed("no token")
+        if namespace:
+            self._require_namespace(caller, namespace)
+        return caller
+
+    async def _by_token(self, token: str, now: float) -> Caller:
+        number = service_token.tenant_of(token)
+        if number is not None:
+            return await self._by_service_token(token, number)
+        principal = self._authenticator.authenticate(token, now)
+        if principal.right is Right.OPERATOR:
+            if principal.resource != self._backend.namespace:
+                raise AuthenticationFailed("an operator's token of another cluster")
+            return Caller(principal, None)
+        tenant = await self._backend.tenant(principal.resource)
+        if tenant.revoked(principal.revocation_ids):
+            raise AuthenticationFailed("token was revoked")
+        return Caller(principal, tenant)
+
+    async def _by_service_token(self, token: str, number: int) -> Caller:
+        tenant = await self._backend.tenant_by_number(number)
+        if tenant is None:
+            raise AuthenticationFailed("service token of no tenant")
+        return Caller(await tenant.ask(AuthenticateToken(token)), tenant)
+
+    def _require_namespace(self, caller: Caller, namespace: str) -> None:
+        named = namespace.strip("/")
+        own = self._backend.namespace if caller.principal is None else caller.principal.resource
+        if named and named != own:
+            raise AuthenticationFailed("namespace header names another scope")

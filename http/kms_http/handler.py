@@ -1,0 +1,301 @@
+"""The course of every request, in the order in which things are decided.
+
+method and path → route → sealed? → caller → rights → body → fields → message → ask → render
+
+Nothing of a body is read before the caller may do what is asked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from aiohttp.web import BaseRequest
+from multidict import istr
+
+from kms_actors.actors.messages import Grants
+from kms_actors.actors.mounts import Mount
+from kms_actors.auth.principal import Access, Capability
+from kms_actors.auth.self_service import is_self_service
+from kms_actors.errors import (
+    AuthenticationFailed,
+    InvalidRequest,
+    PermissionDenied,
+    Sealed,
+    UnsupportedOperation,
+    UnsupportedPath,
+)
+
+from . import body, caller, envelope, errors, paths
+from .backend import Authenticator, Backend, Observe
+from .caller import NOBODY, Callers
+from .errors import HttpError
+from .fields import WrongType, to_bool
+from .response import Response
+from .routing import ANY_RIGHT, EXISTENCE, NO_MOUNTS, Call, Endpoint, Found, Operation, Router
+
+# The parser has no LIST; the server renames it to LINK, which Vault does not have (`server.Connection`).
+OPERATIONS: Final = {
+    "GET": Operation.READ,
+    "HEAD": Operation.READ,
+    "LINK": Operation.LIST,
+    "POST": Operation.WRITE,
+    "PUT": Operation.WRITE,
+    "PATCH": Operation.PATCH,
+    "DELETE": Operation.DELETE,
+}
+_WITH_BODY: Final = frozenset({Operation.WRITE, Operation.PATCH})
+
+#: What a request needs where no endpoint says it.
+_CAPABILITIES: Final = {
+    Operation.READ: Capability.READ,
+    Operation.LIST: Capability.LIST,
+    Operation.WRITE: Capability.UPDATE,
+    Operation.PATCH: Capability.PATCH,
+    Operation.DELETE: Capability.DELETE,
+}
+_SYSTEM: Final = ("sys/", "auth/")
+_ALL_GRANTS: Final = Grants()
+_WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
+_UNKNOWN: Final = "unknown"
+
+_log = structlog.get_logger(__name__)
+
+
+class Exchange:
+    """One request on its way through; what is known of it so far."""
+
+    __slots__ = ("caller", "label", "method", "now", "operation", "path", "query", "request", "token")
+
+    def __init__(self, request: BaseRequest, now: float) -> None:
+        self.request = request
+        self.now = now
+        self.label = _UNKNOWN
+        self.method = request.method
+        self.operation = Operation.READ
+        self.path = ""
+        self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
+        self.token = ""
+        self.caller = NOBODY
+
+
+class Handler:
+    """Answers requests. `system` routes sys/ and auth/, `engines` what lies under mounts, by mount type."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        authenticator: Authenticator,
+        *,
+        system: Router,
+        engines: Mapping[str, Router],
+        observe: Observe,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._backend = backend
+        self._callers = Callers(backend, authenticator)
+        self._system = system
+        self._engines = engines
+        self._observe = observe
+        self._clock = clock
+        self._request_ids = envelope.RequestIds()
+
+    async def __call__(self, request: BaseRequest) -> Response:
+        """Answer one request; every failure is an answer too."""
+        started = time.perf_counter()
+        exchange = Exchange(request, self._clock())
+        try:
+            response = await self._answer(exchange)
+        except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
+            response = self._failed(exchange, error)
+        namespace = request.headers.get(caller.NAMESPACE)
+        if namespace and namespace.isascii() and namespace.isprintable():
+            response.add_header(b"X-Vault-Namespace", namespace.encode())
+        self._observe(exchange.label, response.status, time.perf_counter() - started)
+        return response
+
+    def _failed(self, exchange: Exchange, error: Exception) -> Response:
+        response = errors.respond(error)
+        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            # The type alone: texts and tracebacks of what nobody foresaw may hold values.
+            request_id, kind = self._request_ids(), type(error).__name__
+            _log.error("request failed", request_id=request_id, route=exchange.label, error=kind)
+        return response
+
+    async def _answer(self, exchange: Exchange) -> Response:
+        self._read_target(exchange)
+        system = exchange.path.startswith(_SYSTEM)
+        found = self._find_system(exchange) if system else None
+        while_sealed = found is not None and found.endpoint is not None and found.endpoint.while_sealed
+        if self._backend.node_sealed and not while_sealed:
+            raise Sealed
+        if exchange.operation in _WITH_BODY and exchange.path.endswith("/"):
+            raise InvalidRequest("cannot write to a path ending in '/'")
+        await self._identify(exchange, found)
+        tenant = exchange.caller.tenant
+        if tenant is not None and tenant.sealed and not while_sealed:
+            raise Sealed
+        mount = None
+        if not system:
+            mount, found = self._find_mounted(exchange)
+        grants = self._authorize(exchange, mount, found.endpoint if found is not None else None)
+        if found is None:
+            raise UnsupportedPath("unsupported path")
+        if found.endpoint is None:
+            raise UnsupportedOperation("unsupported operation")
+        return await self._run(exchange, found, found.endpoint, mount, grants)
+
+    def _read_target(self, exchange: Exchange) -> None:
+        request = exchange.request
+        operation = OPERATIONS.get(exchange.method)
+        if operation is None:
+            raise HttpError(405)
+        path, query = paths.parse(request.raw_path)
+        if query and operation not in _WITH_BODY:
+            exchange.query = fields = paths.form(query)
+            if operation is Operation.READ and _listing(fields):
+                operation = Operation.LIST
+        if operation is Operation.LIST:
+            exchange.method = "LIST" if exchange.method == "LINK" else exchange.method
+            path = path if path.endswith("/") else path + "/"
+        if request.headers.get(_WRAP_TTL):
+            # Answering in the clear would give a bare secret to a caller who asked for a wrapped one.
+            raise InvalidRequest("response wrapping is not supported")
+        exchange.operation, exchange.path = operation, path
+
+    def _find_system(self, exchange: Exchange) -> Found | None:
+        found = self._system.find(exchange.path, exchange.operation)
+        if found is not None:
+            exchange.label = found.route.label
+            if found.endpoint is None and found.route.bare:
+                raise HttpError(405)
+        if exchange.method == "HEAD" and (found is None or found.endpoint is None or not found.endpoint.head):
+            raise HttpError(405)
+        return found
+
+    async def _identify(self, exchange: Exchange, found: Found | None) -> None:
+        endpoint = found.endpoint if found is not None else None
+        try:
+            exchange.token = caller.token_of(exchange.request.headers)
+            namespace = exchange.request.headers.get(caller.NAMESPACE, "")
+            anonymous = endpoint is not None and endpoint.anonymous
+            exchange.caller = await self._callers.identify(exchange.token, namespace, exchange.now, anonymous)
+        except AuthenticationFailed:
+            # A sealed node tells nothing of tokens, except to those who come to unseal it.
+            if self._backend.node_sealed and is_self_service(exchange.path):
+                raise Sealed from None
+            raise
+
+    def _find_mounted(self, exchange: Exchange) -> tuple[Mount | None, Found | None]:
+        tenant = exchange.caller.tenant
+        if tenant is None:
+            raise PermissionDenied("an operator of the cluster has no mounts")
+        if exchange.method == "HEAD":
+            raise HttpError(405)
+        matched = tenant.mounts.match(exchange.path)
+        if matched is None:
+            self._authorize(exchange, None, None)
+            raise HttpError(404, f'no handler for route "{exchange.path}". route entry not found.')
+        mount, rest = matched
+        found = self._engines[mount.type].find(rest, exchange.operation)
+        if found is not None:
+            exchange.label = f"{mount.type}/{found.route.label}"
+        return mount, found
+
+    def _authorize(self, exchange: Exchange, mount: Mount | None, endpoint: Endpoint | None) -> Grants:
+        """Return what an endpoint that asks for existence may do; raises PermissionDenied.
+
+        A path without an endpoint is checked too, so that a narrowed token cannot learn what exists.
+        """
+        principal = exchange.caller.principal
+        if principal is None:
+            return _ALL_GRANTS
+        if principal.right not in (endpoint.rights if endpoint is not None else ANY_RIGHT):
+            raise PermissionDenied("permission denied")
+        if mount is None and ((endpoint is not None and endpoint.anonymous) or is_self_service(exchange.path)):
+            return _ALL_GRANTS
+
+        def allows(capability: Capability) -> bool:
+            place = mount.path if mount is not None else ""
+            ip = exchange.request.remote or ""
+            return principal.allows(Access(capability, exchange.path, place, exchange.method, ip, exchange.now))
+
+        if endpoint is not None and endpoint.capability is EXISTENCE:
+            grants = Grants(allows(Capability.CREATE), allows(Capability.UPDATE))
+            if grants.create or grants.update:
+                return grants
+        elif allows((endpoint and endpoint.capability) or _CAPABILITIES[exchange.operation]):
+            return _ALL_GRANTS
+        raise PermissionDenied("permission denied")
+
+    async def _run(
+        self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, grants: Grants
+    ) -> Response:
+        sent = await _data(exchange)
+        values, warnings = _values(endpoint, found.captures, sent)
+        principal, tenant = exchange.caller
+        call = Call(
+            operation=exchange.operation,
+            path=exchange.path,
+            captures=found.captures,
+            values=values,
+            mount=mount,
+            principal=principal,
+            grants=grants,
+            token=exchange.token,
+            mounts=tenant.mounts if tenant is not None else NO_MOUNTS,
+            method=exchange.method,
+            client_ip=exchange.request.remote or "",
+            now=exchange.now,
+        )
+        message = endpoint.build(call)
+        if message is None:
+            result = None
+        elif tenant is None:
+            result = await self._backend.ask_node(message)
+        else:
+            result = await tenant.ask(message)
+        kind = mount.type if mount is not None else "token" if exchange.path.startswith("auth/") else "system"
+        return envelope.respond(endpoint.render(call, result), self._request_ids(), kind, warnings)
+
+
+async def _data(exchange: Exchange) -> Mapping[str, Any]:
+    """Return what was sent: in the body of a write, in the query of anything else."""
+    if exchange.operation not in _WITH_BODY:
+        return exchange.query
+    if exchange.operation is Operation.PATCH:
+        body.require_merge_patch(exchange.request)
+    return body.parse(exchange.request, await body.read(exchange.request))
+
+
+def _values(
+    endpoint: Endpoint, captures: Mapping[str, str], sent: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], list[str]]:
+    """Return converted fields, and warnings about those that were not used."""
+    replaced = sorted(captures.keys() & sent.keys()) if captures and sent else []
+    if replaced:
+        sent = {name: value for name, value in sent.items() if name not in captures}
+    values, unknown = endpoint.fields.parse(sent)
+    warnings = []
+    if unknown:
+        warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(unknown)}]")
+    if replaced:
+        text = "Endpoint replaced the value of these parameters with the values captured from the endpoint's path"
+        warnings.append(f"{text}: [{' '.join(replaced)}]")
+    return values, warnings
+
+
+def _listing(query: dict[str, Any]) -> bool:
+    """Take `list` out of a query and tell whether it asks for one."""
+    wanted = query.get("list", "")
+    first = wanted[0] if isinstance(wanted, list) else wanted
+    try:
+        listing = to_bool(first)
+    except WrongType:
+        raise HttpError(400) from None
+    if listing:
+        del query["list"]
+    return listing

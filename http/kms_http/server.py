@@ -1,0 +1,142 @@
+"""The HTTP server: sockets, connections, and what is wrong before there is a request.
+
+Built on aiohttp's low-level server: no application, no middleware, no dispatcher.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import structlog
+from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+
+from . import errors
+from .errors import HttpError
+
+MAX_LINE: Final = 32 * 1024  # bytes of the request line, and of each header
+MAX_HEADERS: Final = 64
+#: Seconds an idle connection is kept, and the longest a client may take to send its headers.
+KEEPALIVE_SECONDS: Final = 75
+#: Seconds to go on reading a body nobody wants, so that the client gets to see the answer.
+LINGER_SECONDS: Final = 5
+BACKLOG: Final = 1024
+
+_LIST: Final = b"LIST /"
+_LINK: Final = b"LINK /"
+_POLL_SECONDS: Final = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+class Connection(RequestHandler):
+    """One connection. Answers malformed HTTP in JSON, logs no contents, and knows LIST."""
+
+    __slots__ = ("_last_body", "_within_headers")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._last_body: StreamReader = EMPTY_PAYLOAD
+        self._within_headers = False
+
+    @property
+    def busy(self) -> bool:
+        """True while a request is worked on or waits for it."""
+        return self._request_in_progress or bool(self._messages)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes off the wire.
+
+        The parser refuses methods it does not know, LIST among them. A request that begins with it is given the
+        name of a method of the same length, which Vault does not have.
+        """
+        after_body = self._last_body.is_eof()
+        if after_body and not self._within_headers and data.startswith(_LIST):
+            data = _LINK + data[len(_LIST) :]
+        count = self._request_count
+        super().data_received(data)
+        if self._request_count != count:
+            self._last_body = self._messages[-1][1]
+            self._within_headers = False
+        elif after_body and data:
+            self._within_headers = True
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> StreamResponse:
+        """Answer what the parser could not read; the connection ends with it."""
+        if isinstance(exc, BadHttpMethod):
+            error = HttpError(405, close=True)
+        elif isinstance(exc, LineTooLong):
+            error = HttpError(431, "request line or header is too large", close=True)
+        else:
+            error = HttpError(400, "malformed HTTP request", close=True)
+        return errors.respond(error)
+
+    def log_exception(self, *args: Any, exc_info: BaseException | None = None, **_: Any) -> None:
+        """Log the kind of a failure; texts and tracebacks may hold what a client sent."""
+        _log.warning("connection failed", error=type(exc_info).__name__)
+
+
+class _Server(Server):
+    def __call__(self) -> RequestHandler:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+
+class HttpServer:
+    """Answers HTTP requests with `handler`, from `start` to `stop`."""
+
+    def __init__(self, handler: Callable[[BaseRequest], Awaitable[StreamResponse]]) -> None:
+        self._handler = handler
+        self._server: _Server | None = None
+        self._sockets: asyncio.Server | None = None
+
+    async def start(
+        self, host: str, port: int, ssl_context: ssl.SSLContext | None = None, *, reuse_port: bool = False
+    ) -> None:
+        """Listen; port 0 takes a free one. Raises OSError when the address is taken."""
+        self._server = _Server(
+            self._handler,
+            access_log=None,
+            auto_decompress=False,  # Vault takes no compressed bodies, and a small one can be made huge
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=LINGER_SECONDS,
+            max_field_size=MAX_LINE,
+            max_headers=MAX_HEADERS,
+            max_line_size=MAX_LINE,
+        )
+        self._sockets = await asyncio.get_running_loop().create_server(
+            self._server, host, port, ssl=ssl_context, backlog=BACKLOG, reuse_port=reuse_port or None
+        )
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._sockets is not None
+        return int(self._sockets.sockets[0].getsockname()[1])
+
+    async def stop(self, grace: float) -> None:
+        """Stop listening, let requests end for up to `grace` seconds, close all connections."""
+        if self._server is None or self._sockets is None:
+            return
+        self._sockets.close()
+        end = time.monotonic() + grace
+        # An event would have to be kept up by every request; this is once, at the end of the process.
+        while self._close_idle(self._server.connections) and time.monotonic() < end:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+        await self._server.shutdown(timeout=0)
+        self._server = self._sockets = None
+
+    @staticmethod
+    def _close_idle(connections: list[RequestHandler]) -> bool:
+        """Close connections without a request; tell whether any has one."""
+        busy = [connection for connection in connections if isinstance(connection, Connection) and connection.busy]
+        for connection in connections:
+            if connection not in busy:
+                connection.close()
+        return bool(busy)
