@@ -12,6 +12,7 @@ MAX_KEYS: Final = 64
 MAX_KEY: Final = 128  # bytes
 MAX_VALUE: Final = 512  # bytes
 
+_SHOWN: Final = 256  # characters of a key in a text
 _PREFIX: Final = "custom_metadata validation failed"
 
 
@@ -36,14 +37,14 @@ def merge(entries: Mapping[str, str], patch: Mapping[str, str | None]) -> dict[s
 
 
 def _faults(key: str, value: str) -> Iterator[str]:
-    name = json.dumps(key, ensure_ascii=False)
+    name = json.dumps(key[:_SHOWN], ensure_ascii=False)
     key_length, value_length = len(key.encode()), len(value.encode())
     if not 0 < key_length <= MAX_KEY:
         yield f"length of key {name} is {key_length} but must be 0 < len(key) <= {MAX_KEY}"
     if not 0 < value_length <= MAX_VALUE:
         yield f"length of value for key {name} is {value_length} but must be 0 < len(value) <= {MAX_VALUE}"
     if not key.isprintable():
-        yield f"key {name} contains unprintable characters"
+        yield f"key {name} ({name}) contains unprintable characters"
     if not value.isprintable():
         yield f"value for key {name} contains unprintable characters"
 
