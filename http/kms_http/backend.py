@@ -42,6 +42,9 @@ class Backend(Protocol):
     def namespace(self) -> str:
         """The cluster's resource: what an operator's token names."""
 
+    def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
+        """Tell whether an operator's token is revoked."""
+
     async def ask_node(self, message: Message) -> Any: ...
 
     async def tenant(self, vault_id: str) -> Tenant:

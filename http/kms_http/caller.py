@@ -73,8 +73,8 @@ class Callers:
             return await self._by_service_token(token, number)
         principal = self._authenticator.authenticate(token, now)
         if principal.right is Right.OPERATOR:
-            if principal.resource != self._backend.namespace:
-                raise AuthenticationFailed("an operator's token of another cluster")
+            if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
+                raise AuthenticationFailed("an operator's token of another cluster, or revoked")
             return Caller(principal, None)
         tenant = await self._backend.tenant(principal.resource)
         if tenant.revoked(principal.revocation_ids):

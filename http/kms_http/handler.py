@@ -89,10 +89,10 @@ class Handler:
         self,
         backend: Backend,
         authenticator: Authenticator,
+        observe: Observe,
         *,
         system: Router,
         engines: Mapping[str, Router],
-        observe: Observe,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend

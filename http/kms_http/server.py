@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -17,7 +17,11 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from . import errors
+from .backend import Authenticator, Backend, Observe
 from .errors import HttpError
+from .handler import Handler
+from .routes import ENGINES, SYSTEM
+from .routing import Router
 
 MAX_LINE: Final = 32 * 1024  # bytes of the request line, and of each header
 MAX_HEADERS: Final = 64
@@ -89,10 +93,16 @@ class _Server(Server):
 
 
 class HttpServer:
-    """Answers HTTP requests with `handler`, from `start` to `stop`."""
+    """Serves the API of a node over HTTP, from `start` to `stop`."""
 
-    def __init__(self, handler: Callable[[BaseRequest], Awaitable[StreamResponse]]) -> None:
-        self._handler = handler
+    def __init__(
+        self,
+        backend: Backend,
+        authenticator: Authenticator,
+        observe: Observe,
+        engines: Mapping[str, Router] = ENGINES,
+    ) -> None:
+        self._handler = Handler(backend, authenticator, observe, system=SYSTEM, engines=engines)
         self._server: _Server | None = None
         self._sockets: asyncio.Server | None = None
 

@@ -16,7 +16,7 @@ from kms_actors.auth.principal import Capability, Principal
 from kms_actors.auth.service_token import ServicePrincipal
 
 from .fields import Fields, to_any
-from .routing import ANY_RIGHT, DATA_RIGHTS, Call, Endpoint, Operation, Reply, Route
+from .routing import ANY_RIGHT, Call, Endpoint, Operation, Reply, Route
 
 
 def _nothing(_: Call) -> None:
@@ -130,6 +130,6 @@ TOKEN_ROUTES: Final = (
     ),
     Route(
         "auth/token/revoke-self",
-        {Operation.WRITE: Endpoint(_revoke, _no_content, Capability.UPDATE, Fields(token=to_any), DATA_RIGHTS)},
+        {Operation.WRITE: Endpoint(_revoke, _no_content, Capability.UPDATE, Fields(token=to_any), ANY_RIGHT)},
     ),
 )
