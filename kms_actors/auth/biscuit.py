@@ -16,7 +16,7 @@ from typing import Final, NoReturn
 import biscuit_auth
 import structlog
 
-from kms_actors.auth import datalog, wire
+from kms_actors.auth import cost, datalog, wire
 from kms_actors.auth.checks import BiscuitPrincipal
 from kms_actors.auth.principal import Right
 from kms_actors.auth.wire import TokenRefused
@@ -86,7 +86,8 @@ class BiscuitAuthenticator:
 
     def _read(self, token: str) -> BiscuitPrincipal:
         raw = wire.decode(token)
-        signers = [block.signer for block in wire.parse(raw).blocks]
+        parsed = wire.parse(raw)
+        signers = [block.signer for block in parsed.blocks]
         if len(signers) < 2 or signers[1] is None:
             raise TokenRefused("the second block is not signed by a service key")
         service = str(signers[1])
@@ -95,6 +96,7 @@ class BiscuitAuthenticator:
         pairs = [pair for pair in self._pairs if str(pair.service) == service]
         if not pairs:
             raise TokenRefused("the second block is signed by an unknown service key")
+        cost.require_cheap(parsed)
         return self._principal(*_verified(raw, pairs))
 
     def _principal(self, biscuit: biscuit_auth.Biscuit, pair: _Pair) -> BiscuitPrincipal:

@@ -22,6 +22,7 @@ from biscuit_auth import Algorithm, BiscuitBuilder, BlockBuilder, KeyPair, Priva
 from kms_actors.auth import wire
 from kms_actors.auth.append import append
 from kms_actors.auth.biscuit import RIGHTS
+from kms_actors.auth.cost import require_cheap
 from kms_actors.auth.principal import Capability, Right
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
@@ -81,7 +82,7 @@ def attenuate(
     """Return the token narrowed by one more block; each kind of limit that is given must hold.
 
     Raises:
-        TokenRefused: the token is malformed or sealed.
+        TokenRefused: the token is malformed or sealed, or would be past what the server takes.
         InvalidRequest: nothing to narrow by, or a pattern that could never match.
 
     """
@@ -101,7 +102,9 @@ def attenuate(
     code = "\n".join(filter(None, checks))
     if not code:
         raise InvalidRequest("nothing to narrow the token by: give a ttl, a path, an operation or a mount")
-    return wire.encode(append(wire.decode(token), code, parameters))
+    narrowed = append(wire.decode(token), code, parameters)
+    require_cheap(wire.parse(narrowed))
+    return wire.encode(narrowed)
 
 
 #: The form that the server decides without running Datalog (`checks`).
@@ -131,7 +134,7 @@ def _path_query(pattern: str, name: str) -> tuple[str, str]:
     head, star = (path[:-1], True) if path.endswith("*") else (path, False)
     if not path or "*" in head or not path.isprintable() or {".", ".."} & set(path.split("/")):
         raise InvalidRequest("a path is non-empty and printable, `*` only ends it, and no segment is a dot")
-    if "+" in path.split("/"):
+    if "+" in head.split("/"):
         segments = ("[^/]+" if segment == "+" else _SPECIAL.sub(r"\\\g<0>", segment) for segment in head.split("/"))
         return f"path($p), $p.matches({{{name}}})", f"^{'/'.join(segments)}{'' if star else '$'}"
     if star:

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kms_actors.auth.biscuit import BiscuitAuthenticator
+from kms_actors.auth.checks import BiscuitPrincipal, read_checks
+from kms_actors.auth.principal import Access, Capability
+from tests.auth.mint import NOW, VAULT, Mint
+
+Make = Callable[..., Access]
+
+
+def principal(authenticator: BiscuitAuthenticator, mint: Mint, block: str) -> BiscuitPrincipal:
+    return authenticator.authenticate(mint.narrowed(mint.token(), block), NOW)
+
+
+def test_without_checks_everything_is_allowed_and_nothing_runs(
+    authenticator: BiscuitAuthenticator, mint: Mint, access: Make
+) -> None:
+    bearer = authenticator.authenticate(mint.token(), NOW)
+    assert bearer._biscuit is None
+    assert bearer.allows(access())
+    assert bearer.allows(access(time=NOW + 1e9, path="anything", operation=Capability.SUDO))
+
+
+@pytest.mark.parametrize(("operator", "last"), [("<", 0), ("<=", 1)])
+def test_an_expiry_is_a_comparison_that_agrees_with_datalog(
+    authenticator: BiscuitAuthenticator, mint: Mint, access: Make, operator: str, last: int
+) -> None:
+    end = "2027-01-15T09:00:00Z"  # NOW + 3600
+    fast = principal(authenticator, mint, f"check if time($when), $when {operator} {end};")
+    slow = principal(authenticator, mint, f'check if time($when), $when {operator} {end}, "a" == "a";')
+    assert fast.expires_at == NOW + 3600 + last
+    assert (fast._biscuit, slow.expires_at) == (None, None)
+    assert slow._biscuit is not None
+    for late in (-1, -0.001, 0, 0.5, 0.999, 1, 1.001, 2):
+        use = access(time=NOW + 3600 + late)
+        assert fast.allows(use) == slow.allows(use) == (late < last)
+
+
+def test_the_earliest_expiry_counts(authenticator: BiscuitAuthenticator, mint: Mint) -> None:
+    token = mint.narrowed(mint.token(ttl=3600), "check if time($t), $t < 2027-01-15T08:10:00Z;")
+    token = mint.narrowed(token, "check if time($t), $t < 2027-01-15T08:20:00Z;")
+    assert authenticator.authenticate(token, NOW).expires_at == NOW + 600
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "check if time($t), $t > 2020-01-01T00:00:00Z;",
+        "check if time($t), time($u), $t < 2030-01-01T00:00:00Z;",
+        "check if time($t), $t < 2030-01-01T00:00:00Z or true;",
+        "check all time($t), $t < 2030-01-01T00:00:00Z;",
+        "reject if time($t), $t < 2020-01-01T00:00:00Z;",
+        "check if time($t), $t < 2030-01-01T00:00:00Z trusting previous;",
+        "check if true;",
+        'note("a", 1);',
+    ],
+)
+def test_anything_else_goes_to_the_authorizer(
+    authenticator: BiscuitAuthenticator, mint: Mint, access: Make, block: str
+) -> None:
+    bearer = principal(authenticator, mint, block)
+    assert bearer._biscuit is not None
+    assert bearer.expires_at is None
+    assert bearer.allows(access())
+
+
+def test_a_check_cannot_pose_as_an_expiry(mint: Mint) -> None:
+    disguise = "check if time($t), $t < 2030-01-01T00:00:00Z;"
+    ends, rest = read_checks(mint.open(mint.narrowed(mint.token(), f'check if path("x\n{disguise}\n");')))
+    assert rest
+    assert ends  # the line inside the string may only make the token end earlier
+
+
+FACTS: dict[str, tuple[str, dict[str, Any] | None]] = {
+    "operation": ("read", {"operation": Capability.UPDATE}),
+    "path": ("secret/data/app/db", {"path": "secret/data/app/dbx"}),
+    "mount": ("secret/", {"mount": ""}),
+    "method": ("GET", {"method": "POST"}),
+    "client_ip": ("192.0.2.7", {"client_ip": "192.0.2.8"}),
+    "resource": (VAULT, None),
+    "service": ("toto", None),
+}
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_each_fact_is_supplied(authenticator: BiscuitAuthenticator, mint: Mint, access: Make, fact: str) -> None:
+    value, other = FACTS[fact]
+    bearer = principal(authenticator, mint, f'check if {fact}("{value}");')
+    assert bearer.allows(access())
+    assert not principal(authenticator, mint, f'check if {fact}("other");').allows(access())
+    if other is not None:
+        assert not bearer.allows(access(**other))
+
+
+def test_every_check_of_every_block_must_hold(authenticator: BiscuitAuthenticator, mint: Mint, access: Make) -> None:
+    good, bad = 'check if operation("read");', 'check if operation("list");'
+    for blocks in itertools.product((good, bad), repeat=3):
+        token = mint.raw(f'resource("{VAULT}"); rights({{,}}); {blocks[1]}', authority=blocks[0])
+        token = mint.narrowed(token, blocks[2])
+        assert authenticator.authenticate(token, NOW).allows(access()) == (bad not in blocks)
+
+
+def test_facts_a_holder_adds_do_not_satisfy_earlier_checks(
+    authenticator: BiscuitAuthenticator, mint: Mint, access: Make
+) -> None:
+    token = mint.narrowed(mint.token(), 'check if path("secret/data/one");')
+    token = mint.narrowed(token, 'path("secret/data/one");')
+    assert not authenticator.authenticate(token, NOW).allows(access())
+
+
+def test_quotes_in_a_path_are_data(authenticator: BiscuitAuthenticator, mint: Mint, access: Make) -> None:
+    bearer = principal(authenticator, mint, 'check if path("secret/data/one");')
+    assert not bearer.allows(access(path='x"); path("secret/data/one'))
+    assert not bearer.allows(access(path="{value}\n\x00"))
+
+
+def test_a_check_that_fails_to_run_is_a_refusal(
+    authenticator: BiscuitAuthenticator, mint: Mint, access: Make
+) -> None:
+    bearer = principal(authenticator, mint, "check if time($t), $t + 1 == 9223372036854775807 + 1;")
+    assert not bearer.allows(access())

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import hashlib
+import hmac
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kms_actors.auth.principal import Access, Capability, Principal, Right
+from kms_actors.auth.self_service import is_self_service
+from kms_actors.auth.service_token import (
+    ServicePrincipal,
+    ServiceToken,
+    new_accessor,
+    new_service_token,
+    tenant_of,
+    token_hash,
+)
+from kms_actors.errors import FormatError
+
+LAST = 62**6 - 1
+
+
+@given(st.integers(0, LAST))
+def test_a_token_names_its_tenant(tenant: int) -> None:
+    token = new_service_token(tenant)
+    assert len(token) == 28
+    assert token[4:].isalnum()
+    assert token.isascii()
+    assert tenant_of(token) == tenant
+
+
+@pytest.mark.parametrize("tenant", [-1, LAST + 1])
+def test_a_tenant_out_of_range_is_refused(tenant: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        new_service_token(tenant)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("", "hvs.", "hvs." + "0" * 23, "hvs." + "0" * 25, "s." + "0" * 26, "HVS." + "0" * 24),
+        *(
+            "hvs." + "0" * 23 + "-",
+            "hvs." + "0" * 24 + "\n",
+            " hvs." + "0" * 24,
+            "hvs." + "é" * 24,
+            "hvs." + "٣" * 24,
+        ),
+    ],
+)
+def test_anything_else_names_no_tenant(token: str) -> None:
+    assert tenant_of(token) is None
+
+
+@given(st.text())
+def test_any_text_is_no_error(text: str) -> None:
+    assert tenant_of(text) is None
+    assert len(token_hash(b"k" * 32, f"hvs.{text}")) == 32
+
+
+def test_random_characters_are_uniform() -> None:
+    """Each of the 248 bytes that are used gives each character four times; the rest is thrown away."""
+    stream = itertools.cycle(range(256))
+    drawn = [new_accessor(lambda n: bytes(next(stream) for _ in range(n))) for _ in range(62)]
+    counts = {character: "".join(drawn).count(character) for character in set("".join(drawn))}
+    assert len(counts) == 62
+    assert max(counts.values()) - min(counts.values()) <= 6
+    assert new_service_token(1, lambda n: b"\xff" * (n - 1) + b"\x00")[10:] == "0" * 18
+
+
+def test_tokens_differ() -> None:
+    assert len({new_service_token(5) for _ in range(100)}) == 100
+
+
+def test_the_hash_is_keyed() -> None:
+    expected = hmac.new(b"k" * 32, b"hvs.x", hashlib.sha256).digest()
+    assert token_hash(b"k" * 32, "hvs.x") == expected
+    assert token_hash(b"l" * 32, "hvs.x") != expected
+
+
+RECORD = ServiceToken(
+    accessor="A" * 24,
+    right=Right.DATA,
+    policies=("default", "app"),
+    display_name="token",
+    created=1_800_000_000.5,
+    expires_at=1_800_003_600.5,
+    creation_ttl=3600,
+    renewable=True,
+    orphan=False,
+    parent="B" * 24,
+    path="auth/token/create",
+    metadata={"who": "canary"},
+)
+
+
+def test_a_record_is_read_as_it_was_written() -> None:
+    assert ServiceToken.decode(RECORD.encode()) == RECORD
+    root = ServiceToken.root(5.0)
+    assert ServiceToken.decode(root.encode()) == root
+    assert (root.policies, root.right, root.expires_at, root.orphan) == (("root",), Right.ROOT, None, True)
+
+
+def test_the_stored_form_does_not_change() -> None:
+    stored = (
+        b'{"accessor":"AAAAAAAAAAAAAAAAAAAAAAAA","right":"data","policies":["default","app"],'
+        b'"display_name":"token","created":1800000000.5,"path":"auth/token/create","expires_at":1800003600.5,'
+        b'"creation_ttl":3600,"explicit_max_ttl":0,"period":0,"num_uses":0,"renewable":true,"orphan":false,'
+        b'"parent":"BBBBBBBBBBBBBBBBBBBBBBBB","metadata":{"who":"canary"},"format":1}'
+    )
+    assert RECORD.encode() == stored
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"\xff", b'{"format":2}', b'{"format":1}'])
+def test_what_is_no_record_is_a_format_error(raw: bytes) -> None:
+    with pytest.raises(FormatError):
+        ServiceToken.decode(raw)
+
+
+def test_the_principal_of_a_record() -> None:
+    principal: Principal = ServicePrincipal(RECORD, "vault_1")
+    assert (principal.resource, principal.right, principal.policies) == ("vault_1", Right.DATA, ("default", "app"))
+    assert (principal.accessor, principal.display_name) == ("A" * 24, "token")
+    assert (principal.issued_at, principal.expires_at) == (1_800_000_000, 1_800_003_600.5)
+    assert (principal.metadata, principal.revocation_ids) == ({"who": "canary"}, ())
+
+
+def test_a_service_token_allows_everything_until_it_ends() -> None:
+    def use(time: float) -> Access:
+        return Access(operation=Capability.SUDO, path="x", mount="", method="GET", client_ip="", time=time)
+
+    assert ServicePrincipal(RECORD, "v").allows(use(1_800_003_600.4))
+    assert not ServicePrincipal(RECORD, "v").allows(use(1_800_003_600.5))
+    assert ServicePrincipal(ServiceToken.root(0.0), "v").allows(use(9e9))
+
+
+def test_no_repr_shows_what_a_record_holds() -> None:
+    shown = repr((RECORD, ServicePrincipal(RECORD, "v")))
+    assert "canary" not in shown
+    assert "A" * 24 not in shown
+
+
+@pytest.mark.parametrize(
+    ("path", "free"),
+    [
+        ("auth/token/lookup-self", True),
+        ("sys/internal/ui/mounts", True),
+        ("sys/internal/ui/mounts/secret/app/x", True),
+        ("sys/capabilities-self", True),
+        ("sys/internal/ui/mountsx", False),
+        ("auth/token/lookup-self/", False),
+        ("auth/token/create", False),
+        ("sys/seal", False),
+        ("secret/data/auth/token/lookup-self", False),
+        ("", False),
+    ],
+)
+def test_self_service_paths_are_few(path: str, free: bool) -> None:
+    assert is_self_service(path) is free
