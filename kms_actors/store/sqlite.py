@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from kms_actors.errors import StoreError, StoreUnavailable, TransactionConflict
 from kms_actors.store.api import Body, T
-from kms_actors.store.sqlite_file import connect, prepare, read_value, translate
+from kms_actors.store.sqlite_file import open_file, read_value, translate
 from kms_actors.store.sqlite_pool import SnapshotPool
 from kms_actors.store.sqlite_transaction import SqliteTransaction
 from kms_actors.store.sqlite_watches import Watches
@@ -31,10 +31,10 @@ RETRY_SECONDS: Final = 5.0
 class SqliteStore:
     """See `kms_actors.store.api.Store`. Opened by `SqliteStore.open`; never carried across a fork."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reading: sqlite3.Connection, writing: sqlite3.Connection) -> None:
         self._pool = SnapshotPool(path)
-        self._watches = Watches(connect(path, read_only=True))
-        self._writer = Writer(connect(path, read_only=False), self._settle)
+        self._watches = Watches(reading)
+        self._writer = Writer(writing, self._settle)
         self._closed = False
 
     @classmethod
@@ -46,11 +46,7 @@ class SqliteStore:
             FormatError: a newer program made it.
 
         """
-        await asyncio.to_thread(prepare, path)
-        try:
-            return cls(path)
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"store path {path}: {error}") from error
+        return cls(path, *await asyncio.to_thread(open_file, path))
 
     async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
         """See `Store.run`. A commit here never ends unknown, so `idempotency_key` needs nothing."""

@@ -31,8 +31,10 @@ _ASCENDING: Final = _RANGE.format("ASC")
 _DESCENDING: Final = _RANGE.format("DESC")
 
 
-def prepare(path: Path) -> None:
-    """Make the file (0600) and its directory (0700) where missing, and its tables; refuse a foreign file.
+def open_file(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Return a reading and a writing connection; make the file (0600), its directory (0700), its tables if absent.
+
+    Waits for locks of other processes, so it is not for the event loop.
 
     Raises:
         StoreUnavailable: it cannot be opened; the text names the path.
@@ -40,27 +42,31 @@ def prepare(path: Path) -> None:
 
     """
     deadline = time.monotonic() + LOCK_SECONDS
-    try:
-        _create(path)
-        while not _set_up(path):
-            if time.monotonic() > deadline:
-                raise StoreUnavailable(f"store path {path}: another process keeps it locked")
-            time.sleep(0.01)
-    except OSError as error:
-        raise StoreUnavailable(f"store path {path}: {error.strerror}") from error
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"store path {path}: {error}") from error
+    while True:
+        try:
+            _create(path)
+            _set_up(path)
+            return connect(path, read_only=True), connect(path, read_only=False)
+        except OSError as error:
+            raise StoreUnavailable(f"store path {path}: {error.strerror}") from error
+        except sqlite3.Error as error:
+            if not is_busy(error) or time.monotonic() > deadline:
+                raise StoreUnavailable(f"store path {path}: {error}") from error
+        time.sleep(0.01)
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    """Open a connection that any one thread at a time may use, and that never waits for a lock."""
+    """Open a connection that any one thread at a time may use; an error for which `is_busy` instead of a wait."""
     # mode=rw: a file that has gone is an error, not a new empty database.
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None, check_same_thread=False
-    )
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA query_only = {int(read_only)}")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
+    uri = f"{path.absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("PRAGMA synchronous = FULL")  # the first statement reads the file: it may meet a lock
+        connection.execute(f"PRAGMA query_only = {int(read_only)}")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
@@ -106,30 +112,22 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
-def _set_up(path: Path) -> bool:
-    """Return whether the tables are there now; False means locked."""
-    connection = connect(path, read_only=False)
-    try:
+def _set_up(path: Path) -> None:
+    with contextlib.closing(connect(path, read_only=False)) as connection:
         ours = _check_owner(path, connection)
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise StoreUnavailable(f"store path {path}: the file system cannot keep a write-ahead log")
         if not ours:
             connection.executescript(_TABLES + _MARKS)
-    except sqlite3.OperationalError as error:
-        if is_busy(error):
-            return False
-        raise
-    finally:
-        connection.close()
-    return True
 
 
 def _check_owner(path: Path, connection: sqlite3.Connection) -> bool:
     """Return whether the file has our tables; False means it is empty."""
+    # Tables first: whoever makes them marks the file in the same transaction, so tables seen have their mark.
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     owner = connection.execute("PRAGMA application_id").fetchone()[0]
     layout = connection.execute("PRAGMA user_version").fetchone()[0]
-    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     if owner != APPLICATION_ID and (owner or tables):
         raise StoreUnavailable(f"store path {path}: the database of another program")
     if layout > LAYOUT:

@@ -58,19 +58,18 @@ class SnapshotPool:
     async def _begin(self) -> tuple[sqlite3.Connection, int]:
         deadline = time.monotonic() + LOCK_SECONDS
         while not self._closed:
+            connection = None
             try:
                 connection = self._idle.pop() if self._idle else connect(self._path, read_only=True)
-            except sqlite3.Error as error:
-                raise translate(error) from error
-            try:
                 connection.execute("BEGIN")
                 return connection, read_version(connection)
             except sqlite3.Error as error:
-                self._rest(connection)
+                if connection is not None:
+                    self._rest(connection)
                 # Readers meet a lock only while another process recovers or removes the write-ahead log.
                 if not is_busy(error) or time.monotonic() > deadline:
                     raise translate(error) from error
-                await asyncio.sleep(0.002)
+            await asyncio.sleep(0.002)
         raise StoreUnavailable("the store is closed")
 
     def _rest(self, connection: sqlite3.Connection) -> None:

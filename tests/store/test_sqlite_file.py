@@ -124,7 +124,7 @@ async def test_many_may_open_a_new_file_at_once(path: Path) -> None:
 
 async def test_opening_gives_up_on_a_locked_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_file, "LOCK_SECONDS", 0.05)
-    with locked(path), pytest.raises(StoreUnavailable, match="another process keeps it locked"):
+    with locked(path), pytest.raises(StoreUnavailable, match="database is locked"):
         await SqliteStore.open(path)
 
 
