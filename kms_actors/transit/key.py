@@ -172,7 +172,7 @@ class TransitKey:
         latest = self.policy.latest_version
         if number in (0, latest):
             return self._latest
-        if number < self.policy.min_encryption_version:
+        if 0 < self.policy.min_encryption_version > number:
             raise InvalidRequest("cannot generate HMAC: version is too old (disallowed by policy)")
         if number < 0:
             raise InvalidRequest("key version does not exist (cannot be negative)")

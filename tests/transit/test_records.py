@@ -1,0 +1,39 @@
+"""Stored forms: what was written by this format must stay readable, so its bytes are fixed here."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kms_actors.keyring import stored
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+
+POLICY = KeyPolicy("k", "aes256-gcm96", derived=True, latest_version=3, min_decryption_version=2)
+
+
+def test_policy_is_stored_as_ever() -> None:
+    golden = (
+        b'{"name":"k","type":"aes256-gcm96","derived":true,"convergent":false,"kdf":"hkdf_sha256",'
+        b'"exportable":false,"allow_plaintext_backup":false,"deletion_allowed":false,"soft_deleted":false,'
+        b'"latest_version":3,"min_available_version":0,"min_decryption_version":2,"min_encryption_version":0,'
+        b'"auto_rotate_period":0,"key_size":0,"format":1}'
+    )
+    assert stored.encode(POLICY) == golden
+    assert stored.decode(golden, KeyPolicy, "policy") == POLICY
+
+
+def test_version_is_stored_as_ever() -> None:
+    golden = b'{"key":"AAEC","hmac_key":"/w==","created":1700000000000000001,"format":1}'
+    record = VersionRecord(b"\x00\x01\x02", b"\xff", 1_700_000_000_000_000_001)
+    assert stored.encode(record) == golden
+    assert stored.decode(golden, VersionRecord, "version") == record
+
+
+def test_settings_are_stored_as_ever() -> None:
+    golden = b'{"disable_upsert":true,"format":1}'
+    assert stored.encode(MountSettings(disable_upsert=True)) == golden
+    assert stored.decode(golden, MountSettings, "settings") == MountSettings(disable_upsert=True)
+
+
+def test_fields_that_a_later_program_adds_are_ignored() -> None:
+    wider = msgspec.json.encode({**msgspec.structs.asdict(POLICY), "invented_later": 1})
+    assert stored.decode(wider, KeyPolicy, "policy") == POLICY
