@@ -18,6 +18,7 @@ import structlog
 
 from kms_actors.auth import cost, datalog, wire
 from kms_actors.auth.checks import BiscuitPrincipal
+from kms_actors.auth.keys import parse_public
 from kms_actors.auth.principal import Right
 from kms_actors.auth.wire import TokenRefused
 from kms_actors.errors import AuthenticationFailed
@@ -120,8 +121,8 @@ class _Pair:
     """One accepted pair of keys, and what a block signed by its service key says."""
 
     def __init__(self, root: str, service: str) -> None:
-        self.root: Final = biscuit_auth.PublicKey(f"ed25519/{root}")
-        self.service: Final = biscuit_auth.PublicKey(f"ed25519/{service}")
+        self.root: Final = biscuit_auth.PublicKey(f"ed25519/{parse_public(root)}")
+        self.service: Final = biscuit_auth.PublicKey(f"ed25519/{parse_public(service)}")
         self._any: Final = {name: self._rule(f"{name}($x)") for name in ("resource", "owner", "rights")}
         self._text: Final = {name: self._rule(f'{name}($x), $x.type() == "string"') for name in ("resource", "owner")}
         self._rights: Final = {right: self._rule(source, "true") for right, source in RIGHTS.items()}

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from biscuit_auth import Authorizer, Biscuit
+from biscuit_auth import Authorizer, Biscuit, UnverifiedBiscuit
 
 from kms_actors.auth import datalog
 from kms_actors.auth.principal import Access, Right
@@ -70,7 +70,7 @@ class BiscuitPrincipal:
         return f"<BiscuitPrincipal of {self.resource} with right {self.right.value}>"
 
 
-def read_checks(biscuit: Biscuit) -> tuple[list[float], bool]:
+def read_checks(biscuit: Biscuit | UnverifiedBiscuit) -> tuple[list[float], bool]:
     """Return the ends (seconds since 1970) that expiry checks set, and whether there is anything else to run."""
     ends: list[float] = []
     rest = False
@@ -84,7 +84,7 @@ def read_checks(biscuit: Biscuit) -> tuple[list[float], bool]:
     return ends, rest
 
 
-def _lines(biscuit: Biscuit) -> Iterator[str]:
+def _lines(biscuit: Biscuit | UnverifiedBiscuit) -> Iterator[str]:
     for index in range(biscuit.block_count()):
         yield from filter(None, biscuit.block_source(index).split("\n"))
 

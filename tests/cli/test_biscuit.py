@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from kms_actors.auth import wire
+from kms_actors.auth.biscuit import BiscuitAuthenticator
+from kms_actors.auth.build import Privilege
+from kms_actors.auth.keys import TokenKeys
+from kms_actors.auth.principal import Access, Capability, Right
+from kms_actors.cli.client import main
+from kms_actors.cli.key_file import write_key_file
+
+VAULT = "vault_8fa9b31c-4c55-4f11-b9bf-6a656c678906"
+KEYS = TokenKeys.generate()
+PRIVATE = {
+    "KMS_ROOT_PRIVATE_KEY": KEYS.root.reveal().hex(),
+    "KMS_SERVICE_PRIVATE_KEY": f"ed25519-private/{KEYS.service.reveal().hex()}",
+}
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    for name in (*PRIVATE, "KMS_KEYS_FILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def call(*arguments: str, text: str = "", **env: str) -> Result:
+        result = CliRunner().invoke(main, list(arguments), input=text, env=dict(env))
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return call
+
+
+def make(run: Run, *options: str) -> str:
+    result = run("biscuit", "--addon-id", VAULT, "--privilege", "tenant", *options, **PRIVATE)
+    assert result.exit_code == 0
+    return result.output.splitlines()[0].removeprefix("Token: ")
+
+
+def authenticator() -> BiscuitAuthenticator:
+    return BiscuitAuthenticator([KEYS.public], "toto", "kms-c1")
+
+
+@pytest.mark.parametrize(
+    ("privilege", "addon", "right"),
+    [
+        ("cluster-operator", "kms-c1", Right.OPERATOR),
+        ("tenant-operator", VAULT, Right.ROOT),
+        ("tenant", VAULT, Right.DATA),
+    ],
+)
+def test_a_token_is_printed_in_three_lines(run: Run, privilege: str, addon: str, right: Right) -> None:
+    result = run("biscuit", "--addon-id", addon, "--privilege", privilege, "--owner", "orga_9", **PRIVATE)
+    assert result.exit_code == 0
+    token, root, service = result.output.splitlines()
+    assert re.fullmatch(r"Token: [A-Za-z0-9_=-]+", token)
+    assert root == f"Root Public Key ed25519/{KEYS.public[0]}"
+    assert service == f"Service Public Key ed25519/{KEYS.public[1]}"
+    principal = authenticator().authenticate(token.removeprefix("Token: "), 0)
+    assert (principal.resource, principal.right, principal.expires_at) == (addon, right, None)
+    assert principal.metadata == {"owner": "orga_9"}
+
+
+def test_keys_come_from_options_a_file_or_the_default_file(run: Run) -> None:
+    def public(*options: str, **env: str) -> str:
+        result = run("biscuit", "--addon-id", "v", "--privilege", "tenant", *options, **env)
+        assert result.exit_code == 0
+        return result.output.splitlines()[1]
+
+    expected = f"Root Public Key ed25519/{KEYS.public[0]}"
+    options = ("--root-private-key", PRIVATE["KMS_ROOT_PRIVATE_KEY"])
+    assert public(*options, "--service-private-key", PRIVATE["KMS_SERVICE_PRIVATE_KEY"]) == expected
+    write_key_file(Path("other.toml"), KEYS)
+    assert public("--keys", "other.toml") == expected
+    assert public(KMS_KEYS_FILE="other.toml") == expected
+    Path("other.toml").rename("kms-keys.toml")
+    assert public() == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ([], "--addon-id and --privilege"),
+        (["--addon-id", "v"], "--addon-id and --privilege"),
+        (["--addon-id", "v", "--privilege", "king"], "king"),
+        (["--addon-id", "v", "--privilege", "tenant"], "kms-cli keys"),
+        (["--addon-id", "v", "--privilege", "tenant", "--ttl", "soon"], "a duration is like"),
+        (["--addon-id", "v", "--privilege", "tenant", "--root-private-key", "cafe"], "64 hex digits"),
+        (["--addon-id", "v", "--privilege", "tenant", "--root-private-key", "a" * 64], "both private keys"),
+        (["--addon-id", "v", "--privilege", "tenant", "--keys", "bad.toml"], "root_private_key"),
+        (["--addon-id", "v", "--privilege", "tenant", "--keys", "worse.toml"], "not TOML"),
+        (["attenuate", "AAAA"], "nothing to narrow"),
+        (["attenuate", "AAAA", "--operation", "steal"], "steal"),
+        (["attenuate", "AAAA", "--path", "a*b"], "path"),
+        (["attenuate"], "no token on standard input"),
+    ],
+)
+def test_wrong_input_ends_with_code_2_and_says_what(run: Run, arguments: list[str], text: str) -> None:
+    Path("bad.toml").write_text('root_private_key = "CANARY"\n')
+    Path("worse.toml").write_text("CANARY CANARY")
+    result = run("biscuit", *arguments)
+    assert result.exit_code == 2
+    assert text in result.output
+    assert "cafe" not in result.output
+    assert "CANARY" not in result.output
+
+
+def test_a_missing_file_ends_with_code_1(run: Run) -> None:
+    result = run("biscuit", "--addon-id", "v", "--privilege", "tenant", "--keys", "nowhere.toml")
+    assert (result.exit_code, result.output) == (1, "Error: nowhere.toml: No such file or directory\n")
+
+
+@pytest.mark.parametrize(
+    ("ttl", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h", 3600), ("1d12h", 129600)]
+)
+def test_a_ttl_ends_the_token(run: Run, ttl: str, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kms_actors.cli.biscuit.time.time", lambda: 1_800_000_000.9)
+    assert authenticator().authenticate(make(run, "--ttl", ttl), 0).expires_at == 1_800_000_000 + seconds
+
+
+def test_inspect_shows_blocks_checks_revocation_ids_and_the_end(run: Run) -> None:
+    token = make(run, "--ttl", "1h")
+    narrowed = run("biscuit", "attenuate", "-", "--path", "secret/data/app/*", text=f"Token: {token}\nRoot …\n")
+    result = run("biscuit", "inspect", text=narrowed.output)
+    assert result.exit_code == 0
+    lines = [line.strip() for line in result.output.splitlines()]
+    assert "Block 0: authority, signed by the root key" in lines
+    assert f"Block 1: third party, signed by ed25519/{KEYS.public[1]}" in lines
+    assert "Block 2: added by a holder" in lines
+    assert f'resource("{VAULT}");' in lines
+    assert 'check if path($p), $p.starts_with("secret/data/app/");' in lines
+    for block in wire.parse(wire.decode(narrowed.output.strip())).blocks:
+        assert f"Revocation id: {block.signature.hex()}" in lines
+    assert re.search(r"^Expires: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", result.output, re.MULTILINE)
+    assert lines[-1].startswith("Verified: not checked")
+
+
+def test_inspect_says_whether_a_token_verifies(run: Run) -> None:
+    token, other = make(run), TokenKeys.generate()
+    root = KEYS.public[0]
+    good = run("biscuit", "inspect", token, "--root-public-key", root)
+    assert (good.exit_code, good.output.splitlines()[-1]) == (0, "Verified: yes, with root public key")
+    write_key_file(Path("k.toml"), KEYS)
+    good = run("biscuit", "inspect", token, "--keys", "k.toml")
+    assert (good.exit_code, good.output.splitlines()[-1]) == (0, "Verified: yes, with root and service public key")
+    bad = run("biscuit", "inspect", token, "--root-public-key", other.public[0])
+    assert (bad.exit_code, "does not verify" in bad.output) == (1, True)
+    bad = run("biscuit", "inspect", token, "--root-public-key", root, "--service-public-key", root)
+    assert (bad.exit_code, "not signed by the service key" in bad.output) == (1, True)
+
+
+def test_inspect_does_not_let_a_token_steer_the_terminal(run: Run) -> None:
+    token = make(run, "--owner", "\x1b[2J\x07orga\u202e")
+    result = run("biscuit", "inspect", token)
+    assert "\\x1b[2J\\x07orga\\x202e" in result.output
+    assert not {"\x1b", "\x07", "\u202e"} & set(result.output)
+
+
+@pytest.mark.parametrize("command", [["inspect"], ["attenuate", "--ttl", "1h"]])
+@pytest.mark.parametrize("token", ["garbage!", "hvs.CAESIJ", "AAAA", "A" * 9000])
+def test_what_is_no_token_ends_with_code_1_and_is_not_repeated(run: Run, command: list[str], token: str) -> None:
+    result = run("biscuit", *command, text=token)
+    assert result.exit_code == 1
+    assert token not in result.output
+    assert result.output.startswith("Error: ")
+
+
+def test_attenuate_needs_no_keys_and_narrows(run: Run) -> None:
+    token = make(run)
+    options = ["--ttl", "1h", "--path", "secret/data/app/*", "--operation", "read", "--mount", "secret"]
+    result = run("biscuit", "attenuate", "-", *options, "--service", "toto", text=token)
+    assert result.exit_code == 0
+    principal = authenticator().authenticate(result.output.strip(), 0)
+    end = principal.expires_at
+    assert end is not None
+
+    def allowed(operation: Capability, path: str, mount: str = "secret/") -> bool:
+        return principal.allows(
+            Access(operation=operation, path=path, mount=mount, method="GET", client_ip="::1", time=end - 1)
+        )
+
+    assert allowed(Capability.READ, "secret/data/app/db")
+    assert not allowed(Capability.UPDATE, "secret/data/app/db")
+    assert not allowed(Capability.READ, "secret/data/other")
+    assert not allowed(Capability.READ, "secret/data/app/db", "secret/data/")
+
+
+def test_private_keys_are_never_printed(run: Run) -> None:
+    outputs = [
+        run("biscuit", "--addon-id", "v", "--privilege", "tenant", **PRIVATE).output,
+        run("biscuit", "--help", **PRIVATE).output,
+        run("biscuit", "--addon-id", "v", "--privilege", "king", **PRIVATE).output,
+        run("biscuit", "--addon-id", "v", "--privilege", "tenant", "--ttl", "0", **PRIVATE).output,
+    ]
+    for key in (KEYS.root, KEYS.service):
+        assert not any(key.reveal().hex() in output for output in outputs)
+
+
+def test_each_help_has_an_example(run: Run) -> None:
+    for command in ([], ["biscuit"], ["biscuit", "inspect"], ["biscuit", "attenuate"]):
+        result = run(*command, "--help")
+        assert result.exit_code == 0
+        assert f"  kms-cli {' '.join(command)}".rstrip() in result.output
+    assert all(privilege.value in run("biscuit", "-h").output for privilege in Privilege)
