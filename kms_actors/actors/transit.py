@@ -12,6 +12,7 @@ are told, not asked: the mailbox takes them even when it is full, and in the ord
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
@@ -76,6 +77,7 @@ class TransitController:
             m.MakeHmac: lambda message: self._use(message, self._hmac),
             m.MakeDataKey: lambda message: self._use(message, self._data_key),
             m.MakeHash: self._hash,
+            m.MakeRandom: lambda message: os.urandom(message.length),
             m.CreateKey: lambda message: self._change(message, changes.create),
             m.RotateKey: lambda message: self._change(message, changes.rotate),
             m.ConfigureKey: lambda message: self._change(message, changes.configure),

@@ -1,0 +1,58 @@
+"""Base64 as Go's `StdEncoding` reads it, down to the texts of its errors."""
+
+from __future__ import annotations
+
+from binascii import b2a_base64
+
+from kms_actors.errors import InvalidRequest
+from kms_actors.transit.ciphertext import decode_base64
+
+_ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_LINE_ENDS = frozenset(b"\r\n")
+_PADDING = ord("=")
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of `text`; raises InvalidRequest that names the place of the error."""
+    try:
+        return decode_base64(text)
+    except ValueError:
+        place = error_place(text.encode("utf-8", "surrogatepass"))
+        raise InvalidRequest(f"illegal base64 data at input byte {place}") from None
+
+
+def encode(data: bytes) -> str:
+    """Return the base64 of `data`, padded and without line ends."""
+    return b2a_base64(data, newline=False).decode("ascii")
+
+
+def error_place(data: bytes) -> int:
+    """Return the index of what makes `data` illegal: a byte, or the first one of an incomplete group.
+
+    Go counts that first one back from the end, line ends included.
+    """
+    in_group = 0
+    for place, byte in enumerate(data):
+        if byte in _ALPHABET:
+            in_group = (in_group + 1) % 4
+        elif byte not in _LINE_ENDS:
+            return place if byte != _PADDING or in_group < 2 else _padding_error(data, place, in_group)
+    return len(data) - in_group
+
+
+def _padding_error(data: bytes, place: int, in_group: int) -> int:
+    """Return the error behind the `=` at `place`, which may be there."""
+    rest = _skip_line_ends(data, place + 1)
+    if in_group == 2:
+        if rest == len(data):
+            return rest
+        if data[rest] != _PADDING:
+            return rest - 1
+        rest = _skip_line_ends(data, rest + 1)
+    return rest
+
+
+def _skip_line_ends(data: bytes, place: int) -> int:
+    while place < len(data) and data[place] in _LINE_ENDS:
+        place += 1
+    return place

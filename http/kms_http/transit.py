@@ -1,0 +1,10 @@
+"""The routes of a Transit mount."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from . import transit_crypt, transit_keys, transit_tools
+from .routing import Route
+
+ROUTES: Final[tuple[Route, ...]] = (*transit_crypt.ROUTES, *transit_keys.ROUTES, *transit_tools.ROUTES)

@@ -1,0 +1,179 @@
+"""Transit: encrypt, decrypt and rewrap, single or in batches."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kms_actors.auth.principal import Capability
+from kms_actors.errors import InvalidRequest
+from kms_actors.transit.items import DecryptItem, DecryptResult, Encrypted, EncryptItem, EncryptResult, RewrapItem
+from kms_actors.transit.key_types import DEFAULT_TYPE
+from kms_actors.transit.messages import Decrypt, Encrypt, Rewrap
+
+from . import transit_batch as batches
+from .fields import Fields, to_any, to_bool, to_int, to_str
+from .go_base64 import decode, encode
+from .routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route
+from .transit_batch import Row
+
+_MISSING_PLAINTEXT: Final = "missing plaintext to encrypt"
+_MISSING_CIPHERTEXT: Final = "missing ciphertext to decrypt"
+
+
+def _build_encrypt(call: Call) -> Encrypt:
+    values = call.values
+    batch = values.get("batch_input")
+    items: list[EncryptItem | InvalidRequest]
+    if batch is None:
+        if "plaintext" not in values:
+            raise InvalidRequest(_MISSING_PLAINTEXT)
+        items = [_encrypt_item(values)]
+        with_context = bool(values.get("context"))
+    else:
+        rows = batches.rows(batch, ("plaintext", _MISSING_PLAINTEXT))
+        with_context = batches.all_or_none_with_context(rows)
+        items = batches.each(rows, _encrypt_item)
+    assert call.mount is not None
+    return Encrypt(
+        call.mount,
+        call.captures["name"],
+        items,
+        call.grants,
+        with_context,
+        values.get("type", DEFAULT_TYPE),
+        values.get("convergent_encryption", False),
+    )
+
+
+def _render_encrypted(call: Call, results: list[EncryptResult]) -> Reply:
+    if call.values.get("batch_input") is None:
+        return Reply(data=_show_encrypted(_single(results)))
+    return batches.reply(call, *batches.render(call, results, _show_encrypted, {}))
+
+
+def _build_decrypt(call: Call) -> Decrypt:
+    batch = call.values.get("batch_input")
+    items: list[DecryptItem | InvalidRequest]
+    if batch is None:
+        items = [_decrypt_item(call.values)]
+    else:
+        rows = batches.rows(batch, ("ciphertext", _MISSING_CIPHERTEXT))
+        batches.all_or_none_with_context(rows)
+        items = batches.each(rows, _decrypt_item)
+    assert call.mount is not None
+    return Decrypt(call.mount, call.captures["name"], items)
+
+
+def _render_decrypted(call: Call, results: list[DecryptResult]) -> Reply:
+    if call.values.get("batch_input") is None:
+        return Reply(data=_show_plaintext(_single(results)))
+    return batches.reply(call, *batches.render(call, results, _show_plaintext, {"plaintext": ""}))
+
+
+def _build_rewrap(call: Call) -> Rewrap:
+    batch = call.values.get("batch_input")
+    items: list[RewrapItem | InvalidRequest]
+    items = [_rewrap_item(call.values)] if batch is None else batches.each(batches.rows(batch), _rewrap_item)
+    assert call.mount is not None
+    return Rewrap(call.mount, call.captures["name"], items)
+
+
+def _render_rewrapped(call: Call, results: list[EncryptResult]) -> Reply:
+    if call.values.get("batch_input") is None:
+        return Reply(data=_show_encrypted(_single(results)))
+    # A batch of rewraps is 200 whatever became of its items.
+    data, _ = batches.render(call, results, _show_encrypted, {})
+    return Reply(data=data)
+
+
+def _encrypt_item(row: Row, index: int = 0) -> EncryptItem:
+    plaintext = decode(row["plaintext"])
+    if len(row) == 1:
+        return EncryptItem(plaintext)
+    batches.refuse_nonce(row)
+    return EncryptItem(
+        plaintext, batches.context(row), batches.associated_data(row, index), row.get("key_version", 0)
+    )
+
+
+def _decrypt_item(row: Row, index: int = 0) -> DecryptItem:
+    ciphertext = row.get("ciphertext")
+    if not ciphertext:
+        raise InvalidRequest(_MISSING_CIPHERTEXT)
+    if len(row) == 1:
+        return DecryptItem(ciphertext)
+    batches.refuse_nonce(row)
+    return DecryptItem(ciphertext, batches.context(row), batches.associated_data(row, index))
+
+
+def _rewrap_item(row: Row, index: int = 0) -> RewrapItem:
+    item = _decrypt_item(row, index)
+    return RewrapItem(item.ciphertext, item.context, item.associated_data, row.get("key_version", 0))
+
+
+def _show_encrypted(result: Encrypted) -> dict[str, Any]:
+    return {"ciphertext": result[0], "key_version": result[1]}
+
+
+def _show_plaintext(plaintext: bytes) -> dict[str, Any]:
+    return {"plaintext": encode(plaintext)}
+
+
+def _single(results: list[Any]) -> Any:
+    result = results[0]
+    if isinstance(result, InvalidRequest):
+        raise result
+    return result
+
+
+_COMMON: Final[dict[str, Any]] = {
+    "context": to_str,
+    "associated_data": to_str,
+    "nonce": to_str,
+    "batch_input": to_any,
+}
+_PARTIAL: Final[dict[str, Any]] = {"partial_failure_response_code": to_int}
+
+ROUTES: Final = (
+    Route(
+        "encrypt/{name}",
+        {
+            Operation.WRITE: Endpoint(
+                _build_encrypt,
+                _render_encrypted,
+                EXISTENCE,
+                Fields(
+                    existence_checked=True,
+                    plaintext=to_str,
+                    key_version=to_int,
+                    type=to_str,
+                    convergent_encryption=to_bool,
+                    **_COMMON,
+                    **_PARTIAL,
+                ),
+            )
+        },
+    ),
+    Route(
+        "decrypt/{name}",
+        {
+            Operation.WRITE: Endpoint(
+                _build_decrypt,
+                _render_decrypted,
+                Capability.UPDATE,
+                Fields(ciphertext=to_str, **_COMMON, **_PARTIAL),
+            )
+        },
+    ),
+    Route(
+        "rewrap/{name}",
+        {
+            Operation.WRITE: Endpoint(
+                _build_rewrap,
+                _render_rewrapped,
+                Capability.UPDATE,
+                Fields(ciphertext=to_str, key_version=to_int, **_COMMON),
+            )
+        },
+    ),
+)

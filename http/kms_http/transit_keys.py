@@ -1,0 +1,180 @@
+"""Transit: keys as objects, and the settings of a mount."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kms_actors.actors.messages import Message
+from kms_actors.actors.mounts import Mount
+from kms_actors.auth.principal import Capability
+from kms_actors.errors import NotFound
+from kms_actors.transit.key_types import DEFAULT_TYPE, KEY_TYPES
+from kms_actors.transit.messages import (
+    ConfigureKey,
+    CreateKey,
+    DeleteKey,
+    KeyInfo,
+    ListKeys,
+    ReadKey,
+    ReadSettings,
+    RotateKey,
+    SoftDeleteKey,
+    TrimKey,
+    WriteSettings,
+)
+from kms_actors.transit.policy import KeyChanges, KeyOptions
+from kms_actors.transit.records import MountSettings
+
+from .fields import Fields, to_bool, to_duration, to_int, to_str
+from .routing import NO_FIELDS, Call, Endpoint, Operation, Reply, Route
+
+_SECOND: Final = 10**9
+
+
+def show_key(info: KeyInfo) -> dict[str, Any]:
+    """Return the key object of the API, its fields in order."""
+    policy = info.policy
+    key_type = KEY_TYPES[policy.type]
+    encrypts = key_type.cipher is not None
+    shown: dict[str, Any] = {
+        "allow_plaintext_backup": policy.allow_plaintext_backup,
+        "auto_rotate_period": policy.auto_rotate_period // _SECOND,
+        "deletion_allowed": policy.deletion_allowed,
+        "derived": policy.derived,
+        "exportable": policy.exportable,
+        "imported_key": False,
+        "latest_version": policy.latest_version,
+        "min_available_version": policy.min_available_version,
+        "min_decryption_version": policy.min_decryption_version,
+        "min_encryption_version": policy.min_encryption_version,
+        "name": policy.name,
+        "soft_deleted": policy.soft_deleted,
+        "supports_decryption": encrypts,
+        "supports_derivation": key_type.derivation,
+        "supports_encryption": encrypts,
+        "supports_signing": key_type.signing,
+        "type": policy.type,
+    }
+    if policy.derived:
+        shown["kdf"] = policy.kdf
+        shown["convergent_encryption"] = policy.convergent
+        if policy.convergent:
+            shown["convergent_encryption_version"] = -1  # as the API says it: each version has its own
+    if policy.key_size:
+        shown["key_size"] = policy.key_size
+    if key_type.shows_versions:
+        shown["keys"] = {str(number): created // _SECOND for number, created in info.created.items()}
+    return dict(sorted(shown.items()))
+
+
+def _render_key(_: Call, info: KeyInfo | None) -> Reply:
+    return Reply(204) if info is None else Reply(data=show_key(info), warnings=info.warnings)
+
+
+def _render_nothing(_: Call, __: None) -> Reply:
+    return Reply(204)
+
+
+def _render_names(_: Call, names: list[str]) -> Reply:
+    if not names:
+        raise NotFound
+    return Reply(data={"keys": names})
+
+
+def _render_settings(_: Call, settings: MountSettings) -> Reply:
+    return Reply(data={"disable_upsert": settings.disable_upsert})
+
+
+def _build_create(call: Call) -> CreateKey:
+    values = dict(call.values)
+    values["type"] = values.get("type") or DEFAULT_TYPE
+    return CreateKey(*_key(call), KeyOptions(**values))
+
+
+def _build_list(call: Call) -> ListKeys:
+    limit = call.values.get("limit", 0)
+    return ListKeys(_mount(call), call.values.get("after", ""), max(limit, 0))
+
+
+def _build_soft_delete(call: Call) -> SoftDeleteKey:
+    return SoftDeleteKey(*_key(call), call.operation is Operation.DELETE)
+
+
+def _build_settings(call: Call) -> Message:
+    if call.operation is Operation.READ:
+        return ReadSettings(_mount(call))
+    return WriteSettings(_mount(call), call.values.get("disable_upsert"))
+
+
+def _mount(call: Call) -> Mount:
+    assert call.mount is not None
+    return call.mount
+
+
+def _key(call: Call) -> tuple[Mount, str]:
+    return _mount(call), call.captures["name"]
+
+
+_CREATE: Final = Fields(
+    type=to_str,
+    derived=to_bool,
+    convergent_encryption=to_bool,
+    exportable=to_bool,
+    allow_plaintext_backup=to_bool,
+    auto_rotate_period=to_duration,
+    key_size=to_int,
+)
+_CONFIGURE: Final = Fields(
+    min_decryption_version=to_int,
+    min_encryption_version=to_int,
+    deletion_allowed=to_bool,
+    exportable=to_bool,
+    allow_plaintext_backup=to_bool,
+    auto_rotate_period=to_duration,
+)
+
+
+def _update(build: Any, fields: Fields = NO_FIELDS) -> dict[Operation, Endpoint]:
+    return {Operation.WRITE: Endpoint(build, _render_key, Capability.UPDATE, fields)}
+
+
+ROUTES: Final = (
+    Route(
+        "keys",
+        {Operation.LIST: Endpoint(_build_list, _render_names, Capability.LIST, Fields(after=to_str, limit=to_int))},
+    ),
+    Route(
+        "keys/{name}",
+        {
+            **_update(_build_create, _CREATE),
+            Operation.READ: Endpoint(lambda call: ReadKey(*_key(call)), _render_key, Capability.READ),
+            Operation.DELETE: Endpoint(lambda call: DeleteKey(*_key(call)), _render_nothing, Capability.DELETE),
+        },
+    ),
+    Route("keys/{name}/rotate", _update(lambda call: RotateKey(*_key(call)))),
+    Route(
+        "keys/{name}/config",
+        _update(lambda call: ConfigureKey(*_key(call), KeyChanges(**call.values)), _CONFIGURE),
+    ),
+    Route(
+        "keys/{name}/trim",
+        _update(
+            lambda call: TrimKey(*_key(call), call.values.get("min_available_version")),
+            Fields(min_available_version=to_int),
+        ),
+    ),
+    Route(
+        "keys/{name}/soft-delete",
+        {Operation.DELETE: Endpoint(_build_soft_delete, _render_key, Capability.DELETE)},
+    ),
+    Route("keys/{name}/soft-delete-restore", _update(_build_soft_delete)),
+    Route(
+        "config/keys",
+        {
+            Operation.READ: Endpoint(_build_settings, _render_settings, Capability.READ),
+            Operation.WRITE: Endpoint(
+                _build_settings, _render_settings, Capability.UPDATE, Fields(disable_upsert=to_bool)
+            ),
+        },
+    ),
+)

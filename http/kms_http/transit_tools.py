@@ -1,0 +1,169 @@
+"""Transit: data keys, HMACs, hashes and random bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kms_actors.actors.messages import Message
+from kms_actors.auth.principal import Capability
+from kms_actors.errors import InvalidRequest
+from kms_actors.transit.digests import DEFAULT_ALGORITHM
+from kms_actors.transit.items import HmacResult
+from kms_actors.transit.messages import DataKey, MakeDataKey, MakeHash, MakeHmac, MakeRandom
+
+from . import transit_batch as batches
+from .fields import Fields, to_any, to_int, to_str
+from .go_base64 import decode, encode
+from .routing import Call, Endpoint, Operation, Reply, Route
+
+_RANDOM_SOURCES: Final = ("platform", "seal", "all")
+_MAX_RANDOM: Final = 128 * 1024
+_ONE_SOURCE: Final = "no seal/entropy augmentation available, using platform entropy source"
+_FORMATS: Final[Mapping[str, Callable[[bytes], str]]] = {"hex": bytes.hex, "base64": encode}
+
+
+def _build_data_key(call: Call) -> MakeDataKey:
+    values = call.values
+    if call.captures["plaintext"] not in ("plaintext", "wrapped"):
+        raise InvalidRequest("Invalid path, must be 'plaintext' or 'wrapped'")
+    batches.refuse_nonce(values)
+    try:
+        context = batches.context(values)
+    except InvalidRequest:
+        raise InvalidRequest("failed to base64-decode context") from None
+    bits = values.get("bits", 256)
+    if bits not in (128, 256, 512):
+        raise InvalidRequest("invalid bit length")
+    assert call.mount is not None
+    return MakeDataKey(
+        call.mount,
+        call.captures["name"],
+        bits // 8,
+        context,
+        batches.associated_data(values),
+        values.get("key_version", 0),
+    )
+
+
+def _render_data_key(call: Call, made: DataKey) -> Reply:
+    ciphertext, key_version = made.encrypted
+    data: dict[str, Any] = {"ciphertext": ciphertext, "key_version": key_version}
+    if call.captures["plaintext"] == "plaintext":
+        data["plaintext"] = encode(made.plaintext)
+    return Reply(data=data)
+
+
+def _build_hmac(call: Call) -> MakeHmac:
+    batch = call.values.get("batch_input")
+    inputs: list[bytes | InvalidRequest]
+    inputs = [_hmac_input(call.values)] if batch is None else batches.each(batches.rows(batch), _hmac_input)
+    assert call.mount is not None
+    algorithm = call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM
+    return MakeHmac(call.mount, call.captures["name"], inputs, algorithm, call.values.get("key_version", 0))
+
+
+def _render_hmac(call: Call, results: list[HmacResult]) -> Reply:
+    if call.values.get("batch_input") is None:
+        result = results[0]
+        if isinstance(result, InvalidRequest):
+            raise result
+        return Reply(data={"hmac": result})
+    # A batch of HMACs is 200 whatever became of its items.
+    data, _ = batches.render(call, results, lambda result: {"hmac": result}, {})
+    return Reply(data=data)
+
+
+def _build_hash(call: Call) -> MakeHash:
+    if "input" not in call.values:
+        raise InvalidRequest("input missing")
+    data = _decoded_input(call.values["input"])
+    _format(call, "hex")
+    return MakeHash(data, call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM)
+
+
+def _render_hash(call: Call, digest: bytes) -> Reply:
+    return Reply(data={"sum": _FORMATS[_format(call, "hex")](digest)})
+
+
+def _build_random(call: Call) -> Message:
+    source, count = _random_request(call)
+    if source not in _RANDOM_SOURCES:
+        raise InvalidRequest(f'unsupported entropy source "{source}"; must be "platform" or "seal", or "all"')
+    if count < 1:
+        raise InvalidRequest("'bytes' cannot be less than 1")
+    if count > _MAX_RANDOM:
+        raise InvalidRequest("'bytes' should be less than 131072")
+    _format(call, "base64", quote='"')
+    return MakeRandom(count)
+
+
+def _render_random(call: Call, data: bytes) -> Reply:
+    source, _ = _random_request(call)
+    return Reply(
+        data={"random_bytes": _FORMATS[_format(call, "base64")](data)},
+        warnings=() if source == "platform" else (_ONE_SOURCE,),
+    )
+
+
+def _random_request(call: Call) -> tuple[str, int]:
+    """Return source and number of bytes; `random/<bytes>` names no source."""
+    source, text = call.captures.get("source", "platform"), call.captures.get("urlbytes", "")
+    if not text and source not in _RANDOM_SOURCES:
+        source, text = "platform", source
+    if not text:
+        return source, call.values.get("bytes", 32)
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise InvalidRequest(f'error parsing url-set byte count: strconv.Atoi: parsing "{text}": invalid syntax')
+    return source, int(text)
+
+
+def _hmac_input(row: batches.Row, _: int = 0) -> bytes:
+    if "input" not in row:
+        raise InvalidRequest("missing input for HMAC")
+    return _decoded_input(row["input"])
+
+
+def _decoded_input(text: str) -> bytes:
+    try:
+        return decode(text)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"unable to decode input as base64: {error}") from None
+
+
+def _format(call: Call, default: str, quote: str = "") -> str:
+    chosen: str = call.values.get("format", default)
+    if chosen not in _FORMATS:
+        raise InvalidRequest(f'unsupported encoding format {quote}{chosen}{quote}; must be "hex" or "base64"')
+    return chosen
+
+
+def _write(build: Any, render: Any, **fields: Any) -> dict[Operation, Endpoint]:
+    return {Operation.WRITE: Endpoint(build, render, Capability.UPDATE, Fields(**fields))}
+
+
+_DATA_KEY: Final = _write(
+    _build_data_key,
+    _render_data_key,
+    bits=to_int,
+    context=to_str,
+    associated_data=to_str,
+    nonce=to_str,
+    key_version=to_int,
+)
+_HMAC: Final = _write(
+    _build_hmac, _render_hmac, input=to_str, algorithm=to_str, key_version=to_int, batch_input=to_any
+)
+_HASH: Final = _write(_build_hash, _render_hash, input=to_str, algorithm=to_str, format=to_str)
+_RANDOM: Final = _write(_build_random, _render_random, bytes=to_int, format=to_str)
+
+ROUTES: Final = (
+    Route("datakey/{plaintext}/{name}", _DATA_KEY),
+    Route("hmac/{name}", _HMAC),
+    Route("hmac/{name}/{urlalgorithm}", _HMAC),
+    Route("hash", _HASH),
+    Route("hash/{urlalgorithm}", _HASH),
+    Route("random", _RANDOM),
+    Route("random/{source}", _RANDOM),
+    Route("random/{source}/{urlbytes}", _RANDOM),
+)
