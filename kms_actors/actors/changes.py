@@ -1,0 +1,154 @@
+"""How one node hears what another has changed.
+
+A writer appends a Change to the log and bumps the log's head in the transaction that makes the change. Each process
+holds one watch on the head, and reads the log after any completion of it, or when a while has passed without one: a
+watch is a hint, never what correctness rests on. What a process serves from memory, it serves only while the log was
+read to its end within the lease; a process cut off from the store stops by itself.
+
+Records: (`log`, versionstamp) Change; (`log-head`,) a counter; (`log-trimmed`,) the last versionstamp that was trimmed.
+A reader that finds the log trimmed past its place takes everything as changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+import structlog
+
+from kms_actors.errors import KmsError
+from kms_actors.store import keyspace
+from kms_actors.store.api import VERSIONSTAMP_LENGTH, Store, Transaction
+
+LOG: Final = keyspace.pack("log")
+HEAD: Final = keyspace.pack("log-head")
+TRIMMED: Final = keyspace.pack("log-trimmed")
+
+#: Entries read in one transaction.
+_PAGE: Final = 500
+#: Seconds an entry is kept: far longer than any reader is late that still serves.
+_KEPT: Final = 600.0
+_TRIM_EVERY: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """What changed: an area of a tenant, and within it a name (empty: all of it)."""
+
+    tenant: int
+    area: str  # `seal`, `mount`, `token`, `transit`
+    name: str
+    writer: str  # the process that wrote it, which knows already
+    time: float  # seconds since 1970
+
+
+def record(tr: Transaction, change: Change) -> None:
+    """Add `change` to the log of a transaction that makes it."""
+    tr.set_versionstamped(LOG, b"", msgspec.msgpack.encode(change))
+    tr.add(HEAD, 1)
+
+
+#: Told each change of others in commit order; None means that anything may have changed.
+Deliver = Callable[[Change | None], None]
+
+
+class ChangeFeed:
+    """Reads the log as it grows. `fresh` tells whether memory may be served from."""
+
+    def __init__(self, store: Store, writer: str, deliver: Deliver, lease_seconds: float) -> None:
+        self._store = store
+        self._writer = writer
+        self._deliver = deliver
+        self._lease = lease_seconds
+        self._position = b""
+        self._confirmed = float("-inf")
+        self._next_trim = time.monotonic() + _TRIM_EVERY
+        self._reader: asyncio.Task[None] | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """True while the log was read to its end within the lease."""
+        return time.monotonic() - self._confirmed < self._lease
+
+    @property
+    def age(self) -> float:
+        """Seconds since the log was last known to be read to its end."""
+        return time.monotonic() - self._confirmed
+
+    async def start(self) -> None:
+        """Begin at the log's end: what is loaded from now on is newer than all before it."""
+        started = time.monotonic()
+        last = await self._store.run(lambda tr: tr.get_range(LOG, keyspace.after(LOG), limit=1, reverse=True))
+        self._position = last[0][0][len(LOG) :] if last else b"\x00" * VERSIONSTAMP_LENGTH
+        self._confirmed = started
+        self._reader = asyncio.create_task(self._read())
+
+    async def stop(self) -> None:
+        """End reading."""
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                changed = await self._store.watch(HEAD)
+                await self._catch_up()
+                await self._trim()
+                await self._wait(changed)
+            except KmsError as error:
+                _log.warning("change log cannot be read", error=type(error).__name__, lease_age=round(self.age, 1))
+                await asyncio.sleep(self._lease / 8)
+
+    async def _wait(self, changed: asyncio.Future[None]) -> None:
+        """Wait for the watch, but never so long that the lease comes near its end."""
+        await asyncio.wait([changed], timeout=self._lease / 4)
+        if not changed.done():
+            changed.cancel()
+        elif not changed.cancelled():
+            changed.exception()  # an error is a hint as good as a change
+
+    async def _catch_up(self) -> None:
+        while True:
+            started = time.monotonic()
+            entries = await self._store.run(self._page)
+            if entries is None:
+                self._deliver(None)
+                continue
+            for key, value in entries:
+                self._position = key[len(LOG) :]
+                change = msgspec.msgpack.decode(value, type=Change)
+                if change.writer != self._writer:
+                    self._deliver(change)
+            if len(entries) < _PAGE:
+                self._confirmed = started
+                return
+
+    async def _page(self, tr: Transaction) -> list[tuple[bytes, bytes]] | None:
+        """Return the next entries, or None after a move past what was trimmed."""
+        trimmed, entries = await asyncio.gather(
+            tr.get(TRIMMED), tr.get_range(LOG + self._position + b"\x00", keyspace.after(LOG), limit=_PAGE)
+        )
+        if trimmed is not None and trimmed > self._position:
+            self._position = trimmed
+            return None
+        return entries
+
+    async def _trim(self) -> None:
+        if time.monotonic() < self._next_trim:
+            return
+        self._next_trim = time.monotonic() + _TRIM_EVERY
+        horizon = time.time() - _KEPT
+
+        async def body(tr: Transaction) -> None:
+            entries = await tr.get_range(LOG, keyspace.after(LOG), limit=_PAGE)
+            old = [key for key, value in entries if msgspec.msgpack.decode(value, type=Change).time < horizon]
+            if old:
+                tr.clear_range(old[0], old[-1] + b"\x00")
+                tr.set(TRIMMED, old[-1][len(LOG) :])
+
+        await self._store.run(body)
