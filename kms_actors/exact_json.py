@@ -12,10 +12,13 @@ import msgspec
 import orjson
 
 
-class RawJson(msgspec.Struct, frozen=True):
+class RawJson:
     """A value that is JSON already, to be written into an answer as it is."""
 
-    text: bytes
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
 
     def __repr__(self) -> str:
         return f"<RawJson of {len(self.text)} bytes>"
@@ -37,7 +40,9 @@ def dumps(value: Any) -> bytes:
     """Return `value`, which may hold RawJson, as JSON."""
     try:
         return orjson.dumps(value, default=_fragment)
-    except TypeError:  # an integer beyond 64 bits
+    except TypeError as error:
+        if "64-bit" not in str(error):  # msgspec would write types that are no JSON, bytes for one
+            raise
         return msgspec.json.encode(value, enc_hook=_raw)
 
 

@@ -63,7 +63,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
         return f"<Head at version {self.metadata.current_version}>"
 
 
-Record = TypeVar("Record", Config, Head)
+Record = TypeVar("Record", bound=Config | Head)
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODERS: Final = {kind: msgspec.msgpack.Decoder(kind) for kind in (Config, Head)}
