@@ -6,7 +6,7 @@ fields are only ever appended, with a default.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -66,7 +66,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True):
 Record = TypeVar("Record", bound=Config | Head)
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODERS: Final = {kind: msgspec.msgpack.Decoder(kind) for kind in (Config, Head)}
+_DECODERS: Final[dict[type, msgspec.msgpack.Decoder[Any]]] = {
+    kind: msgspec.msgpack.Decoder(kind) for kind in (Config, Head)
+}
 
 
 def encode(record: Config | Head) -> bytes:
@@ -77,6 +79,7 @@ def encode(record: Config | Head) -> bytes:
 def decode(data: bytes, kind: type[Record]) -> Record:
     """Return the record of `data`; raises FormatError."""
     try:
-        return _DECODERS[kind].decode(data)  # type: ignore[return-value]  # one decoder a type
+        record: Record = _DECODERS[kind].decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise FormatError(f"a KV record does not decode as {kind.__name__}") from None
+    return record
