@@ -53,7 +53,7 @@ def build_token(
     now: float,
     ttl: int | None = None,
 ) -> str:
-    """Return a token in URL-safe base64.
+    """Return a token in URL-safe base64 without padding.
 
     `resource` is the cluster's namespace or a vault id; keys are 32 bytes of Ed25519; `ttl` is in seconds,
     None for a token without end; `now` is in seconds since 1970.
@@ -66,7 +66,7 @@ def build_token(
     service = KeyPair.from_private_key(_private(service_private))
     authority = BiscuitBuilder("").build(_private(root_private))
     block = authority.third_party_request().create_block(service.private_key, BlockBuilder(code, parameters))
-    return authority.append_third_party(service.public_key, block).to_base64()
+    return wire.encode(bytes(authority.append_third_party(service.public_key, block).to_bytes()))
 
 
 def attenuate(

@@ -66,8 +66,8 @@ def decode(text: str) -> bytes:
 
 
 def encode(raw: bytes) -> str:
-    """Return a token as URL-safe base64, padded, as the biscuit library writes it."""
-    return base64.urlsafe_b64encode(raw).decode("ascii")
+    """Return a token as URL-safe base64, not padded: `vault login` takes a text with `=` for a parameter."""
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
 def parse(raw: bytes) -> Token:
