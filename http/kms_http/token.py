@@ -37,7 +37,7 @@ def _show_token(call: Call, _: None) -> Reply:
         "id": call.token,
         "identity_policies": [],
         "issue_time": _rfc3339(issued) if issued else None,
-        "meta": principal.metadata,
+        "meta": None,  # the command line client would show each entry as a row of its own at login
         "num_uses": 0,
         "orphan": True,
         "path": "auth/token/create",
@@ -57,6 +57,7 @@ def _recorded(principal: ServicePrincipal) -> dict[str, Any]:
     return {
         "creation_ttl": record.creation_ttl,
         "explicit_max_ttl": record.explicit_max_ttl,
+        "meta": principal.metadata,
         "num_uses": record.num_uses,
         "orphan": record.orphan,
         "path": record.path,
@@ -80,7 +81,7 @@ def _show_renewed(call: Call, renewed: Principal | None) -> Reply:
             "policies": policies,
             "token_policies": policies,
             "identity_policies": [],
-            "metadata": principal.metadata,
+            "metadata": record.metadata if record is not None else None,
             "lease_duration": _ttl(principal, call.now),
             "renewable": record.renewable if record is not None else False,
             "entity_id": "",
