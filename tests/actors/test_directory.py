@@ -1,0 +1,99 @@
+"""Supervision: one tenant's failure is its own, and heals."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms_actors.actors.directory import TenantHandle
+from kms_actors.actors.messages import Query, ReadSealStatus
+from kms_actors.actors.service import NodeService
+from kms_actors.errors import Overloaded, TenantFaulted, UnsupportedOperation
+from kms_actors.runtime import ActorFailed
+
+from .node_service import OTHER, VAULT, configuration, started, unseal_node, unseal_tenant
+
+
+class Panic(BaseException):
+    """As native libraries raise."""
+
+
+class Probe(Query, frozen=True):
+    """A message whose handler a test supplies."""
+
+
+def handle_probe(tenant: TenantHandle, handler: Any) -> None:
+    actor = tenant.ref._actor_weakref()
+    assert actor is not None
+    actor._handlers = {**actor._handlers, Probe: handler}
+
+
+async def fail(service: NodeService, vault_id: str = VAULT) -> None:
+    tenant = await service.tenant(vault_id)
+
+    def panic(_: Probe) -> None:
+        raise Panic("canary")
+
+    handle_probe(tenant, panic)
+    with pytest.raises(ActorFailed) as caught:
+        await tenant.ask(Probe())
+    assert "canary" not in str(caught.value)
+
+
+async def test_a_failed_tenant_is_made_anew_and_others_do_not_notice(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        await unseal_tenant(service)
+        other, _ = await unseal_tenant(service, OTHER)
+        await fail(service)
+        assert not (await service.tenant(VAULT)).sealed
+        assert not (await other.ask(ReadSealStatus())).sealed
+
+
+async def test_a_tenant_that_fails_too_often_rests_alone(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(failure_limit=3, failure_seconds=60.0)) as service:
+        await unseal_node(service)
+        for _ in range(3):
+            await fail(service)
+        with pytest.raises(TenantFaulted):
+            await service.tenant(VAULT)
+        assert (await service.tenant(OTHER)).sealed
+
+
+async def test_a_rested_tenant_is_served_again(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(failure_limit=1, failure_seconds=0.05)) as service:
+        await unseal_node(service)
+        await fail(service)
+        await asyncio.sleep(0.06)
+        assert (await service.tenant(VAULT)).sealed
+
+
+async def test_concurrent_first_requests_make_one_actor(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        handles = await asyncio.gather(*(service.tenant(VAULT) for _ in range(20)))
+        assert len({handle.ref.actor_urn for handle in handles}) == 1
+        assert service.active_tenants == 1
+
+
+async def test_a_full_mailbox_refuses_at_once(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(mailbox_limit=2)) as service:
+        await unseal_node(service)
+        tenant = await service.tenant(VAULT)
+        release = asyncio.get_running_loop().create_future()
+        handle_probe(tenant, lambda _: release)
+        waiting = [asyncio.ensure_future(tenant.ask(Probe())) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await tenant.ask(Probe())
+        release.set_result("done")
+        assert await asyncio.gather(*waiting) == ["done", "done"]
+
+
+async def test_a_message_without_a_handler_is_refused(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        with pytest.raises(UnsupportedOperation):
+            await tenant.ask(Probe())
