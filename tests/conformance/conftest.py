@@ -1,0 +1,89 @@
+"""Nodes for conformance tests: one that is unsealed and shared, and fresh ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.api import Api, initialise, unseal
+from tests.support.node import Node, StoreTable, sqlite_table
+from tests.support.tokens import Issuer, new_vault_id
+
+
+@pytest.fixture(scope="session")
+def store_table() -> StoreTable:
+    """The engine that every node of this suite keeps its data in."""
+    return sqlite_table
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    return Issuer()
+
+
+NewNode = Callable[..., Node]
+
+
+@pytest.fixture
+def new_node(tmp_path: Path, store_table: StoreTable, issuer: Issuer) -> Iterator[NewNode]:
+    """Makes nodes on empty stores; they end with the test."""
+    nodes: list[Node] = []
+
+    def make(*, provider: str = "", further: str = "") -> Node:
+        directory = tmp_path / f"node-{len(nodes)}"
+        directory.mkdir()
+        node = Node.for_issuer(directory, store_table, issuer, provider=provider, further=further)
+        nodes.append(node)
+        node.start()
+        return node
+
+    yield make
+    for node in nodes:
+        node.close()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory, store_table: StoreTable, issuer: Issuer) -> Iterator[Node]:
+    """A node that many tests share: initialised and unsealed, and to be left so."""
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), store_table, issuer)
+    node.start()
+    operator = Api(node.address, issuer.cluster_operator())
+    unseal(operator, initialise(operator)["keys_base64"])
+    yield node
+    code = node.stop()
+    assert code == 0, node.log
+    assert "Traceback" not in node.log
+
+
+class Tenant(NamedTuple):
+    """An initialised, unsealed vault of its own, and callers of it."""
+
+    vault_id: str
+    operator: Api
+    user: Api
+    root: Api  # with the initial root token
+    shares: list[str]
+
+
+def make_tenant(node: Node, issuer: Issuer, vault_id: str | None = None) -> Tenant:
+    """Initialise and unseal a tenant of `node`."""
+    vault_id = vault_id or new_vault_id()
+    operator = Api(node.address, issuer.tenant_operator(vault_id))
+    made = initialise(operator)
+    unseal(operator, made["keys_base64"])
+    return Tenant(
+        vault_id,
+        operator,
+        operator.with_token(issuer.tenant(vault_id)),
+        operator.with_token(made["root_token"]),
+        made["keys_base64"],
+    )
+
+
+@pytest.fixture
+def tenant(node: Node, issuer: Issuer) -> Tenant:
+    """A tenant on the shared node that no other test sees."""
+    return make_tenant(node, issuer)

@@ -1,0 +1,186 @@
+"""A real node: `kms-layer` as a process of its own, on loopback ports and a store of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.support.tokens import NAMESPACE, Issuer
+
+#: Returns the `[cluster]` table of a new, empty store; the directory is the node's own.
+StoreTable = Callable[[Path], str]
+
+#: Seconds a node may take to start or to stop, on a slow and busy machine.
+PATIENCE = 30.0
+
+#: The last line of a start.
+_STARTED = "workers"
+
+_CONFIGURATION = """\
+port = {port}
+
+[cluster]
+{cluster}
+
+[root_tenant_keyring_provider]
+name = "shamir"
+
+[master_keyring_provider]
+name = "shamir"
+namespace = "{namespace}"
+node_name = "kms-c1-n1"
+{provider}
+
+[authenticator]
+name = "biscuit"
+[authenticator.provider]
+name = "iam"
+keys = [["{root}", "{service}"]]
+service = "toto"
+
+[metrics]
+port = {metrics_port}
+"""
+
+
+def sqlite_table(directory: Path) -> str:
+    """Return the table of the embedded store in `directory`."""
+    return f'backend = "sqlite"\npath = "{directory / "kms.sqlite"}"'
+
+
+def free_port() -> int:
+    """Return a loopback port nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class Node:
+    """One node; `start` it, then `stop` or `kill` it, and start it again on the same store."""
+
+    directory: Path
+    cluster: str
+    root_public_key: str
+    service_public_key: str
+    provider: str = ""  # further lines of [master_keyring_provider]
+    further: str = ""  # further tables
+    port: int = field(default_factory=free_port)
+    metrics_port: int = field(default_factory=free_port)
+    _process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def for_issuer(
+        cls, directory: Path, store_table: StoreTable, issuer: Issuer, *, provider: str = "", further: str = ""
+    ) -> Node:
+        """Return a node that accepts the tokens of `issuer`."""
+        return cls(directory, store_table(directory), *issuer.keys.public, provider=provider, further=further)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def metrics_address(self) -> str:
+        return f"http://127.0.0.1:{self.metrics_port}"
+
+    @property
+    def log(self) -> str:
+        """What the node wrote since it was first started."""
+        return self._log_path.read_text(encoding="utf-8")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start, and wait until it serves."""
+        configuration = self.directory / "node.toml"
+        configuration.write_text(self._configuration() + self.further, encoding="utf-8")
+        already_written = self._log_path.stat().st_size if self._log_path.exists() else 0
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [_console_script("kms-layer"), "--configuration", str(configuration)],
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + PATIENCE
+        while _STARTED not in self._log_path.read_bytes()[already_written:].decode():
+            assert self._process.poll() is None, f"the node ended with {self._process.returncode}:\n{self.log}"
+            assert time.monotonic() < deadline, f"the node did not start:\n{self.log}"
+            time.sleep(0.02)
+
+    def terminate(self) -> None:
+        """Ask it to stop, and do not wait."""
+        assert self._process is not None
+        self._process.terminate()
+
+    def wait(self) -> int:
+        """Return the exit code once it has ended."""
+        assert self._process is not None
+        return self._process.wait(PATIENCE)
+
+    def stop(self) -> int:
+        """Stop gracefully; return the exit code."""
+        self.terminate()
+        return self.wait()
+
+    def kill(self) -> None:
+        """End it, and all its processes, at once, as a power cut would."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    @property
+    def _log_path(self) -> Path:
+        return self.directory / "node.log"
+
+    def _configuration(self) -> str:
+        return _CONFIGURATION.format(
+            port=self.port,
+            cluster=self.cluster,
+            namespace=NAMESPACE,
+            provider=self.provider,
+            root=self.root_public_key,
+            service=self.service_public_key,
+            metrics_port=self.metrics_port,
+        )
+
+
+def _console_script(name: str) -> str:
+    """Return the path of a console script of this environment, as users run it."""
+    script = Path(sys.executable).with_name(name)
+    assert script.exists(), f"{script} is missing: install the project (`make env`)"
+    return str(script)
+
+
+def run_kms_cli(*arguments: str, directory: Path) -> str:
+    """Return what `kms-cli` prints; it must succeed."""
+    done = subprocess.run(
+        [_console_script("kms-cli"), *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -1,0 +1,38 @@
+"""Biscuits for tests, made as a platform's IAM would."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from kms_actors.auth.build import Privilege, build_token
+from kms_actors.auth.keys import TokenKeys
+
+NAMESPACE = "kms-c1"
+OWNER = "orga_tests"
+
+
+def new_vault_id() -> str:
+    """Return the id of a tenant nobody has used."""
+    return f"vault_{uuid4()}"
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """Holds one accepted pair of keys and signs with it."""
+
+    keys: TokenKeys = field(default_factory=TokenKeys.generate)
+
+    def cluster_operator(self, namespace: str = NAMESPACE) -> str:
+        return self._token(namespace, Privilege.CLUSTER_OPERATOR)
+
+    def tenant_operator(self, vault_id: str) -> str:
+        return self._token(vault_id, Privilege.TENANT_OPERATOR)
+
+    def tenant(self, vault_id: str, ttl: int | None = None) -> str:
+        return self._token(vault_id, Privilege.TENANT, ttl)
+
+    def _token(self, resource: str, privilege: Privilege, ttl: int | None = None) -> str:
+        keys = self.keys
+        return build_token(keys.root, keys.service, resource, privilege, owner=OWNER, now=time.time(), ttl=ttl)
