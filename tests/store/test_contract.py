@@ -176,16 +176,17 @@ async def test_a_removed_entry_of_a_range_that_was_read_is_a_conflict(store: Sto
     assert await get(store, b"count") == b"1"
 
 
-async def test_an_unrelated_write_is_no_conflict(store: Store) -> None:
-    await put(store, (b"a", b"1"), (b"r/1", b""))
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_an_unrelated_write_is_no_conflict(store: Store, reverse: bool) -> None:
+    await put(store, (b"a", b"1"), *((b"r/%d" % number, b"") for number in range(1, 6)))
     runs = 0
 
     async def body(transaction: Transaction) -> None:
         nonlocal runs
         runs += 1
         await transaction.get(b"a")
-        await transaction.get_range(b"r/", b"r0", limit=1)
-        await put(store, (b"b", b"2"), (b"r/2", b""))
+        await transaction.get_range(b"r/", b"r0", limit=2, reverse=reverse)
+        await put(store, (b"b", b"2"), (b"r/3", b"beyond the two that were read"))
         transaction.set(b"c", b"3")
 
     await store.run(body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,75 @@ async def test_waiting_for_a_connection_ends(path: Path, monkeypatch: pytest.Mon
         with pytest.raises(StoreUnavailable, match="too many transactions"):
             await store.run(outer)
         assert await get(store, b"key") is None
+
+
+async def test_reads_issued_together_share_one_connection_after_a_wait(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_pool, "CONNECTIONS", 2)
+    release = asyncio.Event()
+
+    async def hold(transaction: Transaction) -> None:
+        await transaction.get(b"key")
+        await release.wait()
+
+    async def read_two(transaction: Transaction) -> list[bytes | None]:
+        return list(await asyncio.gather(transaction.get(b"a"), transaction.get(b"b")))
+
+    async def leave_early(transaction: Transaction) -> asyncio.Task[bytes | None]:
+        read = asyncio.create_task(_as_coroutine(transaction))
+        await asyncio.sleep(0)
+        return read
+
+    async with opened(path) as store:
+        await put(store, (b"a", b"1"), (b"b", b"2"))
+        holders = [asyncio.create_task(store.run(hold)) for _ in range(2)]
+        await asyncio.sleep(0.01)
+        reader = asyncio.create_task(store.run(read_two))
+        late = await store.run(leave_early)
+        release.set()
+        assert await reader == [b"1", b"2"]
+        with pytest.raises(RuntimeError, match="ended"):
+            await late
+        await asyncio.gather(*holders)
+        assert len(store._pool._idle) == store._pool._places._value == 2
+
+
+async def _as_coroutine(transaction: Transaction) -> bytes | None:
+    return await transaction.get(b"key")
+
+
+WRITES: dict[str, Callable[[Transaction], None]] = {
+    "set": lambda transaction: transaction.set(b"key", b"new"),
+    "clear": lambda transaction: transaction.clear(b"key"),
+    "clear_range": lambda transaction: transaction.clear_range(b"k", b"l"),
+    "add": lambda transaction: transaction.add(b"key", 1),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_own_commits_complete_watches_without_the_poller(
+    path: Path, monkeypatch: pytest.MonkeyPatch, write: str
+) -> None:
+    monkeypatch.setattr(sqlite_watches, "POLL_SECONDS", 60)
+
+    async def body(transaction: Transaction) -> None:
+        WRITES[write](transaction)
+
+    async with opened(path) as store:
+        await put(store, (b"key", b"old"))
+        watch = await store.watch(b"key")
+        await asyncio.sleep(0)
+        await store.run(body)
+        assert watch.done()
+
+
+async def test_a_change_before_the_poller_has_started_is_noticed(path: Path) -> None:
+    async with opened(path) as store:
+        watch = await store.watch(b"key")
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("INSERT INTO kv VALUES (?, ?)", (b"key", b"value"))
+        await asyncio.wait_for(watch, 5)
 
 
 async def test_the_poller_rests_without_watches(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
