@@ -5,72 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kms_actors.actors.context import TenantContext
 from kms_actors.actors.messages import Grants, Message
 from kms_actors.actors.mounts import Mount
-from kms_actors.actors.transit import INLINE_BYTES, TransitController
+from kms_actors.actors.transit import INLINE_BYTES
 from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied, StoreUnavailable
-from kms_actors.keyring.keyring import Keyring
-from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite import SqliteStore
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import DecryptItem, EncryptItem, RewrapItem
 from kms_actors.transit.policy import KeyChanges, KeyOptions
+from tests.actors.transit_tenant import MOUNT, Tenant, opened
 
-MOUNT = Mount("transit/", "transit", 2, "uuid", "accessor")
 OTHER = Mount("other/", "transit", 7, "uuid", "accessor")
 ALL = Grants()
 ITEM = EncryptItem(b"hello")
-
-
-class Tenant(AsyncioActor):
-    """A tenant actor with nothing but Transit; counts loads of the store."""
-
-    def __init__(self, store: SqliteStore, keyring: Keyring, threads: ThreadPoolExecutor) -> None:
-        super().__init__()
-        self.mailbox_limit = 64
-        self.reads = 0
-        self._store = store
-        self.context = TenantContext(
-            vault_id="vault_1",
-            store=self,  # type: ignore[arg-type]
-            keys=TenantKeys(1),
-            keyring=keyring,
-            clock=time.time_ns,
-            spawn=self.spawn,
-            ask=self._ask,
-            notify=self.notify,
-            threads=threads,
-        )
-        self.controller = TransitController(self.context)
-        self.handlers = self.controller.handlers()
-        self.gate: asyncio.Event | None = None
-        self.after_read: asyncio.Event | None = None
-
-    def on_receive(self, message: Any) -> Any:
-        return self.handlers[type(message)](message)
-
-    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
-        """Run on the real store; a read may be held open behind `gate` once it has its result."""
-        if idempotency_key is not None:
-            return await self._store.run(body, idempotency_key=idempotency_key)
-        self.reads += 1
-        result = await self._store.run(body)
-        if self.gate is not None:
-            if self.after_read is not None:
-                self.after_read.set()
-            await self.gate.wait()
-        return result
-
-    async def _ask(self, message: Message) -> Any:
-        return await ask(self.actor_ref, message)
 
 
 class Client:
@@ -80,7 +33,7 @@ class Client:
         self.actor = actor
 
     async def ask(self, message: Message) -> Any:
-        return await ask(self.actor.actor_ref, message)
+        return await self.actor.ask(message)
 
     async def create(self, name: str = "k", mount: Mount = MOUNT, **options: Any) -> m.KeyInfo:
         info: m.KeyInfo = await self.ask(m.CreateKey(mount, name, KeyOptions(**options)))
@@ -104,26 +57,23 @@ class Client:
         return info
 
 
-@pytest.fixture
-def keyring() -> Keyring:
-    return Keyring.generate(0.0)
+Two = tuple[SqliteStore, list[Client]]
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await SqliteStore.open(tmp_path / "kms.db")
-    yield opened
-    await opened.close()
+async def two(tmp_path: Path) -> AsyncIterator[Two]:
+    async with opened(tmp_path, actors=2) as (store, actors):
+        yield store, [Client(actor) for actor in actors]
 
 
 @pytest.fixture
-async def tenants(store: SqliteStore, keyring: Keyring) -> AsyncIterator[list[Client]]:
-    """Two actors of one tenant on one store, as two nodes have them."""
-    with ThreadPoolExecutor(2) as threads:
-        references = [Tenant.start(store, keyring, threads) for _ in range(2)]
-        yield [Client(reference._actor_weakref()) for reference in references]  # type: ignore[arg-type]
-        for reference in references:
-            await reference.stop(block=False)
+def store(two: Two) -> SqliteStore:
+    return two[0]
+
+
+@pytest.fixture
+def tenants(two: Two) -> list[Client]:
+    return two[1]
 
 
 @pytest.fixture

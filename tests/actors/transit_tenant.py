@@ -1,0 +1,79 @@
+"""A tenant actor with nothing but Transit, on a real store."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from kms_actors.actors.context import TenantContext
+from kms_actors.actors.messages import Message
+from kms_actors.actors.mounts import Mount
+from kms_actors.actors.transit import TransitController
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.runtime import AsyncioActor, ask
+from kms_actors.store.keyspace import TenantKeys
+from kms_actors.store.sqlite import SqliteStore
+
+MOUNT = Mount("transit/", "transit", 2, "uuid", "accessor")
+
+
+class Tenant(AsyncioActor):
+    """Counts what it reads of the store, and can be made slow to learn what it has read."""
+
+    def __init__(self, store: SqliteStore, keyring: Keyring, threads: ThreadPoolExecutor) -> None:
+        super().__init__()
+        self.mailbox_limit = 64
+        self.reads = 0
+        self._store = store
+        self.context = TenantContext(
+            vault_id="vault_1",
+            store=self,  # type: ignore[arg-type]
+            keys=TenantKeys(1),
+            keyring=keyring,
+            clock=time.time_ns,
+            spawn=self.spawn,
+            ask=self.ask,
+            notify=self.notify,
+            threads=threads,
+        )
+        self.controller = TransitController(self.context)
+        self.handlers = self.controller.handlers()
+        self.gate: asyncio.Event | None = None
+        self.after_read: asyncio.Event | None = None
+
+    def on_receive(self, message: Any) -> Any:
+        return self.handlers[type(message)](message)
+
+    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
+        """Run on the real store; a read may be held open behind `gate` once it has its result."""
+        if idempotency_key is not None:
+            return await self._store.run(body, idempotency_key=idempotency_key)
+        self.reads += 1
+        result = await self._store.run(body)
+        if self.gate is not None:
+            if self.after_read is not None:
+                self.after_read.set()
+            await self.gate.wait()
+        return result
+
+    async def ask(self, message: Message) -> Any:
+        """Ask through the mailbox."""
+        return await ask(self.actor_ref, message)
+
+
+@asynccontextmanager
+async def opened(directory: Path, actors: int = 1) -> AsyncIterator[tuple[SqliteStore, list[Tenant]]]:
+    """Open a store and `actors` actors of one tenant on it, as as many nodes have them."""
+    store = await SqliteStore.open(directory / "kms.db")
+    keyring = Keyring.generate(0.0)
+    with ThreadPoolExecutor(2) as threads:
+        references = [Tenant.start(store, keyring, threads) for _ in range(actors)]
+        yield store, [reference._actor_weakref() for reference in references]  # type: ignore[misc]
+        for reference in references:
+            await reference.stop(block=False)
+    await store.close()

@@ -1,0 +1,191 @@
+"""Transit keys as objects, from request to answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kms_actors.errors import NotFound
+from tests.actors.transit_tenant import opened
+from tests.http.transit_api import DELETE, FOX, LIST, READ, WRITE, Api
+
+#: A new key of the default type, but for its name and the time of its version.
+NEW = {
+    "allow_plaintext_backup": False,
+    "auto_rotate_period": 0,
+    "deletion_allowed": False,
+    "derived": False,
+    "exportable": False,
+    "imported_key": False,
+    "latest_version": 1,
+    "min_available_version": 0,
+    "min_decryption_version": 1,
+    "min_encryption_version": 0,
+    "soft_deleted": False,
+    "supports_decryption": True,
+    "supports_derivation": True,
+    "supports_encryption": True,
+    "supports_signing": False,
+    "type": "aes256-gcm96",
+}
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with opened(tmp_path) as (_, [tenant]):
+        yield Api(tenant)
+
+
+async def created(api: Api, name: str, **sent: Any) -> dict[str, Any]:
+    data: dict[str, Any] = await api.post(f"keys/{name}", **sent)
+    assert list(data) == sorted(data)
+    for seconds in data.get("keys", {}).values():
+        assert isinstance(seconds, int)
+        assert abs(seconds - time.time()) < 60
+    return data
+
+
+@pytest.mark.parametrize("type_name", ["aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305"])
+async def test_a_new_symmetric_key(api: Api, type_name: str) -> None:
+    data = await created(api, "a", type=type_name)
+    assert list(data.pop("keys")) == ["1"]
+    assert data == {**NEW, "name": "a", "type": type_name}
+    assert (await api(READ, "keys/a"))[1].items() >= data.items()
+
+
+async def test_the_default_type(api: Api) -> None:
+    assert (await created(api, "a"))["type"] == "aes256-gcm96"
+    assert (await created(api, "b", type=""))["type"] == "aes256-gcm96"
+
+
+async def test_a_new_hmac_key_lists_no_versions(api: Api) -> None:
+    nothing = dict.fromkeys(["supports_decryption", "supports_derivation", "supports_encryption"], False)
+    assert await created(api, "h", type="hmac") == {
+        **NEW, **nothing, "name": "h", "type": "hmac", "key_size": 32
+    }  # fmt: skip
+    assert (await created(api, "h2", type="hmac", key_size="64"))["key_size"] == 64
+
+
+async def test_derived_and_convergent_keys_say_so(api: Api) -> None:
+    data = await created(api, "d", derived=True)
+    assert (data["derived"], data["kdf"], data["convergent_encryption"]) == (True, "hkdf_sha256", False)
+    assert "convergent_encryption_version" not in data
+    data = await created(api, "c", derived=True, convergent_encryption=True)
+    assert (data["convergent_encryption"], data["convergent_encryption_version"]) == (True, -1)
+
+
+async def test_periods_are_shown_in_seconds(api: Api) -> None:
+    assert (await created(api, "a", auto_rotate_period="24h"))["auto_rotate_period"] == 86400
+    assert (await created(api, "b", auto_rotate_period=7200))["auto_rotate_period"] == 7200
+
+
+async def test_creating_again_is_fine_and_changes_nothing(api: Api) -> None:
+    data = await created(api, "a")
+    assert await created(api, "a", type="chacha20-poly1305", exportable=True) == data
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [
+        ({"type": "nosuch"}, "unknown key type nosuch"),
+        ({"type": "hmac", "key_size": 8}, "invalid key_size 8"),
+        ({"key_size": 16}, "key_size is not valid for algorithm aes256-gcm96"),
+        ({"convergent_encryption": True}, "convergent encryption requires derivation to be enabled"),
+        ({"auto_rotate_period": "10m"}, "auto rotate period must be 0 to disable or at least an hour"),
+        (
+            {"type": "hmac", "derived": True},
+            "key derivation and convergent encryption not supported for keys of type hmac",
+        ),
+    ],
+)
+async def test_creation_refuses_in_the_words_of_the_api(api: Api, sent: dict[str, Any], error: str) -> None:
+    assert await api.refused("keys/a", **sent) == error
+    with pytest.raises(NotFound):
+        await api(READ, "keys/a")
+
+
+async def test_list(api: Api) -> None:
+    with pytest.raises(NotFound):
+        await api(LIST, "keys")
+    for name in ("b", "a.b-c_d", "c"):
+        await created(api, name)
+    assert await api(LIST, "keys") == (200, {"keys": ["a.b-c_d", "b", "c"]})
+    assert await api(LIST, "keys", {"after": "a.b-c_d", "limit": "1"}) == (200, {"keys": ["b"]})
+    assert await api(LIST, "keys", {"limit": "-1"}) == (200, {"keys": ["a.b-c_d", "b", "c"]})
+    with pytest.raises(NotFound):
+        await api(LIST, "keys", {"after": "c"})
+
+
+async def test_the_life_of_a_key(api: Api) -> None:
+    await created(api, "a")
+    await api.post("keys/a/rotate")
+    data = await api.post("keys/a/rotate")
+    assert (data["latest_version"], list(data["keys"])) == (3, ["1", "2", "3"])
+    data = await api.post("keys/a/config", min_decryption_version=2, min_encryption_version="3")
+    assert (data["min_decryption_version"], data["min_encryption_version"]) == (2, 3)
+    assert list(data["keys"]) == ["2", "3"]
+    data = await api.post("keys/a/trim", min_available_version=2)
+    assert data["min_available_version"] == 2
+    every = {
+        "deletion_allowed": True,
+        "exportable": True,
+        "allow_plaintext_backup": True,
+        "auto_rotate_period": "48h",
+    }
+    data = await api.post("keys/a/config", **every)
+    assert data.items() >= {**every, "auto_rotate_period": 172800}.items()
+    assert await api(READ, "keys/a") == (200, data)
+    assert await api(DELETE, "keys/a") == (204, None)
+    with pytest.raises(NotFound):
+        await api(READ, "keys/a")
+
+
+async def test_a_minimum_of_zero_warns(api: Api) -> None:
+    await created(api, "a")
+    reply = await api.reply(WRITE, "keys/a/config", {"min_decryption_version": 0})
+    assert reply.warnings == ("since Vault 0.3, transit key numbering starts at 1; forcing minimum to 1",)
+    assert reply.data is not None
+    assert reply.data["min_decryption_version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("keys/nosuch/rotate", "key not found"),
+        ("keys/nosuch/config", "no existing key named nosuch could be found"),
+        ("keys/nosuch/trim", "invalid key name"),
+    ],
+)
+async def test_changing_a_missing_key(api: Api, path: str, error: str) -> None:
+    assert await api.refused(path) == error
+
+
+async def test_deleting(api: Api) -> None:
+    missing = "error deleting policy nosuch: could not delete key; not found"
+    assert await api.refused("keys/nosuch", DELETE) == missing
+    await created(api, "a")
+    assert await api.refused("keys/a", DELETE) == "error deleting policy a: deletion is not allowed for this key"
+
+
+async def test_trim_needs_its_parameter(api: Api) -> None:
+    await created(api, "a")
+    assert await api.refused("keys/a/trim") == "missing min_available_version"
+
+
+async def test_soft_deletion(api: Api) -> None:
+    await created(api, "a")
+    assert await api(DELETE, "keys/nosuch/soft-delete") == (204, None)
+    status, data = await api(DELETE, "keys/a/soft-delete")
+    assert (status, data["soft_deleted"]) == (200, True)
+    again = await api.reply(DELETE, "keys/a/soft-delete")
+    assert again.warnings == ("key was already marked as soft deleted",)
+    assert await api.refused("encrypt/a", plaintext=FOX) == "refusing to use soft-deleted key"
+    assert await api.refused("keys/a/rotate") == "refusing to use soft-deleted key"
+    assert (await api.post("keys/a/config"))["soft_deleted"]
+    assert not (await api.post("keys/a/soft-delete-restore"))["soft_deleted"]
+    again = await api.reply(WRITE, "keys/a/soft-delete-restore")
+    assert again.warnings == ("key was already restored",)
