@@ -67,6 +67,8 @@ def decode_base64(text: str) -> bytes:
 
 
 def _version(number: str) -> int:
+    if number.isascii() and number.isdigit() and len(number) < 19:
+        return int(number)
     if _INTEGER.fullmatch(number) is None or not -_INT64 <= int(number) < _INT64:
         raise InvalidRequest("invalid ciphertext: version number could not be decoded")
     return int(number)
