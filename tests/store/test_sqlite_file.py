@@ -43,6 +43,7 @@ async def test_the_file_and_its_directory_are_private(tmp_path: Path) -> None:
 async def test_closing_leaves_one_file(path: Path) -> None:
     async with opened(path) as store:
         await put(store, (b"key", b"value"))
+        assert await get(store, b"key") == b"value"
     assert [file.name for file in path.parent.iterdir()] == ["kms.db"]
 
 
