@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
+from aiohttp import hdrs
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
@@ -33,6 +34,7 @@ BACKLOG: Final = 1024
 
 _LIST: Final = b"LIST /"
 _LINK: Final = b"LINK /"
+_UNKNOWN_LENGTH: Final = 1 << 62  # of a chunked body: only its end shows where the next request begins
 _POLL_SECONDS: Final = 0.02
 
 _log = structlog.get_logger(__name__)
@@ -41,11 +43,12 @@ _log = structlog.get_logger(__name__)
 class Connection(RequestHandler):
     """One connection. Answers malformed HTTP in JSON, logs no contents, and knows LIST."""
 
-    __slots__ = ("_last_body", "_within_headers")
+    __slots__ = ("_last_body", "_last_length", "_within_headers")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._last_body: StreamReader = EMPTY_PAYLOAD
+        self._last_length = 0
         self._within_headers = False
 
     @property
@@ -59,16 +62,25 @@ class Connection(RequestHandler):
         The parser refuses methods it does not know, LIST among them. A request that begins with it is given the
         name of a method of the same length, which Vault does not have.
         """
-        after_body = self._last_body.is_eof()
-        if after_body and not self._within_headers and data.startswith(_LIST):
-            data = _LINK + data[len(_LIST) :]
+        begin = self._to_come()
+        if not self._within_headers and data.startswith(_LIST, begin):
+            data = data[:begin] + _LINK + data[begin + len(_LIST) :]
         count = self._request_count
         super().data_received(data)
         if self._request_count != count:
-            self._last_body = self._messages[-1][1]
-            self._within_headers = False
-        elif after_body and data:
+            self._remember(*self._messages[-1])
+        elif len(data) > begin:
             self._within_headers = True
+
+    def _remember(self, message: Any, body: StreamReader) -> None:
+        self._last_body = body
+        self._within_headers = False
+        if not body.is_eof():
+            self._last_length = int(message.headers.get(hdrs.CONTENT_LENGTH, _UNKNOWN_LENGTH))
+
+    def _to_come(self) -> int:
+        """Return how many bytes of the last body are still to come: there the next request begins."""
+        return 0 if self._last_body.is_eof() else self._last_length - self._last_body.total_bytes
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -139,7 +151,7 @@ class HttpServer:
         # An event would have to be kept up by every request; this is once, at the end of the process.
         while self._close_idle(self._server.connections) and time.monotonic() < end:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
-        await self._server.shutdown(timeout=0)
+        await self._server.shutdown(timeout=_POLL_SECONDS)  # 0 would be without end
         self._server = self._sockets = None
 
     @staticmethod
