@@ -103,8 +103,15 @@ class Tenants(Section, frozen=True):
     """Activity of tenants on a node."""
 
     unseal_scope: Annotated[
-        Literal["cluster"], Meta(description="`cluster`: a tenant is unsealed once for all nodes")
+        Literal["cluster", "node"],
+        Meta(
+            description="`cluster`: a tenant is unsealed once for all nodes, its root key kept wrapped in the store; "
+            "`node`: on each node for itself, the root key in memory only"
+        ),
     ] = "cluster"
+    lease_seconds: Annotated[
+        Seconds, Meta(description="without word from the store for so long, a node stops serving from memory")
+    ] = 2.0
     idle_seconds: Annotated[
         Seconds, Meta(description="a tenant without requests for so long sleeps, its keys forgotten")
     ] = 300.0

@@ -5,8 +5,8 @@ holds one watch on the head, and reads the log after any completion of it, or wh
 watch is a hint, never what correctness rests on. What a process serves from memory, it serves only while the log was
 read to its end within the lease; a process cut off from the store stops by itself.
 
-Records: (`log`, versionstamp) Change; (`log-head`,) a counter; (`log-trimmed`,) the last versionstamp that was trimmed.
-A reader that finds the log trimmed past its place takes everything as changed.
+Records: (`log`, versionstamp) Change; (`log-head`,) a counter; (`log-trimmed`,) the last versionstamp that was
+trimmed: a reader that finds the log trimmed past its place takes everything as changed.
 """
 
 from __future__ import annotations
@@ -36,13 +36,21 @@ _TRIM_EVERY: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True):
-    """What changed: an area of a tenant, and within it a name (empty: all of it)."""
+#: Areas of a tenant. A change of TENANT is one of its own records: seal, mounts, revocations.
+TENANT: Final = "tenant"
+TOKEN: Final = "token"  # noqa: S105 - a name, not a token
+TRANSIT: Final = "transit"
 
-    tenant: int
-    area: str  # `seal`, `mount`, `token`, `transit`
+#: Stands in `Change.vault_id` for the cluster's own records.
+CLUSTER: Final = ""
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """What changed: an area of a tenant, and within it a name."""
+
+    vault_id: str  # or CLUSTER
+    area: str
     name: str
-    writer: str  # the process that wrote it, which knows already
     time: float  # seconds since 1970
 
 
@@ -52,16 +60,15 @@ def record(tr: Transaction, change: Change) -> None:
     tr.add(HEAD, 1)
 
 
-#: Told each change of others in commit order; None means that anything may have changed.
+#: Told each change in commit order, own ones too; None means that anything may have changed.
 Deliver = Callable[[Change | None], None]
 
 
 class ChangeFeed:
     """Reads the log as it grows. `fresh` tells whether memory may be served from."""
 
-    def __init__(self, store: Store, writer: str, deliver: Deliver, lease_seconds: float) -> None:
+    def __init__(self, store: Store, deliver: Deliver, lease_seconds: float) -> None:
         self._store = store
-        self._writer = writer
         self._deliver = deliver
         self._lease = lease_seconds
         self._position = b""
@@ -121,9 +128,7 @@ class ChangeFeed:
                 continue
             for key, value in entries:
                 self._position = key[len(LOG) :]
-                change = msgspec.msgpack.decode(value, type=Change)
-                if change.writer != self._writer:
-                    self._deliver(change)
+                self._deliver(msgspec.msgpack.decode(value, type=Change))
             if len(entries) < _PAGE:
                 self._confirmed = started
                 return

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.store.api import Store
+from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 from .messages import Event, Message
@@ -38,6 +38,7 @@ class TenantContext:
     spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
     ask: Callable[[Message], Awaitable[Any]]  # through this actor's own mailbox
     notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
+    record: Callable[[Transaction, str, str], None]  # (transaction, area, name): tells other nodes of a change
     threads: Executor  # for CPU-heavy work: key generation, RSA, large payloads
 
 

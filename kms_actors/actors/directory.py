@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from typing import Any
 
 import pykka
 
-from kms_actors.errors import Overloaded, Sealed, TenantFaulted
+from kms_actors.errors import Overloaded, Sealed, TenantFaulted, Unavailable
 from kms_actors.runtime import ActorFailed, FailureWindow, ask
 
+from .changes import Change
 from .messages import Event, Message
 from .mounts import MountTable
-from .tenant import Services, TenantActor, TenantView
-from .tenant_records import TenantRecords, vault_of
+from .tenant import ChangedElsewhere, Services, TenantActor, TenantView
+from .tenant_records import TenantRecords, TenantState, vault_of
 
 _SWEEP_SECONDS = 5.0
 _ATTEMPTS = 3
@@ -53,12 +55,13 @@ class TenantHandle:
         """Send a command or query and return its answer.
 
         Raises:
-            Overloaded, TenantFaulted, Sealed: the tenant does not take it now.
+            Overloaded, TenantFaulted, Unavailable, Sealed: the tenant does not take it now.
             KmsError: as the handler says.
 
         """
         if isinstance(message, Event):
             raise TypeError("events do not come from outside")
+        self._directory.require_fresh()
         self.last_used = time.monotonic()
         self.in_flight += 1
         try:
@@ -82,6 +85,7 @@ class TenantDirectory:
         self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
         self._failures: dict[str, FailureWindow] = {}
         self._vault_ids: dict[int, str] = {}
+        self._changed: set[str] = set()  # among those that wake: what was read may be older than a change
         self._sweeper = asyncio.create_task(self._sweep())
         self._closed = False
 
@@ -136,6 +140,25 @@ class TenantDirectory:
         window.record(time.monotonic())
         self._forget(handle)
 
+    def require_fresh(self) -> None:
+        """Raise Unavailable where memory may be older than the lease allows."""
+        if not self._services.fresh():
+            raise Unavailable("the store was not heard within the lease")
+
+    def deliver(self, change: Change | None) -> None:
+        """Pass a change on to the tenant it names; None means all tenants, whatever they hold."""
+        if change is None:
+            self._changed.update(self._waking)
+            for handle in list(self._awake.values()):
+                self._sleep(handle)
+            return
+        if change.vault_id in self._waking:
+            self._changed.add(change.vault_id)
+        named = self._awake.get(change.vault_id)
+        if named is not None:
+            with contextlib.suppress(pykka.ActorDeadError):
+                named.ref.tell(ChangedElsewhere(change))
+
     async def close(self) -> None:
         """Put every tenant to sleep; their keys are forgotten when this returns."""
         self._closed = True
@@ -146,7 +169,7 @@ class TenantDirectory:
         await asyncio.gather(*(handle.ref.stop(block=False) for handle in handles))
 
     async def _wake(self, vault_id: str) -> TenantHandle:
-        state = await TenantRecords(self._services.store, self._services.master, vault_id).load()
+        state = await self._read(vault_id)
         if self._closed:
             raise Sealed
         view = TenantView()
@@ -155,6 +178,14 @@ class TenantDirectory:
         if len(self._awake) > self._services.settings.max_active:
             self._sleep_first_idle()
         return handle
+
+    async def _read(self, vault_id: str) -> TenantState:
+        records = TenantRecords(self._services.store, self._services.unsealing, vault_id)
+        while True:
+            self._changed.discard(vault_id)
+            state = await records.load()
+            if vault_id not in self._changed:
+                return state
 
     def _forget(self, handle: TenantHandle) -> None:
         if self._awake.get(handle.vault_id) is handle:

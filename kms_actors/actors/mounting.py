@@ -1,7 +1,7 @@
 """Mounts: enabling, tuning and disabling engines of a tenant.
 
-Records: (`mount`, number), sealed; (`mount-number`,) the last number given out. A number is never reused, so what a
-disabled mount left in caches can belong to nobody else.
+Records: (`mount`, number), sealed; (`mount-number`,) the last number given out; (`mount-revision`,). A number is
+never reused, so what a disabled mount left in caches can belong to nobody else.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import asyncio
 import os
 import re
 import uuid
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -20,6 +19,7 @@ from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
+from .changes import TENANT
 from .context import Handler, TenantContext
 from .messages import DisableMount, EnableMount, Event, Message, TuneMount
 from .mounts import Mount, MountTable
@@ -33,13 +33,20 @@ ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
 _RESERVED = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/")
 _PATH = re.compile(r"(?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?/)+", re.ASCII)
 
-Change = Callable[[Any], Coroutine[Any, Any, tuple[Mount, ...]]]
+Change = Callable[[Transaction, tuple[Mount, ...]], Awaitable[tuple[Mount, ...]]]
+
+
+class Mounts(msgspec.Struct, frozen=True):
+    """All mounts of a tenant; `revision` counts their changes, so that of two readings the later is known."""
+
+    revision: int = 0
+    all: tuple[Mount, ...] = ()
 
 
 class MountsChanged(Event, frozen=True):
-    """The mounts as the store now has them."""
+    """The mounts as a change has left them."""
 
-    mounts: tuple[Mount, ...]
+    mounts: Mounts
 
 
 def default_mounts() -> tuple[Mount, ...]:
@@ -56,95 +63,97 @@ def mount_record(keys: TenantKeys, keyring: Keyring, mount: Mount) -> tuple[byte
     return key, keyring.seal(key, msgspec.json.encode(mount))
 
 
-async def read_mounts(tr: Transaction, keys: TenantKeys, keyring: Keyring) -> tuple[Mount, ...]:
+async def read_mounts(tr: Transaction, keys: TenantKeys, keyring: Keyring) -> Mounts:
     """Read all mounts of a tenant."""
-    entries = await tr.get_range(*keys.span("mount"))
-    return tuple(msgspec.json.decode(keyring.open(key, record), type=Mount) for key, record in entries)
+    entries, revision = await asyncio.gather(tr.get_range(*keys.span("mount")), tr.get(keys.key("mount-revision")))
+    mounts = tuple(msgspec.json.decode(keyring.open(key, record), type=Mount) for key, record in entries)
+    return Mounts(int.from_bytes(revision or b"", "little"), mounts)
 
 
 class MountController:
-    """Changes mounts one after the other, so that the table always ends as the store is."""
+    """Changes mounts; each change is one transaction on the whole table."""
 
-    def __init__(self, context: TenantContext, publish: Callable[[MountTable], None]) -> None:
+    def __init__(self, context: TenantContext, publish: Callable[[Mounts], None]) -> None:
         self._context = context
         self._publish = publish
-        self._last: asyncio.Task[None] | None = None
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
-            EnableMount: lambda message: self._in_turn(self._enable, message),
-            DisableMount: lambda message: self._in_turn(self._disable, message),
-            TuneMount: lambda message: self._in_turn(self._tune, message),
-            MountsChanged: lambda event: self._publish(MountTable(event.mounts)),
+            EnableMount: lambda message: self._context.spawn(self._enable(message)),
+            DisableMount: lambda message: self._context.spawn(self._disable(message)),
+            TuneMount: lambda message: self._context.spawn(self._tune(message)),
+            MountsChanged: lambda event: self._publish(event.mounts),
         }
 
-    def _in_turn(self, change: Change, message: Message) -> asyncio.Task[None]:
-        self._last = self._context.spawn(self._after(self._last, change, message))
-        return self._last
-
-    async def _after(self, previous: asyncio.Task[None] | None, change: Change, message: Message) -> None:
-        if previous is not None:
-            await asyncio.wait([previous])
-        await self._context.ask(MountsChanged(await change(message)))
-
-    async def _enable(self, message: EnableMount) -> tuple[Mount, ...]:
+    async def _enable(self, message: EnableMount) -> None:
         if message.type not in ENGINES:
             raise InvalidRequest("plugin not found in the catalog")
         engine, implied = ENGINES[message.type]
-        if message.options.get("version", "2") != "2" and engine == "kv":
-            raise InvalidRequest("only version 2 of the kv engine is supported")
         _check_path(message.path)
         made = _new_mount(0, message.path, engine, message.description, {**implied, **message.options})
-        context = self._context
+        _check_version(made)
+        counter = self._context.keys.key("mount-number")
 
-        async def body(tr: Transaction) -> tuple[Mount, ...]:
-            mounts = await read_mounts(tr, context.keys, context.keyring)
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
             existing = MountTable(mounts).collides(message.path)
             if existing is not None:
                 raise InvalidRequest(f"path is already in use at {existing.path}")
-            counter = context.keys.key("mount-number")
             last = await tr.get(counter)
             number = (len(default_mounts()) if last is None else int.from_bytes(last, "little")) + 1
             mount = msgspec.structs.replace(made, number=number)
             tr.set(counter, number.to_bytes(8, "little"))
-            tr.set(*mount_record(context.keys, context.keyring, mount))
+            tr.set(*mount_record(self._context.keys, self._context.keyring, mount))
             return (*mounts, mount)
 
-        return await context.store.run(body, idempotency_key=os.urandom(16))
+        await self._change(change)
 
-    async def _disable(self, message: DisableMount) -> tuple[Mount, ...]:
-        context = self._context
+    async def _disable(self, message: DisableMount) -> None:
+        keys = self._context.keys
 
-        async def body(tr: Transaction) -> tuple[Mount, ...]:
-            mounts = await read_mounts(tr, context.keys, context.keyring)
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
             gone = MountTable(mounts).get(message.path)
             if gone is None:
                 return mounts
-            tr.clear(context.keys.key("mount", gone.number))
-            tr.clear_range(*context.keys.span(gone.type, gone.number))
+            tr.clear(keys.key("mount", gone.number))
+            tr.clear_range(*keys.span(gone.type, gone.number))
             return tuple(mount for mount in mounts if mount.number != gone.number)
 
-        return await context.store.run(body, idempotency_key=os.urandom(16))
+        await self._change(change)
 
-    async def _tune(self, message: TuneMount) -> tuple[Mount, ...]:
-        context = self._context
-
-        async def body(tr: Transaction) -> tuple[Mount, ...]:
-            mounts = await read_mounts(tr, context.keys, context.keyring)
+    async def _tune(self, message: TuneMount) -> None:
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
             mount = MountTable(mounts).get(message.path)
             if mount is None:
                 raise InvalidRequest(f"no mount at {message.path}")
-            if (message.options or {}).get("version", "2") != "2":
-                raise InvalidRequest("only version 2 of the kv engine is supported")
             tuned = msgspec.structs.replace(
                 mount,
                 description=mount.description if message.description is None else message.description,
                 options={**mount.options, **(message.options or {})},
             )
-            tr.set(*mount_record(context.keys, context.keyring, tuned))
+            _check_version(tuned)
+            tr.set(*mount_record(self._context.keys, self._context.keyring, tuned))
             return tuple(tuned if entry.number == tuned.number else entry for entry in mounts)
 
-        return await context.store.run(body, idempotency_key=os.urandom(16))
+        await self._change(change)
+
+    async def _change(self, change: Change) -> None:
+        context = self._context
+
+        async def body(tr: Transaction) -> Mounts:
+            before = await read_mounts(tr, context.keys, context.keyring)
+            after = Mounts(before.revision + 1, await change(tr, before.all))
+            tr.set(context.keys.key("mount-revision"), after.revision.to_bytes(8, "little"))
+            context.record(tr, TENANT, "")
+            return after
+
+        mounts = await context.store.run(body, idempotency_key=os.urandom(16))
+        # Asked, not told: the table is read without asking, so it must be in place before the answer.
+        await context.ask(MountsChanged(mounts))
+
+
+def _check_version(mount: Mount) -> None:
+    if mount.type == "kv" and mount.options.get("version") != "2":
+        raise InvalidRequest("only version 2 of the kv engine is supported")
 
 
 def _check_path(path: str) -> None:

@@ -24,6 +24,7 @@ from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 
+from .changes import CLUSTER, TOKEN, Change, record
 from .context import Handler
 from .messages import (
     Event,
@@ -109,11 +110,13 @@ class NodeRecords:
     async def revoke(self, revocation_id: str) -> None:
         """Write a revocation id of a cluster operator's token."""
         key = keyspace.node(self._namespace, "revoked", revocation_id)
+        now = time.time()
 
         async def body(tr: Transaction) -> None:
             tr.set(key, b"")
+            record(tr, Change(CLUSTER, TOKEN, revocation_id, now))
 
-        await self._store.run(body)
+        await self._store.run(body, idempotency_key=os.urandom(16))
 
     async def revoked(self) -> frozenset[str]:
         """Return all revocation ids."""

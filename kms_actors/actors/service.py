@@ -14,10 +14,12 @@ from kms_actors.runtime import ask
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 
+from .changes import CLUSTER, Change, ChangeFeed
 from .directory import TenantDirectory, TenantHandle
 from .messages import Event, Message, RevokeToken
 from .node import NodeActor, NodeRecords, unseal_from_file
 from .tenant import Services
+from .unsealing import ClusterUnsealing, NodeUnsealing
 
 
 class NodeService:
@@ -30,10 +32,12 @@ class NodeService:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="crypto")
         self._directory: TenantDirectory | None = None
         self._revoked: frozenset[str] = frozenset()
+        self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds)
 
     async def start(self) -> None:
         """Start the node actor; with the `static` provider, unseal."""
         provider = self._configuration.master_keyring_provider
+        await self._feed.start()
         self._revoked = await self._records.revoked()
         self._node = NodeActor.start(
             self._records, provider, self._configuration.tenants.unseal_progress_seconds, self._seal_changed
@@ -45,6 +49,7 @@ class NodeService:
         """End the actors; requests under way have ended before."""
         await self._close_directory()
         await self._node.stop(block=False)
+        await self._feed.stop()
         self._threads.shutdown()
 
     @property
@@ -63,6 +68,11 @@ class NodeService:
     def waiting(self) -> int:
         """Messages accepted by tenants and not yet answered."""
         return 0 if self._directory is None else self._directory.depths()
+
+    @property
+    def lease_age(self) -> float:
+        """Seconds since the change log was last known to be read to its end."""
+        return self._feed.age
 
     async def ask_node(self, message: Message) -> Any:
         """Send a command or query to the node actor."""
@@ -92,8 +102,18 @@ class NodeService:
     def _seal_changed(self, keyring: Keyring | None) -> asyncio.Task[None] | None:
         if keyring is None:
             return asyncio.ensure_future(self._close_directory())
-        self._directory = TenantDirectory(Services(self._store, keyring, self._threads, self._configuration.tenants))
+        settings = self._configuration.tenants
+        unsealing = ClusterUnsealing(keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
+        self._directory = TenantDirectory(
+            Services(self._store, unsealing, self._threads, settings, fresh=lambda: self._feed.fresh)
+        )
         return None
+
+    def _deliver(self, change: Change | None) -> None:
+        if change is not None and change.vault_id == CLUSTER:
+            self._revoked |= {change.name}
+        elif self._directory is not None:
+            self._directory.deliver(change)
 
     async def _close_directory(self) -> None:
         directory, self._directory = self._directory, None

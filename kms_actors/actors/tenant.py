@@ -11,10 +11,10 @@ from typing import Any
 
 from kms_actors.config import Tenants
 from kms_actors.errors import Sealed, UnsupportedOperation
-from kms_actors.keyring.keyring import Keyring
 from kms_actors.runtime import AsyncioActor, ask
-from kms_actors.store.api import Store
+from kms_actors.store.api import Store, Transaction
 
+from .changes import TENANT, TOKEN, TRANSIT, Change, record
 from .context import Controller, Handler, TenantContext
 from .kv import KvController
 from .messages import (
@@ -28,11 +28,12 @@ from .messages import (
     SealStatus,
     Unseal,
 )
-from .mounting import MountController
+from .mounting import MountController, Mounts
 from .mounts import MountTable
 from .tenant_records import TenantRecords, TenantState, status_of
-from .tokens import TokenController
-from .transit import TransitController
+from .tokens import TokenController, TokenRevoked
+from .transit import KeyChanged, TransitController
+from .unsealing import Unsealing
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,10 @@ class Services:
     """What a node lends its tenant actors."""
 
     store: Store
-    master: Keyring
+    unsealing: Unsealing
     threads: Executor
     settings: Tenants
+    fresh: Callable[[], bool]  # False once the store was not heard within the lease
     clock: Callable[[], int] = time.time_ns
 
 
@@ -58,9 +60,15 @@ class TenantView:
 
 
 class StateChanged(Event, frozen=True):
-    """The tenant's records as they are after a change of its seal."""
+    """The tenant's own records as they were read after a change of theirs."""
 
     state: TenantState
+
+
+class ChangedElsewhere(Event, frozen=True):
+    """The change log names something of this tenant."""
+
+    change: Change
 
 
 class TenantActor(AsyncioActor):
@@ -71,7 +79,7 @@ class TenantActor(AsyncioActor):
         self.mailbox_limit = services.settings.mailbox_limit
         self._services = services
         self._view = view
-        self._records = TenantRecords(services.store, services.master, state.vault_id)
+        self._records = TenantRecords(services.store, services.unsealing, state.vault_id)
         self._handlers: Mapping[type[Message], Handler] = {}
         self._install(state)
 
@@ -91,11 +99,13 @@ class TenantActor(AsyncioActor):
             ResetUnseal: lambda _: self.spawn(self._records.reset_progress()),
             Seal: lambda _: self.spawn(self._seal()),
             StateChanged: self._state_changed,
+            ChangedElsewhere: self._changed_elsewhere,
         }
         for controller in self._controllers(state):
             handlers.update(controller.handlers())
         self._handlers = handlers
-        self._view.mounts = MountTable(state.mounts)
+        self._mounts_revision = -1
+        self._publish_mounts(state.mounts)
         self._view.revoked = state.revoked
         self._view.sealed = state.keyring is None
 
@@ -111,6 +121,7 @@ class TenantActor(AsyncioActor):
             spawn=self.spawn,
             ask=self._ask_self,
             notify=self.notify,
+            record=self._record,
             threads=self._services.threads,
         )
         return (
@@ -120,8 +131,13 @@ class TenantActor(AsyncioActor):
             TokenController(context, self._publish_revoked),
         )
 
-    def _publish_mounts(self, mounts: MountTable) -> None:
-        self._view.mounts = mounts
+    def _record(self, tr: Transaction, area: str, name: str) -> None:
+        record(tr, Change(self._state.vault_id, area, name, self._now()))
+
+    def _publish_mounts(self, mounts: Mounts) -> None:
+        if mounts.revision > self._mounts_revision:
+            self._mounts_revision = mounts.revision
+            self._view.mounts = MountTable(mounts.all)
 
     def _publish_revoked(self, ids: tuple[str, ...]) -> None:
         self._view.revoked |= frozenset(ids)
@@ -130,9 +146,24 @@ class TenantActor(AsyncioActor):
         return await ask(self.actor_ref, message)
 
     def _state_changed(self, event: StateChanged) -> None:
-        # The epoch grows with every change of the seal, so a slow reader never undoes a later change.
-        if event.state.epoch > self._state.epoch:
-            self._install(event.state)
+        """Take what was read, unless something later is known: an epoch begins sealed and may end unsealed."""
+        known, found = self._state, event.state
+        known_rank, found_rank = (known.epoch, known.keyring is not None), (found.epoch, found.keyring is not None)
+        if found_rank > known_rank:
+            self._install(found)
+        elif found_rank == known_rank:
+            self._publish_mounts(found.mounts)
+            self._view.revoked |= found.revoked
+
+    def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
+        change = event.change
+        if change.area == TENANT:
+            self.spawn(self._reload())
+        elif change.area == TOKEN:
+            self.notify(TokenRevoked(bytes.fromhex(change.name), ()))
+        elif change.area == TRANSIT:
+            mount, _, name = change.name.partition("/")
+            self.notify(KeyChanged((int(mount), name)))
 
     def _now(self) -> float:
         return self._services.clock() / 1e9
@@ -155,7 +186,7 @@ class TenantActor(AsyncioActor):
         return status
 
     async def _seal(self) -> None:
-        await self._records.seal()
+        await self._records.seal(self._now())
         await self._reload()
 
     async def _reload(self) -> None:

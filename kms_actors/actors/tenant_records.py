@@ -1,8 +1,8 @@
 """What a tenant keeps about itself, and the transactions of its seal.
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
-changes of the seal state), `unsealed` (the root key, wrapped by the master keyring: there means unsealed, on every
-node) and `progress` (shares given so far, wrapped likewise), `mount` (see `mounting`), `revoked` (see `tokens`).
+initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` and
+`revoked` (see `tokens`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring, unwrap, wrap
 from kms_actors.keyring.seal import SealConfig, UnsealProgress, add_share, complete, make_key
-from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
+from .changes import TENANT, Change, record
 from .messages import Initialization, SealStatus
-from .mounting import default_mounts, mount_record, read_mounts
-from .mounts import Mount
+from .mounting import Mounts, default_mounts, mount_record, read_mounts
+from .unsealing import Unsealing
 
 TOKEN_LABEL = b"token"
 NOT_INITIALIZED = "Vault is not initialized"
@@ -47,7 +47,7 @@ class TenantState(msgspec.Struct, frozen=True):
     seal: SealConfig | None = None
     epoch: int = 0
     keyring: Keyring | None = None
-    mounts: tuple[Mount, ...] = ()
+    mounts: Mounts = Mounts()
     revoked: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
@@ -57,9 +57,9 @@ class TenantState(msgspec.Struct, frozen=True):
 class TenantRecords:
     """The records of one vault. `now` is in seconds since 1970."""
 
-    def __init__(self, store: Store, master: Keyring, vault_id: str) -> None:
+    def __init__(self, store: Store, unsealing: Unsealing, vault_id: str) -> None:
         self._store = store
-        self._master = master
+        self._unsealing = unsealing
         self._vault_id = vault_id
 
     async def load(self) -> TenantState:
@@ -87,7 +87,7 @@ class TenantRecords:
             tr.set(keys.key("header"), stored.encode(TenantHeader(self._vault_id, now)))
             tr.set(keys.key("seal"), seal.encode())
             tr.set(keys.key("keyring"), wrap(root_key, keys.key("keyring"), keyring))
-            tr.add(keys.key("epoch"), 1)
+            self._raise_epoch(tr, keys, now)
             for mount in mounts:
                 tr.set(*mount_record(keys, keyring, mount))
             root_token = new_service_token(number)
@@ -104,15 +104,15 @@ class TenantRecords:
             found = await self._find(tr)
             if found is None:
                 return SealStatus(initialized=False, sealed=True)
-            keys, seal = found
-            unsealed, progress = await asyncio.gather(tr.get(keys.key("unsealed")), tr.get(keys.key("progress")))
-            given = self._open_progress(keys, progress, now) if unsealed is None else None
-            return status_of(seal, given, sealed=unsealed is None)
+            keys, seal, epoch = found
+            if await self._unsealing.root_key(tr, keys, epoch) is not None:
+                return status_of(seal, None, sealed=False)
+            return status_of(seal, await self._live_progress(tr, keys, now), sealed=True)
 
         return await self._store.run(body)
 
     async def give_share(self, share: bytes, now: float, lifetime: float) -> SealStatus:
-        """Add one share; at the threshold the root key comes back and the tenant is unsealed everywhere.
+        """Add one share; at the threshold the root key comes back and the tenant is unsealed.
 
         Raises:
             InvalidRequest: not initialised.
@@ -120,27 +120,24 @@ class TenantRecords:
 
         """
         nonce = str(uuid.uuid4())
+        unsealing = self._unsealing
 
         async def body(tr: Transaction) -> SealStatus | InvalidShares:
-            keys, seal = await self._initialised(tr)
-            unsealed, stored_progress = await asyncio.gather(
-                tr.get(keys.key("unsealed")), tr.get(keys.key("progress"))
-            )
-            if unsealed is not None:
+            keys, seal, epoch = await self._initialised(tr)
+            if await unsealing.root_key(tr, keys, epoch) is not None:
                 return status_of(seal, None, sealed=False)
-            given = self._open_progress(keys, stored_progress, now)
+            given = await self._live_progress(tr, keys, now)
             try:
                 progress = add_share(given, share, seal, now, nonce, lifetime=lifetime)
                 root_key = complete(progress, seal)
             except InvalidShares as error:
-                tr.clear(keys.key("progress"))
-                return error  # not raised here: the cleared progress must be committed
+                unsealing.keep_progress(tr, keys, None)
+                return error  # not raised here: the dropped progress must be committed
             if root_key is None:
-                tr.set(keys.key("progress"), self._master.seal(keys.key("progress"), progress.encode()))
+                unsealing.keep_progress(tr, keys, progress)
                 return status_of(seal, progress, sealed=True)
-            tr.clear(keys.key("progress"))
-            tr.set(keys.key("unsealed"), self._master.seal(keys.key("unsealed"), root_key.reveal()))
-            tr.add(keys.key("epoch"), 1)
+            unsealing.keep_root_key(tr, keys, epoch, root_key)
+            record(tr, Change(self._vault_id, TENANT, "", now))
             return status_of(seal, None, sealed=False)
 
         outcome = await self._store.run(body, idempotency_key=os.urandom(16))
@@ -157,22 +154,22 @@ class TenantRecords:
         """
 
         async def body(tr: Transaction) -> SealStatus:
-            keys, seal = await self._initialised(tr)
-            if await tr.get(keys.key("unsealed")) is not None:
+            keys, seal, epoch = await self._initialised(tr)
+            if await self._unsealing.root_key(tr, keys, epoch) is not None:
                 raise InvalidRequest("vault is unsealed")
-            tr.clear(keys.key("progress"))
+            self._unsealing.keep_progress(tr, keys, None)
             return status_of(seal, None, sealed=True)
 
         return await self._store.run(body, idempotency_key=os.urandom(16))
 
-    async def seal(self) -> None:
-        """Delete the wrapped root key: sealed on every node."""
+    async def seal(self, now: float) -> None:
+        """Drop the root key, and raise the epoch: sealed on every node."""
 
         async def body(tr: Transaction) -> None:
             found = await self._find(tr)
-            if found is not None and await tr.get(found[0].key("unsealed")) is not None:
-                tr.clear(found[0].key("unsealed"))
-                tr.add(found[0].key("epoch"), 1)
+            if found is not None:
+                self._unsealing.seal(tr, found[0])
+                self._raise_epoch(tr, found[0], now)
 
         await self._store.run(body, idempotency_key=os.urandom(16))
 
@@ -180,46 +177,40 @@ class TenantRecords:
         found = await self._find(tr)
         if found is None:
             return TenantState(self._vault_id)
-        keys, seal = found
-        epoch, unsealed, wrapped, revoked = await asyncio.gather(
-            tr.get(keys.key("epoch")),
-            tr.get(keys.key("unsealed")),
+        keys, seal, epoch = found
+        root_key, wrapped, revoked = await asyncio.gather(
+            self._unsealing.root_key(tr, keys, epoch),
             tr.get(keys.key("keyring")),
             tr.get_range(*keys.span("revoked")),
         )
-        state = TenantState(
-            self._vault_id,
-            keys,
-            seal,
-            int.from_bytes(epoch or b"", "little"),
-            revoked=frozenset(keys.parts(key)[1] for key, _ in revoked),
-        )
-        if unsealed is None or wrapped is None:
+        revoked_ids = frozenset(keys.parts(key)[1] for key, _ in revoked)
+        state = TenantState(self._vault_id, keys, seal, epoch, revoked=revoked_ids)
+        if root_key is None or wrapped is None:
             return state
-        root_key = SecretBytes(self._master.open(keys.key("unsealed"), unsealed))
         keyring = unwrap(root_key, keys.key("keyring"), wrapped)
-        mounts = await read_mounts(tr, keys, keyring)
-        return msgspec.structs.replace(state, keyring=keyring, mounts=mounts)
+        return msgspec.structs.replace(state, keyring=keyring, mounts=await read_mounts(tr, keys, keyring))
 
-    async def _find(self, tr: Transaction) -> tuple[TenantKeys, SealConfig] | None:
+    async def _find(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int] | None:
         number = await tr.get(keyspace.vault(self._vault_id))
         if number is None:
             return None
         keys = TenantKeys(int.from_bytes(number, "little"))
-        seal = await tr.get(keys.key("seal"))
-        return None if seal is None else (keys, SealConfig.decode(seal))
+        seal, epoch = await asyncio.gather(tr.get(keys.key("seal")), tr.get(keys.key("epoch")))
+        return None if seal is None else (keys, SealConfig.decode(seal), int.from_bytes(epoch or b"", "little"))
 
-    async def _initialised(self, tr: Transaction) -> tuple[TenantKeys, SealConfig]:
+    async def _initialised(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int]:
         found = await self._find(tr)
         if found is None:
             raise InvalidRequest(NOT_INITIALIZED)
         return found
 
-    def _open_progress(self, keys: TenantKeys, record: bytes | None, now: float) -> UnsealProgress | None:
-        if record is None:
-            return None
-        progress = UnsealProgress.decode(self._master.open(keys.key("progress"), record))
-        return progress if now < progress.expires else None
+    def _raise_epoch(self, tr: Transaction, keys: TenantKeys, now: float) -> None:
+        tr.add(keys.key("epoch"), 1)
+        record(tr, Change(self._vault_id, TENANT, "", now))
+
+    async def _live_progress(self, tr: Transaction, keys: TenantKeys, now: float) -> UnsealProgress | None:
+        progress = await self._unsealing.progress(tr, keys)
+        return progress if progress is not None and now < progress.expires else None
 
 
 async def vault_of(store: Store, number: int) -> str | None:

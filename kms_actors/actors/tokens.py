@@ -17,6 +17,7 @@ from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, token_
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
 from kms_actors.store.api import Transaction
 
+from .changes import TENANT, TOKEN
 from .context import Handler, TenantContext
 from .messages import AuthenticateToken, Event, Message, RenewToken, RevokeToken
 from .tenant_records import TOKEN_LABEL
@@ -97,9 +98,11 @@ class TokenController:
         async def body(tr: Transaction) -> None:
             if digest is not None:
                 tr.clear(context.keys.key("token", digest))
+                context.record(tr, TOKEN, digest.hex())
             else:
                 # The last block's id: its holder revokes what was narrowed from this token, not its parents.
                 tr.set(context.keys.key("revoked", ids[-1]), b"")
+                context.record(tr, TENANT, "")
 
         await context.store.run(body, idempotency_key=os.urandom(16))
         await context.ask(TokenRevoked(digest, ids[-1:]))

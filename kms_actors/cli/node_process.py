@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import structlog
-from kms_http.server import HttpServer
 
 from kms_actors.actors.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
@@ -20,6 +19,7 @@ from kms_actors.metrics import Metrics, MetricsServer
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 from kms_actors.store.sqlite import SqliteStore
+from kms_http.server import HttpServer
 
 _log = structlog.get_logger("kms_actors")
 
@@ -77,6 +77,7 @@ async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
         _log.info("master keyring provider", name=master.name, namespace=master.namespace, node_name=master.node_name)
         metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed))
         metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))
+        metrics.gauge("kms_lease_age_seconds", "Age of the last word from the store", lambda: service.lease_age)
         metrics.gauge("kms_mailbox_depth", "Messages waiting in tenants' mailboxes", lambda: float(service.waiting))
 
         server = HttpServer(service, authenticator, metrics.observe_request)

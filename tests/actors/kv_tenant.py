@@ -40,6 +40,7 @@ class Tenant:
             spawn=asyncio.ensure_future,
             ask=self.ask,
             notify=lambda _: None,
+            record=lambda *_: None,
             threads=ThreadPoolExecutor(1),
         )
         self.handlers = KvController(context).handlers()

@@ -39,6 +39,7 @@ class Tenant(AsyncioActor):
             spawn=self.spawn,
             ask=self.ask,
             notify=self.notify,
+            record=lambda *_: None,
             threads=threads,
         )
         self.controller = TransitController(self.context)

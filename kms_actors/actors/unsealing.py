@@ -1,0 +1,95 @@
+"""Where an unsealed tenant's root key and the shares given so far are kept.
+
+`ClusterUnsealing`: in the store, wrapped by the master keyring, so that shares may go to any node and one unseal
+serves all. `NodeUnsealing`: in this process alone; the store never holds a root key, and each node is unsealed for
+itself. Either way a seal raises the tenant's epoch in the store, which ends every copy.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.keyring.seal import UnsealProgress
+from kms_actors.secret import SecretBytes
+from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import TenantKeys
+
+
+class Unsealing(Protocol):
+    """The tenant's integer and epoch name what is kept: a key of an older epoch is gone."""
+
+    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None: ...
+
+    def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
+        """Keep the key, and drop the progress."""
+
+    async def progress(self, tr: Transaction, keys: TenantKeys) -> UnsealProgress | None: ...
+
+    def keep_progress(self, tr: Transaction, keys: TenantKeys, progress: UnsealProgress | None) -> None: ...
+
+    def seal(self, tr: Transaction, keys: TenantKeys) -> None:
+        """Drop the key."""
+
+
+class ClusterUnsealing:
+    """Records (`unsealed`) and (`progress`) of the tenant."""
+
+    def __init__(self, master: Keyring) -> None:
+        self._master = master
+
+    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None:
+        key = keys.key("unsealed")
+        record = await tr.get(key)
+        return None if record is None else SecretBytes(self._master.open(key, record))
+
+    def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
+        key = keys.key("unsealed")
+        tr.set(key, self._master.seal(key, root_key.reveal()))
+        tr.clear(keys.key("progress"))
+
+    async def progress(self, tr: Transaction, keys: TenantKeys) -> UnsealProgress | None:
+        key = keys.key("progress")
+        record = await tr.get(key)
+        return None if record is None else UnsealProgress.decode(self._master.open(key, record))
+
+    def keep_progress(self, tr: Transaction, keys: TenantKeys, progress: UnsealProgress | None) -> None:
+        key = keys.key("progress")
+        if progress is None:
+            tr.clear(key)
+        else:
+            tr.set(key, self._master.seal(key, progress.encode()))
+
+    def seal(self, tr: Transaction, keys: TenantKeys) -> None:
+        tr.clear(keys.key("unsealed"))
+
+
+class NodeUnsealing:
+    """Memory of this process, by tenant integer; lost when the node is sealed or ends."""
+
+    def __init__(self) -> None:
+        self._root_keys: dict[int, tuple[int, SecretBytes]] = {}
+        self._progress: dict[int, UnsealProgress] = {}
+
+    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None:
+        known_epoch, root_key = self._root_keys.get(keys.number, (-1, None))
+        if known_epoch != epoch:
+            self._root_keys.pop(keys.number, None)
+            return None
+        return root_key
+
+    def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
+        self._root_keys[keys.number] = epoch, root_key
+        self._progress.pop(keys.number, None)
+
+    async def progress(self, tr: Transaction, keys: TenantKeys) -> UnsealProgress | None:
+        return self._progress.get(keys.number)
+
+    def keep_progress(self, tr: Transaction, keys: TenantKeys, progress: UnsealProgress | None) -> None:
+        if progress is None:
+            self._progress.pop(keys.number, None)
+        else:
+            self._progress[keys.number] = progress
+
+    def seal(self, tr: Transaction, keys: TenantKeys) -> None:
+        self._root_keys.pop(keys.number, None)
