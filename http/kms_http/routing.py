@@ -25,8 +25,8 @@ NO_FIELDS = Fields()
 NO_MOUNTS = MountTable(())
 
 
-class Operation(enum.Enum):
-    """What a request does; POST and PUT are one."""
+class Operation(enum.StrEnum):
+    """What a request does; POST and PUT are one. (A string, since those hash at no cost.)"""
 
     READ = "read"
     LIST = "list"

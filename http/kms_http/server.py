@@ -72,6 +72,11 @@ class Connection(RequestHandler):
         elif len(data) > begin:
             self._within_headers = True
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """Resume after a pause. Streams call this after every read, and feeding the parser nothing is not free."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def _remember(self, message: Any, body: StreamReader) -> None:
         self._last_body = body
         self._within_headers = False
