@@ -26,7 +26,7 @@ NO_MOUNTS = MountTable(())
 
 
 class Operation(enum.StrEnum):
-    """What a request does; POST and PUT are one. (A string, since those hash at no cost.)"""
+    """What a request does; POST and PUT are one. Strings, since other enums hash slowly."""
 
     READ = "read"
     LIST = "list"
