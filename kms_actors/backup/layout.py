@@ -1,0 +1,58 @@
+"""How a tenant's records are read for a backup: what belongs together, what comes last, what stays behind.
+
+A group is a leading record and those that only it makes sense of: a secret's metadata with its data and its name, a
+transit key's policy with its versions. Every change of a group writes its leading record anew, sealed with a fresh
+nonce; so a group whose leading record is the same before and after was not changed in between.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from kms_actors.store.keyspace import TenantKeys
+from kms_actors.store.pages import behind
+
+Span = tuple[bytes, bytes]
+
+#: What a tenant is. Read in one transaction, after all else: the keyring then opens everything that was read before.
+LAST: Final = ("header", "seal", "keyring", "epoch", "mount", "mount-number", "mount-revision")
+
+#: Belongs to a cluster, not to a tenant: the root key and the shares as this cluster's master keyring wraps them.
+_WRAPPED_BY_MASTER: Final = ("unsealed", "progress")
+
+#: In a tenant that a restore has begun and not ended: `Lock`.
+LOCK: Final = "restore"
+
+_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, LOCK)
+
+
+class Step(NamedTuple):
+    """What a walk does at a key: take it with its companions or not, and go on at `next`."""
+
+    next: bytes
+    taken: bool
+    companions: tuple[Span, ...] = ()
+
+
+def step(keys: TenantKeys, key: bytes) -> Step:
+    """Return what to do at `key`. Areas that this program does not know are taken, each record by itself."""
+    match _parts(keys, key):
+        case ("kv", mount, ("data" | "list") as area, *_):
+            return Step(keys.span("kv", mount, area)[1], taken=False)
+        case ("kv", mount, "meta", path):
+            name = keys.key("kv", mount, "list", path)
+            return Step(behind(key), True, (keys.span("kv", mount, "data", path), (name, behind(name))))
+        case ("transit", mount, "policy", name):
+            return Step(behind(key), True, (keys.span("transit", mount, "version", name),))
+        case ("transit", mount, "version", *_):
+            return Step(keys.span("transit", mount, "version")[1], taken=False)
+        case (area, *_) if area in _SKIPPED:
+            return Step(keys.span(area)[1], taken=False)
+    return Step(behind(key), taken=True)
+
+
+def _parts(keys: TenantKeys, key: bytes) -> tuple[Any, ...]:
+    try:
+        return keys.parts(key)
+    except (ValueError, IndexError, TypeError):  # no tuple
+        return ()

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kms_actors.actors.messages import AuthenticateToken, ReadSealStatus
+from kms_actors.auth.service_token import tenant_of
+from kms_actors.errors import IntegrityError
+from kms_actors.kv import messages as kv
+from kms_actors.store.api import Store
+from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
+from tests.store.access import get, get_all, put
+from tests.support.backups import backup, restore
+from tests.support.vaults import filled, node, opened
+
+
+@pytest.fixture
+async def target(tmp_path: Path) -> AsyncIterator[Store]:
+    (tmp_path / "target").mkdir()
+    async with opened(tmp_path / "target") as store:
+        yield store
+
+
+@pytest.fixture
+async def source(tmp_path: Path) -> AsyncIterator[Store]:
+    (tmp_path / "source").mkdir()
+    async with opened(tmp_path / "source") as store:
+        yield store
+
+
+async def test_one_vault_moves_to_another_cluster(tmp_path: Path, source: Store, target: Store) -> None:
+    async with node(source, tmp_path / "source") as service:
+        await filled(service, "vault_a")
+        vault = await filled(service, "vault_b")
+        data = await backup(source, "vault_b")
+    async with node(target, tmp_path / "target") as service:
+        await restore(target, data)
+        tenant = await service.tenant("vault_b")
+        status = await tenant.ask(ReadSealStatus())
+        assert (status.initialized, status.sealed) == (True, True)
+        await vault.check(service)
+        assert not (await (await service.tenant("vault_a")).ask(ReadSealStatus())).initialized
+        new = await filled(service, "vault_c")
+        await new.check(service)
+    assert int.from_bytes(await get(target, ALLOCATOR) or b"", "little") == 3
+
+
+async def test_all_vaults_move_with_their_cluster(tmp_path: Path, source: Store, target: Store) -> None:
+    async with node(source, tmp_path / "source") as service:
+        vaults = [await filled(service, f"vault_{number}") for number in range(3)]
+        data = await backup(source, "all")
+    shutil.copy(tmp_path / "source" / "master.key", tmp_path / "target" / "master.key")
+    await restore(target, data)
+    async with node(target, tmp_path / "target") as service:
+        for vault in vaults:
+            await vault.check(service)
+
+
+async def test_a_running_node_seals_a_vault_that_is_replaced_and_serves_it_as_it_was(
+    tmp_path: Path, source: Store
+) -> None:
+    async with node(source, tmp_path / "source") as service:
+        vault = await filled(service, "vault_a")
+        data = await backup(source, "vault_a")
+        tenant = await service.tenant("vault_a")
+        await tenant.ask(kv.WriteSecret(1, "app/later", b"{}"))
+        before = await get(source, TenantKeys(1).key("epoch"))
+        await restore(source, data, replace=True)
+        deadline = asyncio.get_running_loop().time() + 2.0
+        while not tenant.sealed and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert tenant.sealed
+        await vault.check(service)
+        after = await get(source, TenantKeys(1).key("epoch"))
+        assert int.from_bytes(after or b"", "little") > int.from_bytes(before or b"", "little")
+
+
+async def test_service_tokens_are_valid_after_a_restore(tmp_path: Path, source: Store, target: Store) -> None:
+    async with node(source, tmp_path / "source") as service:
+        vault = await filled(service, "vault_a")
+        data = await backup(source, "all")
+    shutil.copy(tmp_path / "source" / "master.key", tmp_path / "target" / "master.key")
+    await restore(target, data)
+    assert tenant_of(vault.root_token) == 1
+    async with node(target, tmp_path / "target") as service:
+        await vault.unsealed(service)
+        found = await service.tenant_by_number(1)
+        assert found is not None
+        assert (await found.ask(AuthenticateToken(vault.root_token))).resource == "vault_a"
+
+
+async def test_nothing_in_a_backup_is_in_the_clear(tmp_path: Path, source: Store) -> None:
+    async with node(source, tmp_path / "source") as service:
+        vault = await filled(service, "vault_a")
+        data = await backup(source, "all")
+    key = bytes.fromhex((tmp_path / "source" / "master.key").read_text())
+    for secret in (b'{"n":1}', b"x" * 64, key, *(share[1:] for share in vault.shares)):
+        assert secret not in data
+
+
+async def test_a_record_does_not_open_under_another_tenant_integer(tmp_path: Path, source: Store) -> None:
+    """Why a vault keeps its integer."""
+    async with node(source, tmp_path / "source") as service:
+        vault = await filled(service, "vault_a")
+        await filled(service, "vault_b")
+        one, two = TenantKeys(1), TenantKeys(2)
+        moved = [
+            (two.prefix + key[len(one.prefix) :], value) for key, value in await get_all(source) if one.prefix in key
+        ]
+        await put(source, *((key, value) for key, value in moved if two.parts(key)[0] in ("seal", "keyring")))
+    async with node(source, tmp_path / "source") as service:
+        with pytest.raises(IntegrityError):
+            await service.tenant("vault_b")
+        await vault.check(service)

@@ -1,0 +1,37 @@
+"""A store that breaks off, or lets something happen, before a transaction of one's choice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from kms_actors.store.api import Body, Store, T
+
+
+class Interrupted(Exception):
+    """The process ended here."""
+
+
+class CountingStore:
+    """Passes everything on; before transaction number `at` (from 0) it first runs `then`."""
+
+    def __init__(self, store: Store, at: int = -1, then: Callable[[], Awaitable[None]] | None = None) -> None:
+        self._store = store
+        self._at = at
+        self._then = then or self._interrupt
+        self.runs = 0
+
+    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+        self.runs += 1
+        if self.runs - 1 == self._at:
+            await self._then()
+        return await self._store.run(body, idempotency_key=idempotency_key)
+
+    async def watch(self, key: bytes) -> asyncio.Future[None]:
+        return await self._store.watch(key)
+
+    async def close(self) -> None:
+        await self._store.close()
+
+    async def _interrupt(self) -> None:
+        raise Interrupted

@@ -1,0 +1,127 @@
+"""Vaults on an embedded store, used through a node's own actors."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kms_actors import config
+from kms_actors.actors.directory import TenantHandle
+from kms_actors.actors.messages import Grants, Initialize, ReadSealStatus, Unseal
+from kms_actors.actors.mounts import Mount
+from kms_actors.actors.service import NodeService
+from kms_actors.kv import messages as kv
+from kms_actors.store import schema
+from kms_actors.store.api import Store
+from kms_actors.store.sqlite import SqliteStore
+from kms_actors.transit import messages as transit
+from kms_actors.transit.items import DecryptItem, EncryptItem
+from kms_actors.transit.policy import KeyOptions
+
+LARGE = b'{"a":"%b"}' % (b"x" * 70_000)
+
+
+def configuration(directory: Path) -> config.Configuration:
+    """Return the configuration of a node that unseals itself; the master key is made at need."""
+    key_file = directory / "master.key"
+    if not key_file.exists():
+        key_file.write_text(os.urandom(32).hex(), encoding="ascii")
+    tree = {
+        "cluster": {"backend": "sqlite", "path": str(directory / "kms.sqlite")},
+        "master_keyring_provider": {
+            "name": "static",
+            "key_file": str(key_file),
+            "namespace": "kms-c1",
+            "node_name": "n1",
+        },
+        "authenticator": {"name": "biscuit", "provider": {"keys": [["0" * 64, "1" * 64]], "service": "s"}},
+    }
+    return config.check(tree, directory / "node.toml")
+
+
+@contextlib.asynccontextmanager
+async def node(store: Store, directory: Path) -> AsyncIterator[NodeService]:
+    """Run a node on `store`, with the master key of `directory`."""
+    await schema.initialise(store)
+    service = NodeService(configuration(directory), store)
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+@dataclass(frozen=True)
+class Vault:
+    """What a vault's operators and users know of it."""
+
+    vault_id: str
+    shares: tuple[bytes, ...]
+    root_token: str
+    ciphertexts: tuple[str, ...] = ()
+
+    async def unsealed(self, service: NodeService) -> TenantHandle:
+        """Give the shares, one after the other."""
+        tenant = await service.tenant(self.vault_id)
+        status = await tenant.ask(ReadSealStatus())
+        assert status.initialized
+        for share in self.shares[: status.threshold] if status.sealed else ():
+            await tenant.ask(Unseal(share))
+        return tenant
+
+    async def check(self, service: NodeService) -> None:
+        """Read back all that `filled` wrote."""
+        tenant = await self.unsealed(service)
+        assert [m.path for m in tenant.mounts] == ["secret/", "transit/"]
+        for number in (1, 2, 3):
+            found = await tenant.ask(kv.ReadSecret(1, "app/db", number))
+            assert found.data == _data(number)
+        assert (await tenant.ask(kv.ReadSecret(1, "app/one"))).data == b'{"n":1}'
+        assert await tenant.ask(kv.ListSecrets(1, "app/")) == ["db", "one"]
+        items = tuple(DecryptItem(ciphertext) for ciphertext in self.ciphertexts)
+        answers = await tenant.ask(transit.Decrypt(transit_mount(tenant), "orders", items))
+        assert list(answers) == [b"first", b"second"]
+
+
+def _data(number: int) -> bytes:
+    return LARGE if number == 2 else b'{"n":%d}' % number
+
+
+def transit_mount(tenant: TenantHandle) -> Mount:
+    mount = tenant.mounts.get("transit/")
+    assert mount is not None
+    return mount
+
+
+async def filled(service: NodeService, vault_id: str) -> Vault:
+    """Make a vault with secrets (small and large) and a rotated transit key."""
+    tenant = await service.tenant(vault_id)
+    made = await tenant.ask(Initialize(3, 2))
+    vault = Vault(vault_id, made.shares, made.root_token)
+    await vault.unsealed(service)
+    for number in (1, 2, 3):
+        await tenant.ask(kv.WriteSecret(1, "app/db", _data(number)))
+    await tenant.ask(kv.WriteSecret(1, "app/one", b'{"n":1}'))
+    mount = transit_mount(tenant)
+    await tenant.ask(transit.CreateKey(mount, "orders", KeyOptions()))
+    ciphertexts = []
+    for plaintext in (b"first", b"second"):
+        answers = await tenant.ask(
+            transit.Encrypt(mount, "orders", (EncryptItem(plaintext),), Grants(), False, "", False)
+        )
+        ciphertexts.append(answers[0][0])
+        await tenant.ask(transit.RotateKey(mount, "orders"))
+    return Vault(vault_id, made.shares, made.root_token, tuple(ciphertexts))
+
+
+@contextlib.asynccontextmanager
+async def opened(directory: Path) -> AsyncIterator[Store]:
+    """Open the embedded store of `directory`."""
+    store = await SqliteStore.open(directory / "kms.sqlite")
+    try:
+        yield store
+    finally:
+        await store.close()
