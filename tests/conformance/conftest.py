@@ -43,6 +43,7 @@ def new_node(tmp_path: Path, store_table: StoreTable, issuer: Issuer) -> Iterato
     yield make
     for node in nodes:
         node.close()
+        assert "Traceback" not in node.log
 
 
 @pytest.fixture(scope="session")
