@@ -94,8 +94,10 @@ def test_the_files_of_the_project_are_accepted(name: str) -> None:
         (('"' + "a1" * 32 + '"', '"a1"'), "key `authenticator.provider.keys`: each key is 64 hex characters"),
         (
             ('namespace = "kms-c1"', 'namespace = "../x"'),
-            ("key `master_keyring_provider.namespace`: Expected `str` matching regex "
-            "'^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'"),
+            (
+                "key `master_keyring_provider.namespace`: Expected `str` matching regex "
+                "'^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'"
+            ),
         ),
         (("[authenticator]", "[tls]\n[authenticator]"), "missing key `tls.certificate_file`"),
     ],
