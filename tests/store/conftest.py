@@ -7,10 +7,10 @@ import pytest
 import pytest_asyncio
 
 from kms_actors.store.api import Store
-from tests.store.engines import ENGINES, Place
+from tests.store.engines import ENGINES, Place, parameters
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(params=parameters())
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     return Place(request.param, ENGINES[request.param].locate(tmp_path))
 

@@ -1,0 +1,141 @@
+"""Completions of the FoundationDB client, brought from its network thread to an event loop.
+
+The network thread notes which C future completed and wakes the loop, once for all that complete until it
+looks. All else happens on the loop's thread, which alone reads and destroys C futures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import struct
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from kms_actors.store.api import Entry
+
+Take = Callable[[int], Any]
+
+TOO_MANY_WATCHES: Final = 1032
+
+#: A key and a value as the library returns them: two addresses, each with a length.
+_ROW: Final = struct.Struct("=QiQi")
+
+
+class Failure(Exception):
+    """An error of the client library, by its code."""
+
+    def __init__(self, code: int, description: str = "") -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code
+
+
+class Futures:
+    """Turns C futures into futures of one event loop."""
+
+    def __init__(self, library: ctypes.PyDLL, loop: asyncio.AbstractEventLoop) -> None:
+        self._library = library
+        self._loop = loop
+        self._completed: deque[int] = deque()
+        self._woken = False
+        self._present, self._length, self._more = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+        self._data = ctypes.c_void_p()
+        self._value_out = (ctypes.byref(self._present), ctypes.byref(self._data), ctypes.byref(self._length))
+        self._rows_out = (ctypes.byref(self._data), ctypes.byref(self._length), ctypes.byref(self._more))
+
+    def value(self, address: int) -> asyncio.Future[bytes | None]:
+        """Wait for a C future of one value."""
+        return self._wait(address, self._take_value)
+
+    def rows(self, address: int) -> asyncio.Future[tuple[list[Entry], bool]]:
+        """Wait for a C future of entries; the bool says that the range has more."""
+        return self._wait(address, self._take_rows)
+
+    def nothing(self, address: int) -> asyncio.Future[None]:
+        """Wait for a C future without a result."""
+        return self._wait(address, self._take_nothing)
+
+    def change(self, address: int) -> asyncio.Future[None]:
+        """Wait for a watch. Whatever ends the returned future ends the watch."""
+        future = self._wait(address, self._take_change)
+        future.add_done_callback(partial(self._cancel, address))
+        return future
+
+    def failure(self, code: int) -> Failure:
+        """Return the exception of an error code."""
+        return Failure(code, self._library.fdb_get_error(code).decode())
+
+    def _wait(self, address: int, take: Take) -> asyncio.Future[Any]:
+        future = self._loop.create_future()
+        _waiting[address] = (self, future, take)
+        self._library.fdb_future_set_callback(address, _on_ready, None)
+        return future
+
+    def note(self, address: int) -> None:
+        """Take in a completion. On the network thread, or on the loop's if the C future had completed before."""
+        self._completed.append(address)
+        if not self._woken:
+            self._woken = True
+            try:
+                self._loop.call_soon_threadsafe(self._settle)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._completed.clear()
+
+    def _settle(self) -> None:
+        self._woken = False  # first: what completes from here on wakes the loop again
+        completed, destroy = self._completed, self._library.fdb_future_destroy
+        while completed:
+            address = completed.popleft()
+            _, future, take = _waiting.pop(address)
+            if not future.done():  # cancelled
+                try:
+                    future.set_result(take(address))
+                except Failure as failure:
+                    future.set_exception(failure)
+            destroy(address)
+
+    def _cancel(self, address: int, future: asyncio.Future[None]) -> None:
+        waiting = _waiting.get(address)
+        if waiting is not None and waiting[1] is future:  # else it completed, and its address may be another's
+            self._library.fdb_future_cancel(address)
+
+    def _take_value(self, address: int) -> bytes | None:
+        code = self._library.fdb_future_get_value(address, *self._value_out)
+        if code:
+            raise self.failure(code)
+        return ctypes.string_at(self._data.value or 0, self._length.value) if self._present.value else None
+
+    def _take_rows(self, address: int) -> tuple[list[Entry], bool]:
+        code = self._library.fdb_future_get_keyvalue_array(address, *self._rows_out)
+        if code:
+            raise self.failure(code)
+        read = ctypes.string_at
+        table = read(self._data.value or 0, _ROW.size * self._length.value)
+        rows = [
+            (read(key, key_length), read(value, value_length))
+            for key, key_length, value, value_length in _ROW.iter_unpack(table)
+        ]
+        return rows, bool(self._more.value)
+
+    def _take_nothing(self, address: int) -> None:
+        code = self._library.fdb_future_get_error(address)
+        if code:
+            raise self.failure(code)
+
+    def _take_change(self, address: int) -> None:
+        """A watch that fails is a hint like any other, unless there are too many of them."""
+        if self._library.fdb_future_get_error(address) == TOO_MANY_WATCHES:
+            raise self.failure(TOO_MANY_WATCHES)
+
+
+#: Of all loops, by the address of the C future, so that one C callback serves all and is never freed.
+_waiting: dict[int, tuple[Futures, asyncio.Future[Any], Take]] = {}
+
+
+def _note(address: int, _: int | None) -> None:
+    _waiting[address][0].note(address)
+
+
+_on_ready: Final = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(_note)

@@ -1,0 +1,90 @@
+"""The embedded store as FoundationDB transactions, so that the engine's retries run without a FoundationDB."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from kms_actors.store.api import Entry
+from kms_actors.store.foundationdb_attempts import COMMIT_UNKNOWN, NOT_COMMITTED, TOO_OLD
+from kms_actors.store.foundationdb_native import Failure
+from kms_actors.store.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+RETRYABLE: Final = {TOO_OLD, NOT_COMMITTED, COMMIT_UNKNOWN}
+RETRIES: Final = 50
+
+
+class SqliteNative:
+    """See `kms_actors.store.foundationdb_native.Native`."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._transaction = store._begin()
+        self._conflicts: list[bytes] = []
+        self._deferred: dict[bytes, bytes] = {}  # written after the read that makes the conflict
+        self._retries = 0
+
+    def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
+        return _future(self._transaction.get(key))
+
+    async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
+        return await self._transaction.get_range(begin, end, limit=limit, reverse=reverse)
+
+    def set(self, key: bytes, value: bytes) -> None:
+        if key in self._conflicts:
+            self._deferred[key] = value
+        else:
+            self._transaction.set(key, value)
+
+    def clear(self, key: bytes) -> None:
+        self._transaction.clear(key)
+
+    def clear_range(self, begin: bytes, end: bytes) -> None:
+        self._transaction.clear_range(begin, end)
+
+    def add(self, key: bytes, delta: bytes) -> None:
+        self._transaction.add(key, int.from_bytes(delta, "little", signed=True))
+
+    def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
+        self._transaction.set_versionstamped(prefix, suffix, value)
+
+    def add_read_conflict(self, key: bytes) -> None:
+        self._conflicts.append(key)
+
+    def watch(self, key: bytes) -> asyncio.Future[None]:
+        raise NotImplementedError
+
+    def commit(self) -> asyncio.Future[None]:
+        return _future(self._commit())
+
+    def on_error(self, code: int) -> asyncio.Future[None]:
+        return _future(self._renew(code))
+
+    def destroy(self) -> None:
+        self._transaction.end()
+
+    async def _commit(self) -> None:
+        for key in self._conflicts:
+            await self._transaction.get(key)
+        for key, value in self._deferred.items():
+            self._transaction.set(key, value)
+        writes = self._transaction.end()
+        if writes.log and not await self._store._writer.commit(self._transaction.reads, writes.log):
+            raise Failure(NOT_COMMITTED)
+
+    async def _renew(self, code: int) -> None:
+        self._retries += 1
+        if code not in RETRYABLE or self._retries > RETRIES:
+            raise Failure(code)
+        await asyncio.sleep(0)
+        self._transaction.end()
+        self._transaction = self._store._begin()
+        self._conflicts.clear()
+        self._deferred.clear()
+
+
+def _future(work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+    return asyncio.ensure_future(work)
