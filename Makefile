@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test lint format types bench clean
+.PHONY: help env run cluster test lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -20,6 +20,9 @@ env: $(BIN)/.installed ## Make the environment in .venv
 
 run: env ## Start a node in development mode: unsealed, one vault ready, tokens printed
 	$(BIN)/kms-layer --configuration config/embedded.toml --development
+
+cluster: env ## Run FoundationDB, three nodes and a load balancer on loopback
+	$(BIN)/python compose/local.py
 
 test: env ## Run all tests
 	$(BIN)/pytest
@@ -39,4 +42,4 @@ bench: env ## Measure the server's CPU a request under load (needs wrk)
 	$(BIN)/python -m tests.bench.run
 
 clean: ## Remove the environment and what development mode keeps
-	rm -rf $(VENV) .dev .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .dev .cluster .mypy_cache .ruff_cache .pytest_cache .hypothesis
