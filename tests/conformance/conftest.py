@@ -88,3 +88,32 @@ def make_tenant(node: Node, issuer: Issuer, vault_id: str | None = None) -> Tena
 def tenant(node: Node, issuer: Issuer) -> Tenant:
     """A tenant on the shared node that no other test sees."""
     return make_tenant(node, issuer)
+
+
+@pytest.fixture(scope="module")
+def prepared(node: Node, issuer: Issuer) -> Tenant:
+    """A tenant with something of each kind; the tests of a module share it and leave these as they are."""
+    tenant = make_tenant(node, issuer)
+    user = tenant.user
+    for version in range(1, 5):
+        user.post("secret/data/creds", {"data": {"version": version}})
+    user.post("secret/delete/creds", {"versions": [2]})
+    user.post("secret/destroy/creds", {"versions": [1]})
+    user.post("secret/metadata/strict", {"cas_required": True})
+    user.post("secret/data/gone", {"data": {"a": "b"}})
+    user.delete("secret/data/gone")
+    user.post("transit/keys/orders")
+    user.post("transit/keys/orders/rotate")
+    user.post("transit/keys/orders/rotate")
+    user.post("transit/keys/orders/config", {"min_decryption_version": 2, "min_encryption_version": 2})
+    return tenant
+
+
+@pytest.fixture
+def user(prepared: Tenant) -> Api:
+    return prepared.user
+
+
+@pytest.fixture
+def operator(prepared: Tenant) -> Api:
+    return prepared.operator

@@ -7,10 +7,23 @@ import http.client
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 TIMEOUT = 30.0
+
+#: Fields of a successful answer, in the order in which they come.
+ENVELOPE: Final = (
+    "request_id",
+    "lease_id",
+    "renewable",
+    "lease_duration",
+    "data",
+    "wrap_info",
+    "warnings",
+    "auth",
+    "mount_type",
+)
 
 #: Sent as it is, where `body` would be made JSON.
 Raw = bytes
