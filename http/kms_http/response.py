@@ -40,6 +40,10 @@ class Response(StreamResponse):
         """Add a header line; the caller vouches that `value` holds no control characters."""
         self._extra += b"%b: %b\r\n" % (name, value)
 
+    def end_connection(self) -> None:
+        """Make this the connection's last answer."""
+        self._closes = True
+
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Write all of it. Raises ConnectionError when the client is gone, or takes nothing for too long."""
         transport = request.transport

@@ -6,9 +6,10 @@ Built on aiohttp's low-level server: no application, no middleware, no dispatche
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -18,9 +19,11 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
 
 from . import errors
+from .acceptor import Acceptor
 from .backend import Authenticator, Backend, Observe
 from .errors import HttpError
 from .handler import Handler
+from .response import Response
 from .routes import ENGINES, SYSTEM
 from .routing import Router
 
@@ -55,6 +58,15 @@ class Connection(RequestHandler):
     def busy(self) -> bool:
         """True while a request is worked on or waits for it."""
         return self._request_in_progress or bool(self._messages)
+
+    @property
+    def behind(self) -> bool:
+        """True while another request waits behind the one that is worked on."""
+        return bool(self._messages)
+
+    def answer_by(self, handler: Callable[[BaseRequest], Awaitable[Response]]) -> None:
+        """Have all requests to come answered by `handler`."""
+        self._request_handler = handler
 
     def data_received(self, data: bytes) -> None:
         """Take bytes off the wire.
@@ -121,13 +133,25 @@ class HttpServer:
     ) -> None:
         self._handler = Handler(backend, authenticator, observe, system=SYSTEM, engines=engines)
         self._server: _Server | None = None
-        self._sockets: asyncio.Server | None = None
+        self._sockets: asyncio.Server | Acceptor | None = None
 
     async def start(
         self, host: str, port: int, ssl_context: ssl.SSLContext | None = None, *, reuse_port: bool = False
     ) -> None:
         """Listen; port 0 takes a free one. Raises OSError when the address is taken."""
-        self._server = _Server(
+        self._server = self._make_server()
+        self._sockets = await asyncio.get_running_loop().create_server(
+            self._server, host, port, ssl=ssl_context, backlog=BACKLOG, reuse_port=reuse_port or None
+        )
+
+    def start_shared(self, listeners: Sequence[socket.socket], ssl_context: ssl.SSLContext | None = None) -> None:
+        """Serve on sockets that listen already, and other processes with it."""
+        self._server = self._make_server()
+        self._sockets = Acceptor(listeners, self._server, ssl_context)
+        self._sockets.start()
+
+    def _make_server(self) -> _Server:
+        return _Server(
             self._handler,
             access_log=None,
             auto_decompress=False,  # Vault takes no compressed bodies, and a small one can be made huge
@@ -137,21 +161,50 @@ class HttpServer:
             max_headers=MAX_HEADERS,
             max_line_size=MAX_LINE,
         )
-        self._sockets = await asyncio.get_running_loop().create_server(
-            self._server, host, port, ssl=ssl_context, backlog=BACKLOG, reuse_port=reuse_port or None
-        )
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        assert self._sockets is not None
+        assert isinstance(self._sockets, asyncio.Server)
         return int(self._sockets.sockets[0].getsockname()[1])
+
+    async def drain(self) -> None:
+        """Take no new connection, tell each client with its next answer to make another, wait until all have gone.
+
+        No request is lost: a connection is closed after an answer that says so, or when it was idle for as long as
+        any idle connection is kept.
+        """
+        if self._server is None or self._sockets is None:
+            return
+        self._close_sockets()
+        self._server.request_handler = self._answer_last  # of connections whose handshake is under way
+        for connection in self._server.connections:
+            if isinstance(connection, Connection):
+                connection.answer_by(self._answer_last)
+        while self._server is not None and (self._server.connections or self._connecting):  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _answer_last(self, request: BaseRequest) -> Response:
+        response = await self._handler(request)
+        if not (isinstance(request.protocol, Connection) and request.protocol.behind):
+            response.end_connection()
+        return response
+
+    @property
+    def _connecting(self) -> bool:
+        return isinstance(self._sockets, Acceptor) and self._sockets.connecting
+
+    def _close_sockets(self) -> None:
+        if isinstance(self._sockets, Acceptor):
+            self._sockets.stop()
+        elif self._sockets is not None:
+            self._sockets.close()
 
     async def stop(self, grace: float) -> None:
         """Stop listening, let requests end for up to `grace` seconds, close all connections."""
         if self._server is None or self._sockets is None:
             return
-        self._sockets.close()
+        self._close_sockets()
         end = time.monotonic() + grace
         # An event would have to be kept up by every request; this is once, at the end of the process.
         while self._close_idle(self._server.connections) and time.monotonic() < end:  # noqa: ASYNC110
