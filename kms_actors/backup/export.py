@@ -40,6 +40,14 @@ async def count_vaults(store: Store) -> int:
     return count
 
 
+async def number_of(store: Store, vault: str) -> int:
+    """Return the tenant integer of a vault; InvalidRequest if there is none."""
+    number = await store.run(lambda tr: tr.get(keyspace.vault(vault)))
+    if number is None:
+        raise InvalidRequest(f"there is no vault {vault}")
+    return int.from_bytes(number, "little")
+
+
 class Export:
     """One run of a backup into `writer`."""
 
@@ -61,19 +69,13 @@ class Export:
             if not isinstance(last, Cluster):
                 await self._rest(VAULTS if last is None else behind(keyspace.vault(last.vault)))
         elif last is None:
-            await self._tenant(scope, await self._number(scope), b"")
+            await self._tenant(scope, await number_of(self._store, scope), b"")
         return self._writer.end()
 
     async def _rest(self, begin: bytes) -> None:
         async for vault, number in _vaults(self._store, begin):
             await self._tenant(vault, number, b"")
         self._write(Cluster(tuple(await self._store.run(_cluster))))
-
-    async def _number(self, vault: str) -> int:
-        number = await self._store.run(lambda tr: tr.get(keyspace.vault(vault)))
-        if number is None:
-            raise InvalidRequest(f"there is no vault {vault}")
-        return int.from_bytes(number, "little")
 
     async def _tenant(self, vault: str, number: int, begin: bytes) -> None:
         keys = TenantKeys(number)

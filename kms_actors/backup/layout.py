@@ -7,6 +7,7 @@ nonce; so a group whose leading record is the same before and after was not chan
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final, NamedTuple
 
 from kms_actors.store.keyspace import TenantKeys
@@ -54,5 +55,5 @@ def step(keys: TenantKeys, key: bytes) -> Step:
 def _parts(keys: TenantKeys, key: bytes) -> tuple[Any, ...]:
     try:
         return keys.parts(key)
-    except (ValueError, IndexError, TypeError):  # no tuple
+    except (ValueError, IndexError, TypeError, struct.error):  # no tuple
         return ()

@@ -1,4 +1,4 @@
-"""`kms-cli`: keys, tokens and master keys, all made offline."""
+"""`kms-cli`: keys, tokens and master keys made offline; checks and backups of the store."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from kms_actors import __version__
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.wire import TokenRefused
+from kms_actors.cli import store_commands
 from kms_actors.cli.biscuit import KEY_FILE, biscuit
 from kms_actors.cli.key_file import write_key_file
 from kms_actors.errors import InvalidRequest
@@ -37,17 +38,20 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Make keys, tokens and master keys for Clever KMS. Nothing here talks to a server.
+    """Make keys, tokens and master keys for Clever KMS; look after its store. Nothing here talks to a server.
 
     \b
     kms-cli keys
     kms-cli biscuit --addon-id kms-c1 --privilege cluster-operator
     kms-cli biscuit attenuate - --ttl 1h --path 'secret/data/app/*' < token
     kms-cli master-key create
+    kms-cli store check --configuration kms.toml
+    kms-cli backup --configuration kms.toml --output kms.backup
     """  # noqa: D301  click keeps lines after \b
 
 
 main.add_command(biscuit)
+store_commands.register(main)
 
 
 @main.command()

@@ -33,6 +33,19 @@ async def initialise(store: Store) -> bool:
     return await store.run(_initialise)
 
 
+async def exists(store: Store) -> bool:
+    """Check the header if there is one; return whether there is. Writes nothing.
+
+    Raises:
+        FormatError: see `initialise`.
+
+    """
+    stored = await store.run(lambda transaction: transaction.get(HEADER))
+    if stored is not None:
+        _check(stored)
+    return stored is not None
+
+
 async def _initialise(transaction: Transaction) -> bool:
     stored = await transaction.get(HEADER)
     if stored is None:

@@ -8,7 +8,7 @@ import pytest
 from kms_actors.errors import FormatError
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import HEADER
-from kms_actors.store.schema import initialise
+from kms_actors.store.schema import exists, initialise
 from tests.store.access import get, put
 
 GOLDEN = b'{"format":1,"min_reader":1}'
@@ -52,3 +52,13 @@ async def test_a_damaged_header_is_refused(store: Store, header: bytes) -> None:
     with pytest.raises(FormatError, match="damaged"):
         await initialise(store)
     assert await get(store, HEADER) == header
+
+
+async def test_whether_a_store_is_initialised_is_seen_without_writing(store: Store) -> None:
+    assert not await exists(store)
+    assert await get(store, HEADER) is None
+    await initialise(store)
+    assert await exists(store)
+    await put(store, (HEADER, b'{"format":2,"min_reader":2}'))
+    with pytest.raises(FormatError, match="upgrade"):
+        await exists(store)

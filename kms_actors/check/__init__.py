@@ -1,0 +1,1 @@
+"""Checking a store: every record is walked, and what is damaged, missing or left over is named."""

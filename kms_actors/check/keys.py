@@ -1,0 +1,83 @@
+"""The keys a check may have: with the master key, all that unsealed vaults hold can be opened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from kms_actors.actors.node import NodeRecords
+from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, InvalidShares
+from kms_actors.keyring.check_value import has_check_value
+from kms_actors.keyring.keyring import Keyring, unwrap
+from kms_actors.keyring.shamir import combine, parse_share
+from kms_actors.secret import SecretBytes
+from kms_actors.store import keyspace
+from kms_actors.store.api import Store, Transaction
+from kms_actors.store.keyspace import TenantKeys
+
+from .records import Open, Sealing
+
+Openers = Mapping[Sealing, Open]
+
+
+class Master(NamedTuple):
+    """The master key, and its keyring unless that does not open."""
+
+    key: SecretBytes
+    keyring: Keyring | None
+
+    def openers(self) -> Openers:
+        """Return what opens the cluster's own records."""
+        return {Sealing.MASTER_KEY: _unwrapping(self.key)}
+
+
+def master_key(shares: Iterable[str]) -> SecretBytes:
+    """Return the key that shares in text form give; raises InvalidRequest."""
+    return combine([parse_share(share) for share in shares])
+
+
+async def open_master(store: Store, namespace: str, key: SecretBytes) -> Master:
+    """Return the master key of a cluster with its keyring.
+
+    Raises:
+        InvalidShares: this is not the cluster's key.
+        InvalidRequest: the cluster is not initialised.
+
+    """
+    seal, wrapped = await NodeRecords(store, namespace).read()
+    if seal is None:
+        raise InvalidRequest(f"the cluster {namespace} is not initialised in this store")
+    if not has_check_value(key, seal.key_check_value):
+        raise InvalidShares("the shares do not give the master key of this cluster")
+    try:
+        return Master(key, None if wrapped is None else unwrap(key, keyspace.node(namespace, "keyring"), wrapped))
+    except (IntegrityError, FormatError):
+        return Master(key, None)
+
+
+async def tenant_openers(tr: Transaction, keys: TenantKeys, master: Master | None) -> Openers:
+    """Return what opens a tenant's records now. A key that does not open is left out: its own record shows it."""
+    if master is None or master.keyring is None:
+        return {}
+    openers: dict[Sealing, Open] = {Sealing.MASTER_KEYRING: master.keyring.open}
+    unsealed, wrapped = await asyncio.gather(tr.get(keys.key("unsealed")), tr.get(keys.key("keyring")))
+    if unsealed is None:
+        return openers
+    with contextlib.suppress(IntegrityError, FormatError):
+        root_key = SecretBytes(master.keyring.open(keys.key("unsealed"), unsealed))
+        openers[Sealing.ROOT_KEY] = _unwrapping(root_key)
+        if wrapped is not None:
+            openers[Sealing.KEYRING] = unwrap(root_key, keys.key("keyring"), wrapped).open
+    return openers
+
+
+def _unwrapping(key: SecretBytes) -> Open:
+    """Return what sees that a keyring opens, and shows nothing of it."""
+
+    def opened(store_key: bytes, record: bytes) -> bytes:
+        unwrap(key, store_key, record)
+        return b""
+
+    return opened

@@ -1,0 +1,161 @@
+"""Every kind of record there is: its place, what seals it, and how it decodes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from kms_actors.actors.changes import Change
+from kms_actors.actors.mounts import Mount
+from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.auth.service_token import ServiceToken
+from kms_actors.backup.claim import Lock
+from kms_actors.errors import FormatError, IntegrityError
+from kms_actors.keyring import stored
+from kms_actors.keyring.record import NONCE_LENGTH, header
+from kms_actors.keyring.seal import SealConfig, UnsealProgress
+from kms_actors.kv import records as kv
+from kms_actors.store import schema
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+
+Decode = Callable[[bytes], Any]
+#: Takes the key and the record, returns the plaintext; raises IntegrityError or FormatError.
+Open = Callable[[bytes, bytes], bytes]
+
+
+class Sealing(enum.Enum):
+    """The key that a record is sealed with."""
+
+    NONE = enum.auto()
+    MASTER_KEY = enum.auto()
+    MASTER_KEYRING = enum.auto()
+    ROOT_KEY = enum.auto()
+    KEYRING = enum.auto()
+
+
+class Known(NamedTuple):
+    """Records at keys like `pattern`: of each part the value, or its type."""
+
+    pattern: tuple[str | type, ...]
+    sealing: Sealing
+    decode: Decode
+
+
+def _as(kind: type[msgspec.Struct]) -> Decode:
+    return lambda raw: stored.decode(raw, kind, kind.__name__)
+
+
+def _kv(kind: type[kv.Config | kv.Head]) -> Decode:
+    return lambda raw: kv.decode(raw, kind)
+
+
+def _foreign(decode: Decode, kind: type) -> Decode:
+    """Decode what carries no format of its own."""
+
+    def decoded(raw: bytes) -> Any:
+        try:
+            return decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise FormatError(f"{kind.__name__} is damaged") from None
+
+    return decoded
+
+
+def _store_header(raw: bytes) -> schema.Header:
+    found: schema.Header = _foreign(msgspec.json.Decoder(schema.Header).decode, schema.Header)(raw)
+    if found.format > schema.FORMAT:
+        raise FormatError(f"the store is of format {found.format}; this program knows format {schema.FORMAT}")
+    return found
+
+
+def _counter(raw: bytes) -> int:
+    if len(raw) != 8:
+        raise FormatError("a counter has 8 bytes")
+    return int.from_bytes(raw, "little")
+
+
+def _anything(raw: bytes) -> bytes:
+    return raw
+
+
+_mount: Final = _foreign(msgspec.json.Decoder(Mount).decode, Mount)
+change: Final = _foreign(msgspec.msgpack.Decoder(Change).decode, Change)
+
+_PLAIN, _SEALED = Sealing.NONE, Sealing.KEYRING
+
+#: Below the root; the log is apart, since its keys are no tuples.
+CLUSTER_RECORDS: Final = (
+    Known(("header",), _PLAIN, _store_header),
+    Known(("allocator",), _PLAIN, _counter),
+    Known(("log-head",), _PLAIN, _counter),
+    Known(("log-trimmed",), _PLAIN, _anything),
+    Known(("node", str, "seal"), _PLAIN, _as(SealConfig)),
+    Known(("node", str, "keyring"), Sealing.MASTER_KEY, _anything),
+    Known(("node", str, "revoked", str), _PLAIN, _anything),
+    Known(("restore", bytes, str), _PLAIN, _counter),
+    Known(("vault", str), _PLAIN, _counter),
+)
+
+#: Below a tenant.
+TENANT_RECORDS: Final = (
+    Known(("header",), _PLAIN, _as(TenantHeader)),
+    Known(("seal",), _PLAIN, _as(SealConfig)),
+    Known(("keyring",), Sealing.ROOT_KEY, _anything),
+    Known(("epoch",), _PLAIN, _counter),
+    Known(("unsealed",), Sealing.MASTER_KEYRING, _anything),
+    Known(("progress",), Sealing.MASTER_KEYRING, _as(UnsealProgress)),
+    Known(("mount", int), _SEALED, _mount),
+    Known(("mount-number",), _PLAIN, _counter),
+    Known(("mount-revision",), _PLAIN, _counter),
+    Known(("revoked", str), _PLAIN, _anything),
+    Known(("token", bytes), _SEALED, ServiceToken.decode),
+    Known(("restore",), _PLAIN, _as(Lock)),
+    Known(("kv", int, "config"), _SEALED, _kv(kv.Config)),
+    Known(("kv", int, "meta", str), _SEALED, _kv(kv.Head)),
+    Known(("kv", int, "data", str, int), _SEALED, _anything),
+    Known(("kv", int, "list", str), _PLAIN, _anything),
+    Known(("transit", int, "config"), _SEALED, _as(MountSettings)),
+    Known(("transit", int, "policy", str), _SEALED, _as(KeyPolicy)),
+    Known(("transit", int, "version", str, int), _SEALED, _as(VersionRecord)),
+)
+
+
+def find(records: tuple[Known, ...], parts: tuple[Any, ...]) -> Known | None:
+    """Return what lies at a place, or None."""
+    return next((known for known in records if _fits(known.pattern, parts)), None)
+
+
+def examine(known: Known, key: bytes, value: bytes, openers: Mapping[Sealing, Open]) -> Any:
+    """Return the decoded record, or None where it is sealed by a key that is not at hand.
+
+    Raises:
+        FormatError: does not decode, or newer.
+        IntegrityError: does not open.
+
+    """
+    if known.sealing is Sealing.NONE:
+        return known.decode(value)
+    opener = openers.get(known.sealing)
+    if opener is not None:
+        return known.decode(opener(key, value))
+    _check_envelope(value)
+    return None
+
+
+def _fits(pattern: tuple[str | type, ...], parts: tuple[Any, ...]) -> bool:
+    return len(pattern) == len(parts) and all(
+        isinstance(part, wanted) if isinstance(wanted, type) else part == wanted
+        for wanted, part in zip(pattern, parts, strict=True)
+    )
+
+
+def _check_envelope(record: bytes) -> None:
+    """See what can be seen of a sealed record from outside."""
+    start = header(0)
+    if len(record) < len(start) + NONCE_LENGTH + 16:
+        raise IntegrityError("a sealed record is too short")
+    if record[0] != start[0]:
+        raise FormatError(f"a sealed record is of format {record[0]}; this program reads format {start[0]}")

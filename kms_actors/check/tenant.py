@@ -1,0 +1,174 @@
+"""One tenant's records within one transaction: each by itself, and against those it belongs with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from kms_actors.actors.mounts import Mount
+from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.errors import FormatError, IntegrityError
+from kms_actors.kv.records import Head
+from kms_actors.store import keyspace
+from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import TenantKeys
+from kms_actors.transit.records import KeyPolicy
+
+from .findings import Kind, Page, parts_of
+from .keys import Master, Openers, tenant_openers
+from .records import TENANT_RECORDS, Sealing, examine, find
+
+_ENGINES: Final = ("kv", "transit")
+
+
+class TenantCheck:
+    """The tenant as one transaction sees it."""
+
+    def __init__(self, tr: Transaction, keys: TenantKeys, openers: Openers, page: Page, *, whole: bool) -> None:
+        self._tr = tr
+        self._keys = keys
+        self._openers = openers
+        self._page = page
+        self._whole = whole  # no restore is under way, which leaves records alone until its end
+        self._mounts: dict[tuple[str, int], bool] = {}
+
+    @classmethod
+    async def begin(cls, tr: Transaction, number: int, master: Master | None, page: Page) -> TenantCheck:
+        """Open what can be opened; a tenant without a header is found here, whatever else it has."""
+        keys = TenantKeys(number)
+        header, lock = await asyncio.gather(tr.get(keys.key("header")), tr.get(keys.key("restore")))
+        if header is None and lock is None:
+            page.add(Kind.ORPHAN, keys.prefix, "records of a tenant that has no header")
+        return cls(tr, keys, await tenant_openers(tr, keys, master), page, whole=lock is None)
+
+    async def examine(self, key: bytes, value: bytes) -> None:
+        """Look at one record."""
+        whole = parts_of(key)
+        parts = () if whole is None else whole[2:]
+        known = find(TENANT_RECORDS, parts)
+        if known is None:
+            self._page.add(Kind.UNKNOWN_KEY, key, "no record of this program lies here")
+            return
+        record = self._decoded(key, lambda: examine(known, key, value, self._openers))
+        if not self._whole:
+            if parts == ("restore",):
+                self._page.add(Kind.UNFINISHED, key, "a restore of this vault has not ended: run it again")
+            return
+        if parts[0] in _ENGINES and not await self._has_mount(parts[0], parts[1]):
+            return
+        rule = _RULES.get((parts[0], parts[2]) if parts[0] in _ENGINES else parts[:1])
+        if rule is not None:
+            await rule(self, key, parts, record)
+
+    def _decoded(self, key: bytes, decode: Callable[[], Any]) -> Any:
+        try:
+            return decode()
+        except FormatError as error:
+            self._page.add(Kind.FORMAT, key, str(error))
+        except IntegrityError as error:
+            self._page.add(Kind.DOES_NOT_OPEN, key, str(error))
+        return None
+
+    async def _has_mount(self, engine: str, number: int) -> bool:
+        """Tell whether the mount of a record is there; that it is not is found once for all its records."""
+        if (engine, number) not in self._mounts:
+            key = self._keys.key("mount", number)
+            stored = await self._tr.get(key)
+            if stored is None:
+                self._page.add(Kind.ORPHAN, self._keys.key(engine, number), "records of a mount that does not exist")
+            else:
+                mount = self._quietly(key, stored)
+                if isinstance(mount, Mount) and mount.type != engine:
+                    self._page.add(Kind.CONTRADICTION, self._keys.key(engine, number), "its mount is of another type")
+            self._mounts[engine, number] = stored is not None
+        return self._mounts[engine, number]
+
+    def _quietly(self, key: bytes, value: bytes) -> Any:
+        """Return another record, decoded if it can be; what is wrong with it is found when it is examined."""
+        known = find(TENANT_RECORDS, self._keys.parts(key))
+        assert known is not None
+        try:
+            return examine(known, key, value, self._openers)
+        except (FormatError, IntegrityError):
+            return None
+
+    # Rules for records that belong with others.
+
+    async def header(self, key: bytes, _: tuple[Any, ...], header: TenantHeader | None) -> None:
+        self._page.vaults += 1
+        self._page.opened += Sealing.KEYRING in self._openers
+        for name in ("seal", "keyring"):
+            if await self._tr.get(self._keys.key(name)) is None:
+                self._page.add(Kind.MISSING, self._keys.key(name), f"the tenant has no {name}")
+        if header is None:
+            return
+        entry = await self._tr.get(keyspace.vault(header.vault_id))
+        if entry is None:
+            self._page.add(Kind.ORPHAN, self._keys.prefix, "no vault has this tenant")
+        elif int.from_bytes(entry, "little") != self._keys.number:
+            self._page.add(Kind.CONTRADICTION, key, "its vault has another tenant")
+
+    async def head(self, key: bytes, parts: tuple[Any, ...], head: Head | None) -> None:
+        _, mount, _, path = parts
+        if await self._tr.get(self._keys.key("kv", mount, "list", path)) is None:
+            self._page.add(Kind.MISSING, self._keys.key("kv", mount, "list", path), "a secret is not listed")
+        for version in _with_data(head):
+            data = self._keys.key("kv", mount, "data", path, version)
+            if await self._tr.get(data) is None:
+                self._page.add(Kind.MISSING, data, "a version of a secret has no data")
+
+    async def data(self, key: bytes, parts: tuple[Any, ...], _: Any) -> None:
+        _, mount, _, path, version = parts
+        place = self._keys.key("kv", mount, "meta", path)
+        stored = await self._tr.get(place)
+        if stored is None:
+            self._page.add(Kind.ORPHAN, key, "data of a secret without metadata")
+            return
+        head = self._quietly(place, stored)
+        if isinstance(head, Head) and version not in _with_data(head):
+            self._page.add(Kind.ORPHAN, key, "data of a version that the metadata does not have")
+
+    async def name(self, key: bytes, parts: tuple[Any, ...], _: Any) -> None:
+        if await self._tr.get(self._keys.key("kv", parts[1], "meta", parts[3])) is None:
+            self._page.add(Kind.ORPHAN, key, "the name of a secret without metadata")
+
+    async def policy(self, key: bytes, parts: tuple[Any, ...], policy: KeyPolicy | None) -> None:
+        _, mount, _, name = parts
+        entries = await self._tr.get_range(*self._keys.span("transit", mount, "version", name))
+        there = {self._keys.parts(version)[-1] for version, _ in entries}
+        if policy is None:
+            if not there:
+                self._page.add(Kind.MISSING, key, "a transit key has no version")
+            return
+        wanted = set(range(max(1, policy.min_available_version), policy.latest_version + 1))
+        for numbers, kind, text in (
+            (wanted - there, Kind.MISSING, "a version of a transit key is not there"),
+            (there - wanted, Kind.ORPHAN, "a version that the policy of its transit key does not have"),
+        ):
+            for number in sorted(numbers):
+                self._page.add(kind, self._keys.key("transit", mount, "version", name, number), text)
+
+    async def version(self, key: bytes, parts: tuple[Any, ...], _: Any) -> None:
+        if await self._tr.get(self._keys.key("transit", parts[1], "policy", parts[3])) is None:
+            self._page.add(Kind.ORPHAN, key, "a version of a transit key without policy")
+
+
+def _with_data(head: Head | None) -> set[int]:
+    """Return the versions whose data has records of its own."""
+    if head is None:
+        return set()
+    inline = head.metadata.current_version if head.inline is not None else 0
+    return {
+        number for number, version in head.metadata.versions.items() if not version.destroyed and number != inline
+    }
+
+
+_RULES: Final[Mapping[tuple[str, ...], Callable[[TenantCheck, bytes, tuple[Any, ...], Any], Awaitable[None]]]] = {
+    ("header",): TenantCheck.header,
+    ("kv", "meta"): TenantCheck.head,
+    ("kv", "data"): TenantCheck.data,
+    ("kv", "list"): TenantCheck.name,
+    ("transit", "policy"): TenantCheck.policy,
+    ("transit", "version"): TenantCheck.version,
+}
