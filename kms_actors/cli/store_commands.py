@@ -50,6 +50,9 @@ _configuration: Final = click.option(
 )
 
 
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @click.group()
 def store() -> None:
     """Look after the store."""
@@ -105,7 +108,7 @@ def backup(*, configuration: config.Configuration, output: Path, scope: str, res
 
 @click.command()
 @_configuration
-@click.option("--input", "source", required=True, type=click.File("rb"), metavar="FILE")
+@click.option("--input", "source", required=True, type=_FILE, metavar="FILE")
 @click.option("--vault", metavar="ID", help="Only this vault, without the cluster's own records.")
 @click.option("--replace", is_flag=True, help="Write over vaults that exist: what they hold now is lost.")
 @click.option("--restart", is_flag=True, help="Begin anew a restore that was interrupted.")
@@ -124,9 +127,10 @@ def restore(
     An interrupted restore goes on when it is run again. A vault that is being replaced is sealed first, on every
     node. Restored vaults are sealed.
     """
-    click.echo(
-        _run(lambda: restored(configuration, source, vault, replace=replace, restart=restart, dry_run=dry_run))
-    )
+    with source.open("rb") as file:
+        click.echo(
+            _run(lambda: restored(configuration, file, vault, replace=replace, restart=restart, dry_run=dry_run))
+        )
 
 
 def register(group: click.Group) -> None:

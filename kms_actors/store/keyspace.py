@@ -4,6 +4,7 @@
 (root, "node", namespace, …)            master keyring and seal of a cluster
 (root, "vault", vault id)               tenant integer of a vault
 (root, "allocator")                     last tenant integer given out, never reused
+(root, "restore", digest, scope)        frames that an unfinished restore has written
 (root, "t", tenant, area, …)            everything of one tenant: one contiguous range
 """
 
