@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
+from tests.conformance.victim import Caller, Victim
 from tests.support.api import Api, initialise, unseal
-from tests.support.node import Node, StoreTable, sqlite_table
-from tests.support.tokens import Issuer, new_vault_id
+from tests.support.node import NewNode, Node, StoreTable, sqlite_table
+from tests.support.tenant import Tenant, make_tenant
+from tests.support.tokens import Issuer
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +23,6 @@ def store_table() -> StoreTable:
 @pytest.fixture(scope="session")
 def issuer() -> Issuer:
     return Issuer()
-
-
-NewNode = Callable[..., Node]
 
 
 @pytest.fixture
@@ -57,31 +55,6 @@ def node(tmp_path_factory: pytest.TempPathFactory, store_table: StoreTable, issu
     code = node.stop()
     assert code == 0, node.log
     assert "Traceback" not in node.log
-
-
-class Tenant(NamedTuple):
-    """An initialised, unsealed vault of its own, and callers of it."""
-
-    vault_id: str
-    operator: Api
-    user: Api
-    root: Api  # with the initial root token
-    shares: list[str]
-
-
-def make_tenant(node: Node, issuer: Issuer, vault_id: str | None = None) -> Tenant:
-    """Initialise and unseal a tenant of `node`."""
-    vault_id = vault_id or new_vault_id()
-    operator = Api(node.address, issuer.tenant_operator(vault_id))
-    made = initialise(operator)
-    unseal(operator, made["keys_base64"])
-    return Tenant(
-        vault_id,
-        operator,
-        operator.with_token(issuer.tenant(vault_id)),
-        operator.with_token(made["root_token"]),
-        made["keys_base64"],
-    )
 
 
 @pytest.fixture
@@ -117,3 +90,22 @@ def user(prepared: Tenant) -> Api:
 @pytest.fixture
 def operator(prepared: Tenant) -> Api:
     return prepared.operator
+
+
+@pytest.fixture(scope="module")
+def victim(node: Node, issuer: Issuer) -> Victim:
+    return Victim.make(node, issuer)
+
+
+@pytest.fixture
+def caller(node: Node) -> Iterator[Caller]:
+    caller = Caller(node.address)
+    yield caller
+    caller.close()
+
+
+@pytest.fixture
+def unharmed(victim: Victim) -> Iterator[None]:
+    """After a test: what the victim kept is there, and its contents were told nowhere."""
+    yield
+    victim.assert_unharmed()

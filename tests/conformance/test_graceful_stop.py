@@ -13,9 +13,9 @@ from os import kill
 
 import pytest
 
-from tests.conformance.conftest import NewNode, Tenant, make_tenant
 from tests.support.api import Api, b64, initialise, unseal
-from tests.support.node import Node
+from tests.support.node import NewNode, Node
+from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
 

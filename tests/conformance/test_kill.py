@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.conftest import NewNode, Tenant, make_tenant
 from tests.support.api import Api, b64, initialise, sealed, unseal
-from tests.support.node import Node
+from tests.support.node import NewNode, Node
+from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer, new_vault_id
 
 #: What a client sees of a node that dies before it answers.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.conftest import Tenant
 from tests.conformance.vault_cli import VaultCli, find_vault, rows
 from tests.support.api import Api
 from tests.support.node import Node
+from tests.support.tenant import Tenant
 from tests.support.tokens import Issuer, new_vault_id
 from tests.support.walkthrough import FOREIGN_SHARES
 

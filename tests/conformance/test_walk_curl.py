@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.conftest import NewNode
+from tests.support.node import NewNode
 from tests.support.tokens import Issuer, new_vault_id
 
 

@@ -10,8 +10,8 @@ import hvac
 import pytest
 from hvac import exceptions
 
-from tests.conformance.conftest import NewNode, Tenant
-from tests.support.node import Node
+from tests.support.node import NewNode, Node
+from tests.support.tenant import Tenant
 from tests.support.tokens import Issuer, new_vault_id
 from tests.support.walkthrough import FOREIGN_SHARES
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from tests.conformance.conftest import Tenant
 from tests.support.api import ENVELOPE, Api, b64
+from tests.support.tenant import Tenant
 
 HELLO: Final = b64("hello")
 UUID: Final = re.compile(r"[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.conftest import Tenant
 from tests.support.api import ENVELOPE, Api
+from tests.support.tenant import Tenant
 
 TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z")
 

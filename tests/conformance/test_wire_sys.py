@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.conftest import Tenant
 from tests.support.api import Api
 from tests.support.node import Node
+from tests.support.tenant import Tenant
 from tests.support.tokens import Issuer, new_vault_id
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.conformance.conftest import Tenant
 from tests.support.api import ENVELOPE, Answer, Api, b64
+from tests.support.tenant import Tenant
 
 HELLO: Final = b64("hello")
 

@@ -165,6 +165,10 @@ class Node:
         )
 
 
+#: Starts another node on an empty store of its own; it ends with the test.
+NewNode = Callable[..., Node]
+
+
 def _console_script(name: str) -> str:
     """Return the path of a console script of this environment, as users run it."""
     script = Path(sys.executable).with_name(name)
