@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
-from kms_actors.errors import NotFound, PermissionDenied
+from kms_actors.errors import KmsError, NotFound, PermissionDenied, StoreError, Unavailable
 from kms_actors.kv import documents, engine, settings
 from kms_actors.kv.keys import MountKeys
 from kms_actors.kv.messages import (
@@ -33,37 +33,87 @@ from kms_actors.kv.records import Config, Head, KeyMetadata
 from kms_actors.store.api import Transaction
 
 from .context import Handler, TenantContext
+from .kv_queue import Answer, SecretId, SecretQueues, Waiting
 from .kv_storage import MountStorage
-from .messages import Command, Grants, Message
+from .messages import Command, Event, Grants, Message
 
 Work = Callable[[MountStorage, Any, int], Awaitable[Any]]
 
 
+class SecretFree(Event, frozen=True):
+    """The commands for one secret that were under way have ended."""
+
+    secret: SecretId
+
+
 class KvController:
-    """Runs each message's work in a transaction. Work may run again on conflict; its time is taken before."""
+    """Runs each message's work in a transaction. Work may run again on conflict; its time is taken before.
+
+    Commands for one secret never compete with each other: see `kv_queue`.
+    """
 
     def __init__(self, context: TenantContext) -> None:
         self._context = context
         self._keys: dict[int, MountKeys] = {}
+        self._queues = SecretQueues(lambda secret, commands: context.spawn(self._run_commands(secret, commands)))
 
     def handlers(self) -> Mapping[type[Message], Handler]:
-        return {kind: partial(self._start, work) for kind, work in _WORK.items()}
+        return {
+            **{kind: partial(self._start, work) for kind, work in _WORK.items()},
+            **dict.fromkeys(_COMMANDS, self._queue),
+            SecretFree: lambda event: self._queues.done(event.secret),
+        }
 
     def _start(self, work: Work, message: Any) -> asyncio.Task[Any]:
+        return self._context.spawn(self._run(work, message))
+
+    async def _run(self, work: Work, message: Any) -> Any:
+        now = self._context.clock()
+        body = partial(self._work, work, message, now)
+        idempotency_key = os.urandom(16) if isinstance(message, Command) else None
+        return await self._context.store.run(body, idempotency_key=idempotency_key)
+
+    def _work(self, work: Work, message: Any, now: int, transaction: Transaction) -> Awaitable[Any]:
         keys = self._keys.get(message.mount)
         if keys is None:
             keys = self._keys[message.mount] = MountKeys(self._context.keys, message.mount)
-        return self._context.spawn(self._run(work, message, keys))
+        return work(MountStorage(transaction, keys, self._context.keyring), message, now)
 
-    async def _run(self, work: Work, message: Message, keys: MountKeys) -> Any:
-        now = self._context.clock()
-        keyring = self._context.keyring
+    def _queue(self, command: Any) -> Answer:
+        return self._queues.add(command, (command.mount, command.path), self._context.clock())
 
-        def body(transaction: Transaction) -> Awaitable[Any]:
-            return work(MountStorage(transaction, keys, keyring), message, now)
+    async def _run_commands(self, secret: SecretId, commands: Sequence[Waiting]) -> None:
+        async def body(transaction: Transaction) -> list[Any]:
+            return [await self._outcome(waiting, transaction) for waiting in commands]
 
-        idempotency_key = os.urandom(16) if isinstance(message, Command) else None
-        return await self._context.store.run(body, idempotency_key=idempotency_key)
+        outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
+        try:
+            outcomes = await self._context.store.run(body, idempotency_key=os.urandom(16))
+        except KmsError as error:
+            outcomes = [error] * len(commands)
+        finally:
+            answer(commands, outcomes)
+            self._context.notify(SecretFree(secret))
+
+    async def _outcome(self, waiting: Waiting, transaction: Transaction) -> Any:
+        """Return a command's answer, or the error that is its answer alone: it was raised before any write."""
+        try:
+            return await self._work(_COMMANDS[type(waiting.command)], waiting.command, waiting.now, transaction)
+        except StoreError:
+            raise
+        except KmsError as error:
+            return error
+
+
+def answer(commands: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
+    """Answer each command with its outcome."""
+    for waiting, outcome in zip(commands, outcomes, strict=True):
+        if waiting.answer.done():
+            continue
+        if isinstance(outcome, KmsError):
+            waiting.answer.set_exception(outcome)
+        else:
+            waiting.answer.set_result(outcome)
 
 
 async def _read_config(storage: MountStorage, _: ReadConfig, __: int) -> Config:
@@ -189,13 +239,17 @@ _WORK: Final[Mapping[type[Message], Work]] = {
     WriteConfig: _write_config,
     ReadSecret: _read_secret,
     ReadSubkeys: _read_subkeys,
+    ReadMetadata: _read_metadata,
+    ListSecrets: _list_secrets,
+}
+
+#: Changes of one secret, in the order in which they come.
+_COMMANDS: Final[Mapping[type[Message], Work]] = {
     WriteSecret: _write_secret,
     PatchSecret: _patch_secret,
     DeleteVersions: _delete_versions,
     UndeleteVersions: _undelete_versions,
     DestroyVersions: _destroy_versions,
-    ReadMetadata: _read_metadata,
-    ListSecrets: _list_secrets,
     WriteMetadata: _write_metadata,
     PatchMetadata: _patch_metadata,
     DeleteMetadata: _delete_metadata,

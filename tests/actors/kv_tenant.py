@@ -39,7 +39,7 @@ class Tenant:
             clock=lambda: self.now,
             spawn=asyncio.ensure_future,
             ask=self.ask,
-            notify=lambda _: None,
+            notify=lambda event: self.handlers[type(event)](event),
             record=lambda *_: None,
             threads=ThreadPoolExecutor(1),
         )

@@ -12,7 +12,7 @@ import pytest
 
 from kms_actors.actors.kv_storage import INLINE, PAGE
 from kms_actors.actors.messages import Grants
-from kms_actors.errors import IntegrityError, InvalidRequest, NotFound, PermissionDenied
+from kms_actors.errors import IntegrityError, InvalidRequest, NotFound, PermissionDenied, StoreUnavailable
 from kms_actors.kv import messages as kv
 from kms_actors.kv.records import Config
 from kms_actors.kv.settings import Settings
@@ -314,3 +314,50 @@ def test_messages_and_answers_show_no_secrets() -> None:
     settings = Settings(custom_metadata={"canary": "canary"})
     shown += repr([kv.WriteMetadata(MOUNT, "canary", settings), settings])
     assert "canary" not in shown
+
+
+async def test_writes_of_one_secret_at_once_all_happen_in_order(tmp_path: Path) -> None:
+    async with opened(tmp_path) as tenant:
+        answers = await asyncio.gather(*(tenant.put("a", b'{"n":%d}' % number) for number in range(150)))
+        assert [answer.number for answer in answers] == list(range(1, 151))
+        assert (await tenant.get("a")).data == b'{"n":149}'
+        assert (await tenant.get("a", 145)).data == b'{"n":144}'
+
+
+async def test_a_refused_write_among_others_is_refused_alone(tmp_path: Path) -> None:
+    async with opened(tmp_path) as tenant:
+        await tenant.put("a")
+        outcomes = await asyncio.gather(
+            tenant.put("a", b'{"n":2}', 1),
+            tenant.put("a", b'{"n":3}', 1),
+            tenant.put("a", b'{"n":4}', 2),
+            tenant.put("a", b'{"n":5}', 9),
+            tenant.put("a", b'{"n":6}'),
+            return_exceptions=True,
+        )
+        assert [isinstance(outcome, InvalidRequest) for outcome in outcomes] == [False, True, False, True, False]
+        assert (await tenant.get("a")).data == b'{"n":6}'
+        assert (await tenant.get("a")).number == 4
+
+
+async def test_a_deletion_waits_for_the_writes_before_it(tmp_path: Path) -> None:
+    async with opened(tmp_path) as tenant:
+        await asyncio.gather(
+            tenant.put("a"), tenant.put("a"), tenant.ask(kv.DeleteVersions(MOUNT, "a")), tenant.put("a")
+        )
+        assert [(await tenant.get("a", number)).readable for number in (1, 2, 3)] == [True, False, True]
+
+
+async def test_a_store_that_fails_refuses_all_and_serves_what_comes_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as tenant:
+
+        async def fail(*_: Any, **__: Any) -> None:
+            raise StoreUnavailable("gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tenant.store, "run", fail)
+            outcomes = await asyncio.gather(*(tenant.put("a") for _ in range(3)), return_exceptions=True)
+        assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+        assert (await tenant.put("a")).number == 1

@@ -12,12 +12,12 @@ import pytest
 
 from kms_actors.actors.messages import Grants, Message
 from kms_actors.actors.mounts import Mount
-from kms_actors.actors.transit import INLINE_BYTES
+from kms_actors.actors.work import INLINE_BYTES
 from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied, StoreUnavailable
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite import SqliteStore
 from kms_actors.transit import messages as m
-from kms_actors.transit.items import DecryptItem, EncryptItem, RewrapItem
+from kms_actors.transit.items import DecryptItem, EncryptItem, HmacItem, RewrapItem
 from kms_actors.transit.policy import KeyChanges, KeyOptions
 from tests.actors.transit_tenant import MOUNT, Tenant, opened
 
@@ -316,8 +316,8 @@ async def test_soft_deletion_takes_effect_at_once_and_is_undone(tenant: Client) 
         (m.DeleteKey(MOUNT, "nosuch"), "error deleting policy nosuch: could not delete key; not found"),
         (m.Decrypt(MOUNT, "nosuch", [DecryptItem("x")]), "encryption key not found"),
         (m.Rewrap(MOUNT, "nosuch", [RewrapItem("x")]), "encryption key not found"),
-        (m.MakeDataKey(MOUNT, "nosuch", 32), "encryption key not found"),
-        (m.MakeHmac(MOUNT, "nosuch", [b"x"], "sha2-256"), "encryption key not found"),
+        (m.MakeDataKey(MOUNT, "nosuch", 32, EncryptItem(b"")), "encryption key not found"),
+        (m.MakeHmac(MOUNT, "nosuch", [HmacItem(b"x")], "sha2-256"), "encryption key not found"),
     ],
 )
 async def test_a_missing_key_is_told_in_the_words_of_the_api(tenant: Client, message: Message, error: str) -> None:
@@ -378,9 +378,9 @@ async def test_large_requests_do_not_hold_up_the_actor(tenant: Client) -> None:
 
 async def test_data_keys_hmacs_hashes_and_random_bytes(tenant: Client) -> None:
     await tenant.create()
-    made = await tenant.ask(m.MakeDataKey(MOUNT, "k", 32))
+    made = await tenant.ask(m.MakeDataKey(MOUNT, "k", 32, EncryptItem(b"")))
     assert await tenant.decrypt(made.encrypted[0]) == [made.plaintext]
-    [mac] = await tenant.ask(m.MakeHmac(MOUNT, "k", [b"x"], "sha2-256"))
+    [mac] = await tenant.ask(m.MakeHmac(MOUNT, "k", [HmacItem(b"x")], "sha2-256"))
     assert mac.startswith("vault:v1:")
     assert len(await tenant.ask(m.MakeHash(b"x", "sha2-256"))) == 32
     assert len(await tenant.ask(m.MakeHash(bytes(INLINE_BYTES * 2), "sha3-512"))) == 64

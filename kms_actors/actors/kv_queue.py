@@ -1,0 +1,64 @@
+"""Commands for one secret that come while another is being committed.
+
+Each would be a transaction of its own, and all but one would meet a conflict. So they wait, and then share the next
+transaction, one after the other within it: each sees what those before it did, as if they had come alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from .messages import Command
+
+#: Commands, and bytes of their data, that share a transaction.
+MOST_COMMANDS: Final = 64
+MOST_BYTES: Final = 256 * 1024
+
+SecretId: TypeAlias = tuple[int, str]  # mount number, path
+Answer: TypeAlias = asyncio.Future[Any]
+
+
+class Waiting:
+    """One command, its answer to come, and the time it came (nanoseconds)."""
+
+    __slots__ = ("answer", "command", "now", "size")
+
+    def __init__(self, command: Any, now: int) -> None:
+        self.command = command
+        self.now = now
+        self.size = len(getattr(command, "data", b""))
+        self.answer: Answer = asyncio.get_running_loop().create_future()
+
+
+class SecretQueues:
+    """Per secret, what waits. `start` begins the work on some commands; `done` follows when it has ended."""
+
+    def __init__(self, start: Callable[[SecretId, Sequence[Waiting]], object]) -> None:
+        self._start = start
+        self._queues: dict[SecretId, list[Waiting]] = {}
+
+    def add(self, command: Command, secret: SecretId, now: int) -> Answer:
+        """Start the command, or let it wait for its turn; return its answer to come."""
+        waiting = Waiting(command, now)
+        queue = self._queues.get(secret)
+        if queue is None:
+            self._queues[secret] = []
+            self._start(secret, (waiting,))
+        else:
+            queue.append(waiting)
+        return waiting.answer
+
+    def done(self, secret: SecretId) -> None:
+        """Start what has come meanwhile, if anything."""
+        queue = self._queues[secret]
+        if not queue:
+            del self._queues[secret]
+            return
+        count, size = 1, queue[0].size
+        while count < min(len(queue), MOST_COMMANDS) and size + queue[count].size <= MOST_BYTES:
+            size += queue[count].size
+            count += 1
+        self._queues[secret] = queue[count:]
+        self._start(secret, queue[:count])
