@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import transit_crypt, transit_keys, transit_tools
+from . import transit_crypt, transit_export, transit_keys, transit_macs, transit_sign, transit_tools
 from .routing import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*transit_crypt.ROUTES, *transit_keys.ROUTES, *transit_tools.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *transit_crypt.ROUTES,
+    *transit_keys.ROUTES,
+    *transit_macs.ROUTES,
+    *transit_sign.ROUTES,
+    *transit_tools.ROUTES,
+    *transit_export.ROUTES,
+)

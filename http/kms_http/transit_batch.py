@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit import go_base64
 
-from . import go_base64
 from .fields import type_name
 from .routing import Call, Reply
 
@@ -19,6 +19,13 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
     "plaintext": (str, "string"),
     "ciphertext": (str, "string"),
     "input": (str, "string"),
+    "signature": (str, "string"),
+    "hmac": (str, "string"),
+    "cmac": (str, "string"),
+    "mac_length": (int, "int"),
+    "padding_scheme": (str, "string"),
+    "decrypt_padding_scheme": (str, "string"),
+    "encrypt_padding_scheme": (str, "string"),
     "context": (str, "string"),
     "associated_data": (str, "string"),
     "nonce": (str, "string"),
@@ -99,6 +106,22 @@ def associated_data(row: Row, index: int = 0) -> bytes | None:
         ) from None
 
 
+def decoded_input(row: Row) -> bytes:
+    """Return the decoded `input`, which may be missing."""
+    try:
+        return go_base64.decode(row.get("input", ""))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"unable to decode input as base64: {error}") from None
+
+
+def single(results: Sequence[T | InvalidRequest]) -> T:
+    """Return the one result of a single request; raises what is wrong with it."""
+    result = results[0]
+    if isinstance(result, InvalidRequest):
+        raise result
+    return result
+
+
 def refuse_nonce(row: Row) -> None:
     """Raise InvalidRequest if a nonce is given: no key takes one from a caller."""
     if row.get("nonce"):
@@ -135,7 +158,7 @@ def reply(call: Call, data: dict[str, Any], failures: int) -> Reply:
 
 
 def _wrong_type(index: int, name: str, expected: str, value: Any) -> str:
-    if name == "key_version" and isinstance(value, float):
+    if expected == "int" and isinstance(value, float):
         return f"error decoding json.Number into [{index}].{name}: strconv.ParseInt: invalid syntax"
     return f"'[{index}].{name}' expected type '{expected}', got unconvertible type '{_kind(value)}'"
 

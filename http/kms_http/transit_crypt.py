@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit.go_base64 import decode, encode
 from kms_actors.transit.items import DecryptItem, DecryptResult, Encrypted, EncryptItem, EncryptResult, RewrapItem
 from kms_actors.transit.key_types import DEFAULT_TYPE
 from kms_actors.transit.messages import Decrypt, Encrypt, Rewrap
 
 from . import transit_batch as batches
 from .fields import Fields, to_any, to_bool, to_int, to_str
-from .go_base64 import decode, encode
 from .routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route
 from .transit_batch import Row
 
@@ -27,12 +28,12 @@ def _build_encrypt(call: Call) -> Encrypt:
     if batch is None:
         if "plaintext" not in values:
             raise InvalidRequest(_MISSING_PLAINTEXT)
-        items = [_encrypt_item(values)]
+        items = [_encrypt_item(values, values)]
         with_context = bool(values.get("context"))
     else:
         rows = batches.rows(batch, ("plaintext", _MISSING_PLAINTEXT))
         with_context = batches.all_or_none_with_context(rows)
-        items = batches.each(rows, _encrypt_item)
+        items = batches.each(rows, partial(_encrypt_item, values))
     assert call.mount is not None
     return Encrypt(
         call.mount,
@@ -47,7 +48,7 @@ def _build_encrypt(call: Call) -> Encrypt:
 
 def _render_encrypted(call: Call, results: list[EncryptResult]) -> Reply:
     if call.values.get("batch_input") is None:
-        return Reply(data=_show_encrypted(_single(results)))
+        return Reply(data=_show_encrypted(batches.single(results)))
     return batches.reply(call, *batches.render(call, results, _show_encrypted, {}))
 
 
@@ -55,60 +56,88 @@ def _build_decrypt(call: Call) -> Decrypt:
     batch = call.values.get("batch_input")
     items: list[DecryptItem | InvalidRequest]
     if batch is None:
-        items = [_decrypt_item(call.values)]
+        items = [_decrypt_item(call.values, call.values)]
     else:
         rows = batches.rows(batch, ("ciphertext", _MISSING_CIPHERTEXT))
         batches.all_or_none_with_context(rows)
-        items = batches.each(rows, _decrypt_item)
+        items = batches.each(rows, partial(_decrypt_item, call.values))
     assert call.mount is not None
     return Decrypt(call.mount, call.captures["name"], items)
 
 
 def _render_decrypted(call: Call, results: list[DecryptResult]) -> Reply:
     if call.values.get("batch_input") is None:
-        return Reply(data=_show_plaintext(_single(results)))
+        return Reply(data=_show_plaintext(batches.single(results)))
     return batches.reply(call, *batches.render(call, results, _show_plaintext, {"plaintext": ""}))
 
 
 def _build_rewrap(call: Call) -> Rewrap:
     batch = call.values.get("batch_input")
     items: list[RewrapItem | InvalidRequest]
-    items = [_rewrap_item(call.values)] if batch is None else batches.each(batches.rows(batch), _rewrap_item)
+    if batch is None:
+        items = [_rewrap_item(call.values, call.values)]
+    else:
+        items = batches.each(batches.rows(batch), partial(_rewrap_item, call.values))
     assert call.mount is not None
     return Rewrap(call.mount, call.captures["name"], items)
 
 
 def _render_rewrapped(call: Call, results: list[EncryptResult]) -> Reply:
     if call.values.get("batch_input") is None:
-        return Reply(data=_show_encrypted(_single(results)))
+        return Reply(data=_show_encrypted(batches.single(results)))
     # A batch of rewraps is 200 whatever became of its items.
     data, _ = batches.render(call, results, _show_encrypted, {})
     return Reply(data=data)
 
 
-def _encrypt_item(row: Row, index: int = 0) -> EncryptItem:
+def _encrypt_item(request: Row, row: Row, index: int = 0) -> EncryptItem:
     plaintext = decode(row["plaintext"])
-    if len(row) == 1:
+    if len(row) == 1 and len(request) == 1:
         return EncryptItem(plaintext)
     batches.refuse_nonce(row)
     return EncryptItem(
-        plaintext, batches.context(row), batches.associated_data(row, index), row.get("key_version", 0)
+        plaintext,
+        batches.context(row),
+        batches.associated_data(row, index),
+        row.get("key_version", 0),
+        _padding("padding_scheme", row, request),
+        index,
     )
 
 
-def _decrypt_item(row: Row, index: int = 0) -> DecryptItem:
+def _decrypt_item(request: Row, row: Row, index: int = 0) -> DecryptItem:
     ciphertext = row.get("ciphertext")
     if not ciphertext:
         raise InvalidRequest(_MISSING_CIPHERTEXT)
-    if len(row) == 1:
+    if len(row) == 1 and len(request) == 1:
         return DecryptItem(ciphertext)
     batches.refuse_nonce(row)
-    return DecryptItem(ciphertext, batches.context(row), batches.associated_data(row, index))
+    return DecryptItem(
+        ciphertext,
+        batches.context(row),
+        batches.associated_data(row, index),
+        _padding("padding_scheme", row, request),
+        index,
+    )
 
 
-def _rewrap_item(row: Row, index: int = 0) -> RewrapItem:
-    item = _decrypt_item(row, index)
-    return RewrapItem(item.ciphertext, item.context, item.associated_data, row.get("key_version", 0))
+def _rewrap_item(request: Row, row: Row, index: int = 0) -> RewrapItem:
+    item = _decrypt_item({}, row, index)
+    return RewrapItem(
+        item.ciphertext,
+        item.context,
+        item.associated_data,
+        row.get("key_version", 0),
+        _padding("decrypt_padding_scheme", row, request),
+        _padding("encrypt_padding_scheme", row, request),
+        index,
+    )
+
+
+def _padding(name: str, row: Row, request: Row) -> str:
+    """Return an item's padding scheme, or that of the request."""
+    chosen: str = row.get(name) or request.get(name, "")
+    return chosen
 
 
 def _show_encrypted(result: Encrypted) -> dict[str, Any]:
@@ -117,13 +146,6 @@ def _show_encrypted(result: Encrypted) -> dict[str, Any]:
 
 def _show_plaintext(plaintext: bytes) -> dict[str, Any]:
     return {"plaintext": encode(plaintext)}
-
-
-def _single(results: list[Any]) -> Any:
-    result = results[0]
-    if isinstance(result, InvalidRequest):
-        raise result
-    return result
 
 
 _COMMON: Final[dict[str, Any]] = {
@@ -148,6 +170,7 @@ ROUTES: Final = (
                     key_version=to_int,
                     type=to_str,
                     convergent_encryption=to_bool,
+                    padding_scheme=to_str,
                     **_COMMON,
                     **_PARTIAL,
                 ),
@@ -161,7 +184,7 @@ ROUTES: Final = (
                 _build_decrypt,
                 _render_decrypted,
                 Capability.UPDATE,
-                Fields(ciphertext=to_str, **_COMMON, **_PARTIAL),
+                Fields(ciphertext=to_str, padding_scheme=to_str, **_COMMON, **_PARTIAL),
             )
         },
     ),
@@ -172,7 +195,13 @@ ROUTES: Final = (
                 _build_rewrap,
                 _render_rewrapped,
                 Capability.UPDATE,
-                Fields(ciphertext=to_str, key_version=to_int, **_COMMON),
+                Fields(
+                    ciphertext=to_str,
+                    key_version=to_int,
+                    decrypt_padding_scheme=to_str,
+                    encrypt_padding_scheme=to_str,
+                    **_COMMON,
+                ),
             )
         },
     ),

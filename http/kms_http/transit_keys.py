@@ -7,7 +7,9 @@ from typing import Any, Final
 from kms_actors.actors.messages import Message
 from kms_actors.actors.mounts import Mount
 from kms_actors.auth.principal import Capability
-from kms_actors.errors import NotFound
+from kms_actors.errors import InvalidRequest, NotFound
+from kms_actors.transit.go_base64 import decode
+from kms_actors.transit.key import parameters_of
 from kms_actors.transit.key_types import DEFAULT_TYPE, KEY_TYPES
 from kms_actors.transit.messages import (
     ConfigureKey,
@@ -20,6 +22,7 @@ from kms_actors.transit.messages import (
     RotateKey,
     SoftDeleteKey,
     TrimKey,
+    VersionInfo,
     WriteSettings,
 )
 from kms_actors.transit.policy import KeyChanges, KeyOptions
@@ -27,6 +30,7 @@ from kms_actors.transit.records import MountSettings
 
 from .fields import Fields, to_bool, to_duration, to_int, to_str
 from .routing import NO_FIELDS, Call, Endpoint, Operation, Reply, Route
+from .times import rfc3339
 
 _SECOND: Final = 10**9
 
@@ -35,7 +39,6 @@ def show_key(info: KeyInfo) -> dict[str, Any]:
     """Return the key object of the API, its fields in order."""
     policy = info.policy
     key_type = KEY_TYPES[policy.type]
-    encrypts = key_type.cipher is not None
     shown: dict[str, Any] = {
         "allow_plaintext_backup": policy.allow_plaintext_backup,
         "auto_rotate_period": policy.auto_rotate_period // _SECOND,
@@ -49,9 +52,9 @@ def show_key(info: KeyInfo) -> dict[str, Any]:
         "min_encryption_version": policy.min_encryption_version,
         "name": policy.name,
         "soft_deleted": policy.soft_deleted,
-        "supports_decryption": encrypts,
+        "supports_decryption": key_type.encryption,
         "supports_derivation": key_type.derivation,
-        "supports_encryption": encrypts,
+        "supports_encryption": key_type.encryption,
         "supports_signing": key_type.signing,
         "type": policy.type,
     }
@@ -62,9 +65,21 @@ def show_key(info: KeyInfo) -> dict[str, Any]:
             shown["convergent_encryption_version"] = -1  # as the API says it: each version has its own
     if policy.key_size:
         shown["key_size"] = policy.key_size
+    shown |= {name: value for name, value in parameters_of(policy)._asdict().items() if value}
     if key_type.shows_versions:
-        shown["keys"] = {str(number): created // _SECOND for number, created in info.created.items()}
+        shown["keys"] = {str(number): _show_version(version) for number, version in info.versions.items()}
     return dict(sorted(shown.items()))
+
+
+def _show_version(version: VersionInfo) -> Any:
+    if not version.algorithm:
+        return version.created // _SECOND
+    return {
+        "certificate_chain": version.certificate_chain,
+        "creation_time": rfc3339(version.created),
+        "name": version.algorithm,
+        "public_key": version.public_key,
+    }
 
 
 def _render_key(_: Call, info: KeyInfo | None) -> Reply:
@@ -89,6 +104,14 @@ def _build_create(call: Call) -> CreateKey:
     values = dict(call.values)
     values["type"] = values.get("type") or DEFAULT_TYPE
     return CreateKey(*_key(call), KeyOptions(**values))
+
+
+def _build_read(call: Call) -> ReadKey:
+    try:
+        context = decode(call.values.get("context", ""))
+    except InvalidRequest:
+        raise InvalidRequest("failed to base64-decode context") from None
+    return ReadKey(*_key(call), context)
 
 
 def _build_list(call: Call) -> ListKeys:
@@ -123,6 +146,9 @@ _CREATE: Final = Fields(
     allow_plaintext_backup=to_bool,
     auto_rotate_period=to_duration,
     key_size=to_int,
+    parameter_set=to_str,
+    hybrid_key_type_pqc=to_str,
+    hybrid_key_type_ec=to_str,
 )
 _CONFIGURE: Final = Fields(
     min_decryption_version=to_int,
@@ -147,7 +173,7 @@ ROUTES: Final = (
         "keys/{name}",
         {
             **_update(_build_create, _CREATE),
-            Operation.READ: Endpoint(lambda call: ReadKey(*_key(call)), _render_key, Capability.READ),
+            Operation.READ: Endpoint(_build_read, _render_key, Capability.READ, Fields(context=to_str)),
             Operation.DELETE: Endpoint(lambda call: DeleteKey(*_key(call)), _render_nothing, Capability.DELETE),
         },
     ),

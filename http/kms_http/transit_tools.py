@@ -1,4 +1,4 @@
-"""Transit: data keys, HMACs, hashes and random bytes."""
+"""Transit: data keys, hashes and random bytes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from kms_actors.actors.messages import Message
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit.digests import DEFAULT_ALGORITHM
-from kms_actors.transit.items import HmacResult
-from kms_actors.transit.messages import DataKey, MakeDataKey, MakeHash, MakeHmac, MakeRandom
+from kms_actors.transit.go_base64 import encode
+from kms_actors.transit.items import EncryptItem
+from kms_actors.transit.messages import DataKey, MakeDataKey, MakeHash, MakeRandom
 
 from . import transit_batch as batches
-from .fields import Fields, to_any, to_int, to_str
-from .go_base64 import decode, encode
+from .fields import Fields, to_int, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
 
 _RANDOM_SOURCES: Final = ("platform", "seal", "all")
@@ -40,9 +40,13 @@ def _build_data_key(call: Call) -> MakeDataKey:
         call.mount,
         call.captures["name"],
         bits // 8,
-        context,
-        batches.associated_data(values),
-        values.get("key_version", 0),
+        EncryptItem(
+            b"",
+            context,
+            batches.associated_data(values),
+            values.get("key_version", 0),
+            values.get("padding_scheme", ""),
+        ),
     )
 
 
@@ -54,30 +58,10 @@ def _render_data_key(call: Call, made: DataKey) -> Reply:
     return Reply(data=data)
 
 
-def _build_hmac(call: Call) -> MakeHmac:
-    batch = call.values.get("batch_input")
-    inputs: list[bytes | InvalidRequest]
-    inputs = [_hmac_input(call.values)] if batch is None else batches.each(batches.rows(batch), _hmac_input)
-    assert call.mount is not None
-    algorithm = call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM
-    return MakeHmac(call.mount, call.captures["name"], inputs, algorithm, call.values.get("key_version", 0))
-
-
-def _render_hmac(call: Call, results: list[HmacResult]) -> Reply:
-    if call.values.get("batch_input") is None:
-        result = results[0]
-        if isinstance(result, InvalidRequest):
-            raise result
-        return Reply(data={"hmac": result})
-    # A batch of HMACs is 200 whatever became of its items.
-    data, _ = batches.render(call, results, lambda result: {"hmac": result}, {})
-    return Reply(data=data)
-
-
 def _build_hash(call: Call) -> MakeHash:
     if "input" not in call.values:
         raise InvalidRequest("input missing")
-    data = _decoded_input(call.values["input"])
+    data = batches.decoded_input(call.values)
     _format(call, "hex")
     return MakeHash(data, call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM)
 
@@ -118,19 +102,6 @@ def _random_request(call: Call) -> tuple[str, int]:
     return source, int(text)
 
 
-def _hmac_input(row: batches.Row, _: int = 0) -> bytes:
-    if "input" not in row:
-        raise InvalidRequest("missing input for HMAC")
-    return _decoded_input(row["input"])
-
-
-def _decoded_input(text: str) -> bytes:
-    try:
-        return decode(text)
-    except InvalidRequest as error:
-        raise InvalidRequest(f"unable to decode input as base64: {error}") from None
-
-
 def _format(call: Call, default: str, quote: str = "") -> str:
     chosen: str = call.values.get("format", default)
     if chosen not in _FORMATS:
@@ -150,17 +121,13 @@ _DATA_KEY: Final = _write(
     associated_data=to_str,
     nonce=to_str,
     key_version=to_int,
-)
-_HMAC: Final = _write(
-    _build_hmac, _render_hmac, input=to_str, algorithm=to_str, key_version=to_int, batch_input=to_any
+    padding_scheme=to_str,
 )
 _HASH: Final = _write(_build_hash, _render_hash, input=to_str, algorithm=to_str, format=to_str)
 _RANDOM: Final = _write(_build_random, _render_random, bytes=to_int, format=to_str)
 
 ROUTES: Final = (
     Route("datakey/{plaintext}/{name}", _DATA_KEY),
-    Route("hmac/{name}", _HMAC),
-    Route("hmac/{name}/{urlalgorithm}", _HMAC),
     Route("hash", _HASH),
     Route("hash/{urlalgorithm}", _HASH),
     Route("random", _RANDOM),

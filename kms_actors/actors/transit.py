@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
-from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied
+from kms_actors.errors import NotFound, PermissionDenied
 from kms_actors.store.api import Transaction
 from kms_actors.transit import digests
 from kms_actors.transit import messages as m
@@ -27,14 +27,13 @@ from kms_actors.transit.records import MountSettings
 from .context import Handler, TenantContext
 from .messages import Event, Message
 from .transit_changes import TransitChanges
+from .transit_operations import TransitOperations, Use, missing
 from .transit_records import TransitRecords
+from .work import Work
 
 T = TypeVar("T")
 KeyId: TypeAlias = tuple[int, str]  # mount number, name
-Use: TypeAlias = Callable[[Any, TransitKey | None], Any]
-
-#: Bytes of a request up to which it is worked on in the actor's turn; larger ones go to a thread.
-INLINE_BYTES = 64 * 1024
+_UseIfThere: TypeAlias = Callable[[Any, TransitKey | None], Any]
 
 
 class Load:
@@ -65,17 +64,16 @@ class TransitController:
         self._context = context
         self._records = TransitRecords(context.keys, context.keyring)
         self._changes = TransitChanges(context, self._records)
+        self._work = Work(context.spawn, context.threads)
+        self._operations = TransitOperations(self._work)
         self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
         self._loads: dict[KeyId, Load] = {}
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         changes = self._changes
         return {
-            m.Encrypt: lambda message: self._use(message, self._encrypt),
-            m.Decrypt: lambda message: self._use(message, self._decrypt),
-            m.Rewrap: lambda message: self._use(message, self._rewrap),
-            m.MakeHmac: lambda message: self._use(message, self._hmac),
-            m.MakeDataKey: lambda message: self._use(message, self._data_key),
+            m.Encrypt: self._user(self._encrypt),
+            **{kind: self._user(_existing(use)) for kind, use in self._operations.uses().items()},
             m.MakeHash: self._hash,
             m.MakeRandom: lambda message: os.urandom(message.length),
             m.CreateKey: lambda message: self._change(message, changes.create),
@@ -94,7 +92,10 @@ class TransitController:
 
     # The cache.
 
-    def _use(self, message: Any, use: Use) -> Any:
+    def _user(self, use: _UseIfThere) -> Handler:
+        return lambda message: self._use(message, use)
+
+    def _use(self, message: Any, use: _UseIfThere) -> Any:
         """Let `use` work with the key of `message`, now or once it is loaded."""
         key_id = (message.mount.number, message.name)
         key = self._cache.get(key_id)
@@ -103,7 +104,7 @@ class TransitController:
         self._cache.move_to_end(key_id)
         return use(message, key)
 
-    async def _use_loaded(self, load: Load, message: Any, use: Use) -> Any:
+    async def _use_loaded(self, load: Load, message: Any, use: _UseIfThere) -> Any:
         # Shielded: one caller who gives up must not take the key from the others.
         answer = use(message, await asyncio.shield(load.task))
         return await answer if isinstance(answer, asyncio.Future) else answer
@@ -157,7 +158,7 @@ class TransitController:
             policy = await records.policy(tr, mount, message.name)
             if policy is None:
                 raise NotFound
-            return await records.info(tr, mount, policy)
+            return await records.info(tr, mount, policy, context=message.context)
 
         return await self._context.store.run(body)
 
@@ -176,49 +177,23 @@ class TransitController:
             return self._change(message, self._upsert)
         if not message.grants.update:
             raise PermissionDenied("permission denied")
-        return self._compute(_bytes_of(message.items, "plaintext"), key.encrypt, message.items)
+        return self._operations.encrypt(message, key)
 
     async def _upsert(self, message: m.Encrypt) -> Any:
         key = await self._changes.upsert(message)
-        return await self._in_thread(key.encrypt, message.items)
-
-    def _decrypt(self, message: m.Decrypt, key: TransitKey | None) -> Any:
-        size = _bytes_of(message.items, "ciphertext")
-        return self._compute(size, _existing(key).decrypt, message.items)
-
-    def _rewrap(self, message: m.Rewrap, key: TransitKey | None) -> Any:
-        size = _bytes_of(message.items, "ciphertext")
-        return self._compute(size, _existing(key).rewrap, message.items)
-
-    def _hmac(self, message: m.MakeHmac, key: TransitKey | None) -> Any:
-        size = sum(len(data) for data in message.inputs if isinstance(data, bytes))
-        return self._compute(size, _existing(key).hmac, message.inputs, message.algorithm, message.key_version)
-
-    def _data_key(self, message: m.MakeDataKey, key: TransitKey | None) -> m.DataKey:
-        return m.DataKey(
-            *_existing(key).data_key(message.length, message.context, message.associated_data, message.key_version)
-        )
+        answer = self._operations.encrypt(message, key)
+        return await answer if isinstance(answer, asyncio.Future) else answer
 
     def _hash(self, message: m.MakeHash) -> Any:
-        return self._compute(len(message.data), digests.hash_of, message.algorithm, message.data)
-
-    def _compute(self, size: int, operation: Callable[..., T], *arguments: Any) -> T | asyncio.Task[T]:
-        if size <= INLINE_BYTES:
-            return operation(*arguments)
-        return self._context.spawn(self._in_thread(operation, *arguments))
-
-    async def _in_thread(self, operation: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._context.threads, operation, *arguments)
+        return self._work.once(len(message.data), digests.hash_of, message.algorithm, message.data)
 
 
-def _existing(key: TransitKey | None) -> TransitKey:
-    if key is None:
-        raise InvalidRequest("encryption key not found")
-    return key
+def _existing(use: Use) -> _UseIfThere:
+    """Return a use that answers requests whose key is missing."""
 
+    def checked(message: Any, key: TransitKey | None) -> Any:
+        if key is None:
+            raise missing(message)
+        return use(message, key)
 
-def _bytes_of(items: Sequence[Any], field: str) -> int:
-    """Return the bytes in `field` of the items that could be read."""
-    if len(items) == 1:
-        return len(getattr(items[0], field, b""))
-    return sum(len(getattr(item, field, b"")) for item in items)
+    return checked

@@ -97,7 +97,7 @@ class TransitChanges:
 
         async def body(tr: Transaction) -> KeyInfo:
             current = await self._existing(tr, message, "key not found")
-            if (current.type, current.key_size) != (made_for.type, made_for.key_size):
+            if not policies.same_material(current, made_for):
                 raise TransactionConflict("the key was replaced by one of another type meanwhile")
             policy = policies.rotated(current)
             records.put_policy(tr, mount, policy)

@@ -20,6 +20,7 @@ from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.transit.key import TransitKey
+from kms_actors.transit.key_info import describe
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
 
@@ -53,15 +54,13 @@ class TransitRecords:
         policy = await self.policy(tr, mount, name)
         if policy is None:
             return None
-        try:
-            return TransitKey(policy, await self.versions(tr, mount, policy))
-        except KeyError:
-            raise FormatError("a transit key lacks a version, or is of a type this program does not know") from None
+        return await self._load(tr, mount, policy)
 
-    async def info(self, tr: Transaction, mount: int, policy: KeyPolicy, warnings: tuple[str, ...] = ()) -> KeyInfo:
+    async def info(
+        self, tr: Transaction, mount: int, policy: KeyPolicy, warnings: tuple[str, ...] = (), context: bytes = b""
+    ) -> KeyInfo:
         """Return what is shown of a key."""
-        versions = await self.versions(tr, mount, policy)
-        return KeyInfo(policy, {number: record.created for number, record in versions.items()}, warnings)
+        return describe(await self._load(tr, mount, policy), context, warnings)
 
     async def names(self, tr: Transaction, mount: int, behind: str, limit: int) -> list[str]:
         """Return the names of keys in order, those behind `behind`, at most `limit` of them (0: all)."""
@@ -104,6 +103,12 @@ class TransitRecords:
 
     def _version_place(self, mount: int, name: str, number: int) -> bytes:
         return self._keys.key("transit", mount, "version", name, number)
+
+    async def _load(self, tr: Transaction, mount: int, policy: KeyPolicy) -> TransitKey:
+        try:
+            return TransitKey(policy, await self.versions(tr, mount, policy))
+        except KeyError:
+            raise FormatError("a transit key lacks a version, or is of a type this program does not know") from None
 
     def _open(self, place: bytes, sealed: bytes, kind: type[S]) -> S:
         return stored.decode(self._keyring.open(place, sealed), kind, kind.__name__)

@@ -1,21 +1,25 @@
-"""The form of ciphertexts: `vault:v<version>:<base64 of nonce ‖ ciphertext ‖ tag>`."""
+"""The forms of ciphertexts, signatures and MACs: `vault:v<version>:<base64>`."""
 
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64, b2a_base64
+from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from typing import Final
 
 from kms_actors.errors import InvalidRequest
 
-_PREFIX: Final = "vault:v"
+from .go_base64 import decode_base64, decode_base64url
+
+PREFIX: Final = "vault:v"
+TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _INT64: Final = 1 << 63
 
 
 def prefix(version: int) -> str:
     """Return what a ciphertext of `version` begins with."""
-    return f"{_PREFIX}{version}:"
+    return f"{PREFIX}{version}:"
 
 
 def encode(version_prefix: str, blob: bytes) -> str:
@@ -23,52 +27,56 @@ def encode(version_prefix: str, blob: bytes) -> str:
     return version_prefix + b2a_base64(blob, newline=False).decode("ascii")
 
 
-def parse(text: str, latest: int, oldest: int) -> tuple[int, bytes]:
-    """Return version and blob of a ciphertext; `oldest` to `latest` are the versions allowed. 0 means 1.
+def encode_jws(version_prefix: str, blob: bytes) -> str:
+    """Return a signature with base64url and no padding (RFC 7515) behind its prefix."""
+    return version_prefix + urlsafe_b64encode(blob).rstrip(b"=").decode("ascii")
+
+
+def split(text: str, what: str, latest: int) -> tuple[int, str]:
+    """Return version and body; `what` is what errors call it.
 
     Raises:
-        InvalidRequest: malformed, too new or too old, found in the order in which the API checks.
+        InvalidRequest: malformed or newer than `latest`, found in the order in which the API checks.
 
     """
-    if not text.startswith(_PREFIX):
-        raise InvalidRequest("invalid ciphertext: no prefix")
-    number, colon, body = text[len(_PREFIX) :].partition(":")
+    if not text.startswith(PREFIX):
+        raise InvalidRequest(f"invalid {what}: no prefix")
+    number, colon, body = text[len(PREFIX) :].partition(":")
     if not colon:
-        raise InvalidRequest("invalid ciphertext: wrong number of fields")
-    version = _version(number) or 1
+        raise InvalidRequest(f"invalid {what}: wrong number of fields")
+    version = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else parse_int64(number)
+    if version is None:
+        raise InvalidRequest(f"invalid {what}: version number could not be decoded")
     if version > latest:
-        raise InvalidRequest("invalid ciphertext: version is too new")
+        raise InvalidRequest(f"invalid {what}: version is too new")
+    return version, body
+
+
+def parse(text: str, latest: int, oldest: int) -> tuple[int, bytes]:
+    """Return version and blob of a ciphertext; `oldest` to `latest` are the versions allowed. 0 means 1."""
+    version, body = split(text, "ciphertext", latest)
+    version = version or 1
     if version < oldest:
-        raise InvalidRequest("ciphertext or signature version is disallowed by policy (too old)")
+        raise InvalidRequest(TOO_OLD)
     try:
         return version, decode_base64(body)
     except ValueError:
         raise InvalidRequest("invalid ciphertext: could not decode base64") from None
 
 
-def decode_base64(text: str) -> bytes:
-    """Decode as Go's StdEncoding does: padding required, line ends ignored, unused trailing bits too.
-
-    Raises:
-        ValueError: anything else. The text says nothing about where.
-
-    """
+def parse_signature(text: str, latest: int, oldest: int, *, jws: bool) -> tuple[int, bytes]:
+    """Return version and bytes of a signature. Version 0 is too old, not 1 as for ciphertexts."""
+    version, body = split(text, "signature", latest)
+    if version < oldest:
+        raise InvalidRequest(TOO_OLD)
     try:
-        decoded = a2b_base64(text, strict_mode=True)
+        return version, decode_base64url(body) if jws else decode_base64(body)
     except ValueError:
-        bare = text.replace("\n", "").replace("\r", "")
-        if len(bare) == len(text):
-            raise
-        return decode_base64(bare)
-    # The strict mode of the library lets padding behind a complete group pass.
-    if (len(decoded) + 2) // 3 * 4 != len(text):
-        raise ValueError("excess padding")
-    return decoded
+        raise InvalidRequest("invalid base64 signature value") from None
 
 
-def _version(number: str) -> int:
-    if number.isascii() and number.isdigit() and len(number) < 19:
-        return int(number)
-    if _INTEGER.fullmatch(number) is None or not -_INT64 <= int(number) < _INT64:
-        raise InvalidRequest("invalid ciphertext: version number could not be decoded")
-    return int(number)
+def parse_int64(text: str) -> int | None:
+    """Return what Go's `strconv.Atoi` does, or None where it fails."""
+    if _INTEGER.fullmatch(text) is None or not -_INT64 <= int(text) < _INT64:
+        return None
+    return int(text)

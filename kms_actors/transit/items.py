@@ -1,15 +1,19 @@
-"""What is encrypted, decrypted or rewrapped: items of a batch, of which a single request has one.
+"""What is encrypted, signed and so on: items of a batch, of which a single request has one, and their results.
 
 An item that could not be read stands in its batch as the InvalidRequest that says why, and comes out as it went in.
 """
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from kms_actors.errors import InvalidRequest
+
+I = TypeVar("I")  # noqa: E741 - an item
+R = TypeVar("R")  # its result
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -20,12 +24,14 @@ class Item(msgspec.Struct, frozen=True, gc=False):
 
 
 class EncryptItem(Item, frozen=True, gc=False):
-    """A plaintext; `key_version` 0 means the latest."""
+    """A plaintext; `key_version` 0 means the latest. `index` is its place in the batch, for texts."""
 
     plaintext: bytes
     context: bytes = b""
     associated_data: bytes | None = None
     key_version: int = 0
+    padding_scheme: str = ""
+    index: int = 0
 
 
 class DecryptItem(Item, frozen=True, gc=False):
@@ -34,6 +40,8 @@ class DecryptItem(Item, frozen=True, gc=False):
     ciphertext: str
     context: bytes = b""
     associated_data: bytes | None = None
+    padding_scheme: str = ""
+    index: int = 0
 
 
 class RewrapItem(Item, frozen=True, gc=False):
@@ -43,10 +51,78 @@ class RewrapItem(Item, frozen=True, gc=False):
     context: bytes = b""
     associated_data: bytes | None = None
     key_version: int = 0
+    padding_scheme: str = ""  # of the ciphertext
+    new_padding_scheme: str = ""  # of what it becomes
+    index: int = 0
+
+
+class SignItem(Item, frozen=True, gc=False):
+    """A message to be signed, or its digest."""
+
+    input: bytes
+    context: bytes = b""
+
+
+class VerifyItem(Item, frozen=True, gc=False):
+    """A message, or its digest, and what should be its signature."""
+
+    input: bytes
+    signature: str
+    context: bytes = b""
+
+
+class MacItem(Item, frozen=True, gc=False):
+    """A message and what should be its HMAC or CMAC; `length` (bytes) is that of a shortened CMAC, 0 if whole."""
+
+    input: bytes
+    mac: str
+    length: int = 0
+
+
+class HmacItem(Item, frozen=True, gc=False):
+    """A message whose HMAC is asked for."""
+
+    input: bytes
+
+
+class CmacItem(Item, frozen=True, gc=False):
+    """A message whose CMAC of `length` bytes is asked for; 0 means all of it."""
+
+    input: bytes
+    length: int = 0
+
+
+class Signed(msgspec.Struct, frozen=True, gc=False):
+    """A signature, the version that made it, and for derived keys the public key that verifies it (base64)."""
+
+    signature: str
+    key_version: int
+    public_key: str = ""
 
 
 #: A ciphertext and the version that made it.
 Encrypted: TypeAlias = tuple[str, int]
 EncryptResult: TypeAlias = Encrypted | InvalidRequest
 DecryptResult: TypeAlias = bytes | InvalidRequest
-HmacResult: TypeAlias = str | InvalidRequest
+MacResult: TypeAlias = str | InvalidRequest
+SignResult: TypeAlias = Signed | InvalidRequest
+VerifyResult: TypeAlias = bool | InvalidRequest
+
+
+def each(items: Sequence[I | InvalidRequest], operation: Callable[[I], R]) -> list[R | InvalidRequest]:
+    """Return the result of each item; an InvalidRequest where the item is at fault."""
+    results: list[R | InvalidRequest] = []
+    for item in items:
+        if isinstance(item, InvalidRequest):
+            results.append(item)
+            continue
+        try:
+            results.append(operation(item))
+        except InvalidRequest as error:
+            results.append(bare(error))
+    return results
+
+
+def bare(error: InvalidRequest) -> InvalidRequest:
+    """Return the error without its traceback, whose frames hold plaintexts and keys."""
+    return InvalidRequest(*error.args)

@@ -1,10 +1,14 @@
-"""A loaded key: its policy and the versions in use, ready to work. Immutable, so any task or thread may use it."""
+"""A loaded key: its policy and the versions in use, ready to work; and encryption, what most keys are for.
+
+Nothing of it changes once it is made, so any task or thread may use it. Signatures, MACs and exports have modules
+of their own, which take a key.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 
@@ -12,10 +16,12 @@ from kms_actors.errors import InvalidRequest
 
 from . import ciphertext
 from .derivation import KDFS, NONCE_KEY_BYTES, convergent_nonce
-from .digests import check_hmac_algorithm, hmac_of
-from .items import DecryptItem, DecryptResult, Encrypted, EncryptItem, EncryptResult, HmacResult, RewrapItem
-from .key_types import KEY_TYPES, Cipher, KeyType
+from .items import DecryptItem, DecryptResult, Encrypted, EncryptItem, EncryptResult, RewrapItem, bare, each
+from .key_types import KEY_TYPES, Cipher, KeyType, Parameters
 from .records import KeyPolicy, VersionRecord
+from .rsa import Rsa
+from .scheme import Scheme
+from .version import Version
 
 SOFT_DELETED: Final = "refusing to use soft-deleted key"
 NO_SUCH_VERSION: Final = "no such key version"
@@ -23,21 +29,12 @@ MISSING_CONTEXT: Final = (
     "missing 'context' for key derivation; the key was created using a derived key, which means additional, "
     "per-request information must be included in order to perform operations with the key"
 )
-
-I = TypeVar("I")  # noqa: E741 - an item
-R = TypeVar("R")  # its result
+_OAEP: Final = "oaep"
 
 
-class _Version:
-    """One version; derived keys have no cipher of their own, since each context has its own key."""
-
-    __slots__ = ("cipher", "number", "prefix", "record")
-
-    def __init__(self, number: int, record: VersionRecord, make_cipher: Callable[[bytes], Cipher] | None) -> None:
-        self.number: Final = number
-        self.record: Final = record
-        self.prefix: Final = ciphertext.prefix(number)
-        self.cipher: Final = None if make_cipher is None else make_cipher(record.key)
+def parameters_of(policy: KeyPolicy) -> Parameters:
+    """Return what picks the scheme among those of a key's type."""
+    return Parameters(policy.parameter_set, policy.hybrid_key_type_pqc, policy.hybrid_key_type_ec)
 
 
 class TransitKey:
@@ -47,19 +44,24 @@ class TransitKey:
     wrong with the whole request they raise.
     """
 
-    __slots__ = ("_latest", "_type", "_versions", "policy")
+    __slots__ = ("_versions", "latest", "policy", "scheme", "type")
 
     def __init__(self, policy: KeyPolicy, versions: Mapping[int, VersionRecord]) -> None:
         self.policy: Final = policy
-        self._type: Final[KeyType] = KEY_TYPES[policy.type]
-        make_cipher = None if policy.derived else self._type.cipher
-        self._versions: Final = {number: _Version(number, record, make_cipher) for number, record in versions.items()}
-        self._latest: Final = self._versions[policy.latest_version]
+        self.type: Final[KeyType] = KEY_TYPES[policy.type]
+        self.scheme: Final[Scheme | None] = self.type.schemes[parameters_of(policy)] if self.type.schemes else None
+        self._versions: Final = {
+            number: Version(number, record, self.type, self.scheme, derived=policy.derived)
+            for number, record in versions.items()
+        }
+        self.latest: Final = self._versions[policy.latest_version]
 
     def encrypt(self, items: Sequence[EncryptItem | InvalidRequest]) -> list[EncryptResult]:
-        """Encrypt each item under a fresh nonce, or the convergent one."""
-        self._check_usable()
-        size = self._type.nonce_bytes
+        """Encrypt each item; with authenticated encryption under a fresh nonce, or the convergent one."""
+        self.check_usable()
+        if self.type.cipher is None:
+            return each(items, self._encrypt_by_pair)
+        size = self.type.nonce_bytes
         drawn = os.urandom(size * len(items))
         results: list[EncryptResult] = []
         start = 0
@@ -68,7 +70,7 @@ class TransitKey:
                 try:
                     results.append(self._encrypt(item, drawn[start : start + size]))
                 except InvalidRequest as error:
-                    results.append(_bare(error))
+                    results.append(bare(error))
             else:
                 results.append(item)  # type: ignore[arg-type]
             start += size
@@ -76,48 +78,63 @@ class TransitKey:
 
     def decrypt(self, items: Sequence[DecryptItem | InvalidRequest]) -> list[DecryptResult]:
         """Decrypt each item."""
-        self._check_usable()
-        return _each(items, self._decrypt)
+        self.check_usable()
+        return each(items, self._decrypt)
 
     def rewrap(self, items: Sequence[RewrapItem | InvalidRequest]) -> list[EncryptResult]:
         """Decrypt each item and encrypt it under the version it asks for; always anew, with a fresh nonce."""
-        self._check_usable()
-        return _each(items, self._rewrap)
+        self.check_usable()
+        return each(items, self._rewrap)
 
-    def data_key(
-        self, length: int, context: bytes, associated_data: bytes | None, key_version: int
-    ) -> tuple[Encrypted, bytes]:
-        """Return `length` random bytes, encrypted and in the clear."""
-        self._check_usable()
+    def data_key(self, length: int, item: EncryptItem) -> tuple[Encrypted, bytes]:
+        """Return `length` random bytes, encrypted as `item` says and in the clear."""
         plaintext = os.urandom(length)
-        item = EncryptItem(plaintext, context, associated_data, key_version)
-        return self._encrypt(item, os.urandom(self._type.nonce_bytes)), plaintext
+        (encrypted,) = self.encrypt(
+            [EncryptItem(plaintext, item.context, item.associated_data, item.key_version, item.padding_scheme)]
+        )
+        if isinstance(encrypted, InvalidRequest):
+            raise encrypted
+        return encrypted, plaintext
 
-    def hmac(self, inputs: Sequence[bytes | InvalidRequest], algorithm: str, key_version: int) -> list[HmacResult]:
-        """Return the HMAC of each input; contexts play no part, also for derived keys."""
-        self._check_usable()
-        version = self._hmac_version(key_version)
-        check_hmac_algorithm(algorithm)
-        key = version.record.key if self._type.hmac_by_key else version.record.hmac_key
-        return [
-            item
-            if isinstance(item, InvalidRequest)
-            else ciphertext.encode(version.prefix, hmac_of(algorithm, key, item))
-            for item in inputs
-        ]
+    def check_usable(self) -> None:
+        """Raise InvalidRequest if the key is soft-deleted."""
+        if self.policy.soft_deleted:
+            raise InvalidRequest(SOFT_DELETED)
+
+    def version(self, number: int) -> Version:
+        """Return a version; raises InvalidRequest if there is none of this number."""
+        version = self._versions.get(number)
+        if version is None:
+            raise InvalidRequest(NO_SUCH_VERSION)
+        return version
+
+    def version_for(self, use: str, number: int) -> Version:
+        """Return the version that a caller names for encryption or signing; 0 means the latest."""
+        if not number:
+            return self.latest
+        if number < 0:
+            raise InvalidRequest(f"requested version for {use} is negative")
+        if number > self.policy.latest_version:
+            raise InvalidRequest(f"requested version for {use} is higher than the latest key version")
+        if number < self.policy.min_encryption_version:
+            raise InvalidRequest(f"requested version for {use} is less than the minimum encryption key version")
+        return self.version(number)
+
+    def versions(self) -> Sequence[Version]:
+        """Return all versions, oldest first."""
+        return sorted(self._versions.values(), key=lambda version: version.number)
 
     def __repr__(self) -> str:
         return f"<TransitKey {self.policy.name}>"
 
-    def _check_usable(self) -> None:
-        if self.policy.soft_deleted:
-            raise InvalidRequest(SOFT_DELETED)
+    # Authenticated encryption.
 
     def _encrypt(self, item: EncryptItem, nonce: bytes) -> Encrypted:
-        version = self._encryption_version(item.key_version) if item.key_version else self._latest
+        if item.padding_scheme:
+            raise self._without_padding()
+        version = self.version_for("encryption", item.key_version) if item.key_version else self.latest
         cipher = version.cipher
         if cipher is None:
-            self._require_cipher("encryption")
             cipher, nonce_keys = self._derived(version, item.context, item.associated_data)
             if nonce_keys:
                 nonce = convergent_nonce(nonce_keys, item.plaintext, item.associated_data, len(nonce))
@@ -125,81 +142,73 @@ class TransitKey:
         return ciphertext.encode(version.prefix, nonce + sealed), version.number
 
     def _decrypt(self, item: DecryptItem | RewrapItem) -> bytes:
-        self._require_cipher("decryption")
+        if self.type.cipher is None:
+            return self._decrypt_by_pair(item)
+        if item.padding_scheme:
+            raise self._without_padding()
         policy = self.policy
         number, blob = ciphertext.parse(item.ciphertext, policy.latest_version, policy.min_decryption_version)
-        version = self._version(number)
+        version = self.version(number)
         cipher = version.cipher or self._derived(version, item.context, None)[0]
-        size = self._type.nonce_bytes
+        size = self.type.nonce_bytes
         if len(blob) < size:
             raise InvalidRequest("invalid ciphertext length")
         try:
             return cipher.decrypt(blob[:size], blob[size:], item.associated_data)
         except InvalidTag:
-            raise InvalidRequest(self._type.forgery) from None
+            raise InvalidRequest(self.type.forgery) from None
 
     def _rewrap(self, item: RewrapItem) -> Encrypted:
-        anew = EncryptItem(self._decrypt(item), item.context, item.associated_data, item.key_version)
-        return self._encrypt(anew, os.urandom(self._type.nonce_bytes))
+        anew = EncryptItem(
+            self._decrypt(item),
+            item.context,
+            item.associated_data,
+            item.key_version,
+            item.new_padding_scheme,
+            item.index,
+        )
+        if self.type.cipher is None:
+            return self._encrypt_by_pair(anew)
+        return self._encrypt(anew, os.urandom(self.type.nonce_bytes))
 
-    def _require_cipher(self, operation: str) -> None:
-        if self._type.cipher is None:
-            raise InvalidRequest(f"message {operation} not supported for key type {self._type.name}")
-
-    def _derived(self, version: _Version, context: bytes, associated_data: bytes | None) -> tuple[Cipher, bytes]:
+    def _derived(self, version: Version, context: bytes, associated_data: bytes | None) -> tuple[Cipher, bytes]:
         """Return the cipher of a context, and the keys of its nonces if the key is convergent."""
         if not context:
             raise InvalidRequest(MISSING_CONTEXT)
-        size = self._type.key_bytes
+        size = self.type.key_bytes
         # The stream of HKDF goes on where it ended: a longer one begins with the shorter one.
         extra = NONCE_KEY_BYTES * (2 if associated_data else 1) if self.policy.convergent else 0
         material = KDFS[self.policy.kdf](version.record.key, context, size + extra)
         if len(material) != size + extra:
             raise InvalidRequest("could not derive enc key, length not correct")
-        assert self._type.cipher is not None
-        return self._type.cipher(material[:size]), material[size:]
+        assert self.type.cipher is not None
+        return self.type.cipher(material[:size]), material[size:]
 
-    def _encryption_version(self, number: int) -> _Version:
-        if number < 0:
-            raise InvalidRequest("requested version for encryption is negative")
-        if number > self.policy.latest_version:
-            raise InvalidRequest("requested version for encryption is higher than the latest key version")
-        if number < self.policy.min_encryption_version:
-            raise InvalidRequest("requested version for encryption is less than the minimum encryption key version")
-        return self._version(number)
+    # Encryption by key pairs.
 
-    def _hmac_version(self, number: int) -> _Version:
-        latest = self.policy.latest_version
-        if number in (0, latest):
-            return self._latest
-        if 0 < self.policy.min_encryption_version > number:
-            raise InvalidRequest("cannot generate HMAC: version is too old (disallowed by policy)")
-        if number < 0:
-            raise InvalidRequest("key version does not exist (cannot be negative)")
-        if number > latest:
-            raise InvalidRequest(f"key version does not exist; latest key version is {latest}")
-        return self._version(number)
+    def _encrypt_by_pair(self, item: EncryptItem) -> Encrypted:
+        scheme = self._encrypting_scheme("encryption", item)
+        version = self.version_for("encryption", item.key_version)
+        blob = scheme.encrypt(version.public, item.plaintext, item.padding_scheme or _OAEP)
+        return ciphertext.encode(version.prefix, blob), version.number
 
-    def _version(self, number: int) -> _Version:
-        version = self._versions.get(number)
-        if version is None:
-            raise InvalidRequest(NO_SUCH_VERSION)
-        return version
+    def _decrypt_by_pair(self, item: DecryptItem | RewrapItem) -> bytes:
+        scheme = self._encrypting_scheme("decryption", item)
+        policy = self.policy
+        number, blob = ciphertext.parse(item.ciphertext, policy.latest_version, policy.min_decryption_version)
+        private = self.version(number).private
+        if private is None:
+            raise InvalidRequest("cannot decrypt ciphertext, key version does not have a private counterpart")
+        return scheme.decrypt(private, blob, item.padding_scheme or _OAEP)
 
+    def _encrypting_scheme(self, operation: str, item: EncryptItem | DecryptItem | RewrapItem) -> Rsa:
+        if item.associated_data:
+            raise InvalidRequest(
+                f"'[{item.index}].associated_data' provided for non-AEAD cipher suite {self.type.name}"
+            )
+        if not isinstance(self.scheme, Rsa):
+            raise InvalidRequest(f"message {operation} not supported for key type {self.type.name}")
+        return self.scheme
 
-def _each(items: Sequence[I | InvalidRequest], operation: Callable[[I], R]) -> list[R | InvalidRequest]:
-    results: list[R | InvalidRequest] = []
-    for item in items:
-        if isinstance(item, InvalidRequest):
-            results.append(item)
-            continue
-        try:
-            results.append(operation(item))
-        except InvalidRequest as error:
-            results.append(_bare(error))
-    return results
-
-
-def _bare(error: InvalidRequest) -> InvalidRequest:
-    """Return the error without its traceback, whose frames hold plaintexts and keys."""
-    return InvalidRequest(*error.args)
+    def _without_padding(self) -> InvalidRequest:
+        return InvalidRequest(f"padding_scheme is not valid for key type {self.type.name}")

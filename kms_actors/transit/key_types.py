@@ -1,16 +1,22 @@
 """The table of key types: what each is made of and what it may do.
 
-A new type is a row here, and a module beside this one if the library has no class with the methods of `Cipher`.
+A new type is a row here, and a module beside this one for what the library does not have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
+from .ecdsa import Ecdsa
+from .ed25519 import Ed25519
+from .mldsa import PARAMETER_SETS, Hybrid
+from .rsa import Rsa
+from .scheme import Scheme
 from .xchacha import XChaCha20Poly1305
 
 
@@ -23,20 +29,32 @@ class Cipher(Protocol):
         """Raises `cryptography.exceptions.InvalidTag` for what is not authentic."""
 
 
+class Parameters(NamedTuple):
+    """What picks the scheme of types that have several: the fields of the API with these names."""
+
+    parameter_set: str = ""
+    hybrid_key_type_pqc: str = ""
+    hybrid_key_type_ec: str = ""
+
+
 class KeyType(msgspec.Struct, frozen=True, kw_only=True):
     """What the API shows and allows for one type of key; the defaults allow nothing."""
 
     name: str
-    key_bytes: int  # of each version; the default where a caller may choose `key_size`
+    key_bytes: int = 0  # of each version; the default where a caller may choose `key_size`; 0: a key pair
     key_size: range = range(0)  # the sizes a caller may choose; empty: none
-    cipher: Callable[[bytes], Cipher] | None = None  # None: neither encrypts nor decrypts
+    cipher: Callable[[bytes], Cipher] | None = None  # of authenticated encryption
     nonce_bytes: int = 0
     forgery: str = ""  # the text for a ciphertext that does not authenticate
+    schemes: Mapping[Parameters, Scheme] = {}  # of key pairs; a type without parameters has one
+    encryption: bool = False
     signing: bool = False
+    hmac: bool = True  # by the HMAC key that each version has
+    hmac_by_key: bool = False  # by the key itself
+    cmac: bool = False
     derivation: bool = False
     convergent: bool = False
-    hmac_by_key: bool = False  # HMACs by the key itself, not by the HMAC key each version has
-    shows_versions: bool = True  # whether a key object lists creation times
+    shows_versions: bool = True  # whether a key object lists its versions
 
 
 GCM_FORGERY: Final = "cipher: message authentication failed"
@@ -50,10 +68,48 @@ def _aead(name: str, key_bytes: int, cipher: Callable[[bytes], Cipher], nonce_by
         cipher=cipher,
         nonce_bytes=nonce_bytes,
         forgery=forgery,
+        encryption=True,
         derivation=True,
         convergent=True,
     )
 
+
+def _pair(scheme: Scheme, name: str = "", *, encryption: bool = False, derivation: bool = False) -> KeyType:
+    return KeyType(
+        name=name or scheme.name,
+        schemes={Parameters(): scheme},
+        signing=True,
+        encryption=encryption,
+        derivation=derivation,
+    )
+
+
+def _cmac(name: str, key_bytes: int) -> KeyType:
+    return KeyType(name=name, key_bytes=key_bytes, cmac=True, hmac=False)
+
+
+_ED25519: Final = Ed25519()
+_CURVES: Final[Mapping[str, Scheme]] = {
+    "ecdsa-p256": Ecdsa(ec.SECP256R1(), "P-256", sign_us=25, verify_us=70),
+    "ecdsa-p384": Ecdsa(ec.SECP384R1(), "P-384", sign_us=210, verify_us=470),
+    "ecdsa-p521": Ecdsa(ec.SECP521R1(), "P-521", sign_us=250, verify_us=470),
+}
+_POST_QUANTUM: Final = (
+    KeyType(
+        name="ml-dsa",
+        signing=True,
+        schemes={Parameters(name): scheme for name, scheme in PARAMETER_SETS.items()},
+    ),
+    KeyType(
+        name="hybrid",
+        signing=True,
+        schemes={
+            Parameters(name, "ml-dsa", curve_name): Hybrid(scheme, curve)
+            for name, scheme in PARAMETER_SETS.items()
+            for curve_name, curve in {"ed25519": _ED25519, **_CURVES}.items()
+        },
+    ),
+)
 
 #: Every type by its name in the API.
 KEY_TYPES: Final[Mapping[str, KeyType]] = {
@@ -63,7 +119,16 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
         _aead("aes256-gcm96", 32, AESGCM, 12, GCM_FORGERY),
         _aead("chacha20-poly1305", 32, ChaCha20Poly1305, 12, CHACHA_FORGERY),
         _aead("xchacha20-poly1305", 32, XChaCha20Poly1305, 24, CHACHA_FORGERY),
+        _pair(_ED25519, derivation=True),
+        *(_pair(curve, name) for name, curve in _CURVES.items()),
+        _pair(Rsa(2048, sign_us=250, verify_us=25), encryption=True),
+        _pair(Rsa(3072, sign_us=700, verify_us=45), encryption=True),
+        _pair(Rsa(4096, sign_us=1500, verify_us=70), encryption=True),
         KeyType(name="hmac", key_bytes=32, key_size=range(32, 513), hmac_by_key=True, shows_versions=False),
+        _cmac("aes128-cmac", 16),
+        _cmac("aes192-cmac", 24),
+        _cmac("aes256-cmac", 32),
+        *(key_type for key_type in _POST_QUANTUM if key_type.schemes),
     )
 }
 

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from kms_actors.actors.messages import Command, Grants, Message, Query
 from kms_actors.actors.mounts import Mount
 from kms_actors.errors import InvalidRequest
 
-from .items import DecryptItem, Encrypted, EncryptItem, RewrapItem
+from .items import CmacItem, DecryptItem, Encrypted, EncryptItem, HmacItem, MacItem, RewrapItem, SignItem, VerifyItem
 from .policy import KeyChanges, KeyOptions
 from .records import KeyPolicy
+from .signature import SignatureParameters
 
 # Keys.
 
 
+class VersionInfo(msgspec.Struct, frozen=True):
+    """One version. `algorithm` is empty for symmetric keys; `public_key` is PEM, or the base64 of an Ed25519 key."""
+
+    created: int  # nanoseconds since 1970
+    algorithm: str = ""
+    public_key: str = ""
+    certificate_chain: str = ""
+
+
 class KeyInfo(Message, frozen=True):
-    """What is shown of a key: policy, and the time of each usable version (nanoseconds since 1970)."""
+    """What is shown of a key. Only the versions that may decrypt or verify are in it."""
 
     policy: KeyPolicy
-    created: Mapping[int, int]
+    versions: Mapping[int, VersionInfo]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def created(self) -> Mapping[int, int]:
+        """The time of each version (nanoseconds since 1970)."""
+        return {number: version.created for number, version in self.versions.items()}
 
 
 class CreateKey(Command, frozen=True):
@@ -32,10 +49,11 @@ class CreateKey(Command, frozen=True):
 
 
 class ReadKey(Query, frozen=True):
-    """Answer: KeyInfo, read from the store; raises NotFound."""
+    """Answer: KeyInfo, read from the store; raises NotFound. Of derived keys it shows those of `context`."""
 
     mount: Mount
     name: str
+    context: bytes = b""
 
 
 class ListKeys(Query, frozen=True):
@@ -132,14 +150,12 @@ class Rewrap(Query, frozen=True):
 
 
 class MakeDataKey(Query, frozen=True):
-    """Make a random key of `length` bytes under a key. Answer: DataKey."""
+    """Make a random key of `length` bytes, encrypted as `item` says. Answer: DataKey."""
 
     mount: Mount
     name: str
     length: int
-    context: bytes = b""
-    associated_data: bytes | None = None
-    key_version: int = 0
+    item: EncryptItem
 
 
 class DataKey(Message, frozen=True):
@@ -150,13 +166,75 @@ class DataKey(Message, frozen=True):
 
 
 class MakeHmac(Query, frozen=True):
-    """Answer: list of HmacResult. `key_version` 0 means the latest."""
+    """Answer: list of MacResult. `key_version` 0 means the latest."""
 
     mount: Mount
     name: str
-    inputs: Sequence[bytes | InvalidRequest]
+    items: Sequence[HmacItem | InvalidRequest]
     algorithm: str
     key_version: int = 0
+
+
+class VerifyHmacs(Query, frozen=True):
+    """Answer: list of VerifyResult."""
+
+    mount: Mount
+    name: str
+    items: Sequence[MacItem | InvalidRequest]
+    algorithm: str
+
+
+class MakeCmac(Query, frozen=True):
+    """Answer: list of MacResult. `key_version` 0 means the latest."""
+
+    mount: Mount
+    name: str
+    items: Sequence[CmacItem | InvalidRequest]
+    key_version: int = 0
+
+
+class VerifyCmacs(Query, frozen=True):
+    """Answer: list of VerifyResult."""
+
+    mount: Mount
+    name: str
+    items: Sequence[MacItem | InvalidRequest]
+
+
+class Sign(Query, frozen=True):
+    """Answer: list of SignResult. `key_version` 0 means the latest."""
+
+    mount: Mount
+    name: str
+    items: Sequence[SignItem | InvalidRequest]
+    parameters: SignatureParameters
+    key_version: int = 0
+
+
+class Verify(Query, frozen=True):
+    """Answer: list of VerifyResult."""
+
+    mount: Mount
+    name: str
+    items: Sequence[VerifyItem | InvalidRequest]
+    parameters: SignatureParameters
+
+
+class ExportKey(Query, frozen=True):
+    """Give out key material; see `transit.export`. Answer: ExportedKey; raises NotFound."""
+
+    mount: Mount
+    name: str
+    kind: str
+    version: str = ""  # empty: all
+    form: str = ""
+
+
+class ExportedKey(Message, frozen=True):
+    """Material in the form asked for, by version."""
+
+    type: str
+    keys: Mapping[int, str]
 
 
 class MakeHash(Query, frozen=True):

@@ -10,8 +10,8 @@ import msgspec
 
 from kms_actors.errors import InvalidRequest
 
-from .key import SOFT_DELETED
-from .key_types import DEFAULT_TYPE, KEY_TYPES
+from .key import SOFT_DELETED, parameters_of
+from .key_types import DEFAULT_TYPE, KEY_TYPES, KeyType, Parameters
 from .records import HMAC_KEY_BYTES, KeyPolicy, VersionRecord
 
 T = TypeVar("T")
@@ -34,6 +34,13 @@ class KeyOptions(msgspec.Struct, frozen=True):
     allow_plaintext_backup: bool = False
     auto_rotate_period: int = 0
     key_size: int = 0
+    parameter_set: str = ""
+    hybrid_key_type_pqc: str = ""
+    hybrid_key_type_ec: str = ""
+
+    @property
+    def parameters(self) -> Parameters:
+        return Parameters(self.parameter_set, self.hybrid_key_type_pqc, self.hybrid_key_type_ec)
 
 
 class KeyChanges(msgspec.Struct, frozen=True):
@@ -55,6 +62,7 @@ def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
     if key_type is None:
         raise InvalidRequest(f"unknown key type {options.type}")
     _check_key_size(options)
+    _check_parameters(key_type, options.parameters)
     _check_period(options.auto_rotate_period)
     if options.derived and not key_type.derivation:
         raise InvalidRequest(
@@ -71,6 +79,7 @@ def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
         allow_plaintext_backup=options.allow_plaintext_backup,
         auto_rotate_period=options.auto_rotate_period,
         key_size=options.key_size or (key_type.key_bytes if key_type.key_size else 0),
+        **options.parameters._asdict(),
     )
 
 
@@ -78,6 +87,8 @@ def upserted_policy(name: str, type_name: str, *, derived: bool, convergent: boo
     """Return the policy of a key that an encryption makes on its way."""
     if convergent and not derived:
         raise InvalidRequest(f"{NEEDS_DERIVATION}, so context is required")
+    if type_name.startswith("ecdsa-") and type_name in KEY_TYPES:
+        raise InvalidRequest(f"key type {type_name} not supported for this operation")
     if type_name not in KEY_TYPES or not KEY_TYPES[type_name].convergent:
         raise InvalidRequest(f"unknown key type {type_name}")
     return new_policy(name, KeyOptions(type_name, derived, convergent))
@@ -85,8 +96,16 @@ def upserted_policy(name: str, type_name: str, *, derived: bool, convergent: boo
 
 def new_version(policy: KeyPolicy, now: int, random: Callable[[int], bytes] = os.urandom) -> VersionRecord:
     """Return fresh material for a version of this key, made at `now` (nanoseconds since 1970)."""
-    size = policy.key_size or KEY_TYPES[policy.type].key_bytes
-    return VersionRecord(key=random(size), hmac_key=random(HMAC_KEY_BYTES), created=now)
+    key_type, hmac_key = KEY_TYPES[policy.type], random(HMAC_KEY_BYTES)
+    if key_type.schemes:
+        private, public = key_type.schemes[parameters_of(policy)].generate()
+        return VersionRecord(key=private, hmac_key=hmac_key, created=now, public_key=public)
+    return VersionRecord(key=random(policy.key_size or key_type.key_bytes), hmac_key=hmac_key, created=now)
+
+
+def same_material(one: KeyPolicy, other: KeyPolicy) -> bool:
+    """Tell whether a version made for one key fits the other."""
+    return _material(one) == _material(other)
 
 
 def rotated(policy: KeyPolicy) -> KeyPolicy:
@@ -176,9 +195,24 @@ def _check_key_size(options: KeyOptions) -> None:
         raise InvalidRequest(f"key_size is not valid for algorithm {options.type}")
 
 
+def _check_parameters(key_type: KeyType, parameters: Parameters) -> None:
+    choices = list(key_type.schemes) or [Parameters()]
+    for place, (name, value) in enumerate(parameters._asdict().items()):
+        allowed = sorted({choice[place] for choice in choices})
+        if value in allowed:
+            continue
+        if allowed == [""]:
+            raise InvalidRequest(f"{name} is not valid for algorithm {key_type.name}")
+        raise InvalidRequest(f"invalid {name} for key type {key_type.name}; must be one of {', '.join(allowed)}")
+
+
 def _check_period(nanoseconds: int) -> None:
     if nanoseconds < 0 or 0 < nanoseconds < _HOUR:
         raise InvalidRequest("auto rotate period must be 0 to disable or at least an hour")
+
+
+def _material(policy: KeyPolicy) -> tuple[str, int, Parameters]:
+    return policy.type, policy.key_size, parameters_of(policy)
 
 
 def _or(wanted: T | None, current: T) -> T:

@@ -30,15 +30,19 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     min_encryption_version: int = 0  # 0: the latest only, unless a caller names an older one
     auto_rotate_period: int = 0  # nanoseconds; 0: never
     key_size: int = 0  # bytes, where the caller chose; 0: what the type says
+    parameter_set: str = ""  # these three: where the type alone does not say what its keys are
+    hybrid_key_type_pqc: str = ""
+    hybrid_key_type_ec: str = ""
     format: int = stored.FORMAT
 
 
 class VersionRecord(msgspec.Struct, frozen=True):
-    """The material of one version."""
+    """The material of one version: a key, or a key pair as its scheme stores it."""
 
-    key: bytes
+    key: bytes  # empty where only the public key is known
     hmac_key: bytes
     created: int  # nanoseconds since 1970
+    public_key: bytes = b""
     format: int = stored.FORMAT
 
     def __repr__(self) -> str:

@@ -6,7 +6,9 @@ import pytest
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit.digests import hash_of
+from kms_actors.transit.items import HmacItem
 from kms_actors.transit.key import TransitKey
+from kms_actors.transit.macs import make_hmacs
 from kms_actors.transit.records import KeyPolicy, VersionRecord
 
 MESSAGE = b"the quick brown fox"
@@ -46,13 +48,13 @@ def test_hmac_gives_the_known_answer_for_both_kinds_of_keys(algorithm: str) -> N
     expected = [f"vault:v1:{HMACS[algorithm]}"]
     by_hmac_key = TransitKey(KeyPolicy("k", "aes256-gcm96"), {1: VersionRecord(bytes(32), KEY, 0)})
     by_key_itself = TransitKey(KeyPolicy("k", "hmac", key_size=32), {1: VersionRecord(KEY, bytes(32), 0)})
-    assert by_hmac_key.hmac([MESSAGE], algorithm, 0) == expected
-    assert by_key_itself.hmac([MESSAGE], algorithm, 0) == expected
+    assert make_hmacs(by_hmac_key, [HmacItem(MESSAGE)], algorithm) == expected
+    assert make_hmacs(by_key_itself, [HmacItem(MESSAGE)], algorithm) == expected
 
 
 def test_sha1_is_for_hmacs_only() -> None:
     key = TransitKey(KeyPolicy("k", "hmac"), {1: VersionRecord(KEY, bytes(32), 0)})
-    assert key.hmac([MESSAGE], "sha1", 0)
+    assert make_hmacs(key, [HmacItem(MESSAGE)], "sha1")
     with pytest.raises(InvalidRequest, match=r"^unsupported algorithm sha1$"):
         hash_of("sha1", MESSAGE)
 
@@ -60,4 +62,4 @@ def test_sha1_is_for_hmacs_only() -> None:
 def test_none_is_no_algorithm() -> None:
     key = TransitKey(KeyPolicy("k", "hmac"), {1: VersionRecord(KEY, bytes(32), 0)})
     with pytest.raises(InvalidRequest, match=r'^unsupported algorithm "none"$'):
-        key.hmac([MESSAGE], "none", 0)
+        make_hmacs(key, [HmacItem(MESSAGE)], "none")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +13,7 @@ from kms_actors.transit import policy as policies
 from kms_actors.transit.items import DecryptItem, DecryptResult, EncryptItem, EncryptResult, RewrapItem
 from kms_actors.transit.key import MISSING_CONTEXT, TransitKey
 from kms_actors.transit.key_types import KEY_TYPES
-from kms_actors.transit.records import KeyPolicy
+from tests.transit.keys import make_key
 
 CIPHERS = [name for name, key_type in KEY_TYPES.items() if key_type.cipher]
 FORGERY = {
@@ -23,12 +22,6 @@ FORGERY = {
     "chacha20-poly1305": "chacha20poly1305: message authentication failed",
     "xchacha20-poly1305": "chacha20poly1305: message authentication failed",
 }
-
-
-def make_key(type_name: str = "aes256-gcm96", *, versions: int = 1, **changes: object) -> TransitKey:
-    policy = KeyPolicy("k", type_name, latest_version=versions, **changes)  # type: ignore[arg-type]
-    first = policy.min_decryption_version
-    return TransitKey(policy, {n: policies.new_version(policy, 0) for n in range(first, versions + 1)})
 
 
 def encrypted(key: TransitKey, item: EncryptItem) -> tuple[str, int]:
@@ -196,41 +189,17 @@ def test_no_nonce_repeats_within_a_batch() -> None:
 
 def test_data_keys_are_random_and_encrypted() -> None:
     key = make_key()
-    (text, version), plaintext = key.data_key(64, b"", b"ad", 0)
+    (text, version), plaintext = key.data_key(64, EncryptItem(b"", b"", b"ad"))
     assert (len(plaintext), version) == (64, 1)
     assert key.decrypt([DecryptItem(text, associated_data=b"ad")]) == [plaintext]
-    assert key.data_key(64, b"", None, 0)[1] != plaintext
+    assert key.data_key(64, EncryptItem(b"", b"", None))[1] != plaintext
 
 
 def test_data_keys_need_a_cipher_and_a_context() -> None:
     with pytest.raises(InvalidRequest, match=r"^message encryption not supported for key type hmac$"):
-        make_key("hmac").data_key(32, b"", None, 0)
+        make_key("hmac").data_key(32, EncryptItem(b"", b"", None))
     with pytest.raises(InvalidRequest, match=r"^missing 'context'"):
-        make_key(derived=True).data_key(32, b"", None, 0)
-
-
-@pytest.mark.parametrize(
-    ("version", "error"),
-    [
-        (3, "cannot generate HMAC: version is too old (disallowed by policy)"),
-        (-1, "cannot generate HMAC: version is too old (disallowed by policy)"),
-        (6, "key version does not exist; latest key version is 5"),
-    ],
-)
-def test_versions_for_hmacs_are_bounded(version: int, error: str) -> None:
-    with pytest.raises(InvalidRequest) as raised:
-        make_key(versions=5, min_encryption_version=4).hmac([b"x"], "sha2-256", version)
-    assert str(raised.value) == error
-
-
-def test_versions_for_hmacs_are_there_and_not_negative() -> None:
-    key = make_key(versions=5, min_decryption_version=2)
-    with pytest.raises(InvalidRequest, match=r"^key version does not exist \(cannot be negative\)$"):
-        key.hmac([b"x"], "sha2-256", -1)
-    with pytest.raises(InvalidRequest, match=r"^no such key version$"):
-        key.hmac([b"x"], "sha2-256", 1)
-    assert key.hmac([b"x"], "sha2-256", 5) == key.hmac([b"x"], "sha2-256", 0)
-    assert key.hmac([b"x"], "sha2-256", 4) != key.hmac([b"x"], "sha2-256", 5)
+        make_key(derived=True).data_key(32, EncryptItem(b"", b"", None))
 
 
 def test_a_soft_deleted_key_refuses_every_use() -> None:
@@ -239,30 +208,10 @@ def test_a_soft_deleted_key_refuses_every_use() -> None:
         lambda: key.encrypt([EncryptItem(b"x")]),
         lambda: key.decrypt([DecryptItem("vault:v1:AAAA")]),
         lambda: key.rewrap([RewrapItem("vault:v1:AAAA")]),
-        lambda: key.data_key(32, b"", None, 0),
-        lambda: key.hmac([b"x"], "sha2-256", 0),
+        lambda: key.data_key(32, EncryptItem(b"", b"", None)),
     ):
         with pytest.raises(InvalidRequest, match=r"^refusing to use soft-deleted key$"):
             use()
-
-
-@pytest.mark.parametrize("type_name", KEY_TYPES)
-@pytest.mark.parametrize("derived", [False, True])
-@pytest.mark.parametrize("convergent", [False, True])
-def test_no_pair_of_type_and_option_crashes(type_name: str, derived: bool, convergent: bool) -> None:
-    options = policies.KeyOptions(type_name, derived, convergent)
-    try:
-        policy = policies.new_policy("k", options)
-    except InvalidRequest:
-        return
-    key = TransitKey(policy, {1: policies.new_version(policy, 0)})
-    for context in (b"", b"ctx"):
-        for data in (None, b"ad"):
-            for result in key.encrypt([EncryptItem(os.urandom(8), context, data)]):
-                assert isinstance(result, InvalidRequest | tuple)
-            for opened in key.decrypt([DecryptItem("vault:v1:" + "A" * 80, context, data)]):
-                assert isinstance(opened, InvalidRequest)
-    assert key.hmac([b"x"], "sha2-256", 0)
 
 
 def test_nothing_secret_shows() -> None:

@@ -15,17 +15,23 @@ def test_policy_is_stored_as_ever() -> None:
         b'{"name":"k","type":"aes256-gcm96","derived":true,"convergent":false,"kdf":"hkdf_sha256",'
         b'"exportable":false,"allow_plaintext_backup":false,"deletion_allowed":false,"soft_deleted":false,'
         b'"latest_version":3,"min_available_version":0,"min_decryption_version":2,"min_encryption_version":0,'
-        b'"auto_rotate_period":0,"key_size":0,"format":1}'
+        b'"auto_rotate_period":0,"key_size":0,"parameter_set":"","hybrid_key_type_pqc":"","hybrid_key_type_ec":"",'
+        b'"format":1}'
     )
     assert stored.encode(POLICY) == golden
     assert stored.decode(golden, KeyPolicy, "policy") == POLICY
 
 
 def test_version_is_stored_as_ever() -> None:
-    golden = b'{"key":"AAEC","hmac_key":"/w==","created":1700000000000000001,"format":1}'
-    record = VersionRecord(b"\x00\x01\x02", b"\xff", 1_700_000_000_000_000_001)
+    golden = b'{"key":"AAEC","hmac_key":"/w==","created":1700000000000000001,"public_key":"Aw==","format":1}'
+    record = VersionRecord(b"\x00\x01\x02", b"\xff", 1_700_000_000_000_000_001, b"\x03")
     assert stored.encode(record) == golden
     assert stored.decode(golden, VersionRecord, "version") == record
+
+
+def test_versions_stored_without_a_public_key_stay_readable() -> None:
+    golden = b'{"key":"AAEC","hmac_key":"/w==","created":1,"format":1}'
+    assert stored.decode(golden, VersionRecord, "version") == VersionRecord(b"\x00\x01\x02", b"\xff", 1)
 
 
 def test_settings_are_stored_as_ever() -> None:

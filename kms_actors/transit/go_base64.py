@@ -1,15 +1,15 @@
-"""Base64 as Go's `StdEncoding` reads it, down to the texts of its errors."""
+"""Base64 as Go reads it, down to the texts of its errors."""
 
 from __future__ import annotations
 
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 
 from kms_actors.errors import InvalidRequest
-from kms_actors.transit.ciphertext import decode_base64
 
 _ALPHABET = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 _LINE_ENDS = frozenset(b"\r\n")
 _PADDING = ord("=")
+_TO_STANDARD = str.maketrans("-_+/", "+/**")  # a star is in no alphabet
 
 
 def decode(text: str) -> bytes:
@@ -24,6 +24,34 @@ def decode(text: str) -> bytes:
 def encode(data: bytes) -> str:
     """Return the base64 of `data`, padded and without line ends."""
     return b2a_base64(data, newline=False).decode("ascii")
+
+
+def decode_base64(text: str) -> bytes:
+    """Decode as Go's StdEncoding does: padding required, line ends ignored, unused trailing bits too.
+
+    Raises:
+        ValueError: anything else. The text says nothing about where.
+
+    """
+    try:
+        decoded = a2b_base64(text, strict_mode=True)
+    except ValueError:
+        bare = text.replace("\n", "").replace("\r", "")
+        if len(bare) == len(text):
+            raise
+        return decode_base64(bare)
+    # The strict mode of the library lets padding behind a complete group pass.
+    if (len(decoded) + 2) // 3 * 4 != len(text):
+        raise ValueError("excess padding")
+    return decoded
+
+
+def decode_base64url(text: str) -> bytes:
+    """Decode as Go's RawURLEncoding does: no padding, line ends ignored, unused trailing bits too."""
+    bare = text.replace("\n", "").replace("\r", "").translate(_TO_STANDARD)
+    if "=" in bare or len(bare) % 4 == 1:
+        raise ValueError("not base64url without padding")
+    return decode_base64(bare + "=" * (-len(bare) % 4))
 
 
 def error_place(data: bytes) -> int:

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kms_actors.errors import InvalidRequest
-from kms_http.go_base64 import decode, encode
+from kms_actors.transit.go_base64 import decode, encode
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,115 @@
+"""What is done with a loaded key, message by message: which operation of the engine, and how long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar
+
+from kms_actors.errors import InvalidRequest, KmsError, NotFound
+from kms_actors.transit import macs, signing
+from kms_actors.transit import messages as m
+from kms_actors.transit.export import export
+from kms_actors.transit.key import TransitKey
+
+from .messages import Message
+from .work import Work
+
+T = TypeVar("T")
+Use: TypeAlias = Callable[[Any, TransitKey], Any]
+_Answer: TypeAlias = T | asyncio.Task[T]
+
+#: Microseconds of an operation with a symmetric key on a short input, most of them for Python; and of HKDF.
+SHORT_US: Final = 2
+DERIVE_US: Final = 40
+
+_NOT_FOUND: Final = InvalidRequest("encryption key not found")
+_MISSING: Final[Mapping[type[Message], KmsError]] = {
+    m.Sign: InvalidRequest("signing key not found"),
+    m.Verify: InvalidRequest("signature verification key not found"),
+    m.ExportKey: NotFound(),
+}
+
+
+def missing(message: Message) -> KmsError:
+    """Return what a message is answered whose key does not exist."""
+    error = _MISSING.get(type(message), _NOT_FOUND)
+    return type(error)(*error.args)
+
+
+class TransitOperations:
+    """The uses of keys; `uses` is the table of them."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def uses(self) -> Mapping[type[Message], Use]:
+        """Return what uses a key for each type of message."""
+        return {
+            m.Decrypt: self._decrypt,
+            m.Rewrap: self._rewrap,
+            m.MakeDataKey: self._data_key,
+            m.MakeHmac: self._make_hmacs,
+            m.VerifyHmacs: self._verify_hmacs,
+            m.MakeCmac: self._make_cmacs,
+            m.VerifyCmacs: self._verify_cmacs,
+            m.Sign: self._sign,
+            m.Verify: self._verify,
+            m.ExportKey: self._export,
+        }
+
+    def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
+        """Encrypt with a key that is there."""
+        return self._work.each(key.encrypt, message.items, microseconds=_public_us(key), field="plaintext")
+
+    def _decrypt(self, message: m.Decrypt, key: TransitKey) -> Any:
+        return self._work.each(key.decrypt, message.items, microseconds=_private_us(key), field="ciphertext")
+
+    def _rewrap(self, message: m.Rewrap, key: TransitKey) -> Any:
+        us = _private_us(key) + _public_us(key)
+        return self._work.each(key.rewrap, message.items, microseconds=us, field="ciphertext")
+
+    def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> m.DataKey:
+        return m.DataKey(*key.data_key(message.length, message.item))
+
+    def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
+        operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input")
+
+    def _verify_hmacs(self, message: m.VerifyHmacs, key: TransitKey) -> Any:
+        operation = partial(macs.verify_hmacs, key, algorithm=message.algorithm)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input")
+
+    def _make_cmacs(self, message: m.MakeCmac, key: TransitKey) -> Any:
+        operation = partial(macs.make_cmacs, key, key_version=message.key_version)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input")
+
+    def _verify_cmacs(self, message: m.VerifyCmacs, key: TransitKey) -> Any:
+        return self._work.each(partial(macs.verify_cmacs, key), message.items, microseconds=SHORT_US, field="input")
+
+    def _sign(self, message: m.Sign, key: TransitKey) -> Any:
+        operation = partial(signing.sign, key, how=message.parameters, key_version=message.key_version)
+        return self._work.each(operation, message.items, microseconds=_private_us(key), field="input")
+
+    def _verify(self, message: m.Verify, key: TransitKey) -> Any:
+        operation = partial(signing.verify, key, how=message.parameters)
+        return self._work.each(operation, message.items, microseconds=_public_us(key), field="input")
+
+    def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
+        return self._work.apart(self._exported, message, key)
+
+    def _exported(self, message: m.ExportKey, key: TransitKey) -> m.ExportedKey:
+        return m.ExportedKey(key.type.name, export(key, message.kind, message.version, message.form))
+
+
+def _private_us(key: TransitKey) -> int:
+    """Return about how long decrypting or signing takes."""
+    own = SHORT_US if key.scheme is None else key.scheme.sign_us
+    return own + DERIVE_US * key.policy.derived
+
+
+def _public_us(key: TransitKey) -> int:
+    """Return about how long encrypting or verifying takes."""
+    own = SHORT_US if key.scheme is None else key.scheme.verify_us
+    return own + DERIVE_US * key.policy.derived

@@ -1,0 +1,25 @@
+"""What is shown of a key: its policy, and of each version when it was made and its public key."""
+
+from __future__ import annotations
+
+from . import ed25519
+from .key import TransitKey
+from .messages import KeyInfo, VersionInfo
+from .signing import public_of
+from .version import Version
+
+
+def describe(key: TransitKey, context: bytes = b"", warnings: tuple[str, ...] = ()) -> KeyInfo:
+    """Return what is shown of a key. Of derived keys, only the public keys of a context are shown."""
+    versions = {version.number: _describe(key, version, context) for version in key.versions()}
+    return KeyInfo(key.policy, versions, warnings)
+
+
+def _describe(key: TransitKey, version: Version, context: bytes) -> VersionInfo:
+    record = version.record
+    if key.scheme is None:
+        return VersionInfo(record.created)
+    if not key.policy.derived:
+        return VersionInfo(record.created, key.scheme.name, key.scheme.show(record.public_key))
+    public = ed25519.show(public_of(key, version, context)) if context else ""
+    return VersionInfo(record.created, key.scheme.name, public)
