@@ -1,0 +1,146 @@
+"""The documents say what is there: links, commands and their options, metrics, endpoints, tests."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from kms_actors.cli import client, layer
+from kms_actors.transit.key_types import KEY_TYPES
+from kms_http.routes import ENGINES, SYSTEM
+from kms_http.routing import Operation, Router
+from tests.support.api import Api
+from tests.support.node import Node, sqlite_table
+from tests.support.tokens import Issuer
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PROGRAMS: dict[str, click.Command] = {"kms-cli": client.main, "kms-layer": layer.main}
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_CALL = re.compile(r"\b(kms-cli|kms-layer)((?: +[^\s|<>;#`)]+)*)")
+_METRIC = re.compile(r"^\| `((?:kms|process|python)_\w+)`", re.MULTILINE)
+_ENDPOINT = re.compile(r"^\| `([^`]+)` \| ([^|]+)", re.MULTILINE)
+_TEST = re.compile(r"`(test_\w+)`")
+_VERBS = {
+    "GET": Operation.READ,
+    "LIST": Operation.LIST,
+    "POST": Operation.WRITE,
+    "PUT": Operation.WRITE,
+    "PATCH": Operation.PATCH,
+    "DELETE": Operation.DELETE,
+}
+
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that headings make."""
+    titles = re.findall(r"^#+ (.+)$", _FENCE.sub("", text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def section(document: str, title: str) -> str:
+    """Return what follows a heading, up to the next one of any level."""
+    text = (ROOT / "docs" / document).read_text(encoding="utf-8")
+    return re.split(r"^#", text.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def test_links_are_found_in_any_text() -> None:
+    assert _LINK.findall("see [a](b.md#c), and\n[d\ne](f.md)") == ["b.md#c", "f.md"]
+
+
+@each_document
+def test_links_resolve(document: Path) -> None:
+    for link in _LINK.findall(_FENCE.sub("", document.read_text(encoding="utf-8"))):
+        path, _, anchor = link.partition("#")
+        if re.match(r"\w+:", link):
+            continue
+        target = (document.parent / path).resolve() if path else document
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def calls(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield each program that is called in `text` with the words behind it."""
+    code = "\n".join(_FENCE.findall(text) + re.findall(r"`([^`\n]+)`", _FENCE.sub("", text)))
+    for program, words in _CALL.findall(code.replace("\\\n", " ")):
+        yield program, words.split()
+
+
+@each_document
+def test_commands_and_their_options_exist(document: Path) -> None:
+    for program, words in calls(document.read_text(encoding="utf-8")):
+        command, arguments = PROGRAMS[program], list(words)
+        while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
+            assert arguments[0] in command.commands, f"{program} {' '.join(words)}"
+            command = command.commands[arguments.pop(0)]
+        known = {"--help", "-h", *(name for option in command.params for name in option.opts)}
+        used = {word.partition("=")[0] for word in arguments if word.startswith("--")}
+        assert used <= known, f"{program} {' '.join(words)}"
+
+
+def test_the_guide_calls_every_command_that_makes_or_shows_a_token() -> None:
+    text = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    called = {f"{program} {' '.join(words)}" for program, words in calls(text)}
+    for command in ("kms-layer", "kms-cli keys", "kms-cli biscuit --addon-id", "kms-cli biscuit attenuate"):
+        assert any(call.startswith(command) for call in called), command
+
+
+def test_operations_names_every_metric_and_no_other(tmp_path: Path) -> None:
+    named = _METRIC.findall(section("operations.md", "Metrics"))
+    node = Node.for_issuer(tmp_path, sqlite_table, Issuer())
+    node.start()
+    try:
+        exposed = Api(node.metrics_address).call("GET", "/metrics").body.decode()
+    finally:
+        node.stop()
+    found = {name for name in re.findall(r"^# TYPE (\S+)", exposed, re.MULTILINE) if not name.endswith("_created")}
+    assert set(named) == found
+    assert len(named) == len(set(named))
+
+
+@pytest.mark.parametrize(
+    ("titles", "router"),
+    [
+        (("Seal and health", "Mounts", "Tokens"), SYSTEM),
+        (("KV version 2",), ENGINES["kv"]),
+        (("Transit",), ENGINES["transit"]),
+    ],
+    ids=["system", "kv", "transit"],
+)
+def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
+    rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]
+    named = {(path, _VERBS[verb]) for path, cell in rows for verb in re.findall(r"[A-Z]+", cell) if verb in _VERBS}
+    assert named == set(endpoints(router))
+
+
+def endpoints(router: Router) -> Iterator[tuple[str, Operation]]:
+    """Yield pattern and operation of all endpoints but those that only refuse."""
+    for entries in {id(entries): entries for entries in router._by_first.values()}.values():
+        for _, route in entries:
+            if route.pattern == "{rest...}":
+                continue
+            for operation, endpoint in route.operations.items():
+                if endpoint.build.__name__ != "_refuse":
+                    yield route.pattern, operation
+
+
+def test_compatibility_names_every_key_type() -> None:
+    listed = re.search(r"Key types: ([^.]+)\.", section("compatibility.md", "Transit"))
+    assert listed is not None
+    assert set(re.findall(r"`([^`]+)`", listed[1])) == set(KEY_TYPES)
+
+
+def test_the_tests_that_the_security_model_names_exist() -> None:
+    named = set(_TEST.findall((ROOT / "docs" / "security.md").read_text(encoding="utf-8")))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    found = {name for source in sources for name in re.findall(r"def (test_\w+)\(", source)}
+    assert named
+    assert named <= found
