@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env run cluster test lint format types bench clean
+.PHONY: help env run cluster test cluster-test faults lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -26,6 +26,12 @@ cluster: env ## Run FoundationDB, three nodes and a load balancer on loopback
 
 test: env ## Run all tests
 	$(BIN)/pytest
+
+cluster-test: env ## Three nodes over one database, with the full counts; figures are printed
+	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest tests/cluster
+
+faults: env ## KV and Transit against their models under 100,000 steps of drawn store faults each
+	KMS_FAULT_STEPS=100000 $(BIN)/pytest tests/faults
 
 lint: env ## Check style
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ _STARTED = "workers"
 
 _CONFIGURATION = """\
 port = {port}
+{settings}
 
 [cluster]
 {cluster}
@@ -73,6 +74,7 @@ class Node:
     service_public_key: str
     provider: str = ""  # further lines of [master_keyring_provider]
     further: str = ""  # further tables
+    settings: str = ""  # further lines above all tables
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
@@ -144,6 +146,14 @@ class Node:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
 
+    def pause(self) -> None:
+        """Let all its processes stand still, as on a host that hangs."""
+        os.killpg(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        os.killpg(self.pid, signal.SIGCONT)
+
     def close(self) -> None:
         """End it if it still runs."""
         if self._process is not None and self._process.poll() is None:
@@ -156,6 +166,7 @@ class Node:
     def _configuration(self) -> str:
         return _CONFIGURATION.format(
             port=self.port,
+            settings=self.settings,
             cluster=self.cluster,
             namespace=NAMESPACE,
             provider=self.provider,
