@@ -5,6 +5,7 @@ Each field carries its description and bounds, so `docs/config/configuration.md`
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,7 +155,10 @@ class Configuration(Section, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="address the API listens on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="port the API listens on")] = 8202
-    workers: Annotated[int, Meta(ge=1, le=1, description="worker processes; this version runs one")] = 1
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(description="processes that serve; without it one a core, or one with `tenants.unseal_scope` `node`"),
+    ] = None
     stop_seconds: Annotated[Seconds, Meta(description="how long requests under way may take at a stop")] = 10.0
     cluster: Cluster = Cluster()
     root_tenant_keyring_provider: RootTenantKeyringProvider = RootTenantKeyringProvider()
@@ -164,6 +168,13 @@ class Configuration(Section, frozen=True, kw_only=True):
     tls: Tls | None = None
     metrics: Metrics = Metrics()
     log: Log = Log()
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes serve requests."""
+        if self.workers is not None:
+            return self.workers
+        return 1 if self.tenants.unseal_scope == "node" else len(os.sched_getaffinity(0))
 
 
 def load(path: Path) -> Configuration:
@@ -232,5 +243,7 @@ def _contradictions(configuration: Configuration) -> Iterator[str]:
     provider = configuration.master_keyring_provider
     if (provider.name == "static") != (provider.key_file is not None):
         yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    if configuration.tenants.unseal_scope == "node" and configuration.worker_count > 1:
+        yield "key `workers`: must be 1 with `tenants.unseal_scope` `node`, where each process has its own root keys"
     if provider.key_check_value is not None and not re.fullmatch(r"[0-9a-f]{32}", provider.key_check_value):
         yield "key `master_keyring_provider.key_check_value`: 32 hex characters"

@@ -1,9 +1,9 @@
-"""Prometheus metrics of a node, on a port of their own."""
+"""Prometheus metrics of a process, and the port on which those of a node are read."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
@@ -12,6 +12,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from kms_actors.errors import StoreError
+from kms_actors.metric_families import Across, Family, Sum, families
 from kms_actors.store.api import Body, Store, T
 
 _REQUEST_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -40,6 +41,7 @@ class Metrics:
         self._store_errors = Counter(
             "kms_store_errors", "Store transactions that failed, by error", ["error"], registry=self.registry
         )
+        self._gauges: dict[str, Across] = {}
         # Finding a labelled child costs more than counting on it, so each is looked up once.
         self._by_route: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
@@ -54,9 +56,14 @@ class Metrics:
         children[0]()
         children[1](seconds)
 
-    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """Expose `value()` at each scrape."""
+    def gauge(self, name: str, text: str, value: Callable[[], float], across: Across = "sum") -> None:
+        """Expose `value()` at each scrape; `across` says what the node's value is when it has several processes."""
         Gauge(name, text, registry=self.registry).set_function(value)
+        self._gauges[name] = across
+
+    def families(self) -> list[Family]:
+        """Return all metrics as they are now."""
+        return families(self.registry, self._gauges)
 
     def metered(self, store: Store) -> Store:
         """Return `store` with its transactions timed."""
@@ -82,11 +89,15 @@ class _MeteredStore:
             self._observe(time.perf_counter() - started)
 
 
+#: Returns the metrics of a node, all its processes together.
+Collect = Callable[[], Awaitable[Sum]]
+
+
 class MetricsServer:
     """Serves `/metrics`, and nothing else."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, collect: Collect) -> None:
+        self._collect = collect
         self._runner = web.ServerRunner(web.Server(self._answer))
 
     async def start(self, host: str, port: int) -> None:
@@ -99,6 +110,6 @@ class MetricsServer:
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path != "/metrics" or request.method not in {"GET", "HEAD"}:
             return web.Response(status=404, text="not found\n")
-        return web.Response(
-            body=generate_latest(self._metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        registry = CollectorRegistry()
+        registry.register(await self._collect())
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 import msgspec
@@ -54,10 +56,27 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     time: float  # seconds since 1970
 
 
+_recorded: ContextVar[list[Change] | None] = ContextVar("recorded", default=None)
+
+
 def record(tr: Transaction, change: Change) -> None:
     """Add `change` to the log of a transaction that makes it."""
     tr.set_versionstamped(LOG, b"", msgspec.msgpack.encode(change))
     tr.add(HEAD, 1)
+    recorded = _recorded.get()
+    if recorded is not None:
+        recorded.append(change)
+
+
+@contextmanager
+def recording() -> Iterator[list[Change]]:
+    """Give the list of what is recorded within, also by attempts of a transaction that came to nothing."""
+    recorded: list[Change] = []
+    token = _recorded.set(recorded)
+    try:
+        yield recorded
+    finally:
+        _recorded.reset(token)
 
 
 #: Told each change in commit order, own ones too; None means that anything may have changed.
@@ -75,6 +94,7 @@ class ChangeFeed:
         self._confirmed = float("-inf")
         self._next_trim = time.monotonic() + _TRIM_EVERY
         self._reader: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()
 
     @property
     def fresh(self) -> bool:
@@ -94,6 +114,11 @@ class ChangeFeed:
         self._confirmed = started
         self._reader = asyncio.create_task(self._read())
 
+    async def catch_up(self) -> None:
+        """Read and deliver all that was committed before this call."""
+        async with self._reading:
+            await self._catch_up()
+
     async def stop(self) -> None:
         """End reading."""
         if self._reader is not None:
@@ -104,7 +129,7 @@ class ChangeFeed:
         while True:
             try:
                 changed = await self._store.watch(HEAD)
-                await self._catch_up()
+                await self.catch_up()
                 await self._trim()
                 await self._wait(changed)
             except KmsError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import OrderedDict
 from typing import Any
@@ -145,19 +144,27 @@ class TenantDirectory:
         if not self._services.fresh():
             raise Unavailable("the store was not heard within the lease")
 
-    def deliver(self, change: Change | None) -> None:
-        """Pass a change on to the tenant it names; None means all tenants, whatever they hold."""
+    def deliver(self, change: Change | None) -> asyncio.Future[None] | None:
+        """Pass a change on to the tenant it names; None means all tenants, whatever they hold.
+
+        The future is done once the tenant acts upon it; without one, that is so already.
+        """
         if change is None:
             self._changed.update(self._waking)
             for handle in list(self._awake.values()):
                 self._sleep(handle)
-            return
+            return None
         if change.vault_id in self._waking:
             self._changed.add(change.vault_id)
         named = self._awake.get(change.vault_id)
-        if named is not None:
-            with contextlib.suppress(pykka.ActorDeadError):
-                named.ref.tell(ChangedElsewhere(change))
+        if named is None:
+            return None
+        applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            named.ref.tell(ChangedElsewhere(change, applied))
+        except pykka.ActorDeadError:
+            return None
+        return applied
 
     async def close(self) -> None:
         """Put every tenant to sleep; their keys are forgotten when this returns."""

@@ -11,8 +11,8 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from kms_actors.config import MasterKeyringProvider
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
@@ -27,21 +27,26 @@ from kms_actors.store.api import Store, Transaction
 from .changes import CLUSTER, TOKEN, Change, record
 from .context import Handler
 from .messages import (
+    Command,
     Event,
     Initialization,
     Initialize,
     Message,
     ReadSealStatus,
     ResetUnseal,
-    RevokeToken,
     Seal,
     SealStatus,
     Unseal,
 )
 from .tenant_records import NOT_INITIALIZED, status_of
 
-#: Told the master keyring at an unseal, None at a seal; the answer to the operator waits for it.
-SealObserver = Callable[[Keyring | None], Any]
+T = TypeVar("T")
+
+
+class RevokeOperator(Command, frozen=True):
+    """Revoke a cluster operator's token by the id of its last block. Answer: None."""
+
+    revocation_id: str
 
 
 class ShareGiven(Event, frozen=True):
@@ -56,6 +61,10 @@ class Unsealed(Event, frozen=True):
 
     keyring: Keyring
     seal: SealConfig
+
+
+#: Told what an unseal opened, None at a seal. It acts at once; the answer to the operator waits for what it returns.
+SealObserver = Callable[[Unsealed | None], Awaitable[None] | None]
 
 
 class ProgressDropped(Event, frozen=True):
@@ -147,7 +156,7 @@ class NodeActor(AsyncioActor):
             ShareGiven: self._share_given,
             Unsealed: self._unsealed,
             ProgressDropped: self._drop_progress,
-            RevokeToken: lambda message: self.spawn(self._records.revoke(message.principal.revocation_ids[-1])),
+            RevokeOperator: lambda message: self.spawn(self._records.revoke(message.revocation_id)),
         }
 
     def on_receive(self, message: Message) -> Any:
@@ -216,11 +225,12 @@ class NodeActor(AsyncioActor):
         self._progress = progress if key is None else None
         return status_of(event.seal, progress, sealed=True) if key is None else key
 
-    def _unsealed(self, event: Unsealed) -> SealStatus:
-        if self._seal_config is None:
-            self._seal_config = event.seal
-            self._observe(event.keyring)
-        return status_of(event.seal, None, sealed=False)
+    def _unsealed(self, event: Unsealed) -> SealStatus | asyncio.Task[SealStatus]:
+        status = status_of(event.seal, None, sealed=False)
+        if self._seal_config is not None:
+            return status
+        self._seal_config = event.seal
+        return self._tell(event, status)
 
     def _drop_progress(self, _: ProgressDropped) -> None:
         self._progress = None
@@ -239,7 +249,16 @@ class NodeActor(AsyncioActor):
         if self._seal_config is None:
             return None
         self._seal_config = None
-        return self._observe(None)
+        return self._tell(None, None)
+
+    def _tell(self, event: Unsealed | None, answer: T) -> T | asyncio.Task[T]:
+        told = self._observe(event)
+        return answer if told is None else self.spawn(_answer_after(told, answer))
+
+
+async def _answer_after(told: Awaitable[None], answer: T) -> T:
+    await told
+    return answer
 
 
 async def unseal_from_file(ref: Any, records: NodeRecords, key: SecretBytes) -> None:

@@ -1,54 +1,54 @@
-"""A node as the HTTP edge sees it: the node actor, and the directory of tenants while the node is unsealed."""
+"""A node as the HTTP edge sees it: the way to the node actor, and the directory of tenants while it is unsealed."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from kms_actors.config import Configuration
 from kms_actors.errors import Sealed
-from kms_actors.keyring.keyring import Keyring
-from kms_actors.runtime import ask
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 
 from .changes import CLUSTER, Change, ChangeFeed
 from .directory import TenantDirectory, TenantHandle
-from .messages import Event, Message, RevokeToken
-from .node import NodeActor, NodeRecords, unseal_from_file
+from .messages import Message, ReadSealStatus, RevokeToken, SealStatus
+from .node import NodeRecords, RevokeOperator, Unsealed
+from .node_link import LocalNode, NodeLink
 from .tenant import Services
+from .tenant_records import status_of
 from .unsealing import ClusterUnsealing, NodeUnsealing
 
 
 class NodeService:
-    """Owns the actors of one process. Make it with `start`, end it with `stop`."""
+    """Owns the actors of one process. Make it with `start`, end it with `stop`.
 
-    def __init__(self, configuration: Configuration, store: Store) -> None:
+    `node` leads to the node actor; without it, that is in this process too.
+    """
+
+    def __init__(self, configuration: Configuration, store: Store, node: NodeLink | None = None) -> None:
         self._configuration = configuration
         self._store = store
-        self._records = NodeRecords(store, configuration.master_keyring_provider.namespace)
+        self._node = node or LocalNode(configuration, store)
+        self._records = NodeRecords(store, self.namespace)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="crypto")
         self._directory: TenantDirectory | None = None
+        self._unsealed_status: SealStatus | None = None
         self._revoked: frozenset[str] = frozenset()
         self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds)
+        self._applying: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
-        """Start the node actor; with the `static` provider, unseal."""
-        provider = self._configuration.master_keyring_provider
+        """Begin to hear of changes, and reach the node actor."""
         await self._feed.start()
         self._revoked = await self._records.revoked()
-        self._node = NodeActor.start(
-            self._records, provider, self._configuration.tenants.unseal_progress_seconds, self._seal_changed
-        )
-        if provider.name == "static":
-            await unseal_from_file(self._node, self._records, _read_key(Path(str(provider.key_file))))
+        await self._node.start(self._seal_changed)
 
     async def stop(self) -> None:
         """End the actors; requests under way have ended before."""
         await self._close_directory()
-        await self._node.stop(block=False)
+        await self._node.stop()
         await self._feed.stop()
         self._threads.shutdown()
 
@@ -76,12 +76,15 @@ class NodeService:
 
     async def ask_node(self, message: Message) -> Any:
         """Send a command or query to the node actor."""
-        if isinstance(message, Event):
-            raise TypeError("events do not come from outside")
-        answer = await ask(self._node, message)
+        if self._unsealed_status is not None and isinstance(message, ReadSealStatus):
+            return self._unsealed_status
         if isinstance(message, RevokeToken):
-            self._revoked |= {message.principal.revocation_ids[-1]}
-        return answer
+            return await self._revoke(message.principal.revocation_ids[-1])
+        return await self._node.ask(message)
+
+    async def _revoke(self, revocation_id: str) -> None:
+        await self._node.ask(RevokeOperator(revocation_id))
+        self._revoked |= {revocation_id}
 
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         """Tell whether a cluster operator's token is revoked."""
@@ -99,27 +102,35 @@ class NodeService:
             raise Sealed
         return await self._directory.tenant_by_number(number)
 
-    def _seal_changed(self, keyring: Keyring | None) -> asyncio.Task[None] | None:
-        if keyring is None:
+    async def catch_up(self) -> None:
+        """Return once every change committed before this call has its effect here, or the lease is over."""
+        await self._feed.catch_up()
+        if self._applying:
+            _, late = await asyncio.wait(self._applying, timeout=self._configuration.tenants.lease_seconds)
+            self._applying -= late
+
+    def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
+        if unsealed is None:
+            self._unsealed_status = None
             return asyncio.ensure_future(self._close_directory())
         settings = self._configuration.tenants
-        unsealing = ClusterUnsealing(keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
+        unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
         self._directory = TenantDirectory(
             Services(self._store, unsealing, self._threads, settings, fresh=lambda: self._feed.fresh)
         )
+        self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
 
     def _deliver(self, change: Change | None) -> None:
         if change is not None and change.vault_id == CLUSTER:
             self._revoked |= {change.name}
         elif self._directory is not None:
-            self._directory.deliver(change)
+            applied = self._directory.deliver(change)
+            if applied is not None:
+                self._applying.add(applied)
+                applied.add_done_callback(self._applying.discard)
 
     async def _close_directory(self) -> None:
         directory, self._directory = self._directory, None
         if directory is not None:
             await directory.close()
-
-
-def _read_key(path: Path) -> SecretBytes:
-    return SecretBytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))

@@ -66,9 +66,10 @@ class StateChanged(Event, frozen=True):
 
 
 class ChangedElsewhere(Event, frozen=True):
-    """The change log names something of this tenant."""
+    """The change log names something of this tenant; `applied` is done once nobody is answered without it."""
 
     change: Change
+    applied: asyncio.Future[None]
 
 
 class TenantActor(AsyncioActor):
@@ -156,10 +157,13 @@ class TenantActor(AsyncioActor):
             self._view.revoked |= found.revoked
 
     def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
-        change = event.change
+        change, applied = event.change, event.applied
         if change.area == TENANT:
-            self.spawn(self._reload())
-        elif change.area == TOKEN:
+            self.spawn(self._reload()).add_done_callback(lambda _: applied.set_result(None))
+            return
+        # These are in the mailbox before any request that comes later.
+        applied.set_result(None)
+        if change.area == TOKEN:
             self.notify(TokenRevoked(bytes.fromhex(change.name), ()))
         elif change.area == TRANSIT:
             mount, _, name = change.name.partition("/")

@@ -1,0 +1,208 @@
+"""What supervisor and workers say to each other, and how it lies on the wire.
+
+A frame is its length (4 bytes, big-endian) and a msgpack array whose first element names its type. Each side takes
+only the types it has use for; anything else ends the link. No frame shows its contents: some hold key material.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from kms_actors import errors
+from kms_actors.actors.messages import Initialize, Message, ReadSealStatus, ResetUnseal, Seal, Unseal
+from kms_actors.actors.node import RevokeOperator
+from kms_actors.config import Configuration
+from kms_actors.errors import KmsError, Unavailable
+from kms_actors.metric_families import Family
+
+MAX_FRAME: Final = 1 << 20  # bytes
+_PREFIX: Final = 4
+
+
+class FrameError(Exception):
+    """The other side sent what is no frame, or none that this side takes."""
+
+
+class Frame(msgspec.Struct, frozen=True, tag=True, array_like=True, forbid_unknown_fields=True):
+    """Base of all frames."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class Request(Frame, frozen=True):
+    """Wants a Reply of the same number."""
+
+    number: int
+
+
+class Reply(Frame, frozen=True):
+    """Answers a Request."""
+
+    number: int
+
+
+# From a worker.
+
+
+class Prepared(Frame, frozen=True):
+    """All is loaded; the worker waits for Serve."""
+
+
+class Serving(Frame, frozen=True):
+    """The worker accepts connections."""
+
+
+class Ask(Request, frozen=True):
+    """A message for the node actor. Reply: Answer or Refusal."""
+
+    kind: str
+    message: msgspec.Raw
+
+
+class Announce(Request, frozen=True):
+    """The worker has committed a change. Reply: Done, once all other workers know of it."""
+
+
+class Samples(Reply, frozen=True):
+    """The worker's metrics."""
+
+    families: list[Family]
+
+
+# From the supervisor.
+
+
+class Start(Frame, frozen=True):
+    """The first frame."""
+
+    configuration: Configuration
+
+
+class Serve(Frame, frozen=True):
+    """Accept connections."""
+
+
+class NodeState(Request, frozen=True):
+    """The node is unsealed, with this keyring (`Keyring.dump`) and seal, or sealed. Reply: Done, once it acts so."""
+
+    keyring: bytes | None
+    seal: bytes | None
+
+
+class CatchUp(Request, frozen=True):
+    """Another worker has committed a change. Reply: Done, once it has its effect."""
+
+
+class ReadMetrics(Request, frozen=True):
+    """Reply: Samples."""
+
+
+class Drain(Request, frozen=True):
+    """Accept no more, serve who is connected until they go, and end. Reply: Samples, the last ones."""
+
+
+class Stop(Request, frozen=True):
+    """Finish the requests under way, and end. Reply: Samples, the last ones."""
+
+
+class Answer(Reply, frozen=True):
+    """What the node actor answered."""
+
+    value: msgspec.Raw
+
+
+class Refusal(Reply, frozen=True):
+    """The KmsError that the node actor raised."""
+
+    error: str
+    text: str
+    retry_after: int
+
+
+# From both.
+
+
+class Done(Reply, frozen=True):
+    """It is so."""
+
+
+FROM_WORKER: Final = msgspec.msgpack.Decoder(Prepared | Serving | Ask | Announce | Samples | Done)
+FROM_SUPERVISOR: Final = msgspec.msgpack.Decoder(
+    Start | Serve | NodeState | CatchUp | ReadMetrics | Drain | Stop | Answer | Refusal | Done
+)
+
+#: What a worker may ask of the node actor.
+_ASKED: Final = {
+    kind.__name__: msgspec.msgpack.Decoder(kind)
+    for kind in (ReadSealStatus, Initialize, Unseal, ResetUnseal, Seal, RevokeOperator)
+}
+_ERRORS: Final[dict[str, type[KmsError]]] = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, KmsError)
+}
+
+
+def asked(frame: Ask) -> Message:
+    """Return the message in `frame`; raises FrameError for one that no worker may send."""
+    decoder = _ASKED.get(frame.kind)
+    if decoder is None:
+        raise FrameError("no such message")
+    try:
+        message: Message = decoder.decode(frame.message)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise FrameError("a damaged message") from None
+    return message
+
+
+def refusal(number: int, error: Exception) -> Refusal:
+    """Return the frame of an error; of one that is not meant for callers, nothing but that."""
+    kind = next((base.__name__ for base in type(error).__mro__ if base.__name__ in _ERRORS), KmsError.__name__)
+    text = str(error) if isinstance(error, KmsError) else "internal error"
+    return Refusal(number, kind, text, error.retry_after if isinstance(error, Unavailable) else 0)
+
+
+def error_of(frame: Refusal) -> KmsError:
+    """Return the error in `frame`."""
+    kind = _ERRORS.get(frame.error, KmsError)
+    if issubclass(kind, Unavailable):
+        return kind(frame.text, retry_after=frame.retry_after)
+    return kind(frame.text)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return `frame` as it goes over the wire; raises FrameError if it is too large."""
+    body = msgspec.msgpack.encode(frame)
+    if len(body) > MAX_FRAME:
+        raise FrameError("a frame is too large to be sent")
+    return len(body).to_bytes(_PREFIX, "big") + body
+
+
+class FrameReader:
+    """Cuts a stream of bytes into frames; holds no more than one frame and what came with its end."""
+
+    def __init__(self, decoder: msgspec.msgpack.Decoder[Any]) -> None:
+        self._decoder = decoder
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield the frames that `data` completes; raises FrameError, after which the stream means nothing."""
+        self._buffer += data
+        while len(self._buffer) >= _PREFIX:
+            length = int.from_bytes(self._buffer[:_PREFIX], "big")
+            if length > MAX_FRAME:
+                raise FrameError("a frame is too large")
+            if len(self._buffer) < _PREFIX + length:
+                return
+            body = bytes(self._buffer[_PREFIX : _PREFIX + length])
+            del self._buffer[: _PREFIX + length]
+            yield self._decode(body)
+
+    def _decode(self, body: bytes) -> Frame:
+        try:
+            frame: Frame = self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise FrameError("no frame of this link") from None
+        return frame

@@ -1,0 +1,58 @@
+"""What serves tenants over HTTP, in a node's only process as in each of its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+
+from kms_actors.actors.node_link import NodeLink
+from kms_actors.actors.service import NodeService
+from kms_actors.auth.biscuit import BiscuitAuthenticator
+from kms_actors.config import Configuration
+from kms_actors.metrics import Metrics
+from kms_actors.store.api import Store
+from kms_http.server import HttpServer
+
+
+@contextlib.asynccontextmanager
+async def node_service(
+    configuration: Configuration, store: Store, metrics: Metrics, node: NodeLink
+) -> AsyncIterator[NodeService]:
+    """Run the actors of this process."""
+    service = NodeService(configuration, store, node)
+    await service.start()
+    metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed), "max")
+    metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))
+    metrics.gauge("kms_lease_age_seconds", "Age of the last word from the store", lambda: service.lease_age, "max")
+    metrics.gauge("kms_mailbox_depth", "Messages waiting in tenants' mailboxes", lambda: float(service.waiting))
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+def http_server(configuration: Configuration, service: NodeService, metrics: Metrics) -> HttpServer:
+    """Return the server of `service`, not started."""
+    return HttpServer(service, authenticator(configuration), metrics.observe_request)
+
+
+def authenticator(configuration: Configuration) -> BiscuitAuthenticator:
+    """Return what verifies the tokens of the configured issuers."""
+    settings = configuration.authenticator
+    return BiscuitAuthenticator(
+        settings.provider.keys,
+        settings.provider.service,
+        configuration.master_keyring_provider.namespace,
+        cache_size=settings.cache_size,
+    )
+
+
+def tls_context(configuration: Configuration) -> ssl.SSLContext | None:
+    """Return the TLS settings of the API port, certificate and key read now; None for plain HTTP."""
+    if configuration.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(configuration.tls.certificate_file, configuration.tls.private_key_file)
+    return context

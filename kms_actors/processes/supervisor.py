@@ -1,0 +1,255 @@
+"""The supervisor: owns the node actor, keeps the workers alive, and has them all know the same of the node's seal.
+
+Each worker has a slot. A worker that dies is replaced at once, one that dies again and again after a while. The node
+actor's answer to an unseal or a seal waits until every worker acts accordingly, or is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Awaitable, Coroutine, Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+from prometheus_client import Counter
+
+from kms_actors.actors.node import Unsealed
+from kms_actors.actors.node_link import NodeLink
+from kms_actors.config import Configuration
+from kms_actors.errors import KmsError, Unavailable
+from kms_actors.metric_families import Sum
+from kms_actors.metrics import Metrics
+from kms_actors.processes.child import Child
+from kms_actors.processes.frames import (
+    Announce,
+    Answer,
+    Ask,
+    CatchUp,
+    Done,
+    Frame,
+    NodeState,
+    ReadMetrics,
+    asked,
+    refusal,
+)
+from kms_actors.processes.remote import state_fields
+
+#: Seconds a worker has to act upon an unseal or a seal; then it is killed and replaced.
+_ACT_SECONDS: Final = 5.0
+#: Seconds a worker has to tell its metrics; then those it told last are shown.
+_METRICS_SECONDS: Final = 1.0
+#: Seconds from its birth in which a worker has to serve.
+_BIRTH_SECONDS: Final = 60.0
+#: A worker that lived shorter than this died early; each early death in a row doubles the wait, up to the longest.
+_EARLY_SECONDS: Final = 10.0
+_FIRST_WAIT: Final = 0.25
+_LONGEST_WAIT: Final = 5.0
+
+_log = structlog.get_logger("kms_actors")
+
+
+class WorkerFailed(KmsError):
+    """A worker ended before it served; its own log says why."""
+
+
+class Supervisor:
+    """Keeps `configuration.worker_count` workers on `listeners`, which stay open here from worker to worker."""
+
+    def __init__(self, configuration: Configuration, listeners: Sequence[socket.socket], metrics: Metrics) -> None:
+        self._configuration = configuration
+        self._listeners = listeners
+        self._metrics = metrics
+        self._node: NodeLink
+        self._state: tuple[bytes | None, bytes | None] = (None, None)
+        self._children: set[Child] = set()  # all that live
+        self._current: dict[int, Child] = {}  # by slot
+        self._early_deaths: dict[int, int] = {}
+        self._retired = Sum()
+        self._answering: set[asyncio.Task[None]] = set()
+        self._renewing: set[asyncio.Task[None]] = set()
+        self._stopping = False
+        self._rolling = False
+        self._ready = False
+        self._restarts = Counter(
+            "kms_worker_restarts", "Workers that died and were replaced", registry=metrics.registry
+        )
+        metrics.gauge("kms_workers", "Workers that serve", lambda: float(sum(c.active for c in self._children)))
+
+    async def spawn(self) -> None:
+        """Start the processes, which takes a while; they wait until `start`."""
+        for slot in range(1, self._configuration.worker_count + 1):
+            self._current[slot] = await self._spawn(slot)
+
+    async def start(self, node: NodeLink) -> None:
+        """Start the node actor, and return once every worker serves; raises WorkerFailed when one cannot."""
+        self._node = node
+        await node.start(self._tell)
+        self._ready = True
+        for child in self._current.values():
+            self._prepare(child)
+        for child in self._current.values():
+            await self._serving(child)
+
+    async def stop(self) -> None:
+        """Accept no more, let requests under way end, end the workers, then the node actor. Idempotent."""
+        if self._stopping:
+            return
+        self._stopping = True
+        for listener in self._listeners:
+            listener.close()
+        for task in self._renewing:
+            task.cancel()
+        await asyncio.gather(*(child.stop(self._configuration.stop_seconds) for child in list(self._children)))
+        if self._ready:
+            await self._node.stop()
+
+    def restart(self) -> None:
+        """Replace every worker by a new one, without losing a request. While that is under way, nothing more."""
+        if not self._rolling and not self._stopping:
+            self._rolling = True
+            self._renew(self._roll())
+
+    async def announce(self, origin: Child | None = None) -> None:
+        """Return once all workers but `origin` know of every commit before this call, or serve none from memory."""
+        await asyncio.gather(
+            *(self._catch_up(child) for child in list(self._children) if child.active and child is not origin)
+        )
+
+    async def metrics(self) -> Sum:
+        """Return the metrics of the node, all its processes together."""
+        await asyncio.gather(*(self._read_metrics(child) for child in list(self._children) if child.active))
+        total = self._retired.copy()
+        total.add("supervisor", self._metrics.families())
+        for child in self._children:
+            if self._current.get(child.slot) is child:
+                total.add(str(child.slot), child.families)
+            else:
+                total.retire(child.families)
+        return total
+
+    # The life of workers.
+
+    async def _spawn(self, slot: int) -> Child:
+        child = await Child.start(slot, self._listeners, self._receive)
+        self._children.add(child)
+        child.ended.add_done_callback(lambda ended: self._ended(child, ended.result()))
+        if self._ready:
+            self._prepare(child)
+        return child
+
+    def _prepare(self, child: Child) -> None:
+        child.configure(self._configuration)
+        child.link.request(NodeState, *self._state)
+
+    async def _serving(self, child: Child) -> None:
+        try:
+            async with asyncio.timeout(_BIRTH_SECONDS):
+                await asyncio.wait([child.serving])  # done, or cancelled when the process ends
+        except TimeoutError:
+            await child.kill()
+        if not child.active:
+            raise WorkerFailed("a worker ended before it served; see its own line above")
+
+    def _ended(self, child: Child, code: int) -> None:
+        self._children.discard(child)
+        self._retired.retire(child.families)
+        if self._stopping or not self._ready or self._current.get(child.slot) is not child:
+            return
+        early = time.monotonic() - child.born < _EARLY_SECONDS
+        deaths = self._early_deaths[child.slot] = self._early_deaths.get(child.slot, 0) + 1 if early else 0
+        wait = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** (deaths - 2)) if deaths > 1 else 0.0
+        _log.error("worker ended", worker=child.slot, pid=child.pid, code=code, replaced_in=wait)
+        self._restarts.inc()
+        self._renew(self._replace(child, wait))
+
+    async def _replace(self, dead: Child, wait: float) -> None:
+        await asyncio.sleep(wait)
+        if self._current[dead.slot] is not dead:
+            return  # a restart was faster
+        self._current[dead.slot] = child = await self._spawn(dead.slot)
+        await asyncio.wait([child.serving])
+        if child.active:
+            _log.info("worker serves", worker=child.slot, pid=child.pid)
+
+    async def _roll(self) -> None:
+        """Restart slot by slot: the new worker serves before the old one drains."""
+        try:
+            _log.info("restarting the workers one by one")
+            for child in [child for child in self._children if self._current.get(child.slot) is not child]:
+                self._renew(child.stop(self._configuration.stop_seconds))  # of a restart before, still draining
+            for slot in sorted(self._current):
+                new = await self._spawn(slot)
+                await self._serving(new)
+                old, self._current[slot] = self._current[slot], new
+                self._renew(old.drain())
+            _log.info("workers restarted", count=len(self._current))
+        except (KmsError, OSError) as error:
+            _log.error("workers cannot be restarted; those that serve go on", reason=str(error))
+        finally:
+            self._rolling = False
+
+    # The conversation with workers.
+
+    def _receive(self, child: Child, frame: Frame) -> None:
+        if isinstance(frame, Ask):
+            message = asked(frame)
+            _keep(self._answering, self._answer(child, frame.number, self._node.ask(message)))
+        elif isinstance(frame, Announce):
+            _keep(self._answering, self._announced(child, frame.number))
+
+    async def _answer(self, child: Child, number: int, answering: Awaitable[Any]) -> None:
+        try:
+            answer = await answering
+        except Exception as error:  # noqa: BLE001  # of whatever kind, the worker's caller waits for it
+            if not isinstance(error, KmsError):
+                _log.error("node actor failed", error=type(error).__name__)
+            child.link.send(refusal(number, error))
+        else:
+            child.link.send(Answer(number, msgspec.Raw(msgspec.msgpack.encode(answer))))
+
+    async def _announced(self, child: Child, number: int) -> None:
+        await self.announce(child)
+        child.link.send(Done(number))
+
+    def _tell(self, unsealed: Unsealed | None) -> Awaitable[None]:
+        """Send the new state to all workers now; what is returned ends once all act upon it or are gone."""
+        self._state = state_fields(unsealed)
+        told = [self._told(child, child.link.request(NodeState, *self._state)) for child in self._children]
+        return _all(told)
+
+    async def _told(self, child: Child, reply: asyncio.Future[Any]) -> None:
+        if not child.active:
+            return  # it hears this before the order to serve
+        try:
+            async with asyncio.timeout(_ACT_SECONDS):
+                await reply
+        except (TimeoutError, Unavailable):
+            _log.error("worker is gone or too slow", worker=child.slot, pid=child.pid)
+            await child.kill()
+
+    async def _catch_up(self, child: Child) -> None:
+        # Else it is gone, or past its lease, or has read the change log to its end on its own.
+        with contextlib.suppress(TimeoutError, Unavailable):
+            await child.ask(CatchUp, seconds=self._configuration.tenants.lease_seconds)
+
+    async def _read_metrics(self, child: Child) -> None:
+        with contextlib.suppress(TimeoutError, Unavailable):
+            child.hear_samples(await child.ask(ReadMetrics, seconds=_METRICS_SECONDS))
+
+    def _renew(self, work: Coroutine[Any, Any, None]) -> None:
+        _keep(self._renewing, work)
+
+
+def _keep(tasks: set[asyncio.Task[None]], work: Coroutine[Any, Any, None]) -> None:
+    """Run `work` in a task that `tasks` holds until it ends; the loop itself holds tasks weakly."""
+    task = asyncio.get_running_loop().create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+async def _all(told: Sequence[Coroutine[Any, Any, None]]) -> None:
+    await asyncio.gather(*told)

@@ -1,0 +1,161 @@
+"""A worker: HTTP, the tenants, a store handle and a change feed of its own; the node actor is in the supervisor.
+
+Started as `python -m kms_actors.processes.worker LINK SOCKET…`, the inherited file descriptors of its end of the
+link and of the listening sockets. Everything else it is told over the link. It ends when the supervisor does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from kms_actors import log
+from kms_actors.cli.node_process import open_store
+from kms_actors.config import Configuration
+from kms_actors.errors import KmsError, Unavailable
+from kms_actors.metrics import Metrics
+from kms_actors.processes.announcing import AnnouncingStore
+from kms_actors.processes.frames import (
+    FROM_SUPERVISOR,
+    Announce,
+    CatchUp,
+    Done,
+    Drain,
+    Frame,
+    NodeState,
+    Prepared,
+    ReadMetrics,
+    Samples,
+    Serve,
+    Serving,
+    Start,
+    Stop,
+)
+from kms_actors.processes.hardening import keep_memory_private
+from kms_actors.processes.link import Link
+from kms_actors.processes.remote import RemoteNode
+from kms_actors.processes.serving import http_server, node_service, tls_context
+from kms_http.server import HttpServer
+
+#: Seconds until the end, whatever is under way, when the supervisor is gone.
+_ORPHAN_SECONDS: Final = 1.0
+
+
+class Worker:
+    """One worker's part in the conversation."""
+
+    def __init__(self, listeners: list[socket.socket]) -> None:
+        self._listeners = listeners
+        self._metrics = Metrics()
+        self._orders: asyncio.Queue[Frame] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._link = Link(FROM_SUPERVISOR, self._receive)
+        self._node = RemoteNode(self._link)
+
+    async def run(self, end: socket.socket) -> None:
+        """Work until told to end, or until the supervisor is gone."""
+        self._link.ended.add_done_callback(self._end_soon)
+        await self._link.connect(end)
+        started = await self._orders.get()
+        if isinstance(started, Start):
+            log.configure(started.configuration.log)
+            last = await self._serve(started.configuration)
+            self._link.send(Samples(last, self._metrics.families()))
+        self._link.close()
+        await self._link.ended
+
+    async def _serve(self, configuration: Configuration) -> int:
+        """Serve until told to end; return the number of that request."""
+        tls = tls_context(configuration)
+        async with contextlib.AsyncExitStack() as stack:
+            opened = await open_store(configuration.cluster)
+            stack.push_async_callback(opened.close)
+            store = AnnouncingStore(self._metrics.metered(opened), self._announce)
+            self._service = await stack.enter_async_context(
+                node_service(configuration, store, self._metrics, self._node)
+            )
+            server = http_server(configuration, self._service, self._metrics)
+            stack.push_async_callback(server.stop, configuration.stop_seconds)
+            self._link.send(Prepared())
+            order = await self._orders.get()
+            if isinstance(order, Serve):
+                await self._service.catch_up()  # what was committed while this worker was not yet told of it
+                server.start_shared(self._listeners, tls)
+                self._link.send(Serving())
+                order = await self._orders.get()
+            if isinstance(order, Drain):
+                order = await self._drain(server, order)
+        assert isinstance(order, Drain | Stop)
+        return order.number
+
+    async def _drain(self, server: HttpServer, order: Drain) -> Frame:
+        """Return the order that was carried out last: a Stop ends the draining."""
+        draining = asyncio.ensure_future(server.drain())
+        stopping = asyncio.ensure_future(self._orders.get())
+        await asyncio.wait({draining, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            return stopping.result()
+        stopping.cancel()
+        return order
+
+    def _receive(self, frame: Frame) -> None:
+        match frame:
+            case NodeState():
+                self._node.hear(frame)
+            case CatchUp():
+                self._spawn(self._catch_up(frame))
+            case ReadMetrics():
+                self._link.send(Samples(frame.number, self._metrics.families()))
+            case _:
+                self._orders.put_nowait(frame)
+
+    async def _catch_up(self, frame: CatchUp) -> None:
+        # Without the store there is no reply: the supervisor waits until the lease is over, when nothing is served.
+        with contextlib.suppress(KmsError):
+            await self._service.catch_up()
+            self._link.send(Done(frame.number))
+
+    async def _announce(self) -> None:
+        with contextlib.suppress(Unavailable):  # without a supervisor, all workers end
+            await self._link.request(Announce)
+
+    def _end_soon(self, _: object) -> None:
+        """Stop; and end by the default action of SIGALRM, so that nothing can hold it up."""
+        self._orders.put_nowait(Stop(0))
+        signal.setitimer(signal.ITIMER_REAL, _ORPHAN_SECONDS)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def main(arguments: list[str]) -> int:
+    """Run a worker; return its exit code."""
+    end, *listeners = (socket.socket(fileno=int(number)) for number in arguments)
+    # A terminal or a service manager signals the whole group; the supervisor alone decides what that means.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    keep_memory_private()
+
+    async def run() -> None:
+        await Worker(listeners).run(end)
+
+    try:
+        uvloop.run(run())
+    except (KmsError, OSError) as error:
+        structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
