@@ -12,9 +12,13 @@ from typing import Any
 Send = Callable[[str, str, Mapping[str, Any] | None], dict[str, Any]]
 
 
+#: Different paths that `{n}` in a path stands for.
+SPREAD = 1000
+
+
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request; `path` is without `/v1/`."""
+    """One HTTP request; `path` is without `/v1/`. `{n}` in it is a number that changes with each."""
 
     method: str
     path: str
@@ -109,7 +113,8 @@ CASES = (
         )
     ),
     Case("kv get", _kv_get),
-    Case("kv put", lambda _: _post("secret/data/bench/put", _SECRET)),
+    Case("kv put", lambda _: _post("secret/data/bench/put/{n}", _SECRET)),
+    Case("kv put, one path", lambda _: _post("secret/data/bench/put", _SECRET)),
     Case("kv list of 20", _kv_list),
     Case("seal-status", lambda _: Request("GET", "sys/seal-status")),
     Case("lookup-self", lambda _: Request("GET", "auth/token/lookup-self")),

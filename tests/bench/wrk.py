@@ -9,7 +9,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.cases import Request
+from tests.bench.cases import SPREAD, Request
 
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
 _TICKS = 100  # of /proc, a second, on every Linux
@@ -61,7 +61,19 @@ def _script(request: Request, token: str) -> str:
     lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
     if request.body:
         lines.append(f"wrk.body = [==[{request.body}]==]")
+    if "{n}" in request.path:
+        lines.append(_COUNTED)
     return "\n".join(lines)
+
+
+#: Lua that puts a number that goes round in place of `{n}`.
+_COUNTED = f"""
+local template, number = wrk.path, 0
+request = function()
+  number = (number + 1) % {SPREAD}
+  return wrk.format(nil, (template:gsub("{{n}}", number)))
+end
+"""
 
 
 def _read(output: str, spent: float) -> Sample:
