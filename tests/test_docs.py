@@ -96,6 +96,7 @@ def test_the_guide_calls_every_command_that_makes_or_shows_a_token() -> None:
 def test_operations_names_every_metric_and_no_other(tmp_path: Path) -> None:
     named = _METRIC.findall(section("operations.md", "Metrics"))
     node = Node.for_issuer(tmp_path, sqlite_table, Issuer())
+    node.settings = "workers = 2"
     node.start()
     try:
         exposed = Api(node.metrics_address).call("GET", "/metrics").body.decode()
