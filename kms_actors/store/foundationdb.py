@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from kms_actors.errors import StoreUnavailable
 from kms_actors.store.api import Body, T
-from kms_actors.store.foundationdb_attempts import back_off, run_body, translate
+from kms_actors.store.foundationdb_attempts import back_off, run_body
 from kms_actors.store.foundationdb_futures import Failure, Futures
 from kms_actors.store.foundationdb_library import load, open_database
 from kms_actors.store.foundationdb_native import Native, NativeTransaction
@@ -21,6 +21,8 @@ TIMEOUT_SECONDS: Final = 4.0
 #: A transaction that conflicts is tried again this often, after at most so many milliseconds.
 RETRIES: Final = 50
 RETRY_MILLISECONDS: Final = 60
+#: Watches of one store at a time. The client is allowed more, since it lets go of ended ones a little later.
+WATCHES: Final = 10_000
 #: Seconds to spend on removing its own traces when the store closes.
 CLEANING_SECONDS: Final = 1.0
 
@@ -31,7 +33,7 @@ class FoundationDbStore:
     Keys must be below ``fe``: the engine keeps the chunks of long values and its operation ids above.
     """
 
-    def __init__(self, library: ctypes.PyDLL, database: Any) -> None:
+    def __init__(self, library: ctypes.CDLL, database: Any) -> None:
         self._library = library
         self._database = database
         self._futures = Futures(library, asyncio.get_running_loop())
@@ -52,6 +54,7 @@ class FoundationDbStore:
             "transaction_timeout": int(timeout_seconds * 1000),
             "transaction_retry_limit": RETRIES,
             "transaction_max_retry_delay": RETRY_MILLISECONDS,
+            "max_watches": 2 * WATCHES,
         }
         store = cls(library, await asyncio.to_thread(open_database, cluster_file, options))
         try:
@@ -71,8 +74,10 @@ class FoundationDbStore:
             self._operations.give_back(operation)
 
     async def watch(self, key: bytes) -> asyncio.Future[None]:
-        """See `Store.watch`. One more than 10,000 at a time raises StoreUnavailable."""
+        """See `Store.watch`. More than `WATCHES` at a time raise StoreUnavailable."""
         self._check_open()
+        if len(self._watches) >= WATCHES:
+            raise StoreUnavailable("the store has too many watches")
         native = self._begin()
         try:
             while True:
@@ -88,8 +93,6 @@ class FoundationDbStore:
                     raise
         finally:
             native.destroy()
-        if watch.done() and isinstance(failed := watch.exception(), Failure):
-            raise translate(failed)
         self._watches.add(watch)
         watch.add_done_callback(self._watches.discard)
         return watch

@@ -26,6 +26,8 @@ CLUSTER_VERSION_CHANGED: Final = 1039
 MAYBE_COMMITTED: Final = {COMMIT_UNKNOWN, TIMED_OUT, CLUSTER_VERSION_CHANGED}
 #: Codes that blame what other transactions did meanwhile.
 CONFLICTS: Final = {TOO_OLD, NOT_COMMITTED}
+#: So many of them are to blame if a transaction runs out of time.
+MANY_CONFLICTS: Final = 10
 #: The transaction, a key, a value.
 TOO_LARGE: Final = {2101, 2102, 2103}
 
@@ -43,7 +45,7 @@ class _Unknown(Exception):
 async def run_body(begin: Begin, operation: Operation, body: Body[T]) -> T:
     """Return the result of the applied attempt, or of the last one if it wrote nothing."""
     native = begin()
-    conflict: Failure | None = None
+    conflicts = 0
     try:
         while True:
             try:
@@ -57,16 +59,14 @@ async def run_body(begin: Begin, operation: Operation, body: Body[T]) -> T:
                 native = begin()
             except Failure as failure:
                 operation.end()
-                if failure.code in CONFLICTS:
-                    conflict = failure
-                # Conflicts that took all the time are what the caller should hear of.
-                await back_off(native, conflict if conflict and failure.code == TIMED_OUT else failure)
+                conflicts += failure.code in CONFLICTS
+                await back_off(native, failure, conflicts)
     finally:
         native.destroy()
 
 
-async def back_off(native: Native, failure: Failure) -> None:
-    """Make the transaction ready for another attempt after a while.
+async def back_off(native: Native, failure: Failure, conflicts: int = 0) -> None:
+    """Make the transaction, which met so many conflicts, ready for another attempt after a while.
 
     Raises:
         StoreError: the failure allows none, or there were enough.
@@ -74,13 +74,12 @@ async def back_off(native: Native, failure: Failure) -> None:
     """
     try:
         await native.on_error(failure.code)
-    except Failure:
-        raise translate(failure) from failure
+    except Failure as final:
+        raise _translate(final, conflicts) from failure
 
 
-def translate(failure: Failure) -> StoreError:
-    """Return the store's error for one of FoundationDB."""
-    if failure.code in CONFLICTS:
+def _translate(failure: Failure, conflicts: int) -> StoreError:
+    if failure.code in CONFLICTS or (failure.code == TIMED_OUT and conflicts >= MANY_CONFLICTS):
         return TransactionConflict("a transaction met conflicting ones too often")
     if failure.code in TOO_LARGE:
         return TransactionTooLarge(f"more than the store takes at once: {failure}")

@@ -18,8 +18,6 @@ from kms_actors.store.api import Entry
 
 Take = Callable[[int], Any]
 
-TOO_MANY_WATCHES: Final = 1032
-
 #: A key and a value as the library returns them: two addresses, each with a length.
 _ROW: Final = struct.Struct("=QiQi")
 
@@ -35,7 +33,7 @@ class Failure(Exception):
 class Futures:
     """Turns C futures into futures of one event loop."""
 
-    def __init__(self, library: ctypes.PyDLL, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, library: ctypes.CDLL, loop: asyncio.AbstractEventLoop) -> None:
         self._library = library
         self._loop = loop
         self._completed: deque[int] = deque()
@@ -58,8 +56,8 @@ class Futures:
         return self._wait(address, self._take_nothing)
 
     def change(self, address: int) -> asyncio.Future[None]:
-        """Wait for a watch. Whatever ends the returned future ends the watch."""
-        future = self._wait(address, self._take_change)
+        """Wait for a watch; a failure ends it like a change. Whatever ends the returned future ends the watch."""
+        future = self._wait(address, _ignore)
         future.add_done_callback(partial(self._cancel, address))
         return future
 
@@ -124,14 +122,13 @@ class Futures:
         if code:
             raise self.failure(code)
 
-    def _take_change(self, address: int) -> None:
-        """A watch that fails is a hint like any other, unless there are too many of them."""
-        if self._library.fdb_future_get_error(address) == TOO_MANY_WATCHES:
-            raise self.failure(TOO_MANY_WATCHES)
-
 
 #: Of all loops, by the address of the C future, so that one C callback serves all and is never freed.
 _waiting: dict[int, tuple[Futures, asyncio.Future[Any], Take]] = {}
+
+
+def _ignore(_: int) -> None:
+    pass
 
 
 def _note(address: int, _: int | None) -> None:

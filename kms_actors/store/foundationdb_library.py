@@ -1,8 +1,7 @@
 """The FoundationDB client library: loaded once a process, and the C functions that the engine calls.
 
 The binding loads the library and runs its network thread. Its functions are called here without its
-wrappers, which cost more than the calls, and without letting go of the interpreter's lock around each: none
-of those declared below waits for anything.
+wrappers, which cost more than the calls.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ _loading = threading.Lock()
 _process = 0  # the one that runs the network thread
 
 
-def load(api_version: int) -> ctypes.PyDLL:
+def load(api_version: int) -> ctypes.CDLL:
     """Load the library, start its network thread, and return its functions. Again and again, if need be.
 
     Raises:
@@ -109,8 +108,8 @@ def _start_network() -> None:
             raise StoreUnavailable(f"the network of FoundationDB: {error.description.decode()}") from error
 
 
-def _declare() -> ctypes.PyDLL:
-    library = ctypes.PyDLL("libfdb_c", handle=fdb.Future.capi._handle)  # noqa: SLF001 -- as loaded by the binding
+def _declare() -> ctypes.CDLL:
+    library = ctypes.CDLL("libfdb_c", handle=fdb.Future.capi._handle)  # noqa: SLF001 -- as loaded by the binding
     for name, (result, *arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments

@@ -49,7 +49,7 @@ class NativeTransaction:
 
     __slots__ = ("_address", "_futures", "_library")
 
-    def __init__(self, library: ctypes.PyDLL, futures: Futures, database: int) -> None:
+    def __init__(self, library: ctypes.CDLL, futures: Futures, database: int) -> None:
         self._library = library
         self._futures = futures
         out = ctypes.c_void_p()

@@ -19,13 +19,14 @@ from kms_actors.store.writes import COUNTER_LENGTH
 class FoundationDbTransaction:
     """See `kms_actors.store.api.Transaction`. Versionstamped keys are written after all others."""
 
-    __slots__ = ("_native", "_size", "_stamped", "failure", "writes")
+    __slots__ = ("_native", "_plain", "_size", "_stamped", "failure", "writes")
 
     def __init__(self, native: Native) -> None:
         #: The first read that failed, whatever the body made of it.
         self.failure: Failure | None = None
         self.writes = False
         self._native: Native | None = native
+        self._plain: set[bytes] = set()  # keys known to have no chunks
         self._stamped: list[tuple[bytes, bytes, bytes]] = []
         self._size = 0  # bytes written
 
@@ -33,7 +34,10 @@ class FoundationDbTransaction:
         native = self._open()
         try:
             value = await native.get(key)
-            return value if value is None or is_plain(value) else await read_chunks(native, key, value)
+            if value is None or is_plain(value):
+                self._plain.add(key)
+                return value
+            return await read_chunks(native, key, value)
         except Failure as failure:
             raise self._note(failure) from None
 
@@ -50,10 +54,12 @@ class FoundationDbTransaction:
 
     def set(self, key: bytes, value: bytes) -> None:
         native = self._open_to_write(len(key) + len(value))
-        native.clear_range(*chunks_of(key))
+        if key not in self._plain:
+            native.clear_range(*chunks_of(key))
         if is_plain(value):
             native.set(key, value)
         else:
+            self._plain.discard(key)
             write_chunks(native, key, value)
 
     def clear(self, key: bytes) -> None:
