@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit import go_base64
@@ -32,6 +32,9 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
     "reference": (str, "string"),
     "key_version": (int, "int"),
 }
+#: Items up to which a batch is decoded at once.
+EAGER_ITEMS: Final = 250
+
 #: A caller may ask for these statuses: answers that can carry the results.
 _STATUSES: Final = frozenset(range(200, 600)) - {204, 205, 304}
 _BAD_STATUS: Final = "invalid HTTP response code override from partial_failure_response_code, reverting to 400"
@@ -68,15 +71,43 @@ def rows(batch: Any, required: tuple[str, str] | None = None) -> list[Row]:
     return batch
 
 
-def each(batch: Sequence[Row], item: Callable[[Row, int], T]) -> list[T | InvalidRequest]:
-    """Make the item of each row; where that fails, what is wrong with it stands in its place."""
-    items: list[T | InvalidRequest] = []
-    for index, row in enumerate(batch):
+class Items(Sequence[T | InvalidRequest]):
+    """The items of a batch, each made of its row when it is asked for; see `each`.
+
+    Whoever works on a large batch in slices so has its items made in slices, too.
+    """
+
+    __slots__ = ("_item", "_rows")
+
+    def __init__(self, batch: Sequence[Row], item: Callable[[Row, int], T]) -> None:
+        self._rows = batch
+        self._item = item
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, place: int) -> T | InvalidRequest: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[T | InvalidRequest]: ...
+
+    def __getitem__(self, place: int | slice) -> T | InvalidRequest | list[T | InvalidRequest]:
+        if isinstance(place, slice):
+            return [self._made(index) for index in range(*place.indices(len(self._rows)))]
+        return self._made(place)
+
+    def _made(self, index: int) -> T | InvalidRequest:
         try:
-            items.append(item(row, index))
+            return self._item(self._rows[index], index)
         except InvalidRequest as error:
-            items.append(InvalidRequest(*error.args))
-    return items
+            return InvalidRequest(*error.args)
+
+
+def each(batch: Sequence[Row], item: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
+    """Make the item of each row; where that fails, what is wrong with it stands in its place."""
+    items = Items(batch, item)
+    return items if len(batch) > EAGER_ITEMS else items[:]
 
 
 def all_or_none_with_context(batch: Sequence[Row]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -24,7 +25,7 @@ _MISSING_CIPHERTEXT: Final = "missing ciphertext to decrypt"
 def _build_encrypt(call: Call) -> Encrypt:
     values = call.values
     batch = values.get("batch_input")
-    items: list[EncryptItem | InvalidRequest]
+    items: Sequence[EncryptItem | InvalidRequest]
     if batch is None:
         if "plaintext" not in values:
             raise InvalidRequest(_MISSING_PLAINTEXT)
@@ -54,7 +55,7 @@ def _render_encrypted(call: Call, results: list[EncryptResult]) -> Reply:
 
 def _build_decrypt(call: Call) -> Decrypt:
     batch = call.values.get("batch_input")
-    items: list[DecryptItem | InvalidRequest]
+    items: Sequence[DecryptItem | InvalidRequest]
     if batch is None:
         items = [_decrypt_item(call.values, call.values)]
     else:
@@ -73,7 +74,7 @@ def _render_decrypted(call: Call, results: list[DecryptResult]) -> Reply:
 
 def _build_rewrap(call: Call) -> Rewrap:
     batch = call.values.get("batch_input")
-    items: list[RewrapItem | InvalidRequest]
+    items: Sequence[RewrapItem | InvalidRequest]
     if batch is None:
         items = [_rewrap_item(call.values, call.values)]
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ def mac_length(call: Call) -> int:
 
 def _build_hmac(call: Call) -> MakeHmac:
     batch = call.values.get("batch_input")
-    items: list[HmacItem | InvalidRequest]
+    items: Sequence[HmacItem | InvalidRequest]
     items = [_hmac_item(call.values)] if batch is None else batches.each(batches.rows(batch), _hmac_item)
     assert call.mount is not None
     algorithm = call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM
@@ -41,7 +42,7 @@ def _build_hmac(call: Call) -> MakeHmac:
 
 def _build_cmac(call: Call) -> MakeCmac:
     batch, length = call.values.get("batch_input"), mac_length(call)
-    items: list[CmacItem | InvalidRequest]
+    items: Sequence[CmacItem | InvalidRequest]
     if batch is None:
         items = [_cmac_item(length, {"input": call.values["input"]} if "input" in call.values else {})]
     else:

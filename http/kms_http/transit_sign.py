@@ -29,7 +29,7 @@ _PARAMETERS: Final = frozenset(
 
 def _build_sign(call: Call) -> Sign:
     how, batch = _parameters(call), call.values.get("batch_input")
-    items: list[SignItem | InvalidRequest]
+    items: Sequence[SignItem | InvalidRequest]
     if batch is None:
         items = [SignItem(batches.decoded_input(call.values), _context(call.values))]
     else:

@@ -319,12 +319,14 @@ JSON = st.recursive(
     max_leaves=5,
 )
 NAMES = ["plaintext", "ciphertext", "input", "context", "associated_data", "nonce", "reference", "key_version", "x"]
+NAMES += ["signature", "hmac", "cmac", "mac_length", "padding_scheme", "prehashed", "salt_length", "hash_algorithm"]
 SENT = st.dictionaries(
     st.sampled_from([*NAMES, "batch_input", "partial_failure_response_code", "bits", "format", "algorithm", "type"]),
     JSON | st.lists(st.dictionaries(st.sampled_from(NAMES), JSON, max_size=4), max_size=4),
     max_size=5,
 )
 PATHS = ["encrypt/k", "decrypt/k", "rewrap/k", "hmac/k", "datakey/plaintext/k", "hash", "random", "keys/new"]
+PATHS += ["sign/k", "sign/k/sha1", "verify/k", "verify/k/none", "cmac/k", "cmac/k/8"]
 
 
 @settings(max_examples=250, deadline=None)
@@ -378,3 +380,64 @@ def test_other_paths_and_operations_are_told_apart(path: str, operation: Any, er
 def test_each_endpoint_needs_the_capability_of_the_api(path: str, operation: Any, capability: Any) -> None:
     _, endpoint, _ = Router(ROUTES).resolve(path, operation)
     assert endpoint.capability is capability
+
+
+@pytest.mark.parametrize("scheme", ["oaep", "pkcs1v15"])
+async def test_rsa_with_each_padding(api: Api, scheme: str) -> None:
+    await api.post("keys/r", type="rsa-2048")
+    text = (await api.post("encrypt/r", plaintext=FOX, padding_scheme=scheme))["ciphertext"]
+    assert await api.post("decrypt/r", ciphertext=text, padding_scheme=scheme) == {"plaintext": FOX}
+    moved = await api.post("rewrap/r", ciphertext=text, decrypt_padding_scheme=scheme, encrypt_padding_scheme="oaep")
+    assert await api.post("decrypt/r", ciphertext=moved["ciphertext"]) == {"plaintext": FOX}
+    _, [item] = await api.batch("encrypt/r", {"plaintext": FOX}, padding_scheme=scheme)
+    sent = {"ciphertext": item["ciphertext"], "padding_scheme": scheme}
+    assert await api.batch("decrypt/r", sent) == (200, [{"plaintext": FOX, "reference": ""}])
+    made = await api.post("datakey/plaintext/r", padding_scheme=scheme)
+    opened = await api.post("decrypt/r", ciphertext=made["ciphertext"], padding_scheme=scheme)
+    assert opened == {"plaintext": made["plaintext"]}
+
+
+async def test_what_rsa_refuses(api: Api) -> None:
+    await api.post("keys/r", type="rsa-2048")
+    await api.post("keys/k")
+    refused = api.refused
+    wrong = "failed to RSA decrypt the ciphertext: crypto/rsa: decryption error"
+    assert await refused("decrypt/r", ciphertext="vault:v1:AAAA") == wrong
+    assert await refused("decrypt/r", ciphertext="vault:v1:" + "A" * 342 + "==") == wrong
+    assert await refused("encrypt/r", plaintext="eHh4" * 64) == (
+        "failed to RSA encrypt the plaintext: crypto/rsa: message too long for RSA key size"
+    )
+    assert await refused("encrypt/r", plaintext=FOX, associated_data="YWQ=") == (
+        "'[0].associated_data' provided for non-AEAD cipher suite rsa-2048"
+    )
+    assert await refused("encrypt/r", plaintext=FOX, padding_scheme="x") == "unsupported padding_scheme x"
+    assert await refused("encrypt/k", plaintext=FOX, padding_scheme="oaep") == (
+        "padding_scheme is not valid for key type aes256-gcm96"
+    )
+    _, results = await api.batch(
+        "encrypt/r", *[{"plaintext": FOX}] * 3, {"plaintext": FOX, "associated_data": "YWQ="}
+    )
+    assert results[3]["error"] == "'[3].associated_data' provided for non-AEAD cipher suite rsa-2048"
+
+
+@pytest.mark.parametrize("operation", ["encrypt", "decrypt", "rewrap", "hmac", "sign", "verify"])
+async def test_batches_of_ten_thousand(api: Api, operation: str) -> None:
+    """In slices, and in order: each item has its own reference, and one of them is wrong."""
+    await api.post("keys/big", type="ed25519" if operation in ("sign", "verify") else "aes256-gcm96")
+    item = {
+        "encrypt": {"plaintext": FOX},
+        "hmac": {"input": FOX},
+        "sign": {"input": FOX},
+    }.get(operation)
+    if operation in ("decrypt", "rewrap"):
+        item = {"ciphertext": (await api.post("encrypt/big", plaintext=FOX))["ciphertext"]}
+    if operation == "verify":
+        item = {"input": FOX, "signature": (await api.post("sign/big", input=FOX))["signature"]}
+    assert item is not None
+    items = [{**item, "reference": str(number)} for number in range(10_000)]
+    field = next(iter(item))
+    items[7_777][field] = "*"
+    status, results = await api.batch(f"{operation}/big", *items)
+    assert status == (400 if operation in ("encrypt", "decrypt") else 200)
+    assert [result["reference"] for result in results] == [str(number) for number in range(10_000)]
+    assert [number for number, result in enumerate(results) if "error" in result] == [7_777]

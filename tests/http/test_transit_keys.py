@@ -189,3 +189,35 @@ async def test_soft_deletion(api: Api) -> None:
     assert not (await api.post("keys/a/soft-delete-restore"))["soft_deleted"]
     again = await api.reply(WRITE, "keys/a/soft-delete-restore")
     assert again.warnings == ("key was already restored",)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "name", "starts"),
+    [
+        ("ed25519", "ed25519", ""),
+        ("ecdsa-p256", "P-256", "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"),
+        ("ecdsa-p384", "P-384", "-----BEGIN PUBLIC KEY-----\nMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE"),
+        ("ecdsa-p521", "P-521", "-----BEGIN PUBLIC KEY-----\nMIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQ"),
+        ("rsa-2048", "rsa-2048", "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA"),
+    ],
+)
+async def test_key_pairs_show_name_public_key_and_time(api: Api, type_name: str, name: str, starts: str) -> None:
+    data = await api.post("keys/k", type=type_name)
+    version = data.pop("keys")["1"]
+    rsa, curve25519 = type_name.startswith("rsa"), type_name == "ed25519"
+    uses = {"supports_encryption": rsa, "supports_decryption": rsa, "supports_derivation": curve25519}
+    assert data == {**NEW, **uses, "supports_signing": True, "name": "k", "type": type_name}
+    assert list(version) == ["certificate_chain", "creation_time", "name", "public_key"]
+    assert (version["certificate_chain"], version["name"]) == ("", name)
+    assert version["creation_time"].endswith("Z")
+    assert version["public_key"].startswith(starts)
+    assert version["public_key"].endswith("=" if curve25519 else "\n-----END PUBLIC KEY-----\n")
+    assert (await api(READ, "keys/k"))[1]["keys"]["1"] == version
+
+
+async def test_derived_signing_keys_show_a_public_key_for_a_context_only(api: Api) -> None:
+    data = await api.post("keys/k", type="ed25519", derived=True)
+    assert data["keys"]["1"]["public_key"] == ""
+    shown = [(await api(READ, "keys/k", {"context": c}))[1]["keys"]["1"]["public_key"] for c in ("Y3R4", "Y3R5")]
+    assert len(set(shown)) == 2
+    assert all(len(key) == 44 for key in shown)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from typing import Any
 
 import pytest
 
 from kms_actors.actors.messages import Grants
+from kms_actors.actors.transit_records import TransitRecords
 from kms_actors.errors import InvalidRequest
+from kms_actors.store.api import Transaction
+from kms_actors.transit.records import KeyPolicy, VersionRecord
 from kms_http.json_codec import dumps, loads
 from kms_http.routing import Call, Endpoint, Operation, Reply, Router
 from kms_http.transit import ROUTES
@@ -54,6 +59,18 @@ class Api:
         """Write a batch, return status and results."""
         status, data = await self(WRITE, path, {"batch_input": list(items), **sent})
         return status, data["batch_results"]
+
+    async def store_public_key(self, type_name: str, public_key: bytes) -> str:
+        """Store a key whose public half (DER) is all that is known of it; return its name."""
+        name = hashlib.sha256(public_key).hexdigest()[:20]
+        records = TransitRecords(self.tenant.context.keys, self.tenant.context.keyring)
+
+        async def body(tr: Transaction) -> None:
+            records.put_policy(tr, MOUNT.number, KeyPolicy(name, type_name))
+            records.put_version(tr, MOUNT.number, name, 1, VersionRecord(b"", bytes(32), 1, public_key))
+
+        await self.tenant.context.store.run(body, idempotency_key=os.urandom(16))
+        return name
 
     async def refused(self, path: str, operation: Operation = WRITE, **sent: Any) -> str:
         """Expect a refusal, return its text."""

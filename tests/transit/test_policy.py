@@ -48,6 +48,32 @@ def key(**fields: object) -> KeyPolicy:
             KeyOptions("hmac", derived=True),
             "key derivation and convergent encryption not supported for keys of type hmac",
         ),
+        (
+            KeyOptions("rsa-2048", derived=True),
+            "key derivation and convergent encryption not supported for keys of type rsa-2048",
+        ),
+        (
+            KeyOptions("ed25519", derived=True, convergent_encryption=True),
+            "convergent encryption not supported for keys of type ed25519",
+        ),
+        (KeyOptions("rsa-2048", key_size=32), "key_size is not valid for algorithm rsa-2048"),
+        (KeyOptions(parameter_set="44"), "parameter_set is not valid for algorithm aes256-gcm96"),
+        (KeyOptions("ml-dsa"), "invalid parameter_set for key type ml-dsa; must be one of 44, 65, 87"),
+        (
+            KeyOptions("ml-dsa", parameter_set="65", hybrid_key_type_ec="ed25519"),
+            "hybrid_key_type_ec is not valid for algorithm ml-dsa",
+        ),
+        (
+            KeyOptions("hybrid", parameter_set="65"),
+            "invalid hybrid_key_type_pqc for key type hybrid; must be one of ml-dsa",
+        ),
+        (
+            KeyOptions("hybrid", parameter_set="65", hybrid_key_type_pqc="ml-dsa", hybrid_key_type_ec="rsa-2048"),
+            (
+                "invalid hybrid_key_type_ec for key type hybrid; "
+                "must be one of ecdsa-p256, ecdsa-p384, ecdsa-p521, ed25519"
+            ),
+        ),
         (KeyOptions(auto_rotate_period=HOUR - 1), PERIOD),
         (KeyOptions(auto_rotate_period=-HOUR), PERIOD),
     ],
@@ -74,7 +100,13 @@ def test_material_is_fresh_for_each_version() -> None:
     assert len({one.key, one.hmac_key, other.key, other.hmac_key}) == 4
 
 
-@pytest.mark.parametrize("type_name", ["nosuch", "hmac"])
+@pytest.mark.parametrize("type_name", ["ecdsa-p256", "ecdsa-p521"])
+def test_an_encryption_makes_no_keys_on_curves(type_name: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"^key type {type_name} not supported for this operation$"):
+        upserted_policy("k", type_name, derived=False, convergent=False)
+
+
+@pytest.mark.parametrize("type_name", ["nosuch", "hmac", "ecdsa-p1", "ed25519", "rsa-2048", "aes128-cmac"])
 def test_an_encryption_makes_keys_of_ciphers_only(type_name: str) -> None:
     with pytest.raises(InvalidRequest, match=f"^unknown key type {type_name}$"):
         upserted_policy("k", type_name, derived=False, convergent=False)
