@@ -92,7 +92,7 @@ class NodeRecords:
 
     async def create(self, seal: SealConfig, master_key: SecretBytes | None, now: float) -> None:
         """Write seal and, where the master key is at hand, a new keyring; InvalidRequest if there is one."""
-        wrapped = wrap(master_key, self._keyring_key, Keyring.generate(now)) if master_key else None
+        wrapped = wrap(master_key, self._keyring_key, Keyring.generate(now, owner=self._namespace)) if master_key else None
 
         async def body(tr: Transaction) -> None:
             if await tr.get(self._seal_key) is not None:
@@ -105,7 +105,7 @@ class NodeRecords:
 
     async def open_keyring(self, master_key: SecretBytes, now: float) -> Keyring:
         """Return the keyring; the first quorum of a master key made before makes it."""
-        made = wrap(master_key, self._keyring_key, Keyring.generate(now))
+        made = wrap(master_key, self._keyring_key, Keyring.generate(now, owner=self._namespace))
 
         async def body(tr: Transaction) -> bytes:
             stored = await tr.get(self._keyring_key)

@@ -14,7 +14,7 @@ import uuid
 import msgspec
 
 from kms_actors.auth.service_token import ServiceToken, new_service_token, token_hash
-from kms_actors.errors import InvalidRequest, InvalidShares
+from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring, unwrap, wrap
 from kms_actors.keyring.seal import SealConfig, UnsealProgress, add_share, complete, make_key
@@ -74,7 +74,7 @@ class TenantRecords:
 
         """
         root_key, parts, seal = make_key(shares, threshold, now)
-        keyring = Keyring.generate(now)
+        keyring = Keyring.generate(now, owner=self._vault_id)
         mounts = default_mounts()
 
         async def body(tr: Transaction) -> str:
@@ -188,6 +188,9 @@ class TenantRecords:
         if root_key is None or wrapped is None:
             return state
         keyring = unwrap(root_key, keys.key("keyring"), wrapped)
+        if keyring.owner != self._vault_id:
+            # Who can write to the store could point this vault's entry at another's records.
+            raise IntegrityError("the records found belong to another vault")
         return msgspec.structs.replace(state, keyring=keyring, mounts=await read_mounts(tr, keys, keyring))
 
     async def _find(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int] | None:

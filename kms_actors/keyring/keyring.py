@@ -36,37 +36,41 @@ class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: Annotated[tuple[_Key, ...], msgspec.Meta(min_length=1)]  # versions 1, 2, …; the last is active
+    owner: str
     format: int = stored.FORMAT
 
 
 class Keyring:
     """Versions 1 to `active_version` of a key; immutable. Shows nothing in repr and cannot be pickled."""
 
-    __slots__ = ("_active", "_aeads", "_header", "_keys")
+    __slots__ = ("_active", "_aeads", "_header", "_keys", "owner")
 
-    def __init__(self, keys: tuple[_Key, ...]) -> None:
+    def __init__(self, keys: tuple[_Key, ...], owner: str) -> None:
         self._keys: Final = keys
+        #: The vault id or cluster the keyring was made for, sealed along with its keys.
+        self.owner: Final = owner
         self._aeads: Final = {header(version): AESGCM(key.key) for version, key in enumerate(keys, start=1)}
         self._header: Final = header(len(keys))
         self._active: Final = self._aeads[self._header]
 
     @classmethod
-    def generate(cls, now: float, random: Random = os.urandom) -> Self:
-        """Return a keyring of one new version, made at `now` (seconds since 1970)."""
-        return cls((_Key(random(_KEY_LENGTH), now),))
+    def generate(cls, now: float, random: Random = os.urandom, *, owner: str = "") -> Self:
+        """Return a keyring of one new version, made at `now` (seconds since 1970) for `owner`."""
+        return cls((_Key(random(_KEY_LENGTH), now),), owner)
 
     @classmethod
     def load(cls, dump: bytes) -> Self:
         """Return the keyring of a `dump`; raises FormatError for a damaged or newer one."""
-        return cls(stored.decode(dump, _Dump, "keyring").keys)
+        found = stored.decode(dump, _Dump, "keyring")
+        return cls(found.keys, found.owner)
 
     def dump(self) -> bytes:
         """Return the keyring as JSON, keys in the clear: only to be sealed (`wrap`)."""
-        return stored.encode(_Dump(self._keys))
+        return stored.encode(_Dump(self._keys, self.owner))
 
     def rotated(self, now: float, random: Random = os.urandom) -> Self:
         """Return a keyring with one more version, which is active."""
-        return type(self)((*self._keys, _Key(random(_KEY_LENGTH), now)))
+        return type(self)((*self._keys, _Key(random(_KEY_LENGTH), now)), self.owner)
 
     @property
     def active_version(self) -> int:

@@ -15,10 +15,12 @@ from kms_actors.actors.messages import (
     SealStatus,
     Unseal,
 )
-from kms_actors.errors import InvalidRequest, InvalidShares, Sealed
+from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, Sealed
 from kms_actors.keyring import shamir
 from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.secret import SecretBytes
+from kms_actors.store import keyspace
+from kms_actors.store.api import Transaction
 from kms_actors.store.sqlite import SqliteStore
 
 from .node_service import OTHER, VAULT, configuration, started, unseal_node, unseal_tenant
@@ -142,3 +144,22 @@ async def test_past_the_limit_the_least_recently_used_tenant_sleeps(tmp_path: Pa
         for vault_id in ("vault_a", "vault_b", "vault_c"):
             await service.tenant(vault_id)
         assert service.active_tenants == 2
+
+
+@pytest.mark.parametrize("scope", ["cluster", "node"])
+async def test_a_vault_whose_entry_points_at_another_vaults_records_is_not_served(tmp_path: Path, scope: str) -> None:
+    async with started(tmp_path, configuration(unseal_scope=scope)) as service:
+        await unseal_node(service)
+        await unseal_tenant(service)
+        _, _ = await unseal_tenant(service, OTHER)
+        store = await SqliteStore.open(tmp_path / "kms.sqlite")
+
+        async def redirect(tr: Transaction) -> None:
+            number = await tr.get(keyspace.vault(OTHER))
+            assert number is not None
+            tr.set(keyspace.vault("vault_three"), number)
+
+        await store.run(redirect)
+        await store.close()
+        with pytest.raises(IntegrityError):
+            await service.tenant("vault_three")

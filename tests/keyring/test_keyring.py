@@ -24,13 +24,14 @@ ROOT = SecretBytes(bytes(range(32)))
 
 DUMP = (
     b'{"keys":[{"key":"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=","created":1700000000.0},'
-    b'{"key":"//////////////////////////////////////////8=","created":1700000001.5}],"format":1}'
+    b'{"key":"//////////////////////////////////////////8=","created":1700000001.5}],"owner":"vault_1","format":1}'
 )
 RECORD = "0100000001000102030405060708090a0b376eb772ab91a763f9ad5a63228a804ea70cd3c3bd5cf601f3"
 WRAPPED = (
     "0100000000000102030405060708090a0b3c20bd7ebc96e021d63ab5e0d4905a57a197c671b33a282d7e2582e6542a51dd"
     "4d54efcce0856ad926e117a0ddc17a61b61e22e63b91dbad5bdf422125c1d9cc934ea31ba7b4424326659d5edfbf3ed808"
-    "baf94c461e0e44df9bf1be1591cdaff1c924ea7aa09f483e3d9f6644a84550d08a0a"
+    "baf94c461e0e44df92e9a21d829bb7e98e3893c835972bbc301cd427074c1ece45589a9ef26da0819388a69e31e1874fec"
+    "7aa32f"
 )
 SUBKEY = "5fd46e1711e7cbf0d46e91424f33be766df74817cdc59f2aca9516326ec52d16"
 
@@ -41,7 +42,7 @@ def counting(length: int) -> bytes:
 
 @pytest.fixture
 def keyring() -> Keyring:
-    return Keyring.generate(1700000000.0, counting)
+    return Keyring.generate(1700000000.0, counting, owner="vault_1")
 
 
 def test_a_new_keyring_has_one_version(keyring: Keyring) -> None:
