@@ -15,6 +15,7 @@ import asyncio
 import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from kms_actors.errors import NotFound, PermissionDenied
@@ -72,8 +73,8 @@ class TransitController:
     def handlers(self) -> Mapping[type[Message], Handler]:
         changes = self._changes
         return {
-            m.Encrypt: self._user(self._encrypt),
-            **{kind: self._user(_existing(use)) for kind, use in self._operations.uses().items()},
+            m.Encrypt: partial(self._use, self._encrypt),
+            **{kind: partial(self._use, _existing(use)) for kind, use in self._operations.uses().items()},
             m.MakeHash: self._hash,
             m.MakeRandom: lambda message: os.urandom(message.length),
             m.CreateKey: lambda message: self._change(message, changes.create),
@@ -92,10 +93,7 @@ class TransitController:
 
     # The cache.
 
-    def _user(self, use: _UseIfThere) -> Handler:
-        return lambda message: self._use(message, use)
-
-    def _use(self, message: Any, use: _UseIfThere) -> Any:
+    def _use(self, use: _UseIfThere, message: Any) -> Any:
         """Let `use` work with the key of `message`, now or once it is loaded."""
         key_id = (message.mount.number, message.name)
         key = self._cache.get(key_id)

@@ -47,6 +47,8 @@ class Work:
         field: str,
     ) -> list[T] | asyncio.Task[list[T]]:
         """Run an operation over items: about `microseconds` each, and their input is in `field`."""
+        if len(items) == 1 and not _is_long(items, microseconds, field):
+            return operation(items)
         length = _slice_length(microseconds)
         if len(items) > length:
             return self._spawn(self._sliced(operation, items, length, microseconds, field))

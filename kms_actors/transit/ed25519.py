@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from binascii import b2a_base64
-
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from .derivation import KDFS
+from .go_base64 import encode
 from .scheme import KeyMaterial, SingleKey, subject_public_key_info
 from .signature import SignatureParameters
 
@@ -50,4 +49,4 @@ class Ed25519(SingleKey):
 
 def show(public: Ed25519PublicKey) -> str:
     """Return the base64 of a public key's 32 bytes."""
-    return b2a_base64(public.public_bytes_raw(), newline=False).decode("ascii")
+    return encode(public.public_bytes_raw())

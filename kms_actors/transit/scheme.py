@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_public_key,
 )
 
+from .go_base64 import encode
 from .signature import SignatureParameters
 
 
@@ -81,6 +82,7 @@ def subject_public_key_info(public: Any) -> bytes:
 
 
 def pem(stored: bytes) -> str:
-    """Return the PEM of a SubjectPublicKeyInfo, with its final line end."""
-    public = load_der_public_key(stored)
-    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
+    """Return the PEM (RFC 7468) of a SubjectPublicKeyInfo, with its final line end."""
+    text = encode(stored)
+    lines = [text[start : start + 64] for start in range(0, len(text), 64)]
+    return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
