@@ -79,8 +79,9 @@ def recording() -> Iterator[list[Change]]:
         _recorded.reset(token)
 
 
-#: Told each change in commit order, own ones too; None means that anything may have changed.
-Deliver = Callable[[Change | None], None]
+#: Told each change in commit order, own ones too; None means that anything may have changed. A future is done once
+#: nothing older is served; whoever gave it must see to that at once when it is cancelled.
+Deliver = Callable[[Change | None], asyncio.Future[None] | None]
 
 
 class ChangeFeed:
@@ -95,6 +96,7 @@ class ChangeFeed:
         self._next_trim = time.monotonic() + _TRIM_EVERY
         self._reader: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
+        self._applying: set[asyncio.Future[None]] = set()
 
     @property
     def fresh(self) -> bool:
@@ -115,7 +117,7 @@ class ChangeFeed:
         self._reader = asyncio.create_task(self._read())
 
     async def catch_up(self) -> None:
-        """Read and deliver all that was committed before this call."""
+        """Return once all that was committed before this call has its effect here."""
         async with self._reading:
             await self._catch_up()
 
@@ -149,14 +151,29 @@ class ChangeFeed:
             started = time.monotonic()
             entries = await self._store.run(self._page)
             if entries is None:
-                self._deliver(None)
+                self._tell(None)
                 continue
             for key, value in entries:
                 self._position = key[len(LOG) :]
-                self._deliver(msgspec.msgpack.decode(value, type=Change))
+                self._tell(msgspec.msgpack.decode(value, type=Change))
             if len(entries) < _PAGE:
+                await self._let_apply()
                 self._confirmed = started
                 return
+
+    def _tell(self, change: Change | None) -> None:
+        applied = self._deliver(change)
+        if applied is not None:
+            self._applying.add(applied)
+            applied.add_done_callback(self._applying.discard)
+
+    async def _let_apply(self) -> None:
+        """Wait until nothing older than what was told is served: only then may the lease begin anew."""
+        if self._applying:
+            _, late = await asyncio.wait(self._applying, timeout=self._lease / 4)
+            for applied in late:
+                applied.cancel()
+            await asyncio.sleep(0)  # until those who gave them know
 
     async def _page(self, tr: Transaction) -> list[tuple[bytes, bytes]] | None:
         """Return the next entries, or None after a move past what was trimmed."""

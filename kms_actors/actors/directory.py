@@ -147,7 +147,8 @@ class TenantDirectory:
     def deliver(self, change: Change | None) -> asyncio.Future[None] | None:
         """Pass a change on to the tenant it names; None means all tenants, whatever they hold.
 
-        The future is done once the tenant acts upon it; without one, that is so already.
+        The future is done once the tenant acts upon it; without one, that is so already. When it is cancelled, the
+        tenant does not know the change and never will: it sleeps, and is read anew.
         """
         if change is None:
             self._changed.update(self._waking)
@@ -160,9 +161,11 @@ class TenantDirectory:
         if named is None:
             return None
         applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        applied.add_done_callback(lambda done: self._sleep(named) if done.cancelled() else None)
         try:
             named.ref.tell(ChangedElsewhere(change, applied))
         except pykka.ActorDeadError:
+            self._forget(named)
             return None
         return applied
 

@@ -37,7 +37,6 @@ class NodeService:
         self._unsealed_status: SealStatus | None = None
         self._revoked: frozenset[str] = frozenset()
         self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds)
-        self._applying: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
         """Begin to hear of changes, and reach the node actor."""
@@ -103,11 +102,8 @@ class NodeService:
         return await self._directory.tenant_by_number(number)
 
     async def catch_up(self) -> None:
-        """Return once every change committed before this call has its effect here, or the lease is over."""
+        """Return once every change committed before this call has its effect here."""
         await self._feed.catch_up()
-        if self._applying:
-            _, late = await asyncio.wait(self._applying, timeout=self._configuration.tenants.lease_seconds)
-            self._applying -= late
 
     def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
         if unsealed is None:
@@ -121,14 +117,18 @@ class NodeService:
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
 
-    def _deliver(self, change: Change | None) -> None:
+    def _deliver(self, change: Change | None) -> asyncio.Future[None] | None:
         if change is not None and change.vault_id == CLUSTER:
             self._revoked |= {change.name}
-        elif self._directory is not None:
-            applied = self._directory.deliver(change)
-            if applied is not None:
-                self._applying.add(applied)
-                applied.add_done_callback(self._applying.discard)
+            return None
+        applied = None if self._directory is None else self._directory.deliver(change)
+        return applied if change is not None else asyncio.ensure_future(self._read_revoked(applied))
+
+    async def _read_revoked(self, before: asyncio.Future[None] | None) -> None:
+        """Read all revocations of the cluster anew, for some may have gone by unheard."""
+        if before is not None:
+            await before
+        self._revoked |= await self._records.revoked()
 
     async def _close_directory(self) -> None:
         directory, self._directory = self._directory, None

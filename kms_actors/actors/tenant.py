@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
+
+import pykka
 
 from kms_actors.config import Tenants
 from kms_actors.errors import Sealed, UnsupportedOperation
@@ -66,7 +69,10 @@ class StateChanged(Event, frozen=True):
 
 
 class ChangedElsewhere(Event, frozen=True):
-    """The change log names something of this tenant; `applied` is done once nobody is answered without it."""
+    """The change log names something of this tenant.
+
+    `applied` is done once nobody is answered without it, and cancelled if that cannot be.
+    """
 
     change: Change
     applied: asyncio.Future[None]
@@ -158,8 +164,10 @@ class TenantActor(AsyncioActor):
 
     def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
         change, applied = event.change, event.applied
+        if applied.done():
+            return  # too late: this actor was told to stop
         if change.area == TENANT:
-            self.spawn(self._reload()).add_done_callback(lambda _: applied.set_result(None))
+            self.spawn(self._reload()).add_done_callback(lambda reload: _settle(applied, reload))
             return
         # These are in the mailbox before any request that comes later.
         applied.set_result(None)
@@ -194,4 +202,16 @@ class TenantActor(AsyncioActor):
         await self._reload()
 
     async def _reload(self) -> None:
-        await self._ask_self(StateChanged(await self._records.load()))
+        state = await self._records.load()
+        with contextlib.suppress(pykka.ActorDeadError):  # put to sleep meanwhile: whoever wakes it reads anew
+            await self._ask_self(StateChanged(state))
+
+
+def _settle(applied: asyncio.Future[None], reload: asyncio.Future[None]) -> None:
+    """Let `applied` end as the reload did."""
+    if applied.done():
+        return
+    if reload.cancelled() or reload.exception() is not None:
+        applied.cancel()
+    else:
+        applied.set_result(None)

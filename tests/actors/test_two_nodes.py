@@ -25,6 +25,7 @@ from kms_actors.actors.messages import (
 )
 from kms_actors.actors.mounts import Mount
 from kms_actors.actors.service import NodeService
+from kms_actors.actors.tenant_records import TenantRecords
 from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
 from kms_actors.errors import AuthenticationFailed, InvalidRequest, Sealed, StoreUnavailable, Unavailable
 from kms_actors.kv.messages import ReadSecret, WriteSecret
@@ -182,6 +183,21 @@ class CutOff:
         return await self._store.run(body, idempotency_key=idempotency_key)
 
 
+class FailingLoads:
+    """A store that can fail to read the records of tenants, and nothing else."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self.failing = False
+        self.watch = store.watch
+        self.close = store.close
+
+    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
+        if self.failing and getattr(body, "__name__", "") == TenantRecords._load.__name__:
+            raise StoreUnavailable("cut off")
+        return await self._store.run(body, idempotency_key=idempotency_key)
+
+
 async def test_a_node_cut_off_stops_serving_from_memory_within_its_lease_and_comes_back(tmp_path: Path) -> None:
     store = CutOff(await SqliteStore.open(tmp_path / "kms.sqlite"))
     service = NodeService(configuration(lease_seconds=0.3), store)
@@ -217,6 +233,60 @@ async def test_a_node_cut_off_stops_serving_from_memory_within_its_lease_and_com
 
     await soon(served)
     await service.stop()
+    await store.close()
+
+
+async def test_a_change_that_cannot_be_read_puts_the_tenant_to_sleep(tmp_path: Path) -> None:
+    """The log told of a seal, and the store failed before the seal could be read: it must not be forgotten."""
+    store = FailingLoads(await SqliteStore.open(tmp_path / "kms.sqlite"))
+    async with started(tmp_path, configuration()) as elsewhere:
+        service = NodeService(configuration(), store)
+        await service.start()
+        await unseal_node(service, await unseal_node(elsewhere))
+        await unseal_tenant(elsewhere)
+        tenant = await service.tenant(VAULT)
+        assert not tenant.sealed
+        store.failing = True
+        await (await elsewhere.tenant(VAULT)).ask(Seal())
+        await service.catch_up()
+        store.failing = False
+        assert (await service.tenant(VAULT)).sealed
+        with pytest.raises(Sealed):
+            await tenant.ask(ReadSecret(1, "a"))
+        await service.stop()
+    await store.close()
+
+
+async def test_the_lease_begins_anew_only_when_what_was_heard_is_in_effect(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "kms.sqlite")
+    told: list[asyncio.Future[None]] = []
+
+    def deliver(_: Change | None) -> asyncio.Future[None]:
+        told.append(asyncio.get_running_loop().create_future())
+        return told[-1]
+
+    feed = ChangeFeed(store, deliver, 1.0)
+    await feed.start()
+    await feed.stop()
+    before = feed._confirmed
+
+    async def write(tr: Transaction) -> None:
+        changes.record(tr, Change("v", changes.TENANT, "", time.time()))
+
+    await store.run(write)
+    reading = asyncio.create_task(feed.catch_up())
+
+    async def heard() -> bool:
+        return bool(told)
+
+    await soon(heard)
+    assert feed._confirmed == before
+    told[0].set_result(None)
+    await reading
+    assert feed._confirmed > before
+    await store.run(write)
+    await feed.catch_up()
+    assert told[1].cancelled(), "what took too long is for its giver to end"
     await store.close()
 
 
