@@ -105,7 +105,7 @@ def _cmac(version: Version) -> Callable[[bytes, int], bytes]:
 
     def compute(data: bytes, length: int) -> bytes:
         if not 0 <= length <= CMAC_BYTES:
-            raise InvalidRequest(f"invalid mac_length {length}: must be between 0 and {CMAC_BYTES}")
+            raise InvalidRequest(f"invalid mac_length; must be between 0 and {CMAC_BYTES}")
         running = prepared.copy()
         running.update(data)
         return running.finalize()[: length or CMAC_BYTES]

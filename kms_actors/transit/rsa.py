@@ -108,5 +108,5 @@ def _hash(how: SignatureParameters) -> HashAlgorithm | Prehashed | NoDigestInfo:
 
 def _encryption_padding(name: str) -> AsymmetricPadding:
     if name not in PADDING_SCHEMES:
-        raise InvalidRequest(f"unsupported padding_scheme {name}")
+        raise InvalidRequest(f"unsupported padding_scheme; must be one of {', '.join(PADDING_SCHEMES)}")
     return PADDING_SCHEMES[name]

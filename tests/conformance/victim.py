@@ -21,6 +21,12 @@ ECHOING: Final = (
     "unsupported encoding format ",
     "unsupported algorithm ",
     "unsupported entropy source ",
+    "unsupported rsa signature algorithm ",
+    "invalid hash algorithm ",
+    "invalid marshaling type ",
+    "invalid export type: ",
+    "invalid format: ",
+    "salt length neither ",
 )
 
 

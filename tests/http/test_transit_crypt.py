@@ -410,7 +410,9 @@ async def test_what_rsa_refuses(api: Api) -> None:
     assert await refused("encrypt/r", plaintext=FOX, associated_data="YWQ=") == (
         "'[0].associated_data' provided for non-AEAD cipher suite rsa-2048"
     )
-    assert await refused("encrypt/r", plaintext=FOX, padding_scheme="x") == "unsupported padding_scheme x"
+    assert await refused("encrypt/r", plaintext=FOX, padding_scheme="x") == (
+        "unsupported padding_scheme; must be one of oaep, pkcs1v15"
+    )
     assert await refused("encrypt/k", plaintext=FOX, padding_scheme="oaep") == (
         "padding_scheme is not valid for key type aes256-gcm96"
     )

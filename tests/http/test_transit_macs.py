@@ -119,7 +119,7 @@ async def test_cmacs_that_cannot_be(api: Api) -> None:
     await api.post("keys/a")
     assert await api.refused("cmac/nosuch", input=FOX) == "encryption key not found"
     assert await api.refused("cmac/k") == "missing input for CMAC"
-    assert await api.refused("cmac/k/17", input=FOX) == "invalid mac_length 17: must be between 0 and 16"
+    assert await api.refused("cmac/k/17", input=FOX) == "invalid mac_length; must be between 0 and 16"
     assert await api.refused("cmac/k/x", input=FOX) == "error parsing url-set mac_length: not a whole number"
     assert await api.refused("cmac/a", input=FOX) == "key type aes256-gcm96 does not support CMAC"
     assert await api.refused("hmac/k", input=FOX) == "key type aes256-cmac does not support HMAC"

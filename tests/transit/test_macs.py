@@ -131,7 +131,7 @@ def test_cmacs_verify_at_the_length_asked_for_and_no_other(type_name: str) -> No
 @pytest.mark.parametrize("length", [-1, 17, 10**30])
 def test_no_cmac_is_longer_than_a_block(length: int) -> None:
     key = make_key("aes128-cmac")
-    text = f"invalid mac_length {length}: must be between 0 and 16"
+    text = "invalid mac_length; must be between 0 and 16"
     assert cmac(key, FOX, length) == text
     assert cmac_valid(key, FOX, cmac(key, FOX), length) == text
 
