@@ -6,7 +6,7 @@ The quick counts are for everyday; `make cluster-test` takes the full ones.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -14,10 +14,8 @@ import pytest_asyncio
 from tests.support.callers import Callers, calling
 from tests.support.databases import engines, open_database
 from tests.support.node_cluster import NodeCluster, node_cluster
+from tests.support.report import Report, reporting
 from tests.support.tenant import Tenant
-
-#: Prints a figure, whatever pytest does with output.
-Report = Callable[[str], None]
 
 
 @pytest.fixture(scope="session")
@@ -58,9 +56,5 @@ async def users(cluster: NodeCluster, tenant: Tenant) -> AsyncIterator[Callers]:
 
 
 @pytest.fixture
-def report(request: pytest.FixtureRequest, cluster: NodeCluster, capsys: pytest.CaptureFixture[str]) -> Report:
-    def write(text: str) -> None:
-        with capsys.disabled():
-            print(f"\n  {cluster.database.engine}: {text}")
-
-    return write
+def report(cluster: NodeCluster, capsys: pytest.CaptureFixture[str]) -> Report:
+    return reporting(capsys, cluster.database.engine)

@@ -6,9 +6,9 @@ import asyncio
 import random
 import time
 
-from tests.cluster.conftest import Report
 from tests.support.callers import Callers
 from tests.support.node_cluster import SIZE
+from tests.support.report import Report
 
 CLIENTS = 12
 COUNTERS = 4

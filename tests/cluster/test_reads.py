@@ -6,9 +6,9 @@ import random
 import time
 from collections import defaultdict
 
-from tests.cluster.conftest import Report
 from tests.support.callers import Callers, spread
 from tests.support.node_cluster import SIZE
+from tests.support.report import Report
 
 CLIENTS = 12
 #: Secrets of each client, which it alone writes.

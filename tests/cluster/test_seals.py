@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.cluster.conftest import Report
 from tests.cluster.elsewhere import everywhere, show, status, warm
 from tests.support.api import Answer, Api, initialise, sealed
 from tests.support.callers import Callers
 from tests.support.node_cluster import SIZE, NodeCluster
+from tests.support.report import Report
 from tests.support.tenant import Tenant
 from tests.support.tokens import new_vault_id
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.conftest import Report
 from tests.cluster.elsewhere import everywhere, show, status, warm
 from tests.support.callers import Callers
 from tests.support.node_cluster import NodeCluster
+from tests.support.report import Report
 from tests.support.tenant import Tenant
 
 SELF = "auth/token/lookup-self"
