@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from tests.support.api import Api, initialise, unseal
 from tests.support.node import NewNode, Node, StoreTable, sqlite_table
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def orderly_end() -> None:
+    """End as at an interrupt when terminated, so that no node outlives the tests."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

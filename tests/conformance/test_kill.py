@@ -8,7 +8,6 @@ from __future__ import annotations
 import http.client
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import Api, b64, initialise, sealed, unseal
-from tests.support.node import NewNode, Node
+from tests.support.node import NewNode, Node, wait_until
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer, new_vault_id
 
@@ -240,6 +239,11 @@ def restart(node: Node, issuer: Issuer, shares: list[str]) -> None:
 Written = dict[str, tuple[int, int]]  # by name: number acknowledged last, number sent last
 
 
+def written_of(written: Written, names: list[str]) -> int:
+    """Return how many writes of each name were acknowledged at least."""
+    return min(written.get(name, (0, 0))[0] for name in names)
+
+
 def write_until_killed(write: Callable[[Api, str, int], int], api: Api, name: str, written: Written) -> None:
     """Write 1, 2, 3… until the node is gone."""
     for number in range(1, 100_000):
@@ -273,12 +277,11 @@ def test_killed_amid_concurrent_writes_nothing_acknowledged_is_lost(
         with ThreadPoolExecutor(6) as pool:
             writers = [pool.submit(write_until_killed, put_number, tenant.user, name, secrets) for name in names]
             writers += [pool.submit(write_until_killed, rotate_to, tenant.user, name, keys) for name in names[:2]]
-            time.sleep(0.3 + 0.05 * round_)
+            wait_until(lambda: min(written_of(secrets, names), written_of(keys, names[:2])) > 2, "writes")  # noqa: B023
             node.kill()
             for writer in writers:
                 writer.result()
         restart(node, issuer, shares)
-        assert sum(acknowledged for acknowledged, _ in secrets.values()) > 0
         for name, (acknowledged, sent) in secrets.items():
             if acknowledged or tenant.user.get(f"secret/data/{name}").status == 200:
                 found = tenant.user.get(f"secret/data/{name}").data

@@ -57,6 +57,14 @@ def sqlite_table(directory: Path) -> str:
     return f'backend = "sqlite"\npath = "{directory / "kms.sqlite"}"'
 
 
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Return once `holds()` is true, which it must be within PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"in vain: {what}"
+        time.sleep(0.01)
+
+
 def free_port() -> int:
     """Return a loopback port nobody listens on."""
     with socket.socket() as listener:
