@@ -1,7 +1,7 @@
 """Takes connections from a listening socket that several processes share.
 
-One at a time, and none before the loop has turned: asyncio and libuv take all that wait, and so one process would get
-every connection of a burst. A busy process turns its loop less often, so it takes fewer.
+A few at a time, and then none for a moment, which is the others' chance: asyncio and libuv take all that wait, and so
+one process would get every connection of a burst. A busy process turns its loop less often, so it takes fewer.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Final
 
 import structlog
 
+#: Connections taken at a time, and seconds to leave the rest to the others.
+_AT_A_TIME: Final = 2
+_YIELD_SECONDS: Final = 0.001
 #: Seconds to leave the socket alone when the process has no room for another connection.
 _PAUSE_SECONDS: Final = 0.1
 _HANDSHAKE_SECONDS: Final = 10.0
@@ -58,16 +61,24 @@ class Acceptor:
         if listener in self._listeners:
             self._loop.add_reader(listener.fileno(), self._accept, listener)
 
+    def _leave_alone(self, listener: socket.socket, seconds: float) -> None:
+        self._loop.remove_reader(listener.fileno())
+        self._loop.call_later(seconds, self._watch, listener)
+
     def _accept(self, listener: socket.socket) -> None:
         try:
-            connection, _ = listener.accept()
+            for _ in range(_AT_A_TIME):
+                connection, _ = listener.accept()
+                self._start(connection)
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return  # another process was faster, or the client has gone
+            pass  # no more, another process was faster, or the client has gone
         except OSError as error:
             _log.warning("cannot accept", error=type(error).__name__)
-            self._loop.remove_reader(listener.fileno())
-            self._loop.call_later(_PAUSE_SECONDS, self._watch, listener)
+            self._leave_alone(listener, _PAUSE_SECONDS)
             return
+        self._leave_alone(listener, _YIELD_SECONDS)
+
+    def _start(self, connection: socket.socket) -> None:
         task = self._loop.create_task(self._connect(connection))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
