@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.conformance.victim import Caller, Victim
+from tests.store.engines import parameters
 from tests.support.api import Api, initialise, unseal
+from tests.support.fdb_cluster import FdbCluster
 from tests.support.node import NewNode, Node, StoreTable, sqlite_table
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
@@ -21,10 +23,37 @@ def orderly_end() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session")
-def store_table() -> StoreTable:
-    """The engine that every node of this suite keeps its data in."""
-    return sqlite_table
+#: Modules whose tests run on each engine; the others look at the HTTP edge, which knows no engine.
+_ON_EACH_ENGINE = {"test_walk_vault_cli", "test_walk_hvac", "test_walk_curl", "test_kill"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have the walks run on both engines."""
+    if "store_table" in metafunc.fixturenames:
+        on_each = metafunc.module.__name__.rpartition(".")[2] in _ON_EACH_ENGINE
+        metafunc.parametrize("store_table", parameters() if on_each else ["sqlite"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def store_table(request: pytest.FixtureRequest) -> Iterator[StoreTable]:
+    """The engine that the nodes of a module keep their data in; each node's store is new and its own."""
+    if request.param == "sqlite":
+        yield sqlite_table
+        return
+    clusters: list[FdbCluster] = []
+
+    def table(directory: Path) -> str:
+        for cluster in clusters:
+            cluster.kill()  # tests have one node at a time
+        place = directory / "foundationdb"
+        place.mkdir()
+        clusters.append(FdbCluster(place))
+        clusters[-1].start()
+        return f'cluster_file_path = "{clusters[-1].cluster_file}"'
+
+    yield table
+    for cluster in clusters:
+        cluster.kill()
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +80,7 @@ def new_node(tmp_path: Path, store_table: StoreTable, issuer: Issuer) -> Iterato
         assert "Traceback" not in node.log
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, store_table: StoreTable, issuer: Issuer) -> Iterator[Node]:
     """A node that many tests share: initialised and unsealed, and to be left so."""
     node = Node.for_issuer(tmp_path_factory.mktemp("node"), store_table, issuer)
