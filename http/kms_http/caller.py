@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+import structlog
 from multidict import istr
 
 from kms_actors.actors.messages import AuthenticateToken
@@ -21,6 +22,8 @@ TOKEN: Final = istr("X-Vault-Token")
 NAMESPACE: Final = istr("X-Vault-Namespace")
 AUTHORIZATION: Final = istr("Authorization")
 _BEARER: Final = "Bearer "
+
+_log = structlog.get_logger(__name__)
 
 
 class Caller(NamedTuple):
@@ -74,21 +77,30 @@ class Callers:
         principal = self._authenticator.authenticate(token, now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
-                raise AuthenticationFailed("an operator's token of another cluster, or revoked")
+                raise _refusal("an operator's token of another cluster, or revoked")
             return Caller(principal, None)
         tenant = await self._backend.tenant(principal.resource)
         if tenant.revoked(principal.revocation_ids):
-            raise AuthenticationFailed("token was revoked")
+            raise _refusal("token was revoked")
         return Caller(principal, tenant)
 
     async def _by_service_token(self, token: str, number: int) -> Caller:
         tenant = await self._backend.tenant_by_number(number)
         if tenant is None:
-            raise AuthenticationFailed("service token of no tenant")
-        return Caller(await tenant.ask(AuthenticateToken(token)), tenant)
+            raise _refusal("service token of no tenant")
+        try:
+            return Caller(await tenant.ask(AuthenticateToken(token)), tenant)
+        except AuthenticationFailed as refused:
+            raise _refusal(str(refused)) from None
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")
         own = self._backend.namespace if caller.principal is None else caller.principal.resource
         if named and named != own:
-            raise AuthenticationFailed("namespace header names another scope")
+            raise _refusal("namespace header names another scope")
+
+
+def _refusal(reason: str) -> AuthenticationFailed:
+    """Log why a token is refused; biscuits that prove nothing are logged where they are verified."""
+    _log.info("token refused", reason=reason)
+    return AuthenticationFailed(reason)
