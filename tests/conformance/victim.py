@@ -17,6 +17,7 @@ CANARY: Final = "canary-6b1f2d0c"
 
 #: Errors that repeat what was sent as the name of an algorithm or a format, as Vault's do.
 ECHOING: Final = (
+    "invalid hash algorithm ",
     "unknown key type ",
     "unsupported encoding format ",
     "unsupported algorithm ",
