@@ -157,7 +157,10 @@ class Configuration(Section, frozen=True, kw_only=True):
     port: Annotated[Port, Meta(description="port the API listens on")] = 8202
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | None,
-        Meta(description="processes that serve; without it one a core, or one with `tenants.unseal_scope` `node`"),
+        Meta(
+            description="processes that serve; without it one a core, but one on SQLite, which takes one writer at a "
+            "time, and one with `tenants.unseal_scope` `node`"
+        ),
     ] = None
     stop_seconds: Annotated[Seconds, Meta(description="how long requests under way may take at a stop")] = 10.0
     cluster: Cluster = Cluster()
@@ -174,7 +177,8 @@ class Configuration(Section, frozen=True, kw_only=True):
         """How many processes serve requests."""
         if self.workers is not None:
             return self.workers
-        return 1 if self.tenants.unseal_scope == "node" else len(os.sched_getaffinity(0))
+        alone = self.cluster.backend == "sqlite" or self.tenants.unseal_scope == "node"
+        return 1 if alone else len(os.sched_getaffinity(0))
 
 
 def load(path: Path) -> Configuration:

@@ -1,5 +1,6 @@
 """Configuration: what is accepted, how each mistake is named, and that its reference is true."""
 
+import os
 import re
 import typing
 from collections.abc import Iterator
@@ -136,6 +137,26 @@ def test_a_static_master_key_needs_its_file(tmp_path: Path) -> None:
     text = WALK.replace('name = "shamir"\nnamespace', 'name = "static"\nnamespace')
     assert problems(tmp_path, text) == [
         "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    ]
+
+
+def test_a_node_has_a_worker_a_core_where_several_are_of_use(tmp_path: Path) -> None:
+    def count(text: str) -> int:
+        path = tmp_path / "kms.toml"
+        path.write_text(text)
+        return config.load(path).worker_count
+
+    sqlite = WALK.replace("[cluster]", '[cluster]\nbackend = "sqlite"')
+    assert count(WALK) == len(os.sched_getaffinity(0))
+    assert count(sqlite) == 1
+    assert count(WALK + '[tenants]\nunseal_scope = "node"\n') == 1
+    assert count("workers = 7\n" + sqlite) == 7
+
+
+def test_root_keys_of_one_process_want_one_process(tmp_path: Path) -> None:
+    found = problems(tmp_path, "workers = 2\n" + WALK + '[tenants]\nunseal_scope = "node"\n')
+    assert found == [
+        "key `workers`: must be 1 with `tenants.unseal_scope` `node`, where each process has its own root keys"
     ]
 
 
