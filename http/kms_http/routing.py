@@ -151,12 +151,12 @@ class Router:
         """
         first = None
         for expression, route in self._by_first.get(path.partition("/")[0], self._catch_all):
+            endpoint = route.operations.get(operation)
             match = expression.fullmatch(path)
-            if match is None and operation is Operation.LIST:
+            if match is None and operation is Operation.LIST and endpoint is not None:
                 match = expression.fullmatch(path.removesuffix("/"))
             if match is None:
                 continue
-            endpoint = route.operations.get(operation)
             if endpoint is not None:
                 return Found(route, endpoint, match.groupdict())
             first = first or Found(route, None, {})

@@ -155,7 +155,7 @@ class TestOperations:
             ("GET", "toy/names/-a", 404, "unsupported path"),
             ("GET", "toy", 404, "unsupported path"),
             ("GET", "toy/names", 405, "unsupported operation"),
-            ("LIST", "toy/names/a", 405, "unsupported operation"),
+            ("LIST", "toy/names/a", 404, "unsupported path"),
             ("GET", "sys/nosuch", 404, "unsupported path"),
             ("GET", "sys/", 404, "unsupported path"),
             ("GET", "auth/token/nosuch", 404, "unsupported path"),

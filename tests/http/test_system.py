@@ -533,3 +533,12 @@ class TestCapabilities:
         assert answer.status == 400
         answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json={"paths": ["x"] * 1001})
         assert (answer.status, answer.errors) == (400, ["more than 1000 paths"])
+
+
+@pytest.mark.parametrize("path", ["sys/seal-status", "sys/health", "sys/leader", "sys/init"])
+async def test_a_tenants_token_on_a_sealed_node_is_told_of_the_node(service: Service, path: str) -> None:
+    service.backend.node_sealed = True
+    with_token = await service.call("GET", f"/v1/{path}", "data")
+    without = await service.call("GET", f"/v1/{path}")
+    assert with_token.status == without.status
+    assert with_token.json.keys() == without.json.keys()
