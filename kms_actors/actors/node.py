@@ -92,7 +92,9 @@ class NodeRecords:
 
     async def create(self, seal: SealConfig, master_key: SecretBytes | None, now: float) -> None:
         """Write seal and, where the master key is at hand, a new keyring; InvalidRequest if there is one."""
-        wrapped = wrap(master_key, self._keyring_key, Keyring.generate(now, owner=self._namespace)) if master_key else None
+        wrapped = (
+            wrap(master_key, self._keyring_key, Keyring.generate(now, owner=self._namespace)) if master_key else None
+        )
 
         async def body(tr: Transaction) -> None:
             if await tr.get(self._seal_key) is not None:
