@@ -149,9 +149,9 @@ class ChangeFeed:
     async def _catch_up(self) -> None:
         while True:
             started = time.monotonic()
-            entries = await self._store.run(self._page)
-            if entries is None:
-                self._tell(None)
+            trimmed, entries = await self._store.run(self._page)
+            if trimmed > self._position:
+                await self._move_past(trimmed)
                 continue
             for key, value in entries:
                 self._position = key[len(LOG) :]
@@ -161,7 +161,7 @@ class ChangeFeed:
                 self._confirmed = started
                 return
 
-    def _tell(self, change: Change | None) -> None:
+    def _tell(self, change: Change) -> None:
         applied = self._deliver(change)
         if applied is not None:
             self._applying.add(applied)
@@ -175,15 +175,19 @@ class ChangeFeed:
                 applied.cancel()
             await asyncio.sleep(0)  # until those who gave them know
 
-    async def _page(self, tr: Transaction) -> list[tuple[bytes, bytes]] | None:
-        """Return the next entries, or None after a move past what was trimmed."""
+    async def _move_past(self, trimmed: bytes) -> None:
+        """Take everything as changed; raises, and stays, where that could not be acted upon."""
+        applied = self._deliver(None)
+        if applied is not None:
+            await applied
+        self._position = trimmed
+
+    async def _page(self, tr: Transaction) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """Return the place up to which the log is trimmed, and the next entries."""
         trimmed, entries = await asyncio.gather(
             tr.get(TRIMMED), tr.get_range(LOG + self._position + b"\x00", keyspace.after(LOG), limit=_PAGE)
         )
-        if trimmed is not None and trimmed > self._position:
-            self._position = trimmed
-            return None
-        return entries
+        return trimmed or b"", entries
 
     async def _trim(self) -> None:
         if time.monotonic() < self._next_trim:

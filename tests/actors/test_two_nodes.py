@@ -311,6 +311,39 @@ async def test_a_late_reader_takes_everything_as_changed(tmp_path: Path) -> None
     await store.close()
 
 
+async def test_a_late_reader_that_could_not_act_upon_it_stays_late(tmp_path: Path) -> None:
+    store = await SqliteStore.open(tmp_path / "kms.sqlite")
+    heard: list[Change | None] = []
+
+    def deliver(change: Change | None) -> asyncio.Future[None]:
+        heard.append(change)
+        applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if len(heard) == 1:
+            applied.set_exception(StoreUnavailable("cut off"))
+        else:
+            applied.set_result(None)
+        return applied
+
+    feed = ChangeFeed(store, deliver, 10.0)
+    await feed.start()
+    await feed.stop()
+    before = feed._confirmed
+
+    async def write(tr: Transaction) -> None:
+        changes.record(tr, Change("v", changes.TENANT, "", 0.0))
+
+    await store.run(write)
+    feed._next_trim = 0.0
+    await feed._trim()
+    with pytest.raises(StoreUnavailable):
+        await feed.catch_up()
+    assert feed._confirmed == before
+    await feed.catch_up()
+    assert heard == [None, None]
+    assert feed._confirmed > before
+    await store.close()
+
+
 async def test_the_log_keeps_what_is_young(tmp_path: Path) -> None:
     store = await SqliteStore.open(tmp_path / "kms.sqlite")
     heard: list[Change | None] = []
