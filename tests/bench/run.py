@@ -29,13 +29,21 @@ Samples = dict[tuple[str, int], dict[str, list[Sample]]]
 @click.option("--rounds", default=5, show_default=True, help="Runs of each server a case.")
 @click.option("--connections", default="16", show_default=True, help="Comma-separated numbers of connections.")
 @click.option("--only", default="", help="Cases whose name contains this.")
+@click.option("--store", type=click.Choice(["sqlite", "foundationdb"]), default="sqlite", show_default=True)
+@click.option("--workers", default=0, help="Worker processes of our node; 0 leaves it to the node.")
 @click.option("--output", type=click.Path(path_type=Path), help="Write all samples to this JSON file.")
-def main(seconds: int, rounds: int, connections: str, only: str, output: Path | None) -> None:
+def main(
+    *, seconds: int, rounds: int, connections: str, only: str, store: str, workers: int, output: Path | None
+) -> None:
     """Measure throughput, latency and the server's CPU a request."""
     wrk.require()
     cases = [case for case in CASES if only in case.name]
     widths = [int(width) for width in connections.split(",")]
-    with tempfile.TemporaryDirectory() as directory, ours(Path(directory)) as node, reference() as other:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        ours(Path(directory), store, workers) as node,
+        reference() as other,
+    ):
         servers = [node] if other is None else [node, other]
         samples = measure(servers, cases, widths, rounds=rounds, seconds=seconds)
     if output is not None:

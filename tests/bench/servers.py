@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.support.fdb_cluster import FdbCluster, absent
 from tests.support.node import Node, sqlite_table
 from tests.support.tokens import Issuer, new_vault_id
 
@@ -48,18 +49,41 @@ def send(address: str, token: str, method: str, path: str, body: Mapping[str, An
 
 
 @contextmanager
-def ours(directory: Path) -> Iterator[Server]:
-    """Start a node on an embedded store in `directory`, with one tenant unsealed."""
+def ours(directory: Path, store: str, workers: int) -> Iterator[Server]:
+    """Start a node on a new store in `directory` (`sqlite` or `foundationdb`), with one tenant unsealed."""
     issuer, vault_id = Issuer(), new_vault_id()
-    node = Node.for_issuer(directory, sqlite_table, issuer)
-    node.start()
+    with _STORES[store](directory) as table:
+        node = Node.for_issuer(directory, lambda _: table, issuer)
+        node.settings = f"workers = {workers}" if workers else ""
+        node.start()
+        try:
+            for token in (issuer.cluster_operator(), issuer.tenant_operator(vault_id)):
+                made = send(node.address, token, "PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
+                send(node.address, token, "PUT", "sys/unseal", {"key": made["keys_base64"][0]})
+            yield Server("ours", node.address, issuer.tenant(vault_id), node.pid)
+        finally:
+            node.stop()
+
+
+@contextmanager
+def _sqlite(directory: Path) -> Iterator[str]:
+    yield sqlite_table(directory)
+
+
+@contextmanager
+def _foundationdb(directory: Path) -> Iterator[str]:
+    missing = absent()
+    if missing is not None:
+        raise SystemExit(missing)
+    cluster = FdbCluster(directory)
+    cluster.start()
     try:
-        for token in (issuer.cluster_operator(), issuer.tenant_operator(vault_id)):
-            made = send(node.address, token, "PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
-            send(node.address, token, "PUT", "sys/unseal", {"key": made["keys_base64"][0]})
-        yield Server("ours", node.address, issuer.tenant(vault_id), node.pid)
+        yield f'cluster_file_path = "{cluster.cluster_file}"'
     finally:
-        node.stop()
+        cluster.kill()
+
+
+_STORES = {"sqlite": _sqlite, "foundationdb": _foundationdb}
 
 
 @contextmanager
