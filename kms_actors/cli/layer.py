@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import structlog
 import uvloop
 
 from kms_actors import __version__, config, log
-from kms_actors.cli import node_process
-from kms_actors.cli.development import Development
 from kms_actors.errors import KmsError
+from kms_actors.processes.launch import launch_all
+
+if TYPE_CHECKING:
+    from kms_actors.cli.development import Development
 
 #: Exit code of a configuration that cannot be used.
 WRONG_CONFIGURATION = 2
@@ -47,14 +50,25 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
     Stops on SIGTERM or SIGINT after the requests under way.
     """
     try:
-        prepared = Development.prepare(path, directory) if development else None
+        prepared = _prepare_development(path, directory) if development else None
         configuration = prepared.configuration if prepared else config.load(path)
     except config.ConfigurationError as error:
         click.echo(error, err=True)
         sys.exit(WRONG_CONFIGURATION)
     log.configure(configuration.log)
     try:
-        uvloop.run(node_process.serve(configuration, prepared.ready if prepared else None))
+        workers = None
+        if prepared is None and configuration.worker_count > 1:
+            workers = launch_all(configuration.worker_count, configuration.host, configuration.port)
+        from kms_actors.cli import node_process  # noqa: PLC0415 - it takes a while, in which the workers load too
+
+        uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None))
     except (KmsError, OSError) as error:
         structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)
         sys.exit(1)
+
+
+def _prepare_development(path: Path, directory: Path) -> Development:
+    from kms_actors.cli.development import Development  # noqa: PLC0415 - no other start needs it
+
+    return Development.prepare(path, directory)

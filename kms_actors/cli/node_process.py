@@ -17,7 +17,7 @@ from kms_actors.metric_families import Sum
 from kms_actors.metrics import Collect, Metrics, MetricsServer
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.hardening import keep_memory_private
-from kms_actors.processes.listening import listen
+from kms_actors.processes.launch import Workers
 from kms_actors.processes.serving import authenticator, http_server, node_service, tls_context
 from kms_actors.processes.supervisor import Supervisor
 from kms_actors.store import schema
@@ -30,8 +30,11 @@ _log = structlog.get_logger("kms_actors")
 Ready = Callable[[NodeService], Awaitable[None]]
 
 
-async def serve(configuration: Configuration, ready: Ready | None = None) -> None:
-    """Run a node until SIGTERM or SIGINT; `ready` is awaited once it serves, and wants it in one process."""
+async def serve(configuration: Configuration, workers: Workers | None = None, ready: Ready | None = None) -> None:
+    """Run a node until SIGTERM or SIGINT: with `workers` as their supervisor, else in this process.
+
+    `ready` is awaited once it serves, and wants it in one process.
+    """
     keep_memory_private()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stopping = asyncio.Event()
@@ -39,12 +42,12 @@ async def serve(configuration: Configuration, ready: Ready | None = None) -> Non
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
-        if ready is not None or configuration.worker_count == 1:
+        if workers is None:
             service = await stack.enter_async_context(running(configuration))
             if ready is not None:
                 await ready(service)
         else:
-            supervisor = await stack.enter_async_context(supervising(configuration))
+            supervisor = await stack.enter_async_context(supervising(configuration, workers))
             loop.add_signal_handler(signal.SIGHUP, supervisor.restart)
         await stopping.wait()
         _log.info("stopping: requests under way may end", seconds=configuration.stop_seconds)
@@ -76,23 +79,22 @@ async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
 
 
 @contextlib.asynccontextmanager
-async def supervising(configuration: Configuration) -> AsyncIterator[Supervisor]:
-    """Run a node whose requests are served by other processes; leave in reverse order."""
+async def supervising(configuration: Configuration, workers: Workers) -> AsyncIterator[Supervisor]:
+    """Run a node whose requests are served by `workers`; leave in reverse order."""
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
         tls_context(configuration)  # a certificate that cannot be used is found here and now
-        listeners = await listen(configuration.host, configuration.port)
-        supervisor = Supervisor(configuration, listeners, metrics)
-        await _show_metrics(stack, configuration, supervisor.metrics)
+        supervisor = Supervisor(configuration, workers.listeners, metrics)
         stack.push_async_callback(supervisor.stop)
-        await supervisor.spawn()
+        await supervisor.adopt(workers.processes)
+        await _show_metrics(stack, configuration, supervisor.metrics)
         store = await _prepared_store(stack, configuration)
         stack.push_async_callback(supervisor.stop)  # before the store is closed
         _log_authenticator(configuration)
         node = LocalNode(configuration, AnnouncingStore(metrics.metered(store), supervisor.announce))
         _log_master_keyring_provider(configuration)
         await supervisor.start(node)
-        _log_serving(configuration, configuration.worker_count)
+        _log_serving(configuration, len(workers.processes))
         yield supervisor
 
 

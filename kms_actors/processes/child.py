@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Self
 
 from kms_actors.config import Configuration
@@ -25,6 +23,7 @@ from kms_actors.processes.frames import (
     Start,
     Stop,
 )
+from kms_actors.processes.launch import Launched
 from kms_actors.processes.link import Link
 
 #: Seconds beyond the configured ones that an ordered end may take.
@@ -32,7 +31,7 @@ _END_SECONDS: Final = 5.0
 
 
 class Child:
-    """Made by `start`. `serving` is done once it accepts connections, `ended` once the process is gone."""
+    """Made by `adopt`. `serving` is done once it accepts connections, `ended` once the process is gone."""
 
     def __init__(self, slot: int, process: subprocess.Popen[bytes], receive: Callable[[Child, Frame], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -49,20 +48,10 @@ class Child:
         self._watcher = loop.create_task(self._watch())  # held here: the loop holds tasks weakly
 
     @classmethod
-    async def start(
-        cls, slot: int, listeners: Sequence[socket.socket], receive: Callable[[Child, Frame], None]
-    ) -> Self:
-        """Start a process; `receive` is told its requests. Nothing of it is in arguments or environment."""
-        own, other = socket.socketpair()
-        with other:
-            descriptors = [other.fileno(), *(listener.fileno() for listener in listeners)]
-            process = subprocess.Popen(  # noqa: ASYNC220, S603 - it is short: a new program, no fork of this one
-                [sys.executable, "-P", "-m", "kms_actors.processes.worker", *map(str, descriptors)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=descriptors,
-            )
-        child = cls(slot, process, receive)
-        await child.link.connect(own)
+    async def adopt(cls, slot: int, launched: Launched, receive: Callable[[Child, Frame], None]) -> Self:
+        """Take a process over; `receive` is told its requests."""
+        child = cls(slot, launched.process, receive)
+        await child.link.connect(launched.end)
         return child
 
     @property

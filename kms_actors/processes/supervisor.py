@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Awaitable, Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -36,6 +36,7 @@ from kms_actors.processes.frames import (
     asked,
     refusal,
 )
+from kms_actors.processes.launch import Launched, launch
 from kms_actors.processes.remote import state_fields
 
 #: Seconds a worker has to act upon an unseal or a seal; then it is killed and replaced.
@@ -57,7 +58,7 @@ class WorkerFailed(KmsError):
 
 
 class Supervisor:
-    """Keeps `configuration.worker_count` workers on `listeners`, which stay open here from worker to worker."""
+    """Keeps workers alive on `listeners`, which stay open here from worker to worker."""
 
     def __init__(self, configuration: Configuration, listeners: Sequence[socket.socket], metrics: Metrics) -> None:
         self._configuration = configuration
@@ -79,10 +80,10 @@ class Supervisor:
         )
         metrics.gauge("kms_workers", "Workers that serve", lambda: float(sum(c.active for c in self._children)))
 
-    async def spawn(self) -> None:
-        """Start the processes, which takes a while; they wait until `start`."""
-        for slot in range(1, self._configuration.worker_count + 1):
-            self._current[slot] = await self._spawn(slot)
+    async def adopt(self, processes: Iterable[Launched]) -> None:
+        """Take over the first workers; they load their modules and wait until `start`."""
+        for slot, launched in enumerate(processes, 1):
+            self._current[slot] = await self._adopt(slot, launched)
 
     async def start(self, node: NodeLink) -> None:
         """Start the node actor, and return once every worker serves; raises WorkerFailed when one cannot."""
@@ -134,7 +135,10 @@ class Supervisor:
     # The life of workers.
 
     async def _spawn(self, slot: int) -> Child:
-        child = await Child.start(slot, self._listeners, self._receive)
+        return await self._adopt(slot, launch(self._listeners))
+
+    async def _adopt(self, slot: int, launched: Launched) -> Child:
+        child = await Child.adopt(slot, launched, self._receive)
         self._children.add(child)
         child.ended.add_done_callback(lambda ended: self._ended(child, ended.result()))
         if self._ready:

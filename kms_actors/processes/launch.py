@@ -1,0 +1,58 @@
+"""Starts worker processes. It needs little, so that workers load their modules while the supervisor loads its own."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+_BACKLOG: Final = 1024
+
+
+class Launched(NamedTuple):
+    """A new process, and the supervisor's end of the socket pair to it."""
+
+    process: subprocess.Popen[bytes]
+    end: socket.socket
+
+
+class Workers(NamedTuple):
+    """The workers that a node starts with, and the sockets they share."""
+
+    listeners: list[socket.socket]
+    processes: list[Launched]
+
+
+def launch_all(count: int, host: str, port: int) -> Workers:
+    """Listen, and start so many workers; raises OSError when the address is taken."""
+    listeners = listen(host, port)
+    return Workers(listeners, [launch(listeners) for _ in range(count)])
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listen on every address of `host`; raises OSError when one is taken. Resolves names, which may wait."""
+    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    listeners: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(infos):
+            listeners.append(socket.create_server(address[:2], family=family, backlog=_BACKLOG))
+    except OSError:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+def launch(listeners: Sequence[socket.socket]) -> Launched:
+    """Start a worker on `listeners`: a new program, no fork of this one, that is told nothing by its arguments."""
+    own, other = socket.socketpair()
+    with other:
+        descriptors = [other.fileno(), *(listener.fileno() for listener in listeners)]
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-P", "-m", "kms_actors.processes.worker", *map(str, descriptors)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=descriptors,
+        )
+    return Launched(process, own)
