@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import transit_crypt, transit_export, transit_keys, transit_macs, transit_sign, transit_tools
+from . import transit_crypt, transit_export, transit_import, transit_keys, transit_macs, transit_sign, transit_tools
 from .routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -14,4 +14,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transit_sign.ROUTES,
     *transit_tools.ROUTES,
     *transit_export.ROUTES,
+    *transit_import.ROUTES,
 )

@@ -19,12 +19,13 @@ def _build(call: Call) -> ExportKey:
     return ExportKey(call.mount, call.captures["name"], kind, call.captures.get("version", ""), form)
 
 
-def _render(call: Call, exported: ExportedKey) -> Reply:
+def render_exported(call: Call, exported: ExportedKey) -> Reply:
+    """Show material by version."""
     keys = {str(number): material for number, material in exported.keys.items()}
     return Reply(data={"keys": keys, "name": call.captures["name"], "type": exported.type})
 
 
-_EXPORT: Final = {Operation.READ: Endpoint(_build, _render, Capability.READ, Fields(format=to_str))}
+_EXPORT: Final = {Operation.READ: Endpoint(_build, render_exported, Capability.READ, Fields(format=to_str))}
 
 ROUTES: Final = (
     Route("export/{type}/{name}", _EXPORT),

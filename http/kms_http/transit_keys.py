@@ -45,7 +45,7 @@ def show_key(info: KeyInfo) -> dict[str, Any]:
         "deletion_allowed": policy.deletion_allowed,
         "derived": policy.derived,
         "exportable": policy.exportable,
-        "imported_key": False,
+        "imported_key": policy.imported,
         "latest_version": policy.latest_version,
         "min_available_version": policy.min_available_version,
         "min_decryption_version": policy.min_decryption_version,
@@ -63,6 +63,8 @@ def show_key(info: KeyInfo) -> dict[str, Any]:
         shown["convergent_encryption"] = policy.convergent
         if policy.convergent:
             shown["convergent_encryption_version"] = -1  # as the API says it: each version has its own
+    if policy.imported:
+        shown["imported_key_allow_rotation"] = policy.allow_rotation
     if policy.key_size:
         shown["key_size"] = policy.key_size
     shown |= {name: value for name, value in parameters_of(policy)._asdict().items() if value}

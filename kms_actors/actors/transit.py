@@ -18,16 +18,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from kms_actors.errors import NotFound, PermissionDenied
+from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied
 from kms_actors.store.api import Transaction
 from kms_actors.transit import digests
 from kms_actors.transit import messages as m
+from kms_actors.transit.export import export_wrapped
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.records import MountSettings
 
 from .context import Handler, TenantContext
 from .messages import Event, Message
 from .transit_changes import TransitChanges
+from .transit_imports import TransitImports
 from .transit_operations import TransitOperations, Use, missing
 from .transit_records import TransitRecords
 from .work import Work
@@ -65,13 +67,14 @@ class TransitController:
         self._context = context
         self._records = TransitRecords(context.keys, context.keyring)
         self._changes = TransitChanges(context, self._records)
+        self._imports = TransitImports(context, self._records, self._changes)
         self._work = Work(context.spawn, context.threads)
         self._operations = TransitOperations(self._work)
         self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
         self._loads: dict[KeyId, Load] = {}
 
     def handlers(self) -> Mapping[type[Message], Handler]:
-        changes = self._changes
+        changes, imports = self._changes, self._imports
         return {
             m.Encrypt: partial(self._use, self._encrypt),
             **{kind: partial(self._use, _existing(use)) for kind, use in self._operations.uses().items()},
@@ -83,6 +86,10 @@ class TransitController:
             m.TrimKey: lambda message: self._change(message, changes.trim),
             m.DeleteKey: lambda message: self._change(message, changes.delete),
             m.SoftDeleteKey: lambda message: self._change(message, changes.soft_delete),
+            m.ImportKey: lambda message: self._change(message, imports.import_key),
+            m.ImportVersion: lambda message: self._change(message, imports.import_version),
+            m.ReadWrappingKey: lambda message: self._context.spawn(imports.wrapping_key(message)),
+            m.WrapKey: lambda message: self._context.spawn(self._wrap(message)),
             m.ReadKey: lambda message: self._context.spawn(self._read(message)),
             m.ListKeys: lambda message: self._context.spawn(self._list(message)),
             m.ReadSettings: lambda message: self._context.spawn(self._settings(message)),
@@ -181,6 +188,20 @@ class TransitController:
         key = await self._changes.upsert(message)
         answer = self._operations.encrypt(message, key)
         return await answer if isinstance(answer, asyncio.Future) else answer
+
+    async def _wrap(self, message: m.WrapKey) -> m.ExportedKey:
+        mount, records = message.mount.number, self._records
+
+        async def both(tr: Transaction) -> tuple[TransitKey | None, TransitKey | None]:
+            return await records.key(tr, mount, message.destination), await records.key(tr, mount, message.name)
+
+        destination, source = await self._context.store.run(both)
+        if destination is None:
+            raise InvalidRequest("no such destination key to export to")
+        if source is None:
+            raise InvalidRequest("no such source key for export")
+        keys = await self._work.in_thread(export_wrapped, source, destination, message.version, message.hash_function)
+        return m.ExportedKey(source.type.name, keys)
 
     def _hash(self, message: m.MakeHash) -> Any:
         return self._work.once(len(message.data), digests.hash_of, message.algorithm, message.data)

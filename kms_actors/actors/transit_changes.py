@@ -33,7 +33,7 @@ from .transit_records import TransitRecords
 T = TypeVar("T")
 
 
-class _Named(Protocol):
+class Named(Protocol):
     """Any message about one key."""
 
     @property
@@ -62,7 +62,7 @@ class TransitChanges:
                 records.put_version(tr, mount, policy.name, 1, version)
             return await records.info(tr, mount, existing or policy)
 
-        return await self._run(message, body)
+        return await self.commit(message, body)
 
     async def upsert(self, message: Encrypt) -> TransitKey:
         """Make the key that an encryption misses; return it, or the one that another made meanwhile."""
@@ -86,7 +86,7 @@ class TransitChanges:
             records.put_version(tr, mount, policy.name, 1, version)
             return TransitKey(policy, {1: version})
 
-        return await self._run(message, body)
+        return await self.commit(message, body)
 
     async def rotate(self, message: RotateKey) -> KeyInfo:
         mount, name, records = message.mount.number, message.name, self._records
@@ -104,7 +104,7 @@ class TransitChanges:
             records.put_version(tr, mount, name, policy.latest_version, version)
             return await records.info(tr, mount, policy)
 
-        return await self._run(message, body)
+        return await self.commit(message, body)
 
     async def configure(self, message: ConfigureKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
@@ -115,7 +115,7 @@ class TransitChanges:
             records.put_policy(tr, mount, policy)
             return await records.info(tr, mount, policy, warnings)
 
-        return await self._run(message, body)
+        return await self.commit(message, body)
 
     async def trim(self, message: TrimKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
@@ -127,7 +127,7 @@ class TransitChanges:
             records.destroy_versions(tr, mount, policy)
             return await records.info(tr, mount, policy)
 
-        return await self._run(message, body)
+        return await self.commit(message, body)
 
     async def delete(self, message: DeleteKey) -> None:
         mount, records = message.mount.number, self._records
@@ -136,7 +136,7 @@ class TransitChanges:
             policies.check_deletable(message.name, await records.policy(tr, mount, message.name))
             records.destroy(tr, mount, message.name)
 
-        await self._run(message, body)
+        await self.commit(message, body)
 
     async def soft_delete(self, message: SoftDeleteKey) -> KeyInfo | None:
         mount, records = message.mount.number, self._records
@@ -149,7 +149,7 @@ class TransitChanges:
             records.put_policy(tr, mount, policy)
             return await records.info(tr, mount, policy, warnings)
 
-        return await self._run(message, body)
+        return await self.commit(message, body)
 
     async def write_settings(self, message: WriteSettings) -> MountSettings:
         mount, records = message.mount.number, self._records
@@ -163,6 +163,16 @@ class TransitChanges:
 
         return await self._context.store.run(body, idempotency_key=os.urandom(16))
 
+    async def commit(self, message: Named, body: Body[T]) -> T:
+        """Run a transaction that changes the key of `message`, and tell all nodes of it."""
+
+        async def recorded(tr: Transaction) -> T:
+            result = await body(tr)
+            self._context.record(tr, TRANSIT, f"{message.mount.number}/{message.name}")
+            return result
+
+        return await self._context.store.run(recorded, idempotency_key=os.urandom(16))
+
     async def _existing(
         self, tr: Transaction, message: ConfigureKey | RotateKey | TrimKey, missing: str
     ) -> KeyPolicy:
@@ -175,11 +185,3 @@ class TransitChanges:
         # In a thread, whatever the type: some keys take long to make, and making one is rare.
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._context.threads, policies.new_version, policy, self._context.clock())
-
-    async def _run(self, message: _Named, body: Body[T]) -> T:
-        async def recorded(tr: Transaction) -> T:
-            result = await body(tr)
-            self._context.record(tr, TRANSIT, f"{message.mount.number}/{message.name}")
-            return result
-
-        return await self._context.store.run(recorded, idempotency_key=os.urandom(16))

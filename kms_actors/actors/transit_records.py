@@ -3,6 +3,7 @@
 (`transit`, mount, `policy`, name)            KeyPolicy
 (`transit`, mount, `version`, name, number)   VersionRecord
 (`transit`, mount, `config`)                  MountSettings
+(`transit`, mount, `wrapping-key`)            WrappingKey
 
 Each record is sealed by the tenant's keyring for its place.
 """
@@ -22,7 +23,7 @@ from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_info import describe
 from kms_actors.transit.messages import KeyInfo
-from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -76,6 +77,12 @@ class TransitRecords:
         sealed = await tr.get(place)
         return MountSettings() if sealed is None else self._open(place, sealed, MountSettings)
 
+    async def wrapping_key(self, tr: Transaction, mount: int) -> WrappingKey | None:
+        """Return the key under which callers wrap what they import, or None."""
+        place = self._keys.key("transit", mount, "wrapping-key")
+        sealed = await tr.get(place)
+        return None if sealed is None else self._open(place, sealed, WrappingKey)
+
     def put_policy(self, tr: Transaction, mount: int, policy: KeyPolicy) -> None:
         """Write a policy."""
         self._put(tr, self._policy_place(mount, policy.name), policy)
@@ -87,6 +94,10 @@ class TransitRecords:
     def put_settings(self, tr: Transaction, mount: int, settings: MountSettings) -> None:
         """Write a mount's settings."""
         self._put(tr, self._keys.key("transit", mount, "config"), settings)
+
+    def put_wrapping_key(self, tr: Transaction, mount: int, key: WrappingKey) -> None:
+        """Write a mount's wrapping key."""
+        self._put(tr, self._keys.key("transit", mount, "wrapping-key"), key)
 
     def destroy_versions(self, tr: Transaction, mount: int, policy: KeyPolicy) -> None:
         """Remove the material below the policy's `min_available_version`."""

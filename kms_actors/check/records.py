@@ -19,7 +19,7 @@ from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
 from kms_actors.store import schema
-from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 
 Decode = Callable[[bytes], Any]
 #: Takes the key and the record, returns the plaintext; raises IntegrityError or FormatError.
@@ -118,6 +118,7 @@ TENANT_RECORDS: Final = (
     Known(("kv", int, "data", str, int), _SEALED, _anything),
     Known(("kv", int, "list", str), _PLAIN, _anything),
     Known(("transit", int, "config"), _SEALED, _as(MountSettings)),
+    Known(("transit", int, "wrapping-key"), _SEALED, _as(WrappingKey)),
     Known(("transit", int, "policy", str), _SEALED, _as(KeyPolicy)),
     Known(("transit", int, "version", str, int), _SEALED, _as(VersionRecord)),
 )

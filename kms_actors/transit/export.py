@@ -16,9 +16,12 @@ from kms_actors.errors import InvalidRequest
 
 from .ciphertext import parse_int64
 from .go_base64 import encode
-from .key import TransitKey
+from .importing import check_importable, target_of
+from .key import SOFT_DELETED, TransitKey
+from .rsa import Rsa
 from .scheme import pkcs8, subject_public_key_info
 from .version import Version
+from .wrapping import DEFAULT_HASH, wrap
 
 #: Forms of exported material; the first, empty one is Vault's.
 FORMATS: Final = ("", "raw", "der", "pem")
@@ -41,6 +44,32 @@ def export(key: TransitKey, kind: str, version: str = "", form: str = "") -> Map
     _check_kind(key, kind)
     exporter = _KINDS[kind]
     return {chosen.number: exporter(key, chosen, form) for chosen in _chosen(key, version)}
+
+
+def export_wrapped(
+    key: TransitKey, destination: TransitKey, version: str = "", hash_function: str = DEFAULT_HASH
+) -> Mapping[int, str]:
+    """Return each version asked for as another server imports it, if it has the private half of `destination`.
+
+    Raises:
+        InvalidRequest: the key may not be exported, or `destination` is not one to wrap under.
+
+    """
+    key.check_usable()
+    if not key.policy.exportable:
+        raise InvalidRequest("key is not exportable")
+    check_importable(key.type)
+    if destination.policy.soft_deleted:
+        raise InvalidRequest(f"for destination key: {SOFT_DELETED}")
+    if not destination.type.signing:
+        raise InvalidRequest(f"message signing not supported for key type {destination.type.name}")
+    if not isinstance(destination.scheme, Rsa):
+        raise InvalidRequest("unsupported key type in use; must be a rsa key")
+    public = destination.latest.public
+    return {
+        chosen.number: encode(wrap(public, target_of(key.policy, chosen.record), hash_function))
+        for chosen in _chosen(key, version)
+    }
 
 
 def check_request(kind: str, form: str) -> None:

@@ -18,6 +18,17 @@ from .signature import SignatureParameters
 # Keys.
 
 
+class WrappedMaterial(msgspec.Struct, frozen=True):
+    """Key material under the mount's wrapping key; or, where `wrapped` is None, the PEM of a public key."""
+
+    wrapped: bytes | None
+    hash_function: str
+    public_key: str
+
+    def __repr__(self) -> str:
+        return "<WrappedMaterial>"
+
+
 class VersionInfo(msgspec.Struct, frozen=True):
     """One version. `algorithm` is empty for symmetric keys; `public_key` is PEM, or the base64 of an Ed25519 key."""
 
@@ -100,6 +111,31 @@ class SoftDeleteKey(Command, frozen=True):
     mount: Mount
     name: str
     deleted: bool
+
+
+class ReadWrappingKey(Command, frozen=True):
+    """Answer: the public half (SubjectPublicKeyInfo DER) of the mount's wrapping key, which is made on first use."""
+
+    mount: Mount
+
+
+class ImportKey(Command, frozen=True):
+    """Make a key of material that is given: wrapped, or a public key. Answer: None."""
+
+    mount: Mount
+    name: str
+    options: KeyOptions
+    allow_rotation: bool
+    material: WrappedMaterial
+
+
+class ImportVersion(Command, frozen=True):
+    """Add a version to an imported key, or the private key to version `version` (0: the latest). Answer: None."""
+
+    mount: Mount
+    name: str
+    version: int
+    material: WrappedMaterial
 
 
 class ReadSettings(Query, frozen=True):
@@ -228,6 +264,19 @@ class ExportKey(Query, frozen=True):
     kind: str
     version: str = ""  # empty: all
     form: str = ""
+
+
+class WrapKey(Query, frozen=True):
+    """Give out the versions of a key wrapped for another server: under the RSA key `destination`.
+
+    Answer: ExportedKey, with the blobs (base64) by which the other imports them.
+    """
+
+    mount: Mount
+    destination: str
+    name: str
+    hash_function: str
+    version: str = ""  # empty: all
 
 
 class ExportedKey(Message, frozen=True):

@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 _HOUR: Final = 3600 * 10**9
 FORCED_MINIMUM: Final = "since Vault 0.3, transit key numbering starts at 1; forcing minimum to 1"
+NEEDS_ROTATION: Final = "allow_rotation must be set to true if auto-rotation is enabled"
 NEEDS_DERIVATION: Final = "convergent encryption requires derivation to be enabled"
 
 #: A policy and what to warn about.
@@ -112,6 +113,8 @@ def rotated(policy: KeyPolicy) -> KeyPolicy:
     """Return the policy with one more version."""
     if policy.soft_deleted:
         raise InvalidRequest(SOFT_DELETED)
+    if not policy.allow_rotation:
+        raise InvalidRequest(f"imported key {policy.name} does not allow rotation within Vault")
     return msgspec.structs.replace(policy, latest_version=policy.latest_version + 1)
 
 
@@ -129,6 +132,8 @@ def configured(policy: KeyPolicy, changes: KeyChanges) -> Warned:
         )
     period = _or(changes.auto_rotate_period, policy.auto_rotate_period)
     _check_period(period)
+    if period and not policy.allow_rotation:
+        raise InvalidRequest(NEEDS_ROTATION)
     if policy.min_available_version > encryption:
         raise InvalidRequest("min encryption version should not be less than min available version")
     if policy.min_available_version > decryption:

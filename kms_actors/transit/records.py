@@ -33,6 +33,8 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     parameter_set: str = ""  # these three: where the type alone does not say what its keys are
     hybrid_key_type_pqc: str = ""
     hybrid_key_type_ec: str = ""
+    imported: bool = False  # its first version was; stays with it through rotations
+    allow_rotation: bool = True  # whether an imported key may have versions made here
     format: int = stored.FORMAT
 
 
@@ -47,6 +49,17 @@ class VersionRecord(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<VersionRecord>"
+
+
+class WrappingKey(msgspec.Struct, frozen=True):
+    """The RSA key of a mount under which callers wrap what they import: PKCS#8 and SubjectPublicKeyInfo (DER)."""
+
+    private: bytes
+    public: bytes
+    format: int = stored.FORMAT
+
+    def __repr__(self) -> str:
+        return "<WrappingKey>"
 
 
 class MountSettings(msgspec.Struct, frozen=True):

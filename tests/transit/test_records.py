@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from kms_actors.keyring import stored
-from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 
 POLICY = KeyPolicy("k", "aes256-gcm96", derived=True, latest_version=3, min_decryption_version=2)
 
@@ -16,9 +16,16 @@ def test_policy_is_stored_as_ever() -> None:
         b'"exportable":false,"allow_plaintext_backup":false,"deletion_allowed":false,"soft_deleted":false,'
         b'"latest_version":3,"min_available_version":0,"min_decryption_version":2,"min_encryption_version":0,'
         b'"auto_rotate_period":0,"key_size":0,"parameter_set":"","hybrid_key_type_pqc":"","hybrid_key_type_ec":"",'
-        b'"format":1}'
+        b'"imported":false,"allow_rotation":true,"format":1}'
     )
     assert stored.encode(POLICY) == golden
+    assert stored.decode(golden, KeyPolicy, "policy") == POLICY
+
+
+def test_policies_stored_before_there_were_imports_stay_readable() -> None:
+    golden = (
+        b'{"name":"k","type":"aes256-gcm96","derived":true,"latest_version":3,"min_decryption_version":2,"format":1}'
+    )
     assert stored.decode(golden, KeyPolicy, "policy") == POLICY
 
 
@@ -43,3 +50,10 @@ def test_settings_are_stored_as_ever() -> None:
 def test_fields_that_a_later_program_adds_are_ignored() -> None:
     wider = msgspec.json.encode({**msgspec.structs.asdict(POLICY), "invented_later": 1})
     assert stored.decode(wider, KeyPolicy, "policy") == POLICY
+
+
+def test_wrapping_keys_are_stored_as_ever_and_show_nothing() -> None:
+    golden = b'{"private":"AQ==","public":"Ag==","format":1}'
+    assert stored.encode(WrappingKey(b"\1", b"\2")) == golden
+    assert stored.decode(golden, WrappingKey, "key") == WrappingKey(b"\1", b"\2")
+    assert repr(WrappingKey(b"\1", b"\2")) == "<WrappingKey>"

@@ -1,0 +1,100 @@
+"""Transit: keys brought in from outside, and taken to another server, wrapped under an RSA key."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kms_actors.auth.principal import Capability
+from kms_actors.errors import InvalidRequest
+from kms_actors.transit.go_base64 import decode
+from kms_actors.transit.importing import check_type
+from kms_actors.transit.key_types import DEFAULT_TYPE
+from kms_actors.transit.messages import ImportKey, ImportVersion, ReadWrappingKey, WrapKey, WrappedMaterial
+from kms_actors.transit.policy import KeyOptions
+from kms_actors.transit.scheme import pem
+from kms_actors.transit.wrapping import DEFAULT_HASH, check_hash
+
+from .fields import Fields, to_bool, to_duration, to_int, to_str
+from .routing import Call, Endpoint, Operation, Reply, Route
+from .transit_export import render_exported
+
+
+def _build_wrapping_key(call: Call) -> ReadWrappingKey:
+    assert call.mount is not None
+    return ReadWrappingKey(call.mount)
+
+
+def _render_wrapping_key(_: Call, public: bytes) -> Reply:
+    return Reply(data={"public_key": pem(public)})
+
+
+def _build_import(call: Call) -> ImportKey:
+    assert call.mount is not None
+    values = dict(call.values)
+    type_name = values["type"] = values.get("type") or DEFAULT_TYPE
+    check_type(type_name)
+    material = _material(values)
+    options = KeyOptions(**{name: values[name] for name in _OPTIONS if name in values})
+    allow_rotation = values.get("allow_rotation", False)
+    return ImportKey(call.mount, call.captures["name"], options, allow_rotation, material)
+
+
+def _build_import_version(call: Call) -> ImportVersion:
+    assert call.mount is not None
+    version = call.values.get("version", 0)
+    return ImportVersion(call.mount, call.captures["name"], version, _material(call.values))
+
+
+def _material(values: Any) -> WrappedMaterial:
+    """Return the material of a request, of which there must be one."""
+    hash_function = values.get("hash_function", DEFAULT_HASH)
+    check_hash(hash_function)
+    ciphertext, public_key = values.get("ciphertext"), values.get("public_key", "")
+    if ciphertext is not None and public_key:
+        raise InvalidRequest("only one of the following fields, ciphertext and public_key, can be set")
+    return WrappedMaterial(None if ciphertext is None else decode(ciphertext), hash_function, public_key)
+
+
+def _build_wrap(call: Call) -> WrapKey:
+    assert call.mount is not None
+    captures, hash_function = call.captures, call.values.get("hash", DEFAULT_HASH)
+    check_hash(hash_function)
+    return WrapKey(call.mount, captures["destination"], captures["name"], hash_function, captures.get("version", ""))
+
+
+def _render_nothing(_: Call, __: None) -> Reply:
+    return Reply(204)
+
+
+#: Fields of an import that are those of a new key.
+_OPTIONS: Final = ("type", "derived", "exportable", "allow_plaintext_backup", "auto_rotate_period")
+_IMPORT: Final = Fields(
+    ciphertext=to_str,
+    public_key=to_str,
+    hash_function=to_str,
+    allow_rotation=to_bool,
+    context=to_str,
+    type=to_str,
+    derived=to_bool,
+    exportable=to_bool,
+    allow_plaintext_backup=to_bool,
+    auto_rotate_period=to_duration,
+)
+_IMPORT_VERSION: Final = Fields(ciphertext=to_str, public_key=to_str, hash_function=to_str, version=to_int)
+_WRAP: Final = {Operation.READ: Endpoint(_build_wrap, render_exported, Capability.READ, Fields(hash=to_str))}
+
+
+def _write(build: Any, fields: Fields) -> dict[Operation, Endpoint]:
+    return {Operation.WRITE: Endpoint(build, _render_nothing, Capability.UPDATE, fields)}
+
+
+ROUTES: Final = (
+    Route(
+        "wrapping_key",
+        {Operation.READ: Endpoint(_build_wrapping_key, _render_wrapping_key, Capability.READ)},
+    ),
+    Route("keys/{name}/import", _write(_build_import, _IMPORT)),
+    Route("keys/{name}/import_version", _write(_build_import_version, _IMPORT_VERSION)),
+    Route("byok-export/{destination}/{name}", _WRAP),
+    Route("byok-export/{destination}/{name}/{version}", _WRAP),
+)

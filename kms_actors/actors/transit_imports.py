@@ -1,0 +1,120 @@
+"""The transactions that bring key material in from outside, and the wrapping key of a mount.
+
+RSA of 4096 bits and unwrapping take long, so all that is done with material is done in threads, between the reading
+of the wrapping key and the transaction that writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from kms_actors.errors import InvalidRequest
+from kms_actors.store.api import Transaction
+from kms_actors.transit import importing
+from kms_actors.transit.importing import Imported
+from kms_actors.transit.messages import ImportKey, ImportVersion, ReadWrappingKey, WrappedMaterial
+from kms_actors.transit.records import KeyPolicy, VersionRecord, WrappingKey
+from kms_actors.transit.rsa import Rsa
+from kms_actors.transit.wrapping import unwrap
+
+from .context import TenantContext
+from .mounts import Mount
+from .transit_changes import TransitChanges
+from .transit_records import TransitRecords
+
+T = TypeVar("T")
+
+_WRAPPING = Rsa(4096, sign_us=1500, verify_us=70)
+_CONVERGENT = "cannot be used on keys with convergent encryption enabled"
+
+
+class TransitImports:
+    """One coroutine a command; each commits, or changes nothing."""
+
+    def __init__(self, context: TenantContext, records: TransitRecords, changes: TransitChanges) -> None:
+        self._context = context
+        self._records = records
+        self._changes = changes
+
+    async def wrapping_key(self, message: ReadWrappingKey) -> bytes:
+        mount, records = message.mount.number, self._records
+        found = await self._context.store.run(lambda tr: records.wrapping_key(tr, mount))
+        if found is not None:
+            return found.public
+        made = WrappingKey(*await self._in_thread(_WRAPPING.generate))
+
+        async def body(tr: Transaction) -> bytes:
+            existing = await records.wrapping_key(tr, mount)
+            if existing is not None:
+                return existing.public
+            records.put_wrapping_key(tr, mount, made)
+            return made.public
+
+        return await self._context.store.run(body, idempotency_key=os.urandom(16))
+
+    async def import_key(self, message: ImportKey) -> None:
+        mount, records = message.mount.number, self._records
+        policy = importing.imported_policy(message.name, message.options, allow_rotation=message.allow_rotation)
+        policy, version = await self._taken_in(message.mount, policy, message.material)
+
+        async def body(tr: Transaction) -> None:
+            existing = await records.policy(tr, mount, message.name)
+            if existing is not None:
+                raise InvalidRequest(f"import {_CONVERGENT}" if existing.convergent else importing.EXISTS)
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, policy.name, 1, version)
+
+        await self._changes.commit(message, body)
+
+    async def import_version(self, message: ImportVersion) -> None:
+        mount, name, records = message.mount.number, message.name, self._records
+        seen = self._extendable(name, await self._context.store.run(lambda tr: records.policy(tr, mount, name)))
+        _, version = await self._taken_in(message.mount, seen, message.material)
+
+        async def body(tr: Transaction) -> None:
+            policy = self._extendable(name, await records.policy(tr, mount, name))
+            if policy.type != seen.type:
+                raise InvalidRequest(importing.NOT_THE_SAME)
+            versions = await records.versions(tr, mount, policy)
+            number, record = importing.placed(policy, versions, version, message.version)
+            if number > policy.latest_version:
+                policy = msgspec.structs.replace(policy, latest_version=number)
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, name, number, record)
+
+        await self._changes.commit(message, body)
+
+    def _extendable(self, name: str, policy: KeyPolicy | None) -> KeyPolicy:
+        policy = importing.check_extendable(name, policy)
+        if policy.convergent:
+            raise InvalidRequest(f"import_version {_CONVERGENT}")
+        return policy
+
+    async def _taken_in(
+        self, mount: Mount, policy: KeyPolicy, material: WrappedMaterial
+    ) -> tuple[KeyPolicy, VersionRecord]:
+        """Return the record of the material, and the policy with the size of the key where the caller chooses it."""
+        wrapping = None
+        if material.wrapped is not None:
+            wrapping = await self._context.store.run(lambda tr: self._records.wrapping_key(tr, mount.number))
+        version = await self._in_thread(lambda: _record(wrapping, policy, material, self._context.clock()))
+        if policy.key_size:
+            policy = msgspec.structs.replace(policy, key_size=len(version.key))
+        return policy, version
+
+    async def _in_thread(self, compute: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute)
+
+
+def _record(wrapping: WrappingKey | None, policy: KeyPolicy, material: WrappedMaterial, now: int) -> VersionRecord:
+    if material.wrapped is None:
+        return importing.imported_version(policy, Imported(public_key=material.public_key), now)
+    if wrapping is None:  # nothing can have been wrapped under it
+        raise InvalidRequest("crypto/rsa: decryption error")
+    key = unwrap(_WRAPPING.private(wrapping.private), material.wrapped, material.hash_function)
+    return importing.imported_version(policy, Imported(key), now)

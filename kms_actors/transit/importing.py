@@ -1,0 +1,198 @@
+"""Key material that others made: read, checked against the type of its key, brought into the form of its scheme."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
+
+from kms_actors.errors import InvalidRequest
+
+from .ecdsa import Ecdsa
+from .ed25519 import Ed25519
+from .key import NO_SUCH_VERSION, SOFT_DELETED, parameters_of
+from .key_types import KEY_TYPES, KeyType
+from .policy import NEEDS_ROTATION, KeyOptions, new_policy
+from .records import HMAC_KEY_BYTES, KeyPolicy, VersionRecord
+from .rsa import Rsa
+from .scheme import Scheme, pkcs8, subject_public_key_info
+
+_CURVES: Final = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
+HKDF_ONLY: Final = (
+    "unable to import only public key for derived Ed25519 key: imported key should not be an Ed25519 key pair but is "
+    "instead an HKDF key"
+)
+NOT_THE_SAME: Final = "the key was replaced by one of another type meanwhile"
+EXISTS: Final = (
+    "the import path cannot be used with an existing key; use import-version to rotate an existing imported key"
+)
+
+
+class Imported(msgspec.Struct, frozen=True):
+    """What a caller gives: the bytes of a private or symmetric key, or the PEM of a public key."""
+
+    key: bytes = b""
+    public_key: str = ""
+
+    def __repr__(self) -> str:
+        return "<Imported>"
+
+
+def check_type(name: str) -> None:
+    """Raise InvalidRequest unless there is a type of this name, and its keys can be imported."""
+    key_type = KEY_TYPES.get(name)
+    if key_type is None:
+        raise InvalidRequest(f"unknown key type: {name}")
+    check_importable(key_type)
+
+
+def check_importable(key_type: KeyType) -> None:
+    """Raise InvalidRequest for types whose keys can be made here only."""
+    if key_type.schemes and not isinstance(_only_scheme(key_type), Ecdsa | Ed25519 | Rsa):
+        raise InvalidRequest(f"import is not supported for key type {key_type.name}")
+
+
+def imported_policy(name: str, options: KeyOptions, *, allow_rotation: bool) -> KeyPolicy:
+    """Return the policy of an imported key with one version."""
+    check_type(options.type)
+    if options.auto_rotate_period and not allow_rotation:
+        raise InvalidRequest(NEEDS_ROTATION)
+    policy = new_policy(name, options)
+    return msgspec.structs.replace(policy, imported=True, allow_rotation=allow_rotation)
+
+
+def imported_version(policy: KeyPolicy, given: Imported, now: int) -> VersionRecord:
+    """Return the record of a version of this key, made at `now` (nanoseconds since 1970) of what was given."""
+    hmac_key = os.urandom(HMAC_KEY_BYTES)
+    key_type = KEY_TYPES[policy.type]
+    if not key_type.schemes:
+        if not given.key:
+            raise InvalidRequest("provided type does not support public_key import")
+        _check_size(policy, key_type, len(given.key))
+        return VersionRecord(given.key, hmac_key, now)
+    scheme = _only_scheme(key_type)
+    if given.key:
+        private = _load_private(given.key)
+        _check_fit(scheme, policy.type, private, "PrivateKey")
+        return VersionRecord(_stored(private), hmac_key, now, subject_public_key_info(private.public_key()))
+    if policy.derived:
+        raise InvalidRequest(HKDF_ONLY)
+    public = _load_public(given.public_key)
+    _check_fit(scheme, policy.type, public, "PublicKey")
+    return VersionRecord(b"", hmac_key, now, subject_public_key_info(public))
+
+
+def check_extendable(name: str, policy: KeyPolicy | None) -> KeyPolicy:
+    """Return the policy; raises InvalidRequest unless versions can be imported for it."""
+    if policy is None:
+        raise InvalidRequest(f"no key found with name {name}; to import a new key, use the import/ endpoint")
+    if not policy.imported:
+        raise InvalidRequest("the import_version endpoint can only be used with an imported key")
+    if policy.soft_deleted:
+        raise InvalidRequest(SOFT_DELETED)
+    return policy
+
+
+def placed(
+    policy: KeyPolicy, versions: Mapping[int, VersionRecord], given: VersionRecord, wanted: int
+) -> tuple[int, VersionRecord]:
+    """Return the number and record of what is to be written: a new version, or one that gets its private key.
+
+    `wanted` names a version to complete; with 0 the latest one is, if what was given is its private key.
+    """
+    if wanted:
+        return wanted, _completed(policy, versions.get(wanted), given)
+    latest = versions[policy.latest_version]
+    if given.key and not latest.key and latest.public_key == given.public_key:
+        return policy.latest_version, _completed(policy, latest, given)
+    return policy.latest_version + 1, given
+
+
+def target_of(policy: KeyPolicy, version: VersionRecord) -> bytes:
+    """Return the bytes by which another server imports this version: PKCS#8 (DER) of a private key, or the key."""
+    key_type = KEY_TYPES[policy.type]
+    if not key_type.schemes:
+        return version.key
+    if not version.key:
+        raise InvalidRequest("private key not imported for key version selected")
+    return pkcs8(key_type.schemes[parameters_of(policy)].private(version.key))
+
+
+def _completed(policy: KeyPolicy, version: VersionRecord | None, given: VersionRecord) -> VersionRecord:
+    """Return a version, of which only the public key was known, with its private key."""
+    if not KEY_TYPES[policy.type].schemes:
+        raise InvalidRequest("provided type does not support importing key versions")
+    if version is None:
+        raise InvalidRequest(NO_SUCH_VERSION)
+    if not given.key:
+        raise InvalidRequest("cannot add a public key to a key version that already has a public key set")
+    if version.key:
+        raise InvalidRequest("private key imported, key version cannot be updated")
+    if version.public_key != given.public_key:
+        raise InvalidRequest("cannot import key, key pair does not match")
+    return msgspec.structs.replace(version, key=given.key)
+
+
+def _only_scheme(key_type: KeyType) -> Scheme:
+    return next(iter(key_type.schemes.values()))
+
+
+def _check_size(policy: KeyPolicy, key_type: KeyType, size: int) -> None:
+    if size not in (key_type.key_size or (key_type.key_bytes,)):
+        raise InvalidRequest(f"error importing key: invalid key size {size} bytes for key type {policy.type}")
+
+
+def _load_private(der: bytes) -> Any:
+    try:
+        return load_der_private_key(der, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
+        raise InvalidRequest(
+            "error importing key: error parsing asymmetric key: not a private key in PKCS#8"
+        ) from None
+
+
+def _load_public(text: str) -> Any:
+    try:
+        return load_pem_public_key(text.encode("utf-8", "surrogatepass"))
+    except (ValueError, UnsupportedAlgorithm):
+        raise InvalidRequest("error importing key: error parsing public key: not in PEM format") from None
+
+
+def _check_fit(scheme: Scheme, type_name: str, key: Any, half: str) -> None:
+    """Raise InvalidRequest unless a key of the library is one of the scheme's."""
+    if _FAMILIES.get(_family(key)) is not type(scheme):
+        found = f"{_GO_NAMES.get(_family(key), 'unknown')}{half}"
+        raise InvalidRequest(f"error importing key: invalid key type: expected {type_name}, got {found}")
+    if isinstance(scheme, Ecdsa) and scheme.name != (got := _CURVES.get(key.curve.name, key.curve.name)):
+        raise InvalidRequest(f"error importing key: invalid curve: expected {scheme.name}, got {got}")
+    if isinstance(scheme, Rsa) and scheme.bits != key.key_size:
+        expected, size = scheme.bits // 8, (key.key_size + 7) // 8
+        raise InvalidRequest(f"error importing key: invalid key size: expected {expected} bytes, got {size} bytes")
+
+
+def _family(key: Any) -> str:
+    for family, kinds in _KINDS.items():
+        if isinstance(key, kinds):
+            return family
+    return ""
+
+
+def _stored(private: Any) -> bytes:
+    """Return a private key in the form of its scheme."""
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return private.private_bytes_raw() + private.public_key().public_bytes_raw()
+    return pkcs8(private)
+
+
+_KINDS: Final[dict[str, tuple[type, type]]] = {
+    "ec": (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey),
+    "ed25519": (ed25519.Ed25519PrivateKey, ed25519.Ed25519PublicKey),
+    "rsa": (rsa.RSAPrivateKey, rsa.RSAPublicKey),
+}
+_FAMILIES: Final[dict[str, type]] = {"ec": Ecdsa, "ed25519": Ed25519, "rsa": Rsa}
+_GO_NAMES: Final = {"ec": "*ecdsa.", "ed25519": "ed25519.", "rsa": "*rsa."}
