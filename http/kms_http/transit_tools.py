@@ -6,17 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kms_actors.actors.messages import Message
+from kms_actors.actors.mounts import Mount
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit.digests import DEFAULT_ALGORITHM
 from kms_actors.transit.go_base64 import encode
 from kms_actors.transit.items import EncryptItem
-from kms_actors.transit.messages import DataKey, MakeDataKey, MakeHash, MakeRandom
+from kms_actors.transit.messages import DataKey, MakeDataKey, MakeDataKeys, MakeHash, MakeRandom
 
 from . import transit_batch as batches
-from .fields import Fields, to_int, to_str
+from .fields import Converter, Fields, to_int, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
 
+#: Data keys that one request may ask for.
+MAX_DATA_KEYS: Final = 10_000
 _RANDOM_SOURCES: Final = ("platform", "seal", "all")
 _MAX_RANDOM: Final = 128 * 1024
 _ONE_SOURCE: Final = "no seal/entropy augmentation available, using platform entropy source"
@@ -24,6 +27,18 @@ _FORMATS: Final[Mapping[str, Callable[[bytes], str]]] = {"hex": bytes.hex, "base
 
 
 def _build_data_key(call: Call) -> MakeDataKey:
+    return MakeDataKey(*_data_key(call))
+
+
+def _build_data_keys(call: Call) -> MakeDataKeys:
+    request, count = _data_key(call), call.values.get("count", 1)
+    if not 1 <= count <= MAX_DATA_KEYS:
+        raise InvalidRequest(f"count must be between 1 and {MAX_DATA_KEYS}")
+    return MakeDataKeys(*request, count)
+
+
+def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem]:
+    """Return what both endpoints ask of each data key."""
     values = call.values
     if call.captures["plaintext"] not in ("plaintext", "wrapped"):
         raise InvalidRequest("Invalid path, must be 'plaintext' or 'wrapped'")
@@ -36,7 +51,7 @@ def _build_data_key(call: Call) -> MakeDataKey:
     if bits not in (128, 256, 512):
         raise InvalidRequest("invalid bit length")
     assert call.mount is not None
-    return MakeDataKey(
+    return (
         call.mount,
         call.captures["name"],
         bits // 8,
@@ -51,11 +66,20 @@ def _build_data_key(call: Call) -> MakeDataKey:
 
 
 def _render_data_key(call: Call, made: DataKey) -> Reply:
-    ciphertext, key_version = made.encrypted
-    data: dict[str, Any] = {"ciphertext": ciphertext, "key_version": key_version}
+    pair = _pair(call, made)
+    return Reply(data={"ciphertext": pair.pop("ciphertext"), "key_version": made.encrypted[1], **pair})
+
+
+def _render_data_keys(call: Call, made: list[DataKey]) -> Reply:
+    pairs = [_pair(call, one) for one in made]
+    return Reply(data={"key_pairs": pairs, "key_version": made[0].encrypted[1]})
+
+
+def _pair(call: Call, made: DataKey) -> dict[str, Any]:
+    pair = {"ciphertext": made.encrypted[0]}
     if call.captures["plaintext"] == "plaintext":
-        data["plaintext"] = encode(made.plaintext)
-    return Reply(data=data)
+        pair["plaintext"] = encode(made.plaintext)
+    return pair
 
 
 def _build_hash(call: Call) -> MakeHash:
@@ -113,21 +137,22 @@ def _write(build: Any, render: Any, **fields: Any) -> dict[Operation, Endpoint]:
     return {Operation.WRITE: Endpoint(build, render, Capability.UPDATE, Fields(**fields))}
 
 
-_DATA_KEY: Final = _write(
-    _build_data_key,
-    _render_data_key,
-    bits=to_int,
-    context=to_str,
-    associated_data=to_str,
-    nonce=to_str,
-    key_version=to_int,
-    padding_scheme=to_str,
-)
+_DATA_KEY_FIELDS: Final[Mapping[str, Converter]] = {
+    "bits": to_int,
+    "context": to_str,
+    "associated_data": to_str,
+    "nonce": to_str,
+    "key_version": to_int,
+    "padding_scheme": to_str,
+}
+_DATA_KEY: Final = _write(_build_data_key, _render_data_key, **_DATA_KEY_FIELDS)
+_DATA_KEYS: Final = _write(_build_data_keys, _render_data_keys, count=to_int, **_DATA_KEY_FIELDS)
 _HASH: Final = _write(_build_hash, _render_hash, input=to_str, algorithm=to_str, format=to_str)
 _RANDOM: Final = _write(_build_random, _render_random, bytes=to_int, format=to_str)
 
 ROUTES: Final = (
     Route("datakey/{plaintext}/{name}", _DATA_KEY),
+    Route("datakeys/{plaintext}/{name}", _DATA_KEYS),
     Route("hash", _HASH),
     Route("hash/{urlalgorithm}", _HASH),
     Route("random", _RANDOM),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -11,6 +11,7 @@ from kms_actors.errors import InvalidRequest, KmsError, NotFound
 from kms_actors.transit import macs, signing
 from kms_actors.transit import messages as m
 from kms_actors.transit.export import export
+from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.key import TransitKey
 
 from .messages import Message
@@ -50,6 +51,7 @@ class TransitOperations:
             m.Decrypt: self._decrypt,
             m.Rewrap: self._rewrap,
             m.MakeDataKey: self._data_key,
+            m.MakeDataKeys: self._data_keys,
             m.MakeHmac: self._make_hmacs,
             m.VerifyHmacs: self._verify_hmacs,
             m.MakeCmac: self._make_cmacs,
@@ -72,6 +74,13 @@ class TransitOperations:
 
     def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> m.DataKey:
         return m.DataKey(*key.data_key(message.length, message.item))
+
+    def _data_keys(self, message: m.MakeDataKeys, key: TransitKey) -> Any:
+        def made(items: Sequence[EncryptItem]) -> list[m.DataKey]:
+            return [m.DataKey(*key.data_key(message.length, item)) for item in items]
+
+        items = [message.item] * message.count
+        return self._work.each(made, items, microseconds=_public_us(key), field="plaintext")
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
         operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)

@@ -194,6 +194,16 @@ class MakeDataKey(Query, frozen=True):
     item: EncryptItem
 
 
+class MakeDataKeys(Query, frozen=True):
+    """Make `count` data keys. Answer: list of DataKey."""
+
+    mount: Mount
+    name: str
+    length: int
+    item: EncryptItem
+    count: int
+
+
 class DataKey(Message, frozen=True):
     """A data key, encrypted and in the clear."""
 

@@ -43,6 +43,19 @@ async def test_a_data_key_of_a_derived_key_needs_a_context(api: Api) -> None:
     assert await api.post("datakey/wrapped/der", context="YQ==")
 
 
+async def test_data_keys_are_made_many_at_once(api: Api) -> None:
+    data = await api.post("datakeys/plaintext/k", count=600, bits=128)
+    assert (list(data), data["key_version"]) == (["key_pairs", "key_version"], 1)
+    pairs = data["key_pairs"]
+    assert len({pair["plaintext"] for pair in pairs}) == 600
+    assert {len(base64.b64decode(pair["plaintext"])) for pair in pairs} == {16}
+    for pair in (pairs[0], pairs[-1]):
+        opened_again = await api.post("decrypt/k", ciphertext=pair["ciphertext"])
+        assert opened_again["plaintext"] == pair["plaintext"]
+    [wrapped] = (await api.post("datakeys/wrapped/k"))["key_pairs"]
+    assert list(wrapped) == ["ciphertext"]
+
+
 @pytest.mark.parametrize(
     ("path", "sent", "error"),
     [
@@ -51,6 +64,15 @@ async def test_a_data_key_of_a_derived_key_needs_a_context(api: Api) -> None:
         ("datakey/wrapped/k", {"context": "!"}, "failed to base64-decode context"),
         ("datakey/wrapped/k", {"nonce": "AAAA"}, "nonce provided when not allowed"),
         ("datakey/wrapped/nosuch", {}, "encryption key not found"),
+        ("datakeys/zz/k", {}, "Invalid path, must be 'plaintext' or 'wrapped'"),
+        ("datakeys/wrapped/k", {"count": 0}, "count must be between 1 and 10000"),
+        ("datakeys/wrapped/k", {"count": 10_001}, "count must be between 1 and 10000"),
+        (
+            "datakeys/wrapped/k",
+            {"key_version": 2},
+            "requested version for encryption is higher than the latest key version",
+        ),
+        ("datakeys/wrapped/nosuch", {}, "encryption key not found"),
         ("hmac/k", {}, "missing input for HMAC"),
         ("hmac/k", {"input": "!"}, "unable to decode input as base64: illegal base64 data at input byte 0"),
         ("hmac/k/none", {"input": FOX}, 'unsupported algorithm "none"'),
