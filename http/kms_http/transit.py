@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from . import transit_crypt, transit_export, transit_import, transit_keys, transit_macs, transit_sign, transit_tools
+from . import (
+    transit_backup,
+    transit_crypt,
+    transit_export,
+    transit_import,
+    transit_keys,
+    transit_macs,
+    transit_sign,
+    transit_tools,
+)
 from .routing import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -15,4 +24,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transit_tools.ROUTES,
     *transit_export.ROUTES,
     *transit_import.ROUTES,
+    *transit_backup.ROUTES,
 )

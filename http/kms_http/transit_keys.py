@@ -63,6 +63,9 @@ def show_key(info: KeyInfo) -> dict[str, Any]:
         shown["convergent_encryption"] = policy.convergent
         if policy.convergent:
             shown["convergent_encryption_version"] = -1  # as the API says it: each version has its own
+    for name, moment in (("backup_info", policy.backup), ("restore_info", policy.restored)):
+        if moment is not None:
+            shown[name] = {"time": rfc3339(moment.time), "version": moment.version}
     if policy.imported:
         shown["imported_key_allow_rotation"] = policy.allow_rotation
     if policy.key_size:

@@ -28,6 +28,7 @@ from kms_actors.transit.records import MountSettings
 
 from .context import Handler, TenantContext
 from .messages import Event, Message
+from .transit_backups import TransitBackups
 from .transit_changes import TransitChanges
 from .transit_imports import TransitImports
 from .transit_operations import TransitOperations, Use, missing
@@ -68,6 +69,7 @@ class TransitController:
         self._records = TransitRecords(context.keys, context.keyring)
         self._changes = TransitChanges(context, self._records)
         self._imports = TransitImports(context, self._records, self._changes)
+        self._backups = TransitBackups(context, self._records, self._changes)
         self._work = Work(context.spawn, context.threads)
         self._operations = TransitOperations(self._work)
         self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
@@ -90,6 +92,8 @@ class TransitController:
             m.ImportVersion: lambda message: self._change(message, imports.import_version),
             m.ReadWrappingKey: lambda message: self._context.spawn(imports.wrapping_key(message)),
             m.WrapKey: lambda message: self._context.spawn(self._wrap(message)),
+            m.BackUpKey: lambda message: self._change(message, self._backups.back_up),
+            m.RestoreKey: lambda message: self._context.spawn(self._restore(message)),
             m.ReadKey: lambda message: self._context.spawn(self._read(message)),
             m.ListKeys: lambda message: self._context.spawn(self._list(message)),
             m.ReadSettings: lambda message: self._context.spawn(self._settings(message)),
@@ -153,6 +157,9 @@ class TransitController:
         finally:
             # Also after an error: a change whose outcome is unknown may have happened.
             self._context.notify(KeyChanged((message.mount.number, message.name)))
+
+    async def _restore(self, message: m.RestoreKey) -> None:
+        await self._changing(await self._backups.read(message), self._backups.restore)
 
     # Looking, from the store: what is shown is never older than the request.
 

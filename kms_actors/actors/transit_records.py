@@ -41,9 +41,11 @@ class TransitRecords:
         sealed = await tr.get(place)
         return None if sealed is None else self._open(place, sealed, KeyPolicy)
 
-    async def versions(self, tr: Transaction, mount: int, policy: KeyPolicy) -> Mapping[int, VersionRecord]:
-        """Return the material that the policy allows for decryption, by version."""
-        begin = self._version_place(mount, policy.name, policy.min_decryption_version)
+    async def versions(
+        self, tr: Transaction, mount: int, policy: KeyPolicy, *, every: bool = False
+    ) -> Mapping[int, VersionRecord]:
+        """Return the material that the policy allows for decryption, or that of every version, by version."""
+        begin = self._version_place(mount, policy.name, 0 if every else policy.min_decryption_version)
         _, end = self._keys.span("transit", mount, "version", policy.name)
         return {
             self._keys.parts(place)[-1]: self._open(place, sealed, VersionRecord)

@@ -27,11 +27,11 @@ class Ecdsa(SingleKey):
         self.name = name
         self.sign_us = sign_us
         self.verify_us = verify_us
-        self._curve = curve
+        self.curve = curve
         self._scalar_bytes = (curve.key_size + 7) // 8
 
     def generate(self) -> KeyMaterial:
-        private = ec.generate_private_key(self._curve)
+        private = ec.generate_private_key(self.curve)
         return KeyMaterial(pkcs8(private), subject_public_key_info(private.public_key()))
 
     def private(self, stored: bytes) -> ec.EllipticCurvePrivateKey:

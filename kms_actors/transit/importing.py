@@ -68,23 +68,28 @@ def imported_policy(name: str, options: KeyOptions, *, allow_rotation: bool) -> 
 
 def imported_version(policy: KeyPolicy, given: Imported, now: int) -> VersionRecord:
     """Return the record of a version of this key, made at `now` (nanoseconds since 1970) of what was given."""
-    hmac_key = os.urandom(HMAC_KEY_BYTES)
-    key_type = KEY_TYPES[policy.type]
-    if not key_type.schemes:
+    if not KEY_TYPES[policy.type].schemes:
         if not given.key:
             raise InvalidRequest("provided type does not support public_key import")
-        _check_size(policy, key_type, len(given.key))
-        return VersionRecord(given.key, hmac_key, now)
-    scheme = _only_scheme(key_type)
-    if given.key:
-        private = _load_private(given.key)
-        _check_fit(scheme, policy.type, private, "PrivateKey")
-        return VersionRecord(_stored(private), hmac_key, now, subject_public_key_info(private.public_key()))
-    if policy.derived:
+        return checked_version(policy, given.key, now)
+    if not given.key and policy.derived:
         raise InvalidRequest(HKDF_ONLY)
-    public = _load_public(given.public_key)
-    _check_fit(scheme, policy.type, public, "PublicKey")
-    return VersionRecord(b"", hmac_key, now, subject_public_key_info(public))
+    return checked_version(policy, _load_private(given.key) if given.key else _load_public(given.public_key), now)
+
+
+def checked_version(policy: KeyPolicy, key: Any, now: int) -> VersionRecord:
+    """Return the record of a version, with an HMAC key of its own, if `key` is of the type of the policy.
+
+    `key` is the bytes of a symmetric key, or a key of the library: private, or public.
+    """
+    hmac_key, key_type = os.urandom(HMAC_KEY_BYTES), KEY_TYPES[policy.type]
+    if not key_type.schemes:
+        _check_size(policy, key_type, len(key))
+        return VersionRecord(key, hmac_key, now)
+    private = hasattr(key, "public_key")
+    _check_fit(_only_scheme(key_type), policy.type, key, "PrivateKey" if private else "PublicKey")
+    public = key.public_key() if private else key
+    return VersionRecord(_stored(key) if private else b"", hmac_key, now, subject_public_key_info(public))
 
 
 def check_extendable(name: str, policy: KeyPolicy | None) -> KeyPolicy:

@@ -289,6 +289,25 @@ class WrapKey(Query, frozen=True):
     version: str = ""  # empty: all
 
 
+class BackUpKey(Command, frozen=True):
+    """Take a backup of a key, which keeps when. Answer: its text; see `transit.key_backup`."""
+
+    mount: Mount
+    name: str
+
+
+class RestoreKey(Command, frozen=True):
+    """Make a key of a backup, with `force` in place of the one that is there. Answer: None.
+
+    `name` is empty for the name that the backup has.
+    """
+
+    mount: Mount
+    name: str
+    backup: str
+    force: bool
+
+
 class ExportedKey(Message, frozen=True):
     """Material in the form asked for, by version."""
 

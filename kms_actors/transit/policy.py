@@ -104,6 +104,20 @@ def new_version(policy: KeyPolicy, now: int, random: Callable[[int], bytes] = os
     return VersionRecord(key=random(policy.key_size or key_type.key_bytes), hmac_key=hmac_key, created=now)
 
 
+def check_policy(policy: KeyPolicy) -> None:
+    """Raise InvalidRequest for a policy, not made here, that no key can have."""
+    key_type = KEY_TYPES[policy.type]
+    _check_period(policy.auto_rotate_period)
+    derivation = not policy.derived or key_type.derivation
+    convergent = not policy.convergent or (policy.derived and key_type.convergent)
+    sizes = policy.key_size in key_type.key_size if key_type.key_size else policy.key_size == 0
+    minimum, latest = policy.min_decryption_version, policy.latest_version
+    ordered = 0 <= policy.min_available_version <= minimum <= latest < 2**31
+    encryption = policy.min_encryption_version == 0 or minimum <= policy.min_encryption_version <= latest
+    if not (derivation and convergent and sizes and ordered and encryption):
+        raise InvalidRequest("invalid backup: its policy contradicts itself")
+
+
 def same_material(one: KeyPolicy, other: KeyPolicy) -> bool:
     """Tell whether a version made for one key fits the other."""
     return _material(one) == _material(other)

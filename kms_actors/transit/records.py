@@ -12,6 +12,13 @@ from kms_actors.keyring import stored
 HMAC_KEY_BYTES: Final = 32
 
 
+class Moment(msgspec.Struct, frozen=True):
+    """When something was done to a key, and which version was its latest then."""
+
+    time: int  # nanoseconds since 1970
+    version: int
+
+
 class KeyPolicy(msgspec.Struct, frozen=True):
     """A key without its material. Versions count from 1; those from `min_available_version` exist."""
 
@@ -35,6 +42,8 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     hybrid_key_type_ec: str = ""
     imported: bool = False  # its first version was; stays with it through rotations
     allow_rotation: bool = True  # whether an imported key may have versions made here
+    backup: Moment | None = None  # the last one
+    restored: Moment | None = None
     format: int = stored.FORMAT
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from kms_actors.keyring import stored
-from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
+from kms_actors.transit.records import KeyPolicy, Moment, MountSettings, VersionRecord, WrappingKey
 
-POLICY = KeyPolicy("k", "aes256-gcm96", derived=True, latest_version=3, min_decryption_version=2)
+POLICY = KeyPolicy(
+    "k", "aes256-gcm96", derived=True, latest_version=3, min_decryption_version=2, restored=Moment(7, 3)
+)
 
 
 def test_policy_is_stored_as_ever() -> None:
@@ -16,7 +18,7 @@ def test_policy_is_stored_as_ever() -> None:
         b'"exportable":false,"allow_plaintext_backup":false,"deletion_allowed":false,"soft_deleted":false,'
         b'"latest_version":3,"min_available_version":0,"min_decryption_version":2,"min_encryption_version":0,'
         b'"auto_rotate_period":0,"key_size":0,"parameter_set":"","hybrid_key_type_pqc":"","hybrid_key_type_ec":"",'
-        b'"imported":false,"allow_rotation":true,"format":1}'
+        b'"imported":false,"allow_rotation":true,"backup":null,"restored":{"time":7,"version":3},"format":1}'
     )
     assert stored.encode(POLICY) == golden
     assert stored.decode(golden, KeyPolicy, "policy") == POLICY
@@ -26,7 +28,7 @@ def test_policies_stored_before_there_were_imports_stay_readable() -> None:
     golden = (
         b'{"name":"k","type":"aes256-gcm96","derived":true,"latest_version":3,"min_decryption_version":2,"format":1}'
     )
-    assert stored.decode(golden, KeyPolicy, "policy") == POLICY
+    assert stored.decode(golden, KeyPolicy, "policy") == msgspec.structs.replace(POLICY, restored=None)
 
 
 def test_version_is_stored_as_ever() -> None:
