@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 
 from tests.bench import wrk
-from tests.bench.cases import CASES, Case
+from tests.bench.cases import CASES, Case, Request
 from tests.bench.servers import Server, ours, reference
 from tests.bench.wrk import Sample
 
@@ -58,21 +58,29 @@ def measure(
     samples: Samples = {}
     click.echo(_HEADER)
     for case in cases:
-        try:
-            requests = [case.make(server.send) for server in servers]
-        except RuntimeError as refused:
-            click.echo(f"{case.name:24} left out: {refused}")
-            continue
-        for width in widths:
+        taking = [(server, request) for server in servers if (request := _prepared(case, server)) is not None]
+        for width in widths if taking else ():
             found = samples[case.name, width] = defaultdict(list)
             for _ in range(rounds):
-                for server, request in zip(servers, requests, strict=True):
+                for server, request in taking:
                     sample = wrk.run(
                         request, server.address, server.token, server.pid, connections=width, seconds=seconds
                     )
                     found[server.name].append(sample)
-            click.echo(_row(case, width, found))
+            if "ours" in found:
+                click.echo(_row(case, width, found))
     return samples
+
+
+def _prepared(case: Case, server: Server) -> Request | None:
+    """Return the case's request after `server` has taken it once; None, and a line, if it refuses."""
+    try:
+        request = case.make(server.send)
+        server.send(request.method, request.path.replace("{n}", "0"), request.body)
+    except RuntimeError as refused:
+        click.echo(f"{case.name:24} refused by {server.name}: {str(refused)[:100]}")
+        return None
+    return request
 
 
 _HEADER = (

@@ -28,16 +28,16 @@ class Server:
     token: str
     pid: int
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send one request and return the answer's `data`, or the bare answer."""
+    def send(self, method: str, path: str, body: Mapping[str, Any] | str | None = None) -> dict[str, Any]:
+        """Send one request and return the answer's `data`, or the bare answer; RuntimeError if it is refused."""
         answer = send(self.address, self.token, method, path, body)
         data: dict[str, Any] = answer.get("data") or answer
         return data
 
 
-def send(address: str, token: str, method: str, path: str, body: Mapping[str, Any] | None) -> dict[str, Any]:
+def send(address: str, token: str, method: str, path: str, body: Mapping[str, Any] | str | None) -> dict[str, Any]:
     """Send one request to `address`; raise RuntimeError with the server's words if it refuses."""
-    encoded = None if body is None else json.dumps(body).encode()
+    encoded = (body if isinstance(body, str) else json.dumps(body)).encode() if body else None
     request = urllib.request.Request(f"{address}/v1/{path}", encoded, {"X-Vault-Token": token}, method=method)
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
