@@ -7,6 +7,10 @@ After each change, and before its answer, `KeyChanged` drops the key and disowns
 it may have read the store before the change. A disowned load still serves those who asked before the change was
 answered, but is not cached. So whoever asks after the answer finds nothing older than the change. Both events
 are told, not asked: the mailbox takes them even when it is full, and in the order of all messages.
+
+A key with an `auto_rotate_period` is rotated when it is first used, or loaded, past that time: so no version is used
+for long past it, however long the tenant sleeps. Whichever node sees it first does it; the transaction of any other
+finds that nothing is due.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied
+import structlog
+
+from kms_actors.errors import InvalidRequest, KmsError, NotFound, PermissionDenied
 from kms_actors.store.api import Transaction
 from kms_actors.transit import digests
 from kms_actors.transit import messages as m
@@ -36,6 +42,8 @@ from .transit_records import TransitRecords
 from .work import Work
 
 T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 KeyId: TypeAlias = tuple[int, str]  # mount number, name
 _UseIfThere: TypeAlias = Callable[[Any, TransitKey | None], Any]
 
@@ -74,6 +82,7 @@ class TransitController:
         self._operations = TransitOperations(self._work)
         self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
         self._loads: dict[KeyId, Load] = {}
+        self._rotating: set[KeyId] = set()
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         changes, imports = self._changes, self._imports
@@ -111,6 +120,8 @@ class TransitController:
         if key is None:
             return self._context.spawn(self._use_loaded(self._load(key_id), message, use))
         self._cache.move_to_end(key_id)
+        if key.due is not None:
+            self._rotate_if_due(key_id, key)
         return use(message, key)
 
     async def _use_loaded(self, load: Load, message: Any, use: _UseIfThere) -> Any:
@@ -138,6 +149,7 @@ class TransitController:
             return
         del self._loads[event.id]
         if event.key is not None:
+            self._rotate_if_due(event.id, event.key)
             self._cache[event.id] = event.key
             while len(self._cache) > self.cache_size:
                 self._cache.popitem(last=False)
@@ -145,6 +157,7 @@ class TransitController:
     def _changed(self, event: KeyChanged) -> None:
         self._cache.pop(event.id, None)
         self._loads.pop(event.id, None)
+        self._rotating.discard(event.id)
 
     # Changes.
 
@@ -157,6 +170,20 @@ class TransitController:
         finally:
             # Also after an error: a change whose outcome is unknown may have happened.
             self._context.notify(KeyChanged((message.mount.number, message.name)))
+
+    def _rotate_if_due(self, key_id: KeyId, key: TransitKey) -> None:
+        """Let a key that is used past its time get its next version; nobody waits for that."""
+        if key_id not in self._rotating and key.is_due(self._context.clock()):
+            self._rotating.add(key_id)
+            self._context.spawn(self._rotate_due(key_id))
+
+    async def _rotate_due(self, key_id: KeyId) -> None:
+        try:
+            await self._changes.rotate_due(*key_id)
+        except KmsError as error:
+            _log.warning("a transit key that is due was not rotated", error=type(error).__name__)
+        finally:
+            self._context.notify(KeyChanged(key_id))
 
     async def _restore(self, message: m.RestoreKey) -> None:
         await self._changing(await self._backups.read(message), self._backups.restore)

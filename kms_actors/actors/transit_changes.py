@@ -106,6 +106,24 @@ class TransitChanges:
 
         return await self.commit(message, body)
 
+    async def rotate_due(self, mount: int, name: str) -> None:
+        """Add the version that is due, unless another node was first."""
+        records, now = self._records, self._context.clock()
+        seen = await self._context.store.run(lambda tr: records.key(tr, mount, name))
+        if seen is None or not seen.is_due(now):
+            return
+        version = await self._new_version(seen.policy)
+
+        async def body(tr: Transaction) -> None:
+            current = await records.key(tr, mount, name)
+            if current is None or not current.is_due(now) or not policies.same_material(current.policy, seen.policy):
+                return
+            policy = policies.rotated(current.policy)
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, name, policy.latest_version, version)
+
+        await self._commit(mount, name, body)
+
     async def configure(self, message: ConfigureKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
 
@@ -165,10 +183,13 @@ class TransitChanges:
 
     async def commit(self, message: Named, body: Body[T]) -> T:
         """Run a transaction that changes the key of `message`, and tell all nodes of it."""
+        return await self._commit(message.mount.number, message.name, body)
+
+    async def _commit(self, mount: int, name: str, body: Body[T]) -> T:
 
         async def recorded(tr: Transaction) -> T:
             result = await body(tr)
-            self._context.record(tr, TRANSIT, f"{message.mount.number}/{message.name}")
+            self._context.record(tr, TRANSIT, f"{mount}/{name}")
             return result
 
         return await self._context.store.run(recorded, idempotency_key=os.urandom(16))

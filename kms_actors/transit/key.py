@@ -37,6 +37,11 @@ def parameters_of(policy: KeyPolicy) -> Parameters:
     return Parameters(policy.parameter_set, policy.hybrid_key_type_pqc, policy.hybrid_key_type_ec)
 
 
+def rotates(policy: KeyPolicy) -> bool:
+    """Tell whether a key gets new versions by itself."""
+    return policy.auto_rotate_period > 0 and policy.allow_rotation and not policy.soft_deleted
+
+
 class TransitKey:
     """The versions of one key that its policy allows.
 
@@ -44,7 +49,7 @@ class TransitKey:
     wrong with the whole request they raise.
     """
 
-    __slots__ = ("_versions", "latest", "policy", "scheme", "type")
+    __slots__ = ("_versions", "due", "latest", "policy", "scheme", "type")
 
     def __init__(self, policy: KeyPolicy, versions: Mapping[int, VersionRecord]) -> None:
         self.policy: Final = policy
@@ -55,6 +60,8 @@ class TransitKey:
             for number, record in versions.items()
         }
         self.latest: Final = self._versions[policy.latest_version]
+        #: When the next version is to be made (nanoseconds since 1970), if ever.
+        self.due: Final = self.latest.record.created + policy.auto_rotate_period if rotates(policy) else None
 
     def encrypt(self, items: Sequence[EncryptItem | InvalidRequest]) -> list[EncryptResult]:
         """Encrypt each item; with authenticated encryption under a fresh nonce, or the convergent one."""
@@ -100,6 +107,10 @@ class TransitKey:
         """Raise InvalidRequest if the key is soft-deleted."""
         if self.policy.soft_deleted:
             raise InvalidRequest(SOFT_DELETED)
+
+    def is_due(self, now: int) -> bool:
+        """Tell whether the next version is to be made by `now` (nanoseconds since 1970)."""
+        return self.due is not None and self.due <= now
 
     def version(self, number: int) -> Version:
         """Return a version; raises InvalidRequest if there is none of this number."""
