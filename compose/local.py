@@ -1,8 +1,8 @@
 """`make cluster`: the demo cluster without containers, on loopback.
 
-A real FoundationDB, three nodes and a load balancer, all under `.cluster/`. Needs `fdbserver` and `fdbcli` on the PATH
-and `libfdb_c.so` where the loader finds it (packages foundationdb-server and foundationdb-clients, 7.3). Ctrl-C ends
-it; data stays for the next start.
+A real FoundationDB, three nodes and a load balancer, all under `.cluster/`. Needs `fdbserver` and `fdbcli` on the
+PATH and `libfdb_c.so` where the loader finds it (packages foundationdb-server and foundationdb-clients, 7.3). Ctrl-C
+ends it; data stays for the next start.
 """
 
 from __future__ import annotations
