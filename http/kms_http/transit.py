@@ -6,6 +6,7 @@ from typing import Final
 
 from . import (
     transit_backup,
+    transit_certificates,
     transit_crypt,
     transit_export,
     transit_import,
@@ -25,4 +26,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transit_export.ROUTES,
     *transit_import.ROUTES,
     *transit_backup.ROUTES,
+    *transit_certificates.ROUTES,
 )

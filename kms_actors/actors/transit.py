@@ -99,6 +99,7 @@ class TransitController:
             m.SoftDeleteKey: lambda message: self._change(message, changes.soft_delete),
             m.ImportKey: lambda message: self._change(message, imports.import_key),
             m.ImportVersion: lambda message: self._change(message, imports.import_version),
+            m.SetCertificate: lambda message: self._change(message, changes.set_certificate),
             m.ReadWrappingKey: lambda message: self._context.spawn(imports.wrapping_key(message)),
             m.WrapKey: lambda message: self._context.spawn(self._wrap(message)),
             m.BackUpKey: lambda message: self._change(message, self._backups.back_up),

@@ -10,15 +10,18 @@ import msgspec
 
 from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
 from kms_actors.store.api import Body, Transaction
+from kms_actors.transit import certificates
 from kms_actors.transit import policy as policies
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.messages import (
+    Certified,
     ConfigureKey,
     CreateKey,
     DeleteKey,
     Encrypt,
     KeyInfo,
     RotateKey,
+    SetCertificate,
     SoftDeleteKey,
     TrimKey,
     WriteSettings,
@@ -166,6 +169,23 @@ class TransitChanges:
             policy, warnings = policies.soft_deleted(current, message.deleted)
             records.put_policy(tr, mount, policy)
             return await records.info(tr, mount, policy, warnings)
+
+        return await self.commit(message, body)
+
+    async def set_certificate(self, message: SetCertificate) -> Certified:
+        mount, name, records = message.mount.number, message.name, self._records
+
+        async def body(tr: Transaction) -> Certified:
+            policy = await records.policy(tr, mount, name)
+            if policy is None:
+                raise InvalidRequest(f"key with provided name '{name}' not found")
+            certificates.check_certifiable(policy)
+            chain = certificates.parse_chain(message.chain)
+            number = message.version or policy.latest_version
+            version = (await records.versions(tr, mount, policy)).get(number)
+            records.put_policy(tr, mount, policy)  # every change of a key writes it
+            records.put_version(tr, mount, name, number, certificates.certified(policy, version, chain))
+            return Certified(policy.type, f"{certificates.show_chain(chain)}\n")
 
         return await self.commit(message, body)
 

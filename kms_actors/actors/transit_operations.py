@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from kms_actors.errors import InvalidRequest, KmsError, NotFound
 from kms_actors.transit import macs, signing
 from kms_actors.transit import messages as m
+from kms_actors.transit.certificates import signing_request
 from kms_actors.transit.export import export
 from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.key import TransitKey
@@ -36,6 +37,8 @@ _MISSING: Final[Mapping[type[Message], KmsError]] = {
 def missing(message: Message) -> KmsError:
     """Return what a message is answered whose key does not exist."""
     error = _MISSING.get(type(message), _NOT_FOUND)
+    if isinstance(message, m.MakeSigningRequest):
+        return InvalidRequest(f"key with provided name '{message.name}' not found")
     return type(error)(*error.args)
 
 
@@ -59,6 +62,7 @@ class TransitOperations:
             m.Sign: self._sign,
             m.Verify: self._verify,
             m.ExportKey: self._export,
+            m.MakeSigningRequest: self._signing_request,
         }
 
     def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
@@ -107,6 +111,12 @@ class TransitOperations:
 
     def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
         return self._work.apart(self._exported, message, key)
+
+    def _signing_request(self, message: m.MakeSigningRequest, key: TransitKey) -> Any:
+        return self._work.apart(self._requested, message, key)
+
+    def _requested(self, message: m.MakeSigningRequest, key: TransitKey) -> m.Certified:
+        return m.Certified(key.type.name, signing_request(key, message.version, message.template))
 
     def _exported(self, message: m.ExportKey, key: TransitKey) -> m.ExportedKey:
         return m.ExportedKey(key.type.name, export(key, message.kind, message.version, message.form))

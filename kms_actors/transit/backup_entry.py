@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kms_actors.errors import InvalidRequest
 
+from .certificates import certified
 from .ecdsa import Ecdsa
 from .ed25519 import SEED_BYTES, Ed25519
 from .go_base64 import decode
@@ -94,14 +95,13 @@ def entry_of(policy: KeyPolicy, version: VersionRecord) -> Entry:
         time=rfc3339(version.created),
         creation_time=version.created // _SECOND,
         convergent_version=CONVERGENT_VERSION if policy.convergent else 0,
+        certificate_chain=list(version.certificate_chain) or None,
         **_material(policy, version),
     )
 
 
 def version_of(policy: KeyPolicy, entry: Entry) -> VersionRecord:
     """Return the version that a backup has; raises InvalidRequest if it cannot be one of this key."""
-    if entry.certificate_chain:
-        raise InvalidRequest("invalid backup: certificate chains are not supported")
     created = _nanoseconds(entry)
     try:
         key = _key(policy, entry)
@@ -109,7 +109,8 @@ def version_of(policy: KeyPolicy, entry: Entry) -> VersionRecord:
         raise InvalidRequest("invalid backup: the key of a version is not one") from None
     version = checked_version(policy, key, created)
     # Vault gives keys that are older than HMAC keys one when it loads them.
-    return msgspec.structs.replace(version, hmac_key=entry.hmac_key or os.urandom(HMAC_KEY_BYTES))
+    version = msgspec.structs.replace(version, hmac_key=entry.hmac_key or os.urandom(HMAC_KEY_BYTES))
+    return certified(policy, version, entry.certificate_chain) if entry.certificate_chain else version
 
 
 def _material(policy: KeyPolicy, version: VersionRecord) -> Mapping[str, Any]:

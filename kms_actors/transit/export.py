@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from kms_actors.errors import InvalidRequest
 
+from .certificates import show_chain
 from .ciphertext import parse_int64
 from .go_base64 import encode
 from .importing import check_importable, target_of
@@ -157,8 +158,10 @@ def _public(key: TransitKey, version: Version, form: str) -> str:
     return _ended(family, "".join(_public_pem(part) for part in parts))
 
 
-def _certificate_chain(_: TransitKey, __: Version, ___: str) -> str:
-    raise InvalidRequest("selected key version does not have a certificate chain imported")
+def _certificate_chain(_: TransitKey, version: Version, __: str) -> str:
+    if not version.record.certificate_chain:
+        raise InvalidRequest("selected key version does not have a certificate chain imported")
+    return show_chain(version.record.certificate_chain)
 
 
 def _refuse_raw(key: TransitKey, form: str) -> str:

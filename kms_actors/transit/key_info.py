@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import ed25519
+from .certificates import show_chain
 from .key import TransitKey
 from .messages import KeyInfo, VersionInfo
 from .signing import public_of
@@ -20,6 +21,7 @@ def _describe(key: TransitKey, version: Version, context: bytes) -> VersionInfo:
     if key.scheme is None:
         return VersionInfo(record.created)
     if not key.policy.derived:
-        return VersionInfo(record.created, key.scheme.name, key.scheme.show(record.public_key))
+        chain = show_chain(record.certificate_chain)
+        return VersionInfo(record.created, key.scheme.name, key.scheme.show(record.public_key), chain)
     public = ed25519.show(public_of(key, version, context)) if context else ""
     return VersionInfo(record.created, key.scheme.name, public)

@@ -276,6 +276,31 @@ class ExportKey(Query, frozen=True):
     form: str = ""
 
 
+class MakeSigningRequest(Query, frozen=True):
+    """Ask for a certificate for version `version` (0: the latest). Answer: Certified, with the PEM of the request."""
+
+    mount: Mount
+    name: str
+    version: int
+    template: str  # PEM of a request whose subject and extensions are taken; may be empty
+
+
+class SetCertificate(Command, frozen=True):
+    """Give version `version` (0: the latest) its certificate chain, in PEM. Answer: Certified, with that chain."""
+
+    mount: Mount
+    name: str
+    version: int
+    chain: str
+
+
+class Certified(Message, frozen=True):
+    """A request, or a chain."""
+
+    type: str
+    pem: str
+
+
 class WrapKey(Query, frozen=True):
     """Give out the versions of a key wrapped for another server: under the RSA key `destination`.
 

@@ -54,6 +54,7 @@ class VersionRecord(msgspec.Struct, frozen=True):
     hmac_key: bytes
     created: int  # nanoseconds since 1970
     public_key: bytes = b""
+    certificate_chain: tuple[bytes, ...] = ()  # DER, that of this key first
     format: int = stored.FORMAT
 
     def __repr__(self) -> str:

@@ -32,8 +32,11 @@ def test_policies_stored_before_there_were_imports_stay_readable() -> None:
 
 
 def test_version_is_stored_as_ever() -> None:
-    golden = b'{"key":"AAEC","hmac_key":"/w==","created":1700000000000000001,"public_key":"Aw==","format":1}'
-    record = VersionRecord(b"\x00\x01\x02", b"\xff", 1_700_000_000_000_000_001, b"\x03")
+    golden = (
+        b'{"key":"AAEC","hmac_key":"/w==","created":1700000000000000001,"public_key":"Aw==",'
+        b'"certificate_chain":["BA=="],"format":1}'
+    )
+    record = VersionRecord(b"\x00\x01\x02", b"\xff", 1_700_000_000_000_000_001, b"\x03", (b"\x04",))
     assert stored.encode(record) == golden
     assert stored.decode(golden, VersionRecord, "version") == record
 
