@@ -1,4 +1,4 @@
-"""Transit: keys brought in from outside, and taken to another server, wrapped under an RSA key."""
+"""Transit: keys from outside, wrapped or agreed on with a peer; and keys taken to another server, wrapped."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit.agreement import ECDH, check_agreement
 from kms_actors.transit.go_base64 import decode
 from kms_actors.transit.importing import check_type
 from kms_actors.transit.key_types import DEFAULT_TYPE
-from kms_actors.transit.messages import ImportKey, ImportVersion, ReadWrappingKey, WrapKey, WrappedMaterial
+from kms_actors.transit.messages import DeriveKey, ImportKey, ImportVersion, ReadWrappingKey, WrapKey, WrappedMaterial
 from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.scheme import pem
 from kms_actors.transit.wrapping import DEFAULT_HASH, check_hash
@@ -62,6 +63,17 @@ def _build_wrap(call: Call) -> WrapKey:
     return WrapKey(call.mount, captures["destination"], captures["name"], hash_function, captures.get("version", ""))
 
 
+def _build_derive(call: Call) -> DeriveKey:
+    assert call.mount is not None
+    values = call.values
+    peer, type_name = values.get("peer_public_key", ""), values.get("derived_key_type") or DEFAULT_TYPE
+    if not peer:
+        raise InvalidRequest("peer public key not provided")
+    check_agreement(values.get("key_derivation_algorithm") or ECDH, type_name)
+    base, version = values.get("base_key_name", ""), values.get("base_key_version", 0)
+    return DeriveKey(call.mount, call.captures["name"], base, version, peer, type_name)
+
+
 def _render_nothing(_: Call, __: None) -> Reply:
     return Reply(204)
 
@@ -80,6 +92,13 @@ _IMPORT: Final = Fields(
     allow_plaintext_backup=to_bool,
     auto_rotate_period=to_duration,
 )
+_DERIVE: Final = Fields(
+    key_derivation_algorithm=to_str,
+    peer_public_key=to_str,
+    base_key_name=to_str,
+    base_key_version=to_int,
+    derived_key_type=to_str,
+)
 _IMPORT_VERSION: Final = Fields(ciphertext=to_str, public_key=to_str, hash_function=to_str, version=to_int)
 _WRAP: Final = {Operation.READ: Endpoint(_build_wrap, render_exported, Capability.READ, Fields(hash=to_str))}
 
@@ -95,6 +114,7 @@ ROUTES: Final = (
     ),
     Route("keys/{name}/import", _write(_build_import, _IMPORT)),
     Route("keys/{name}/import_version", _write(_build_import_version, _IMPORT_VERSION)),
+    Route("derive-key/{name}", _write(_build_derive, _DERIVE)),
     Route("byok-export/{destination}/{name}", _WRAP),
     Route("byok-export/{destination}/{name}/{version}", _WRAP),
 )

@@ -100,6 +100,7 @@ class TransitController:
             m.ImportKey: lambda message: self._change(message, imports.import_key),
             m.ImportVersion: lambda message: self._change(message, imports.import_version),
             m.SetCertificate: lambda message: self._change(message, changes.set_certificate),
+            m.DeriveKey: lambda message: self._change(message, imports.derive),
             m.ReadWrappingKey: lambda message: self._context.spawn(imports.wrapping_key(message)),
             m.WrapKey: lambda message: self._context.spawn(self._wrap(message)),
             m.BackUpKey: lambda message: self._change(message, self._backups.back_up),

@@ -16,15 +16,18 @@ import msgspec
 from kms_actors.errors import InvalidRequest
 from kms_actors.store.api import Transaction
 from kms_actors.transit import importing
+from kms_actors.transit.agreement import agreed_key
 from kms_actors.transit.importing import Imported
-from kms_actors.transit.messages import ImportKey, ImportVersion, ReadWrappingKey, WrappedMaterial
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.messages import DeriveKey, ImportKey, ImportVersion, ReadWrappingKey, WrappedMaterial
+from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.records import KeyPolicy, VersionRecord, WrappingKey
 from kms_actors.transit.rsa import Rsa
 from kms_actors.transit.wrapping import unwrap
 
 from .context import TenantContext
 from .mounts import Mount
-from .transit_changes import TransitChanges
+from .transit_changes import Named, TransitChanges
 from .transit_records import TransitRecords
 
 T = TypeVar("T")
@@ -58,9 +61,12 @@ class TransitImports:
         return await self._context.store.run(body, idempotency_key=os.urandom(16))
 
     async def import_key(self, message: ImportKey) -> None:
-        mount, records = message.mount.number, self._records
         policy = importing.imported_policy(message.name, message.options, allow_rotation=message.allow_rotation)
         policy, version = await self._taken_in(message.mount, policy, message.material)
+        await self._create(message, policy, version)
+
+    async def _create(self, message: Named, policy: KeyPolicy, version: VersionRecord) -> None:
+        mount, records = message.mount.number, self._records
 
         async def body(tr: Transaction) -> None:
             existing = await records.policy(tr, mount, message.name)
@@ -75,13 +81,38 @@ class TransitImports:
         mount, name, records = message.mount.number, message.name, self._records
         seen = self._extendable(name, await self._context.store.run(lambda tr: records.policy(tr, mount, name)))
         _, version = await self._taken_in(message.mount, seen, message.material)
+        await self._extend(message, seen, version, message.version)
+
+    async def derive(self, message: DeriveKey) -> None:
+        mount, name, records = message.mount.number, message.name, self._records
+
+        async def both(tr: Transaction) -> tuple[TransitKey | None, KeyPolicy | None]:
+            return await records.key(tr, mount, message.base), await records.policy(tr, mount, name)
+
+        base, seen = await self._context.store.run(both)
+        if base is None:
+            raise InvalidRequest("specified base key not found")
+        agreed = await self._in_thread(lambda: agreed_key(base, message.base_version, message.peer, message.type))
+        if seen is None:
+            policy = importing.imported_policy(name, KeyOptions(message.type), allow_rotation=False)
+        else:
+            policy = self._extendable(name, seen)
+        version = importing.imported_version(policy, Imported(agreed), self._context.clock())
+        if seen is None:
+            await self._create(message, policy, version)
+        else:
+            await self._extend(message, policy, version, 0)
+
+    async def _extend(self, message: Named, seen: KeyPolicy, version: VersionRecord, wanted: int) -> None:
+        """Write a version of a key, or the private key of version `wanted`."""
+        mount, name, records = message.mount.number, message.name, self._records
 
         async def body(tr: Transaction) -> None:
             policy = self._extendable(name, await records.policy(tr, mount, name))
             if policy.type != seen.type:
                 raise InvalidRequest(importing.NOT_THE_SAME)
             versions = await records.versions(tr, mount, policy)
-            number, record = importing.placed(policy, versions, version, message.version)
+            number, record = importing.placed(policy, versions, version, wanted)
             if number > policy.latest_version:
                 policy = msgspec.structs.replace(policy, latest_version=number)
             records.put_policy(tr, mount, policy)

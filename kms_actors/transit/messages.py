@@ -138,6 +138,17 @@ class ImportVersion(Command, frozen=True):
     material: WrappedMaterial
 
 
+class DeriveKey(Command, frozen=True):
+    """Make a key of `type`, or its next version, of what a key on a curve and a peer agree on. Answer: None."""
+
+    mount: Mount
+    name: str
+    base: str
+    base_version: int  # 0: the latest
+    peer: str  # the PEM of a public key
+    type: str
+
+
 class ReadSettings(Query, frozen=True):
     """Answer: MountSettings."""
 
