@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kms_actors.check.records import TENANT_RECORDS, find
 from kms_actors.keyring import stored
 from kms_actors.transit.records import KeyPolicy, Moment, MountSettings, VersionRecord, WrappingKey
 
@@ -62,3 +63,8 @@ def test_wrapping_keys_are_stored_as_ever_and_show_nothing() -> None:
     assert stored.encode(WrappingKey(b"\1", b"\2")) == golden
     assert stored.decode(golden, WrappingKey, "key") == WrappingKey(b"\1", b"\2")
     assert repr(WrappingKey(b"\1", b"\2")) == "<WrappingKey>"
+
+
+def test_the_check_of_stores_knows_every_kind() -> None:
+    places = [("config",), ("wrapping-key",), ("policy", "k"), ("version", "k", 1)]
+    assert all(find(TENANT_RECORDS, ("transit", 2, *place)) for place in places)
