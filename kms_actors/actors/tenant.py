@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import pykka
 
@@ -87,36 +88,38 @@ class TenantActor(AsyncioActor):
         self._services = services
         self._view = view
         self._records = TenantRecords(services.store, services.unsealing, state.vault_id)
-        self._handlers: Mapping[type[Message], Handler] = {}
+        self._controllers: tuple[Controller, ...] = ()
+        self._handlers: dict[type[Message], Handler] = {}
         self._install(state)
 
     def on_receive(self, message: Message) -> Any:
         handler = self._handlers.get(type(message))
         if handler is None:
-            raise Sealed if self._state.keyring is None else UnsupportedOperation("unsupported operation")
+            handler = self._handlers[type(message)] = self._find_handler(type(message))
         return handler(message)
+
+    def _find_handler(self, kind: type[Message]) -> Handler:
+        """Return what handles a message type, from then on kept: most tenants need few of all the handlers."""
+        own = self._OWN.get(kind)
+        if own is not None:
+            return partial(own, self)
+        for controller in self._controllers:
+            handler = controller.handlers().get(kind)
+            if handler is not None:
+                return handler
+        raise Sealed if self._state.keyring is None else UnsupportedOperation("unsupported operation")
 
     def _install(self, state: TenantState) -> None:
         """Become what the store says; controllers and all they held are made anew, or dropped."""
         self._state = state
-        handlers: dict[type[Message], Handler] = {
-            ReadSealStatus: self._seal_status,
-            Initialize: lambda message: self.spawn(self._initialise(message)),
-            Unseal: lambda message: self.spawn(self._unseal(message)),
-            ResetUnseal: lambda _: self.spawn(self._records.reset_progress()),
-            Seal: lambda _: self.spawn(self._seal()),
-            StateChanged: self._state_changed,
-            ChangedElsewhere: self._changed_elsewhere,
-        }
-        for controller in self._controllers(state):
-            handlers.update(controller.handlers())
-        self._handlers = handlers
+        self._controllers = self._make_controllers(state)
+        self._handlers = {}
         self._mounts_revision = -1
         self._publish_mounts(state.mounts)
         self._view.revoked = state.revoked
         self._view.sealed = state.keyring is None
 
-    def _controllers(self, state: TenantState) -> tuple[Controller, ...]:
+    def _make_controllers(self, state: TenantState) -> tuple[Controller, ...]:
         if state.keys is None or state.keyring is None:
             return ()
         context = TenantContext(
@@ -205,6 +208,16 @@ class TenantActor(AsyncioActor):
         state = await self._records.load()
         with contextlib.suppress(pykka.ActorDeadError):  # put to sleep meanwhile: whoever wakes it reads anew
             await self._ask_self(StateChanged(state))
+
+    _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
+        ReadSealStatus: _seal_status,
+        Initialize: lambda self, message: self.spawn(self._initialise(message)),
+        Unseal: lambda self, message: self.spawn(self._unseal(message)),
+        ResetUnseal: lambda self, _: self.spawn(self._records.reset_progress()),
+        Seal: lambda self, _: self.spawn(self._seal()),
+        StateChanged: _state_changed,
+        ChangedElsewhere: _changed_elsewhere,
+    }
 
 
 def _settle(applied: asyncio.Future[None], reload: asyncio.Future[None]) -> None:
