@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kms_actors.backup import groups
-from kms_actors.errors import StoreError
+from kms_actors.errors import InvalidRequest, StoreError
 from kms_actors.store.api import Store
 from tests.faults.shim import Faults, FaultyStore
 from tests.store.access import get_all, replace_all
@@ -29,6 +29,10 @@ async def test_a_vault_comes_back_whole_whatever_transactions_meet(
             await restore(faulty, data)
         except StoreError:
             assert attempt < 99
+        except InvalidRequest:
+            # The commit before ended unknown, and was the last: all is there, which the next attempt finds.
+            assert attempt > 0
+            break
         else:
             break
     await faults.arrive()

@@ -18,12 +18,12 @@ CANARY: Final = "canary-6b1f2d0c"
 #: Errors that repeat what was sent as the name of an algorithm or a format, as Vault's do.
 ECHOING: Final = (
     "invalid hash algorithm ",
-    "unknown key type ",
+    "unknown key type",
+    "unknown hash function: ",
     "unsupported encoding format ",
     "unsupported algorithm ",
     "unsupported entropy source ",
     "unsupported rsa signature algorithm ",
-    "invalid hash algorithm ",
     "invalid marshaling type ",
     "invalid export type: ",
     "invalid format: ",
