@@ -55,13 +55,13 @@ class KvController:
     def __init__(self, context: TenantContext) -> None:
         self._context = context
         self._keys: dict[int, MountKeys] = {}
-        self._queues = SecretQueues(lambda secret, commands: context.spawn(self._run_commands(secret, commands)))
+        self._queues = SecretQueues()
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
             **{kind: partial(self._start, work) for kind, work in _WORK.items()},
             **dict.fromkeys(_COMMANDS, self._queue),
-            SecretFree: lambda event: self._queues.done(event.secret),
+            SecretFree: lambda event: self._queues.done(event.secret, self._start_commands),
         }
 
     def _start(self, work: Work, message: Any) -> asyncio.Task[Any]:
@@ -80,7 +80,10 @@ class KvController:
         return work(MountStorage(transaction, keys, self._context.keyring), message, now)
 
     def _queue(self, command: Any) -> Answer:
-        return self._queues.add(command, (command.mount, command.path), self._context.clock())
+        return self._queues.add(command, (command.mount, command.path), self._context.clock(), self._start_commands)
+
+    def _start_commands(self, secret: SecretId, commands: Sequence[Waiting]) -> None:
+        self._context.spawn(self._run_commands(secret, commands))
 
     async def _run_commands(self, secret: SecretId, commands: Sequence[Waiting]) -> None:
         async def body(transaction: Transaction) -> list[Any]:

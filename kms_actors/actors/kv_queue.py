@@ -32,25 +32,30 @@ class Waiting:
         self.answer: Answer = asyncio.get_running_loop().create_future()
 
 
-class SecretQueues:
-    """Per secret, what waits. `start` begins the work on some commands; `done` follows when it has ended."""
+Start: TypeAlias = Callable[[SecretId, Sequence[Waiting]], object]
 
-    def __init__(self, start: Callable[[SecretId, Sequence[Waiting]], object]) -> None:
-        self._start = start
+
+class SecretQueues:
+    """Per secret, what waits. `start` begins the work on some commands; `done` follows when it has ended.
+
+    It is given each time, not kept: it leads to the owner, whose keys must leave memory with its last reference.
+    """
+
+    def __init__(self) -> None:
         self._queues: dict[SecretId, list[Waiting]] = {}
 
-    def add(self, command: Command, secret: SecretId, now: int) -> Answer:
+    def add(self, command: Command, secret: SecretId, now: int, start: Start) -> Answer:
         """Start the command, or let it wait for its turn; return its answer to come."""
         waiting = Waiting(command, now)
         queue = self._queues.get(secret)
         if queue is None:
             self._queues[secret] = []
-            self._start(secret, (waiting,))
+            start(secret, (waiting,))
         else:
             queue.append(waiting)
         return waiting.answer
 
-    def done(self, secret: SecretId) -> None:
+    def done(self, secret: SecretId, start: Start) -> None:
         """Start what has come meanwhile, if anything."""
         queue = self._queues[secret]
         if not queue:
@@ -61,4 +66,4 @@ class SecretQueues:
             size += queue[count].size
             count += 1
         self._queues[secret] = queue[count:]
-        self._start(secret, queue[:count])
+        start(secret, queue[:count])

@@ -88,6 +88,7 @@ class TenantActor(AsyncioActor):
         self._services = services
         self._view = view
         self._records = TenantRecords(services.store, services.unsealing, state.vault_id)
+        self._state = state
         self._controllers: tuple[Controller, ...] = ()
         self._handlers: dict[type[Message], Handler] = {}
         self._install(state)
@@ -97,6 +98,18 @@ class TenantActor(AsyncioActor):
         if handler is None:
             handler = self._handlers[type(message)] = self._find_handler(type(message))
         return handler(message)
+
+    def on_stop(self) -> None:
+        self._forget()
+
+    def on_failure(self, *_: Any) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of keys and controllers, which lead back to this actor: nobody waits for a collection of cycles."""
+        self._controllers = ()
+        self._handlers = {}
+        self._state = TenantState(self._state.vault_id)
 
     def _find_handler(self, kind: type[Message]) -> Handler:
         """Return what handles a message type, from then on kept: most tenants need few of all the handlers."""

@@ -1,6 +1,8 @@
 """Supervision: one tenant's failure is its own, and heals."""
 
 import asyncio
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from kms_actors.actors.messages import Query, ReadSealStatus
 from kms_actors.actors.service import NodeService
 from kms_actors.errors import Overloaded, TenantFaulted, UnsupportedOperation
 from kms_actors.runtime import ActorFailed
+from tests.support import vaults
 
 from .node_service import OTHER, VAULT, configuration, started, unseal_node, unseal_tenant
 
@@ -97,3 +100,23 @@ async def test_a_message_without_a_handler_is_refused(tmp_path: Path) -> None:
         tenant, _ = await unseal_tenant(service)
         with pytest.raises(UnsupportedOperation):
             await tenant.ask(Probe())
+
+
+async def test_the_keys_of_a_tenant_leave_memory_at_once_when_it_sleeps(tmp_path: Path) -> None:
+    tmp_path: Path,
+) -> None:
+    async with vaults.opened(tmp_path) as store, vaults.node(store, tmp_path) as service:
+        vault = await vaults.filled(service, VAULT)
+        tenant = await service.tenant(VAULT)
+        await vault.check(service)
+        actor = tenant.ref._actor_weakref()
+        assert actor is not None
+        held: list[weakref.ref[Any]] = [weakref.ref(actor), *map(weakref.ref, actor._controllers)]
+        del actor
+        gc.disable()
+        try:
+            await tenant.ref.stop(block=False)
+            await asyncio.sleep(0)
+            assert [found() for found in held] == [None] * 5
+        finally:
+            gc.enable()
