@@ -52,7 +52,7 @@ def send(address: str, token: str, method: str, path: str, body: Mapping[str, An
 def ours(directory: Path, store: str, workers: int) -> Iterator[Server]:
     """Start a node on a new store in `directory` (`sqlite` or `foundationdb`), with one tenant unsealed."""
     issuer, vault_id = Issuer(), new_vault_id()
-    with _STORES[store](directory) as table:
+    with STORES[store](directory) as table:
         node = Node.for_issuer(directory, lambda _: table, issuer)
         node.settings = f"workers = {workers}" if workers else ""
         node.start()
@@ -83,7 +83,8 @@ def _foundationdb(directory: Path) -> Iterator[str]:
         cluster.kill()
 
 
-_STORES = {"sqlite": _sqlite, "foundationdb": _foundationdb}
+#: Each makes a new, empty store in a directory and gives its `[cluster]` table.
+STORES = {"sqlite": _sqlite, "foundationdb": _foundationdb}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +46,20 @@ def run(request: Request, address: str, token: str, pid: int, *, connections: in
 
 def cpu_seconds(pid: int) -> float:
     """Return the CPU time of a process and all its descendants, in seconds."""
-    total, waiting = 0, [pid]
-    while waiting:
-        process = Path("/proc") / str(waiting.pop())
-        fields = (process / "stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    total = 0
+    for process in process_tree(pid):
+        stat = (Path("/proc") / str(process) / "stat").read_text(encoding="ascii")
+        fields = stat.rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12])
-        for task in (process / "task").iterdir():
-            waiting += map(int, (task / "children").read_text(encoding="ascii").split())
     return total / _TICKS
+
+
+def process_tree(pid: int) -> Iterator[int]:
+    """Yield a process and all its descendants."""
+    yield pid
+    for task in (Path("/proc") / str(pid) / "task").iterdir():
+        for child in (task / "children").read_text(encoding="ascii").split():
+            yield from process_tree(int(child))
 
 
 def _script(request: Request, token: str) -> str:

@@ -35,7 +35,7 @@ port = {port}
 name = "shamir"
 
 [master_keyring_provider]
-name = "shamir"
+name = "{provider_name}"
 namespace = "{namespace}"
 node_name = "kms-c1-n1"
 {provider}
@@ -80,6 +80,7 @@ class Node:
     cluster: str
     root_public_key: str
     service_public_key: str
+    provider_name: str = "shamir"
     provider: str = ""  # further lines of [master_keyring_provider]
     further: str = ""  # further tables
     settings: str = ""  # further lines above all tables
@@ -177,6 +178,7 @@ class Node:
             settings=self.settings,
             cluster=self.cluster,
             namespace=NAMESPACE,
+            provider_name=self.provider_name,
             provider=self.provider,
             root=self.root_public_key,
             service=self.service_public_key,
