@@ -103,8 +103,6 @@ async def test_a_message_without_a_handler_is_refused(tmp_path: Path) -> None:
 
 
 async def test_the_keys_of_a_tenant_leave_memory_at_once_when_it_sleeps(tmp_path: Path) -> None:
-    tmp_path: Path,
-) -> None:
     async with vaults.opened(tmp_path) as store, vaults.node(store, tmp_path) as service:
         vault = await vaults.filled(service, VAULT)
         tenant = await service.tenant(VAULT)
