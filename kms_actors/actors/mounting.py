@@ -11,12 +11,13 @@ import os
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
 
 import msgspec
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Entry, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 from .changes import TENANT
@@ -33,6 +34,7 @@ ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
 _RESERVED = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/")
 _PATH = re.compile(r"(?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?/)+", re.ASCII)
 
+SealedMounts: TypeAlias = tuple[list[Entry], bytes | None]
 Change = Callable[[Transaction, tuple[Mount, ...]], Awaitable[tuple[Mount, ...]]]
 
 
@@ -63,9 +65,14 @@ def mount_record(keys: TenantKeys, keyring: Keyring, mount: Mount) -> tuple[byte
     return key, keyring.seal(key, msgspec.json.encode(mount))
 
 
-async def read_mounts(tr: Transaction, keys: TenantKeys, keyring: Keyring) -> Mounts:
-    """Read all mounts of a tenant."""
-    entries, revision = await asyncio.gather(tr.get_range(*keys.span("mount")), tr.get(keys.key("mount-revision")))
+async def read_mounts(tr: Transaction, keys: TenantKeys) -> SealedMounts:
+    """Read all mounts of a tenant, as they are stored."""
+    return await asyncio.gather(tr.get_range(*keys.span("mount")), tr.get(keys.key("mount-revision")))
+
+
+def open_mounts(keyring: Keyring, found: SealedMounts) -> Mounts:
+    """Return the mounts that were read."""
+    entries, revision = found
     mounts = tuple(msgspec.json.decode(keyring.open(key, record), type=Mount) for key, record in entries)
     return Mounts(int.from_bytes(revision or b"", "little"), mounts)
 
@@ -140,7 +147,7 @@ class MountController:
         context = self._context
 
         async def body(tr: Transaction) -> Mounts:
-            before = await read_mounts(tr, context.keys, context.keyring)
+            before = open_mounts(context.keyring, await read_mounts(tr, context.keys))
             after = Mounts(before.revision + 1, await change(tr, before.all))
             tr.set(context.keys.key("mount-revision"), after.revision.to_bytes(8, "little"))
             context.record(tr, TENANT, "")

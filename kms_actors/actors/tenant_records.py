@@ -24,7 +24,7 @@ from kms_actors.store.keyspace import TenantKeys
 
 from .changes import TENANT, Change, record
 from .messages import Initialization, SealStatus
-from .mounting import Mounts, default_mounts, mount_record, read_mounts
+from .mounting import Mounts, default_mounts, mount_record, open_mounts, read_mounts
 from .unsealing import Unsealing
 
 TOKEN_LABEL = b"token"
@@ -178,10 +178,11 @@ class TenantRecords:
         if found is None:
             return TenantState(self._vault_id)
         keys, seal, epoch = found
-        root_key, wrapped, revoked = await asyncio.gather(
+        root_key, wrapped, revoked, mounts = await asyncio.gather(
             self._unsealing.root_key(tr, keys, epoch),
             tr.get(keys.key("keyring")),
             tr.get_range(*keys.span("revoked")),
+            read_mounts(tr, keys),
         )
         revoked_ids = frozenset(keys.parts(key)[1] for key, _ in revoked)
         state = TenantState(self._vault_id, keys, seal, epoch, revoked=revoked_ids)
@@ -191,7 +192,7 @@ class TenantRecords:
         if keyring.owner != self._vault_id:
             # Who can write to the store could point this vault's entry at another's records.
             raise IntegrityError("the records found belong to another vault")
-        return msgspec.structs.replace(state, keyring=keyring, mounts=await read_mounts(tr, keys, keyring))
+        return msgspec.structs.replace(state, keyring=keyring, mounts=open_mounts(keyring, mounts))
 
     async def _find(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int] | None:
         number = await tr.get(keyspace.vault(self._vault_id))
