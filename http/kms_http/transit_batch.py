@@ -43,6 +43,8 @@ _BAD_STATUS: Final = "invalid HTTP response code override from partial_failure_r
 def rows(batch: Any, required: tuple[str, str] | None = None) -> list[Row]:
     """Return the items of `batch_input`; `required` is a field each must have, and the text if it is missing.
 
+    A null becomes the empty value of its field, unless the field is required.
+
     Raises:
         InvalidRequest: of another shape; the text lists all that is wrong.
 
@@ -60,7 +62,11 @@ def rows(batch: Any, required: tuple[str, str] | None = None) -> list[Row]:
             continue
         for name, value in row.items():
             field = _FIELDS.get(name)
-            if field is not None and value.__class__ is not field[0]:
+            if field is None or value.__class__ is field[0]:
+                continue
+            if value is None and (required is None or name != required[0]):
+                row[name] = field[0]()
+            else:
                 wrong.append(_wrong_type(index, name, field[1], value))
         if required is not None and required[0] not in row:
             wrong.append(f"'[{index}].{required[0]}' {required[1]}")

@@ -78,7 +78,9 @@ def _build_rewrap(call: Call) -> Rewrap:
     if batch is None:
         items = [_rewrap_item(call.values, call.values)]
     else:
-        items = batches.each(batches.rows(batch), partial(_rewrap_item, call.values))
+        rows = batches.rows(batch)
+        batches.all_or_none_with_context(rows)
+        items = batches.each(rows, partial(_rewrap_item, call.values))
     assert call.mount is not None
     return Rewrap(call.mount, call.captures["name"], items)
 

@@ -47,16 +47,16 @@ def _render_signed(call: Call, results: list[SignResult]) -> Reply:
 
 
 def _build_verify(call: Call) -> Message:
-    how, batch = _parameters(call), call.values.get("batch_input")
+    batch = call.values.get("batch_input")
     rows = [call.values] if batch is None else batches.rows(batch)
     proof = _proof(call.values) if batch is None else _proof_of_all(rows)
     assert call.mount is not None
     place = call.mount, call.captures["name"]
-    needs_input = batch is not None
+    in_batch = batch is not None
     if proof == "signature":
-        return Verify(*place, batches.each(rows, partial(_verify_item, needs_input)), how)
+        return Verify(*place, batches.each(rows, partial(_verify_item, in_batch)), _parameters(call))
     length = mac_length(call)
-    items = batches.each(rows, partial(_mac_item, proof, length, needs_input))
+    items = batches.each(rows, partial(_mac_item, proof, length, in_batch))
     if proof == "cmac":
         return VerifyCmacs(*place, items)
     return VerifyHmacs(*place, items, _hash_name(call))
@@ -121,18 +121,12 @@ def _sign_item(row: Row, _: int = 0) -> SignItem:
     return SignItem(_input(row, required=True), _context(row))
 
 
-def _verify_item(needs_input: bool, row: Row, _: int = 0) -> VerifyItem:
-    data = _input(row, required=needs_input)
-    if not row["signature"]:
-        raise InvalidRequest("missing signature")
-    return VerifyItem(data, row["signature"], _context(row))
+def _verify_item(in_batch: bool, row: Row, _: int = 0) -> VerifyItem:
+    return VerifyItem(_input(row, required=in_batch), row["signature"], _context(row))
 
 
-def _mac_item(proof: str, length: int, needs_input: bool, row: Row, _: int = 0) -> MacItem:
-    data = _input(row, required=needs_input)
-    if not row[proof]:
-        raise InvalidRequest(f"missing {proof}")
-    return MacItem(data, row[proof], row.get("mac_length", length))
+def _mac_item(proof: str, length: int, in_batch: bool, row: Row, _: int = 0) -> MacItem:
+    return MacItem(_input(row, required=in_batch), row[proof], row.get("mac_length", length))
 
 
 def _input(row: Row, *, required: bool) -> bytes:

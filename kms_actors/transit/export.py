@@ -125,7 +125,7 @@ def _hmac_key(key: TransitKey, version: Version, form: str) -> str:
 
 
 def _raw(secret: bytes, form: str) -> str:
-    if form not in ("", "raw"):
+    if form not in _BARE:
         raise InvalidRequest("unknown format for HMAC key; supported values are `` or `raw`")
     return encode(secret)
 
@@ -139,7 +139,7 @@ def _private(key: TransitKey, version: Version, form: str) -> str:
     parts = key.scheme.parts(private)
     if form == "der":
         return encode(b"".join(pkcs8(part) for part in parts))
-    if family == "ed25519" and not form:
+    if family == "ed25519" and form in _BARE:
         return encode(version.record.key)
     traditional = not form and family in ("rsa", "ec")
     layout = PrivateFormat.TraditionalOpenSSL if traditional else PrivateFormat.PKCS8
@@ -153,7 +153,7 @@ def _public(key: TransitKey, version: Version, form: str) -> str:
     parts = public if isinstance(public, tuple) else (public,)
     if form == "der":
         return encode(b"".join(subject_public_key_info(part) for part in parts))
-    if family == "ed25519" and not form:
+    if family == "ed25519" and form in _BARE:
         return key.scheme.show(version.record.public_key)
     return _ended(family, "".join(_public_pem(part) for part in parts))
 
@@ -167,7 +167,7 @@ def _certificate_chain(_: TransitKey, version: Version, __: str) -> str:
 def _refuse_raw(key: TransitKey, form: str) -> str:
     assert key.scheme is not None
     family = key.scheme.family
-    if form == "raw":
+    if form == "raw" and family != "ed25519":
         raise InvalidRequest(f"unknown key format for {family} key; supported values are ``, `der`, or `pem`")
     return family
 
@@ -187,6 +187,8 @@ def _ended(family: str, pem: str) -> str:
     return pem if family == "rsa" else pem.rstrip("\n")
 
 
+#: Forms of keys that are bytes without a structure.
+_BARE: Final = ("", "raw")
 _PUBLIC_KINDS: Final = frozenset({"public-key", "certificate-chain"})
 _KINDS: Final[Mapping[str, _Exporter]] = {
     "encryption-key": _own_key,

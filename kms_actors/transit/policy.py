@@ -208,10 +208,10 @@ def _checked_minimum(use: str, wanted: int | None, current: int, latest: int) ->
 
 def _check_key_size(options: KeyOptions) -> None:
     sizes = KEY_TYPES[options.type].key_size
-    if options.key_size < 0 or (options.key_size and sizes and options.key_size not in sizes):
-        raise InvalidRequest(f"invalid key_size {options.key_size}")
     if options.key_size and not sizes:
         raise InvalidRequest(f"key_size is not valid for algorithm {options.type}")
+    if options.key_size and options.key_size not in sizes:
+        raise InvalidRequest(f"invalid key_size {options.key_size}")
 
 
 def _check_parameters(key_type: KeyType, parameters: Parameters) -> None:

@@ -40,7 +40,7 @@ async def test_hmacs_verify_with_the_hash_named_in_any_way(api: Api, path: str, 
 async def test_hashes_no_hmac_has(api: Api) -> None:
     await api.post("keys/k")
     sent: dict[str, Any] = {"input": FOX, "hmac": "vault:v1:AAAA"}
-    assert await api.refused("verify/k/nosuch", **sent) == 'invalid hash algorithm "nosuch"'
+    assert await api.refused("verify/k/nosuch", **sent) == 'unsupported algorithm "nosuch"'
     none: dict[str, Any] = {"hash_algorithm": "none", "prehashed": True, "signature_algorithm": "pkcs1v15"}
     assert await api.refused("verify/k", **sent, **none) == 'unsupported algorithm "none"'
 
@@ -67,7 +67,7 @@ async def test_a_batch_of_hmacs_to_verify(api: Api) -> None:
             {"valid": True, "reference": "a"},
             {"reference": ""},
             {"error": "missing input", "reference": ""},
-            {"error": "missing hmac", "reference": ""},
+            {"error": "invalid HMAC to verify: no prefix", "reference": ""},
             {"error": "invalid HMAC to verify: no prefix", "reference": ""},
         ],
     )

@@ -185,7 +185,7 @@ async def test_a_batch_of_verifications(api: Api) -> None:
     assert results == [
         {"valid": True, "reference": "a"},
         {"valid": False, "reference": ""},
-        {"valid": False, "error": "missing signature", "reference": ""},
+        {"valid": False, "error": "invalid signature: no prefix", "reference": ""},
         {"valid": False, "error": "missing input", "reference": ""},
         {"valid": False, "error": "supplied signature is invalid", "reference": ""},
     ]

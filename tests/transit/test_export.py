@@ -183,7 +183,7 @@ def test_each_kind_of_each_type_in_each_form(variant: Variant, kind: str, form: 
     pair = key.scheme is not None and kind != "hmac-key"
     if kind == "certificate-chain":
         assert refused(key, kind, "", form) == NO_CHAIN
-    elif pair and form == "raw":
+    elif pair and form == "raw" and variant[0] != "ed25519":
         assert key.scheme is not None
         assert refused(key, kind, "", form) == NO_RAW.format(key.scheme.family)
     elif not pair and form in ("der", "pem"):

@@ -41,7 +41,7 @@ def key(**fields: object) -> KeyPolicy:
         (KeyOptions("hmac", key_size=8), "invalid key_size 8"),
         (KeyOptions("hmac", key_size=513), "invalid key_size 513"),
         (KeyOptions("hmac", key_size=-1), "invalid key_size -1"),
-        (KeyOptions(key_size=-1), "invalid key_size -1"),
+        (KeyOptions(key_size=-1), "key_size is not valid for algorithm aes256-gcm96"),
         (KeyOptions(key_size=16), "key_size is not valid for algorithm aes256-gcm96"),
         (KeyOptions(convergent_encryption=True), "convergent encryption requires derivation to be enabled"),
         (
