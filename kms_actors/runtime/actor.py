@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
@@ -20,6 +21,16 @@ T = TypeVar("T")
 
 #: The loop itself holds tasks weakly.
 _living: Final[set[asyncio.Task[None]]] = set()
+
+
+class _Flag(threading.Event):
+    """An event that nobody waits for, without a lock and a condition: an idle actor should be small."""
+
+    def __init__(self) -> None:
+        self._flag = False
+
+    def set(self) -> None:
+        self._flag = True
 
 
 class AsyncioActor(pykka.Actor):
@@ -40,6 +51,7 @@ class AsyncioActor(pykka.Actor):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.actor_stopped = self.actor_ref.actor_stopped = _Flag()
         self._children = Children(str(self), self.actor_inbox, self._fail)
         self._stops: list[AsyncioFuture[Any]] = []
         self._ending = False
