@@ -20,6 +20,7 @@ from .tenant_records import TenantRecords, TenantState, vault_of
 
 _SWEEP_SECONDS = 5.0
 _ATTEMPTS = 3
+_SLEEP_TOGETHER = 32
 
 
 class TenantHandle:
@@ -214,5 +215,12 @@ class TenantDirectory:
         while True:
             await asyncio.sleep(min(_SWEEP_SECONDS, self._services.settings.idle_seconds))
             horizon = time.monotonic() - self._services.settings.idle_seconds
-            for handle in [h for h in self._awake.values() if h.in_flight == 0 and h.last_used < horizon]:
+            await self._sleep_idle(horizon)
+
+    async def _sleep_idle(self, horizon: float) -> None:
+        """Put to sleep who was not used since `horizon`, a few at a time: requests are served in between."""
+        for number, handle in enumerate(list(self._awake.values())):
+            if handle.in_flight == 0 and handle.last_used < horizon:
                 self._sleep(handle)
+            if number % _SLEEP_TOGETHER == 0:
+                await asyncio.sleep(0)
