@@ -160,7 +160,10 @@ async def _write_secret(storage: MountStorage, message: WriteSecret, now: int) -
 
 async def _patch_secret(storage: MountStorage, message: PatchSecret, now: int) -> SecretVersion | None:
     head, config = await storage.head_and_config(message.path)
-    if head is None or not head.metadata.versions:
+    if head is None:
+        return None
+    engine.check_and_set(head.metadata, config, message.cas)  # first, also where nothing can be patched
+    if not head.metadata.versions:
         return None
     current = _version(head.metadata, head.metadata.current_version, now)
     if not current.readable:

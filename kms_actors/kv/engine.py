@@ -29,7 +29,7 @@ def put(metadata: KeyMetadata | None, config: Config, cas: int | None, now: int)
     current = before.current_version + 1
     versions = {**before.versions, current: Version(now, _deletion(before, config, now))}
     oldest = before.oldest_version
-    if len(versions) > (kept := _kept(before, config)):
+    if current - oldest >= (kept := _kept(before, config)):
         oldest = current - kept + 1
         versions = {number: version for number, version in versions.items() if number >= oldest}
     return replace(before, updated=now, current_version=current, oldest_version=oldest, versions=versions)

@@ -36,7 +36,8 @@ def test_first_put_makes_version_one() -> None:
 
 def test_ten_versions_are_kept_by_default() -> None:
     assert versions_of(made(10)) == list(range(1, 11))
-    assert made(10).oldest_version == 0
+    assert made(9).oldest_version == 0
+    assert made(10).oldest_version == 1  # as many as are kept
     trimmed = made(12)
     assert versions_of(trimmed) == list(range(3, 13))
     assert trimmed.oldest_version == 3
