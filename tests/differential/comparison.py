@@ -1,0 +1,67 @@
+"""What two answers have in common: what must be equal is compared, what is random or a time is masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tests.differential.pair import Answer
+
+
+def masked(answer: Answer) -> Answer:
+    """Return an answer whose values must equal those of the other server."""
+    return answer._replace(data=_masked("", answer.data))
+
+
+def _masked(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {inner: _masked(_place(name, inner, value), entry) for inner, entry in value.items()}
+    if isinstance(value, list):
+        return [_masked(name, entry) for entry in value]
+    mask = _MASKS.get(name)
+    return value if mask is None or value == "" else mask(value)
+
+
+def _place(outer: str, name: str, entries: dict[str, Any]) -> str:
+    """Name an entry: as its mapping, where the names are versions of a key."""
+    if outer == "keys" and name.isdigit():
+        return "keys" if isinstance(entries[name], dict) else "key version"
+    if name == "plaintext" and "ciphertext" in entries:
+        return "data key"
+    return name
+
+
+def _size(text: str) -> str:
+    return f"<{len(text)} characters>"
+
+
+def _prefix(text: str) -> str:
+    return text[: text.rindex(":")] if ":" in text else text
+
+
+def _form(value: Any) -> str:
+    """Tell the kind of key material, or that it is a time."""
+    if isinstance(value, int):
+        return "<time>"
+    text = str(value)
+    if text.startswith("-----"):
+        return repr(text.partition("\n")[0] + text[-1:])
+    return "<DER>" if len(text) > 700 else _size(text)
+
+
+_MASKS: Final[Mapping[str, Callable[[Any], str]]] = {
+    "ciphertext": lambda text: _prefix(text) + _size(text),
+    "signature": _prefix,
+    "hmac": lambda text: _prefix(text) + _size(text),
+    "data key": _size,
+    "random_bytes": _size,
+    "key version": _form,
+    "public_key": _form,
+    "publickey": _form,
+    "creation_time": lambda _: "<time>",
+    "created_time": lambda _: "<time>",
+    "updated_time": lambda _: "<time>",
+    "deletion_time": lambda _: "<time>",
+    "time": lambda _: "<time>",
+    "backup": lambda _: "<backup>",
+}

@@ -1,0 +1,54 @@
+"""A node of its own beside the reference server that the environment names; without one these tests are skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+
+from tests.differential.pair import Pair, Side
+from tests.support.api import Api, initialise, unseal
+from tests.support.node import Node, sqlite_table
+from tests.support.tenant import make_tenant
+from tests.support.tokens import Issuer
+
+ADDRESS = "KMS_REFERENCE_ADDR"
+TOKEN = "KMS_REFERENCE_TOKEN"
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[Side]:
+    """The reference server, with mounts of its own for this module."""
+    address = os.environ.get(ADDRESS)
+    if not address:
+        pytest.skip(f"{ADDRESS} names no reference server: nothing was compared with one")
+    name = uuid4().hex[:12]
+    mounts = {"transit": f"transit-{name}", "secret": f"secret-{name}"}
+    side = Side(address, os.environ.get(TOKEN, "root"), mounts)
+    made = {mounts["transit"]: {"type": "transit"}, mounts["secret"]: {"type": "kv", "options": {"version": "2"}}}
+    for path, mount in made.items():
+        answer = side("POST", f"sys/mounts/{path}", mount)
+        assert answer.status == 204, answer
+    yield side
+    for path in made:
+        side("DELETE", f"sys/mounts/{path}")
+    side.close()
+
+
+@pytest.fixture(scope="module")
+def pair(reference: Side, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """The reference server and a fresh node with one vault."""
+    issuer = Issuer()
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
+    node.start()
+    operator = Api(node.address, issuer.cluster_operator())
+    unseal(operator, initialise(operator)["keys_base64"])
+    token = make_tenant(node, issuer).root.token
+    assert token is not None
+    ours = Side(node.address, token, {"transit": "transit", "secret": "secret"})
+    yield Pair(ours, reference)
+    ours.close()
+    assert node.stop() == 0, node.log
+    assert "Traceback" not in node.log

@@ -1,0 +1,107 @@
+"""Where KV's answers differ from those of the reference server on purpose: each with its reason.
+
+`docs/compatibility.md` tells users the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from tests.differential.pair import Answer
+from tests.differential.transit_cases import Step
+
+
+class Rewording(NamedTuple):
+    """Texts of the reference that say the same as those of this project."""
+
+    reason: str
+    pattern: str
+    becomes: str
+
+
+#: Applied to the texts of both servers.
+REWORDINGS: Final = (
+    Rewording("OpenBao names its own command line", r"the OpenBao CLI, use 'bao ", "the Vault CLI, use 'vault "),
+    Rewording("no text repeats a value that a caller sent", r"(?s)(for field \"[^\"]+\"): .*", r"\1"),
+    Rewording(
+        "custom metadata of a wrong type is told as by Vault", r"(?s)custom_metadata validation failed: '' .*", "x"
+    ),
+    Rewording(
+        "custom metadata of a wrong type is told as by Vault",
+        r"(?s)custom_metadata validation failed: '' .*",
+        'error converting input for field "custom_metadata"',
+    ),
+    Rewording("custom metadata of a wrong type is told as by Vault", r"^Field validation failed: ", ""),
+)
+
+#: Fields of metadata that only OpenBao has.
+_OF_OPENBAO: Final = ("current_metadata_version", "metadata_cas_required")
+
+
+class Deviation(NamedTuple):
+    """A difference in more than words."""
+
+    reason: str
+    applies: Callable[[Step, Answer, Answer], bool]  # ours, the reference's
+
+
+DEVIATIONS: Final = (
+    Deviation(
+        "metadata that are not there cannot be patched, whatever the patch holds",
+        lambda step, ours, reference: (
+            (step.method, ours.status) == ("PATCH", 404)
+            and "/metadata/" in step.path
+            and (reference.status == 204 or (reference.status == 400 and "custom_metadata" in str(step.body)))
+        ),
+    ),
+    Deviation(
+        "of several fields of wrong types another is told",
+        lambda _, ours, reference: all(
+            answer.status == 400 and "error converting input for field" in "".join(answer.errors)
+            for answer in (ours, reference)
+        ),
+    ),
+    Deviation(
+        "numbers and booleans in custom metadata become texts in a patch, too, as when they are set",
+        lambda step, ours, reference: (
+            (step.method, ours.status, reference.status) == ("PATCH", 204, 500)
+            and "KeyMetadata.custom_metadata of type string" in "".join(reference.errors)
+        ),
+    ),
+    Deviation(
+        "a cas that is no number is told before the secret is looked for",
+        lambda step, ours, reference: (
+            (step.method, reference.status) == ("PATCH", 404)
+            and ours == Answer(400, None, ("error parsing check-and-set parameter",))
+        ),
+    ),
+    Deviation(
+        "a list of a path that needs metadata/ is told so, as by Vault 1.14",
+        lambda step, ours, reference: (
+            (step.method, ours.status, reference.status) == ("LIST", 404, 405)
+            and step.path.startswith("secret/data")
+            and "'vault kv list'" in "".join(ours.warnings)
+        ),
+    ),
+)
+
+
+def explained(step: Step, ours: Answer, reference: Answer) -> bool:
+    """Tell whether the answers are equal, or differ by one of the deviations."""
+    ours, reference = _same(ours), _same(reference)
+    return ours == reference or any(each.applies(step, ours, reference) for each in DEVIATIONS)
+
+
+def _same(answer: Answer) -> Answer:
+    data: Any = answer.data
+    if isinstance(data, dict):
+        data = {name: value for name, value in data.items() if name not in _OF_OPENBAO}
+    return answer._replace(data=data, errors=_reworded(answer.errors), warnings=_reworded(answer.warnings))
+
+
+def _reworded(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for _, pattern, becomes in REWORDINGS:
+        texts = tuple(re.sub(pattern, becomes, text) for text in texts)
+    return texts

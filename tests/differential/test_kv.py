@@ -1,0 +1,35 @@
+"""Random walks over secrets on both servers: same statuses and data, but for times and a table of deviations.
+
+`KMS_DIFFERENTIAL_SEED` and `KMS_DIFFERENTIAL_WALKS` choose the walks; a failure names what makes them again.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+from tests.differential.comparison import masked
+from tests.differential.kv_deviations import explained
+from tests.differential.kv_walk import Walk
+from tests.differential.pair import Pair
+
+SEED = os.environ.get("KMS_DIFFERENTIAL_SEED") or str(random.randrange(10**9))
+WALKS = int(os.environ.get("KMS_DIFFERENTIAL_WALKS", "8"))
+STEPS = 60
+
+
+def _run(pair: Pair, number: int) -> str | None:
+    """Walk up to the first difference; return it in words."""
+    for place, step in enumerate(Walk(SEED, number).steps(STEPS)):
+        media_type = "application/merge-patch+json" if step.method == "PATCH" else "application/json"
+        ours, reference = (masked(side(step.method, step.path, step.body, media_type)) for side in pair)
+        if not explained(step, ours, reference):
+            return f"walk {number}, step {place}: {step}\n  ours      {ours}\n  reference {reference}"
+        if (ours.status < 300) is not (reference.status < 300):
+            break  # from here on they may hold different secrets
+    return None
+
+
+def test_both_servers_keep_the_same_secrets(pair: Pair) -> None:
+    found = [difference for number in range(WALKS) if (difference := _run(pair, number))]
+    assert not found, f"KMS_DIFFERENTIAL_SEED={SEED}: {len(found)} of {WALKS} walks differ\n" + "\n".join(found)

@@ -1,0 +1,221 @@
+"""Where Transit's answers differ from those of the reference server on purpose: each with its reason.
+
+`docs/compatibility.md` tells users the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from tests.differential.pair import Answer
+from tests.differential.transit_cases import Step
+
+
+class Rewording(NamedTuple):
+    """Texts of the reference and of this project that say the same."""
+
+    reason: str
+    theirs: str  # a pattern
+    ours: str  # what it becomes
+
+
+#: Applied to the texts of both servers, in this order.
+REWORDINGS: Final = (
+    Rewording("batches: one library has two forms of its texts", r"(: )\d+ error\(s\) decoding:\n\n", r"\1"),
+    Rewording("batches: one library has two forms of its texts", r"(?m)^\* |(?<=: )'' ", ""),
+    Rewording("batches: one library has two forms of its texts", r"map\[string\]interface \{\}$", "map"),
+    Rewording("no text repeats a value that a caller sent", r'(field "[^"]+"): .*', r"\1"),
+    Rewording(
+        "no text repeats a value that a caller sent", r"strconv.ParseInt: parsing \"[^\"]*\"", "strconv.ParseInt"
+    ),
+    Rewording("OpenBao adds its own history", r" \(prior to the OpenBao fork\)", ""),
+    Rewording("a single item has no place in a batch", r"'\[0\].associated_data'", "'associated_data'"),
+    Rewording(
+        "a character of no meaning is told instead of the name", r"unsupported algorithm .*", "unsupported algorithm"
+    ),
+)
+
+#: Mistakes that show without a look at the key; here they are found before those that need one.
+_FOUND_FIRST: Final = re.compile(
+    "failed to parse batch input|illegal base64|unable to get associated_data|unable to decode input|failed to base64"
+    "|hash_algorithm=none requires|invalid marshaling type|missing (plaintext|ciphertext|input|batch)"
+    "|invalid hash algorithm|salt length|convergent encryption requires|refusing to use soft-deleted key"
+    "|unknown key type|invalid bit length|unsupported algorithm"
+)
+
+
+def _same(answer: Answer) -> Answer:
+    return answer._replace(errors=_reworded(answer.errors), warnings=_reworded(answer.warnings))
+
+
+def _reworded(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for _, theirs, ours in REWORDINGS:
+        texts = tuple(re.sub(theirs, ours, text) for text in texts)
+    return texts
+
+
+def _items(answer: Answer) -> list[Any]:
+    items: list[Any] = answer.data.get("batch_results", []) if isinstance(answer.data, dict) else []
+    return items
+
+
+def _every_item_fails(answer: Answer) -> bool:
+    return bool(_items(answer)) and all("error" in item for item in _items(answer))
+
+
+def _some_item_says(answer: Answer, text: str) -> bool:
+    return any(item.get("error") == text for item in _items(answer))
+
+
+def _aligned(ours: Answer, reference: Answer) -> Answer:
+    """Return the reference's answer with the items as here whose first mistakes are others."""
+    if len(_items(ours)) != len(_items(reference)) or not _items(ours):
+        return reference
+    items = [
+        {**theirs, "error": mine["error"]}
+        if "error" in mine and "error" in theirs and _FOUND_FIRST.match(mine["error"])
+        else theirs
+        for mine, theirs in zip(_items(ours), _items(reference), strict=True)
+    ]
+    return reference._replace(data={**reference.data, "batch_results": items})
+
+
+_SOFT_DELETED: Final = Answer(400, None, ("refusing to use soft-deleted key",))
+
+
+def _only_validity(ours: Answer, reference: Answer) -> bool:
+    def without(answer: Answer) -> Any:
+        if not isinstance(answer.data, dict):
+            return answer
+        items = [{name: value for name, value in item.items() if name != "valid"} for item in _items(answer)]
+        return answer._replace(data=items)
+
+    return bool(without(ours) == without(reference))
+
+
+def _creates(step: Step) -> bool:
+    return step.method == "POST" and step.path.startswith("transit/keys/") and step.path.count("/") == 2
+
+
+class Deviation(NamedTuple):
+    """A difference in more than words."""
+
+    reason: str
+    applies: Callable[[Step, Answer, Answer], bool]  # ours, the reference's
+
+
+DEVIATIONS: Final = (
+    Deviation(
+        "a mistake of the caller is 400, not 500: clients repeat what answers 500",
+        lambda _, ours, reference: (ours.status, reference.status, ours.errors) == (400, 500, reference.errors),
+    ),
+    Deviation(
+        "a batch for a soft-deleted key is refused as a whole, not item by item",
+        lambda _, ours, reference: ours == _SOFT_DELETED and _every_item_fails(reference),
+    ),
+    Deviation(
+        "an item that its RSA key cannot decrypt fails alone; there the batch of a rewrap ends with 500",
+        lambda step, ours, reference: (
+            step.path.startswith("transit/rewrap/")
+            and reference.status == 500
+            and _some_item_says(ours, *reference.errors)
+        ),
+    ),
+    Deviation(
+        "numbers are not taken for texts in the items of a batch, whatever the operation",
+        lambda step, ours, reference: (
+            step.path.split("/")[1] in ("hmac", "rewrap", "sign", "verify")
+            and ours.status == 400
+            and "expected type 'string', got unconvertible type 'json.Number'" in "".join(ours.errors)
+        ),
+    ),
+    Deviation(
+        "the last part of a path is made of letters, digits, dots and dashes, and begins with none of the latter",
+        lambda step, ours, reference: ours.status == 404 and "/-1" in step.path and reference.status >= 400,
+    ),
+    Deviation(
+        "an hmac key needs no key_size: 32 bytes, as in Vault",
+        lambda step, ours, reference: (
+            _creates(step)
+            and ours.status == 200
+            and reference.errors == ("invalid key size for HMAC key, must be between 32 and 512 bytes",)
+        ),
+    ),
+    Deviation(
+        "of several fields of wrong types another is told",
+        lambda _, ours, reference: all(
+            answer.status == 400 and "".join(answer.errors).startswith("Field validation failed")
+            for answer in (ours, reference)
+        ),
+    ),
+    Deviation(
+        "an item that fails by its associated data counts for the status of its batch like any other",
+        lambda step, ours, reference: (
+            ours.status >= 207
+            and reference.status == 200
+            and ours.data == reference.data
+            and any("associated_data" in item.get("error", "") for item in _items(ours))
+        ),
+    ),
+    Deviation(
+        "a hash algorithm counts for the verification of an HMAC, too",
+        lambda step, ours, reference: (
+            step.path.startswith("transit/verify/")
+            and "hash_algorithm" in (step.body or {})
+            and (ours.errors == ("unsupported algorithm",) or _only_validity(ours, reference))
+            and "hmac" in str(step.body)
+        ),
+    ),
+    Deviation(
+        "a combination that no key can have is refused, also for a key that exists",
+        lambda step, ours, reference: (
+            _creates(step)
+            and ours.status == 400
+            and "not supported for keys of type" in "".join(ours.errors)
+            and reference.status == 200
+        ),
+    ),
+    Deviation(
+        "a derived Ed25519 key's own public key is not exported: it is half of what contexts' keys are derived from",
+        lambda step, ours, reference: (
+            "/export/public-key/" in step.path
+            and ours.errors == ("public-key export is not supported for keys with derivation enabled",)
+            and reference.status in (200, 400)
+        ),
+    ),
+    Deviation(
+        "a soft-deleted key can be read, the public keys of its contexts, too",
+        lambda step, ours, reference: (
+            step.method == "GET"
+            and "?context=" in step.path
+            and ours.status == 200
+            and ours.data["soft_deleted"]
+            and "refusing to use soft-deleted key" in "".join(reference.errors)
+        ),
+    ),
+    Deviation(
+        "a negative period is told like one that is too short",
+        lambda step, ours, reference: (
+            ours.status == reference.status == 400
+            and ours.errors == ("auto rotate period must be 0 to disable or at least an hour",)
+            and 'field "auto_rotate_period"' in "".join(reference.errors)
+        ),
+    ),
+    Deviation(
+        "of several mistakes another is told: those that show without the key come first",
+        lambda _, ours, reference: (
+            ours.status == 400 and reference.status >= 400 and _FOUND_FIRST.match("".join(ours.errors)) is not None
+        ),
+    ),
+)
+
+
+def deviation(step: Step, ours: Answer, reference: Answer) -> Deviation | None:
+    """Return the deviation that explains a difference, if any does."""
+    ours, reference = _same(ours), _same(reference)
+    reference = _aligned(ours, reference)
+    if ours == reference:
+        return Deviation("reworded", lambda *_: True)
+    return next((each for each in DEVIATIONS if each.applies(step, ours, reference)), None)
