@@ -26,9 +26,6 @@ REWORDINGS: Final = (
     Rewording("OpenBao names its own command line", r"the OpenBao CLI, use 'bao ", "the Vault CLI, use 'vault "),
     Rewording("no text repeats a value that a caller sent", r"(?s)(for field \"[^\"]+\"): .*", r"\1"),
     Rewording(
-        "custom metadata of a wrong type is told as by Vault", r"(?s)custom_metadata validation failed: '' .*", "x"
-    ),
-    Rewording(
         "custom metadata of a wrong type is told as by Vault",
         r"(?s)custom_metadata validation failed: '' .*",
         'error converting input for field "custom_metadata"',

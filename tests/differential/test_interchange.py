@@ -223,3 +223,42 @@ def test_a_wrapped_export_of_one_is_imported_by_the_other(
     blob = _read(source, f"byok-export/to-{name}/{name}")["keys"]["1"]
     _asked(destination, f"keys/{name}/import", type=type_name, ciphertext=blob)
     _agree_but_for_hmac_keys(pair, name, kind)
+
+
+def _blob(side: Side, material: bytes, *, cut: int | None = None) -> str:
+    """Return material wrapped for a server, cut short where told."""
+    public = load_pem_public_key(_read(side, "wrapping_key")["public_key"].encode())
+    assert isinstance(public, rsa.RSAPublicKey)
+    return base64.b64encode(wrap(public, material)[:cut]).decode()
+
+
+_AES: Final = bytes(32)
+#: Imports that both refuse with the same text: what is sent, the material, and where its blob is cut.
+WRONG_IMPORTS: Final[dict[str, tuple[dict[str, Any], bytes | None, int | None]]] = {
+    "hash function": ({"hash_function": "MD5"}, _AES, None),
+    "type": ({"type": "zz"}, _AES, None),
+    "size": ({"type": "aes128-gcm96"}, _AES, None),
+    "size of a hmac key": ({"type": "hmac"}, bytes(31), None),
+    "curve": ({"type": "ecdsa-p384"}, MATERIAL["ecdsa-p256"](), None),
+    "size of an RSA key": ({"type": "rsa-3072"}, MATERIAL["rsa-2048"](), None),
+    "other hash function": ({"hash_function": "SHA512"}, _AES, None),
+    "no ciphertext": ({"ciphertext": ""}, None, None),
+    "no base64": ({"ciphertext": "not base64"}, None, None),
+    "short": ({}, _AES, 100),
+    "cut": ({}, _AES, -8),
+    "rotation": ({"auto_rotate_period": "1h"}, _AES, None),
+    "public key of an AES key": ({"public_key": "x"}, None, None),
+    "public key that is none": ({"public_key": "x", "type": "rsa-2048"}, None, None),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_IMPORTS)
+def test_both_refuse_an_import_for_the_same_reason(pair: Pair, name: str, wrong: str) -> None:
+    sent, material, cut = WRONG_IMPORTS[wrong]
+    answers = []
+    for side in pair:
+        wrapped = {} if material is None else {"ciphertext": _blob(side, material, cut=cut)}
+        answers.append(side("POST", f"transit/keys/{name}/import", sent | wrapped))
+    assert answers[0].status == 400  # what the reference may call 500
+    assert answers[1].status in (400, 500)
+    assert answers[0].errors == answers[1].errors
