@@ -1,4 +1,4 @@
-"""`kms-cli`: keys, tokens and master keys made offline; checks and backups of the store."""
+"""`kms-cli`: keys, tokens and master keys made offline; checks and backups of the store; rewrap campaigns."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from kms_actors.auth.wire import TokenRefused
 from kms_actors.cli import store_commands
 from kms_actors.cli.biscuit import KEY_FILE, biscuit
 from kms_actors.cli.key_file import write_key_file
+from kms_actors.cli.rewrap import transit
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.check_value import key_check_value
 from kms_actors.keyring.seal import validate_counts
@@ -38,7 +39,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Make keys, tokens and master keys for Clever KMS; look after its store. Nothing here talks to a server.
+    """Make keys, tokens and master keys for Clever KMS; look after its store. Only `transit` talks to a server.
 
     \b
     kms-cli keys
@@ -47,10 +48,12 @@ def main() -> None:
     kms-cli master-key create
     kms-cli store check --configuration kms.toml
     kms-cli backup --configuration kms.toml --output kms.backup
+    kms-cli transit rewrap --key orders ciphertexts.txt --output rewrapped.txt
     """  # noqa: D301  click keeps lines after \b
 
 
 main.add_command(biscuit)
+main.add_command(transit)
 store_commands.register(main)
 
 
