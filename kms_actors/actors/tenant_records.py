@@ -199,8 +199,11 @@ class TenantRecords:
         if number is None:
             return None
         keys = TenantKeys(int.from_bytes(number, "little"))
-        seal, epoch = await asyncio.gather(tr.get(keys.key("seal")), tr.get(keys.key("epoch")))
-        return None if seal is None else (keys, SealConfig.decode(seal), int.from_bytes(epoch or b"", "little"))
+        header, seal, epoch = await asyncio.gather(*(tr.get(keys.key(name)) for name in ("header", "seal", "epoch")))
+        if header is None or seal is None:
+            return None
+        stored.decode(header, TenantHeader, "tenant header")  # refuses a vault that a newer program has written
+        return keys, SealConfig.decode(seal), int.from_bytes(epoch or b"", "little")
 
     async def _initialised(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int]:
         found = await self._find(tr)

@@ -15,12 +15,13 @@ from kms_actors.actors.messages import (
     SealStatus,
     Unseal,
 )
-from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, Sealed
+from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, InvalidShares, Sealed
 from kms_actors.keyring import shamir
 from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite import SqliteStore
 
 from .node_service import OTHER, VAULT, configuration, started, unseal_node, unseal_tenant
@@ -163,3 +164,25 @@ async def test_a_vault_whose_entry_points_at_another_vaults_records_is_not_serve
         await store.close()
         with pytest.raises(IntegrityError):
             await service.tenant("vault_three")
+
+
+async def test_a_vault_that_a_newer_program_has_written_is_refused(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        shares = await unseal_node(service)
+        await unseal_tenant(service)
+        await unseal_tenant(service, OTHER)
+    store = await SqliteStore.open(tmp_path / "kms.sqlite")
+    key = TenantKeys(1).key("header")
+
+    async def raise_format(tr: Transaction) -> None:
+        header = await tr.get(key)
+        assert header is not None
+        tr.set(key, header.replace(b'"format":1', b'"format":2'))
+
+    await store.run(raise_format)
+    await store.close()
+    async with started(tmp_path) as service:
+        await unseal_node(service, shares)
+        with pytest.raises(FormatError, match="tenant header is of format 2; this program reads format 1"):
+            await service.tenant(VAULT)
+        assert not (await service.tenant(OTHER)).sealed
