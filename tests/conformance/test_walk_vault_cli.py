@@ -61,7 +61,9 @@ def new_node(tmp_path: Path, store_table: StoreTable, tokens: Tokens) -> Iterato
     nodes = []
 
     def start(provider: str = "") -> Node:
-        node = Node(tmp_path, store_table(tmp_path), tokens.root_public_key, tokens.service_public_key, provider)
+        node = Node(
+            tmp_path, store_table(tmp_path), tokens.root_public_key, tokens.service_public_key, provider=provider
+        )
         nodes.append(node)
         node.start()
         return node
