@@ -189,11 +189,13 @@ def server(handle: Handle) -> Iterator[str]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever, args=(0.01,))
+        thread = threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{listening.server_port}/"
-        listening.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{listening.server_port}/"
+        finally:  # a body that raises must not leave a server behind that keeps the process alive
+            listening.shutdown()
+            thread.join()
 
 
 def rewrapped_by(handle: Handle, waited: list[float] | None = None) -> list[Rewrapped]:
