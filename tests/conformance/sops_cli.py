@@ -6,13 +6,12 @@ that takes a few minutes of two cores. Without Go there is nothing to run.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.support.programs import built_once, named_by
 
 _VERSION = "v3.10.2"
 _BUILD_SECONDS = 15 * 60
@@ -21,38 +20,25 @@ _RUN_SECONDS = 30
 
 def find_sops() -> Path:
     """Return the binary, built at need; skip the test where that cannot be."""
-    named = os.environ.get("KMS_TEST_SOPS")
-    if named:
-        assert os.access(named, os.X_OK), "KMS_TEST_SOPS names no executable file"
-        return Path(named)
+    named = named_by("KMS_TEST_SOPS")
+    if named is not None:
+        return named
     if installed := shutil.which("sops"):
         return Path(installed)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cached = cache / "clever-kms" / f"sops-{_VERSION}"
-    if not cached.exists():
-        _build(cached)
-    return cached
+    absent = "sops is not here: set KMS_TEST_SOPS to a binary, or install Go and let the tests build it"
+    return built_once(f"sops-{_VERSION}", _build, absent)
 
 
-def _build(target: Path) -> None:
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip("sops is not here: set KMS_TEST_SOPS to a binary, or install Go and let the tests build it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():  # another test run built it meanwhile
-            return
-        print(f"building sops into {target}, once; this takes a few minutes")
-        place = target.with_suffix(".new")
-        subprocess.run(
-            [go, "install", f"github.com/getsops/sops/v3/cmd/sops@{_VERSION}"],
-            env={**os.environ, "GOBIN": str(place)},
-            check=True,
-            timeout=_BUILD_SECONDS,
-        )
-        (place / "sops").rename(target)
-        place.rmdir()
+def _build(go: str, target: Path) -> None:
+    place = target.with_suffix(".new")
+    subprocess.run(
+        [go, "install", f"github.com/getsops/sops/v3/cmd/sops@{_VERSION}"],
+        env={**os.environ, "GOBIN": str(place)},
+        check=True,
+        timeout=_BUILD_SECONDS,
+    )
+    (place / "sops").rename(target)
+    place.rmdir()
 
 
 def run_sops(home: Path, token: str, *arguments: str, code: int = 0) -> str:

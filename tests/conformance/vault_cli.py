@@ -6,16 +6,14 @@ cache; that takes ten minutes or more of two cores and about 370 MB. Without Go 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from tests.support.programs import built_once, named_by
 
 _MODULE = Path(__file__).parent / "vaultcli"
 _BUILD_SECONDS = 25 * 60
@@ -24,40 +22,23 @@ _RUN_SECONDS = 30
 
 def find_vault() -> Path:
     """Return the binary, built at need; skip the test where that cannot be."""
-    named = os.environ.get("KMS_TEST_VAULT_CLI")
-    if named:
-        assert os.access(named, os.X_OK), "KMS_TEST_VAULT_CLI names no executable file"
-        return Path(named)
-    cached = _cached_path()
-    if not cached.exists():
-        _build(cached)
-    return cached
-
-
-def _cached_path() -> Path:
+    named = named_by("KMS_TEST_VAULT_CLI")
+    if named is not None:
+        return named
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum", "main.go"):
         digest.update((_MODULE / name).read_bytes())
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "clever-kms" / f"vault-{digest.hexdigest()[:16]}"
+    absent = (
+        "the official vault CLI is not here: set KMS_TEST_VAULT_CLI to a vault 1.14 binary, "
+        "or install Go 1.26 or later and let the tests build it"
+    )
+    return built_once(f"vault-{digest.hexdigest()[:16]}", _build, absent)
 
 
-def _build(target: Path) -> None:
-    go = shutil.which("go")
-    if go is None:
-        pytest.skip(
-            "the official vault CLI is not here: set KMS_TEST_VAULT_CLI to a vault 1.14 binary, "
-            "or install Go 1.26 or later and let the tests build it"
-        )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if target.exists():  # another test run built it meanwhile
-            return
-        print(f"building the official vault CLI into {target}, once; this takes ten minutes or more")
-        fresh = target.with_suffix(".new")
-        subprocess.run([go, "build", "-o", str(fresh), "."], cwd=_MODULE, check=True, timeout=_BUILD_SECONDS)
-        fresh.rename(target)
+def _build(go: str, target: Path) -> None:
+    fresh = target.with_suffix(".new")
+    subprocess.run([go, "build", "-o", str(fresh), "."], cwd=_MODULE, check=True, timeout=_BUILD_SECONDS)
+    fresh.rename(target)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,41 @@
+"""Clients built once, into the user's cache, where none is at hand."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+#: Builds the program at the path with the Go tool named first.
+Build = Callable[[str, Path], None]
+
+
+def named_by(variable: str) -> Path | None:
+    """Return the ready binary that an environment variable names, if it is set."""
+    named = os.environ.get(variable)
+    if not named:
+        return None
+    assert os.access(named, os.X_OK), f"{variable} names no executable file"
+    return Path(named)
+
+
+def built_once(name: str, build: Build, absent: str) -> Path:
+    """Return the program kept as `name` in the cache, built at need; skip, saying `absent`, where Go is missing."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    target = cache / "clever-kms" / name
+    if target.exists():
+        return target
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip(absent)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():  # another test run may have built it meanwhile
+            print(f"building {target}, once; this takes some minutes")
+            build(go, target)
+    return target
