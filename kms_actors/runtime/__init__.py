@@ -1,7 +1,7 @@
-"""Actors on asyncio: pykka's references and registry, our own mailbox, future and loop."""
+"""Actors on asyncio: pykka's references, our own registry, mailbox, future and loop."""
 
-from kms_actors.runtime.actor import AsyncioActor
+from kms_actors.runtime.actor import AsyncioActor, living
 from kms_actors.runtime.failure import ActorFailed, FailureWindow
 from kms_actors.runtime.future import AsyncioFuture, WouldBlock, ask
 
-__all__ = ["ActorFailed", "AsyncioActor", "AsyncioFuture", "FailureWindow", "WouldBlock", "ask"]
+__all__ = ["ActorFailed", "AsyncioActor", "AsyncioFuture", "FailureWindow", "WouldBlock", "ask", "living"]

@@ -6,7 +6,7 @@ import abc
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import pykka
 from pykka._envelope import Envelope
@@ -19,8 +19,13 @@ from kms_actors.runtime.mailbox import TURNS_IN_A_ROW, Mailbox
 
 T = TypeVar("T")
 
-#: The loop itself holds tasks weakly.
-_living: Final[set[asyncio.Task[None]]] = set()
+#: All actors, by the task each lives in; the loop itself holds tasks weakly.
+_living: Final[dict[asyncio.Task[None], pykka.ActorRef[Any]]] = {}
+
+
+def living() -> list[pykka.ActorRef[Any]]:
+    """Return the references of all actors that have not stopped."""
+    return [ref for ref in _living.values() if ref.is_alive()]
 
 
 class _Flag(threading.Event):
@@ -56,6 +61,13 @@ class AsyncioActor(pykka.Actor):
         self._stops: list[AsyncioFuture[Any]] = []
         self._ending = False
 
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Self]:
+        """Make an actor and let it live. Not in `pykka.ActorRegistry`, which a stop would search from end to end."""
+        actor = cls(*args, **kwargs)
+        actor._start_actor_loop()
+        return actor.actor_ref
+
     @property
     def depth(self) -> int:
         """Messages accepted and not yet answered."""
@@ -88,8 +100,8 @@ class AsyncioActor(pykka.Actor):
     def _start_actor_loop(self) -> None:
         self.actor_inbox.open(self._receive, self.mailbox_limit)
         task = asyncio.get_running_loop().create_task(self._live())
-        _living.add(task)
-        task.add_done_callback(_living.discard)
+        _living[task] = self.actor_ref
+        task.add_done_callback(_living.pop)
 
     async def _live(self) -> None:
         try:
@@ -137,7 +149,6 @@ class AsyncioActor(pykka.Actor):
 
     def _mark_stopped(self) -> None:
         self._ending = True
-        pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()
 
     def _take_turns(self, most: int) -> None:

@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 
-import pykka
 import pytest
 import uvloop
+
+from kms_actors.runtime import living
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -16,5 +17,5 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 async def clean_registry() -> AsyncIterator[None]:
     yield
     async with asyncio.timeout(10):
-        await asyncio.gather(*pykka.ActorRegistry.stop_all(block=False))
-    assert pykka.ActorRegistry.get_all() == []
+        await asyncio.gather(*(ref.stop(block=False) for ref in living()))
+    assert living() == []

@@ -9,7 +9,7 @@ import pykka
 import pytest
 
 from kms_actors.errors import NotFound, Overloaded, Unavailable
-from kms_actors.runtime import AsyncioActor, WouldBlock, ask
+from kms_actors.runtime import AsyncioActor, WouldBlock, ask, living
 from kms_actors.runtime.mailbox import TURNS_IN_A_ROW
 
 
@@ -61,12 +61,17 @@ async def test_needs_a_running_loop() -> None:
         await asyncio.to_thread(Counter.start)
 
 
-async def test_is_in_the_registry_from_start_to_stop() -> None:
+async def test_is_among_the_living_from_start_to_stop() -> None:
     ref = Counter.start()
-    assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is ref
+    assert living() == [ref]
     assert await stop(ref) is True
-    assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is None
+    assert living() == []
     assert not ref.is_alive()
+
+
+async def test_pykka_does_not_search_its_registry_for_it() -> None:
+    Counter.start()
+    assert pykka.ActorRegistry.get_all() == []
 
 
 async def test_hooks_run_once_each_and_start_comes_before_the_first_message() -> None:

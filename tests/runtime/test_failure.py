@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kms_actors.errors import KmsError, NotFound, Unavailable
-from kms_actors.runtime import ActorFailed, AsyncioActor, FailureWindow, ask
+from kms_actors.runtime import ActorFailed, AsyncioActor, FailureWindow, ask, living
 
 SECRET = "canary-3f9c"  # must show nowhere
 
@@ -83,7 +83,7 @@ async def test_an_unexpected_error_fails_one_actor_and_shows_no_text(
     assert "test_failure.py" in logs[0]["traceback"][-1]
     assert SECRET not in f"{caught.value!r}{logs}"
     assert not ref.is_alive()
-    assert pykka.ActorRegistry.get_all() == [other]
+    assert living() == [other]
     assert await ask(other, lambda _: "alive") == "alive"
     if actor is not None:
         assert actor.hooks == ["failure"]
@@ -168,7 +168,7 @@ async def test_an_actor_that_fails_to_start_refuses_what_was_queued() -> None:
     with capture_logs() as logs, pytest.raises(pykka.ActorDeadError):
         await ask(ref, lambda _: 1)
     assert logs[0]["error"].endswith("Panic")
-    assert pykka.ActorRegistry.get_all() == []
+    assert living() == []
 
 
 async def test_an_actor_that_fails_to_stop_is_stopped_nevertheless() -> None:
