@@ -123,6 +123,9 @@ class Tenants(Section, frozen=True):
     unseal_progress_seconds: Annotated[
         Seconds, Meta(description="life of shares given, until the threshold is met")
     ] = 600.0
+    rotation_check_seconds: Annotated[
+        Seconds, Meta(description="how often it is looked for Transit keys whose `auto_rotate_period` is over")
+    ] = 60.0
     failure_limit: Annotated[
         Count, Meta(description="failures of one tenant within `failure_seconds` that rest it")
     ] = 5

@@ -123,6 +123,7 @@ class MountController:
                 return mounts
             tr.clear(keys.key("mount", gone.number))
             tr.clear_range(*keys.span(gone.type, gone.number))
+            tr.clear_range(*keys.span("due", gone.number))
             return tuple(mount for mount in mounts if mount.number != gone.number)
 
         await self._change(change)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,6 +17,7 @@ from .directory import TenantDirectory, TenantHandle
 from .messages import Message, ReadSealStatus, RevokeToken, SealStatus
 from .node import NodeRecords, RevokeOperator, Unsealed
 from .node_link import LocalNode, NodeLink
+from .rotation_sweep import RotationSweep
 from .tenant import Services
 from .tenant_records import status_of
 from .unsealing import ClusterUnsealing, NodeUnsealing
@@ -24,16 +26,24 @@ from .unsealing import ClusterUnsealing, NodeUnsealing
 class NodeService:
     """Owns the actors of one process. Make it with `start`, end it with `stop`.
 
-    `node` leads to the node actor; without it, that is in this process too.
+    `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970.
     """
 
-    def __init__(self, configuration: Configuration, store: Store, node: NodeLink | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Store,
+        node: NodeLink | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._configuration = configuration
         self._store = store
         self._node = node or LocalNode(configuration, store)
         self._records = NodeRecords(store, self.namespace)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="crypto")
+        self._clock = clock
         self._directory: TenantDirectory | None = None
+        self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
         self._revoked: frozenset[str] = frozenset()
         self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds)
@@ -111,9 +121,11 @@ class NodeService:
             return asyncio.ensure_future(self._close_directory())
         settings = self._configuration.tenants
         unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
-        self._directory = TenantDirectory(
-            Services(self._store, unsealing, self._threads, settings, fresh=lambda: self._feed.fresh)
+        services = Services(
+            self._store, unsealing, self._threads, settings, fresh=lambda: self._feed.fresh, clock=self._clock
         )
+        self._directory = TenantDirectory(services)
+        self._sweep = RotationSweep(services, self._directory)
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
 
@@ -132,5 +144,8 @@ class NodeService:
 
     async def _close_directory(self) -> None:
         directory, self._directory = self._directory, None
+        sweep, self._sweep = self._sweep, None
+        if sweep is not None:
+            await sweep.close()
         if directory is not None:
             await directory.close()

@@ -2,7 +2,7 @@
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
 initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` and
-`revoked` (see `tokens`).
+`revoked` (see `tokens`), `due` (see `schedule`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kms_actors.store.keyspace import TenantKeys
 from .changes import TENANT, Change, record
 from .messages import Initialization, SealStatus
 from .mounting import Mounts, default_mounts, mount_record, open_mounts, read_mounts
+from .schedule import look_at, look_by
 from .unsealing import Unsealing
 
 TOKEN_LABEL = b"token"
@@ -137,6 +138,7 @@ class TenantRecords:
                 unsealing.keep_progress(tr, keys, progress)
                 return status_of(seal, progress, sealed=True)
             unsealing.keep_root_key(tr, keys, epoch, root_key)
+            await look_by(tr, keys, int(now * 1e9))
             record(tr, Change(self._vault_id, TENANT, "", now))
             return status_of(seal, None, sealed=False)
 
@@ -169,6 +171,7 @@ class TenantRecords:
             found = await self._find(tr)
             if found is not None:
                 self._unsealing.seal(tr, found[0])
+                await look_at(tr, found[0], None)
                 self._raise_epoch(tr, found[0], now)
 
         await self._store.run(body, idempotency_key=os.urandom(16))
@@ -222,7 +225,12 @@ class TenantRecords:
 
 async def vault_of(store: Store, number: int) -> str | None:
     """Return the vault id of a tenant integer, or None."""
-    header = await store.run(lambda tr: tr.get(TenantKeys(number).key("header")))
+    return await store.run(lambda tr: owner_of(tr, TenantKeys(number)))
+
+
+async def owner_of(tr: Transaction, keys: TenantKeys) -> str | None:
+    """Return the vault id that a tenant's header has, or None."""
+    header = await tr.get(keys.key("header"))
     return None if header is None else stored.decode(header, TenantHeader, "tenant header").vault_id
 
 

@@ -8,9 +8,9 @@ it may have read the store before the change. A disowned load still serves those
 answered, but is not cached. So whoever asks after the answer finds nothing older than the change. Both events
 are told, not asked: the mailbox takes them even when it is full, and in the order of all messages.
 
-A key with an `auto_rotate_period` is rotated when it is first used, or loaded, past that time: so no version is used
-for long past it, however long the tenant sleeps. Whichever node sees it first does it; the transaction of any other
-finds that nothing is due.
+A key with an `auto_rotate_period` is rotated when the sweep of the cluster finds it due (`RotateDue`), or when it is
+used past that time before. Whichever node sees it first does it; the transaction of any other finds that nothing is
+due.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from .transit_changes import TransitChanges
 from .transit_imports import TransitImports
 from .transit_operations import TransitOperations, Use, missing
 from .transit_records import TransitRecords
+from .transit_schedule import RotateDue
 from .work import Work
 
 T = TypeVar("T")
@@ -109,6 +110,7 @@ class TransitController:
             m.ListKeys: lambda message: self._context.spawn(self._list(message)),
             m.ReadSettings: lambda message: self._context.spawn(self._settings(message)),
             m.WriteSettings: lambda message: self._context.spawn(changes.write_settings(message)),
+            RotateDue: lambda _: self._context.spawn(self._rotate_all_due()),
             KeyLoaded: self._loaded,
             KeyChanged: self._changed,
         }
@@ -179,11 +181,20 @@ class TransitController:
             self._rotating.add(key_id)
             self._context.spawn(self._rotate_due(key_id))
 
-    async def _rotate_due(self, key_id: KeyId) -> None:
+    async def _rotate_all_due(self) -> int:
+        now = self._context.clock()
+        rotated = 0
+        for key_id in await self._changes.due_keys(now):
+            rotated += await self._rotate_due(key_id)
+        await self._changes.look_again(now)
+        return rotated
+
+    async def _rotate_due(self, key_id: KeyId) -> bool:
         try:
-            await self._changes.rotate_due(*key_id)
+            return await self._changes.rotate_due(*key_id)
         except KmsError as error:
             _log.warning("a transit key that is due was not rotated", error=type(error).__name__)
+            return False
         finally:
             self._context.notify(KeyChanged(key_id))
 

@@ -32,6 +32,7 @@ from .changes import TRANSIT
 from .context import TenantContext
 from .mounts import Mount
 from .transit_records import TransitRecords
+from .transit_schedule import TransitSchedule
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ class TransitChanges:
     def __init__(self, context: TenantContext, records: TransitRecords) -> None:
         self._context = context
         self._records = records
+        self._schedule = TransitSchedule(context.keys, records)
 
     async def create(self, message: CreateKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
@@ -109,23 +111,33 @@ class TransitChanges:
 
         return await self.commit(message, body)
 
-    async def rotate_due(self, mount: int, name: str) -> None:
-        """Add the version that is due, unless another node was first."""
+    async def rotate_due(self, mount: int, name: str) -> bool:
+        """Add the version that is due; return False if there was nothing to do, since another node was first."""
         records, now = self._records, self._context.clock()
         seen = await self._context.store.run(lambda tr: records.key(tr, mount, name))
         if seen is None or not seen.is_due(now):
-            return
+            await self._context.store.run(lambda tr: self._schedule.note(tr, mount, name))
+            return False
         version = await self._new_version(seen.policy)
 
-        async def body(tr: Transaction) -> None:
+        async def body(tr: Transaction) -> bool:
             current = await records.key(tr, mount, name)
             if current is None or not current.is_due(now) or not policies.same_material(current.policy, seen.policy):
-                return
+                return False
             policy = policies.rotated(current.policy)
             records.put_policy(tr, mount, policy)
             records.put_version(tr, mount, name, policy.latest_version, version)
+            return True
 
-        await self._commit(mount, name, body)
+        return await self._commit(mount, name, body)
+
+    async def due_keys(self, now: int) -> list[tuple[int, str]]:
+        """Return mount and name of the keys whose next version is due by `now`."""
+        return await self._context.store.run(lambda tr: self._schedule.due(tr, now))
+
+    async def look_again(self, now: int) -> None:
+        """Note when the next key is due; those that were by `now` and still are have failed."""
+        await self._context.store.run(lambda tr: self._schedule.look_again(tr, now))
 
     async def configure(self, message: ConfigureKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
@@ -206,9 +218,9 @@ class TransitChanges:
         return await self._commit(message.mount.number, message.name, body)
 
     async def _commit(self, mount: int, name: str, body: Body[T]) -> T:
-
         async def recorded(tr: Transaction) -> T:
             result = await body(tr)
+            await self._schedule.note(tr, mount, name)
             self._context.record(tr, TRANSIT, f"{mount}/{name}")
             return result
 

@@ -52,6 +52,12 @@ class TransitRecords:
             for place, sealed in await tr.get_range(begin, end)
         }
 
+    async def version(self, tr: Transaction, mount: int, name: str, number: int) -> VersionRecord | None:
+        """Return the material of one version, or None."""
+        place = self._version_place(mount, name, number)
+        sealed = await tr.get(place)
+        return None if sealed is None else self._open(place, sealed, VersionRecord)
+
     async def key(self, tr: Transaction, mount: int, name: str) -> TransitKey | None:
         """Return a key ready for use, or None."""
         policy = await self.policy(tr, mount, name)

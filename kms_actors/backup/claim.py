@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from kms_actors.actors import changes
+from kms_actors.actors.schedule import look_at
 from kms_actors.actors.tenant_records import TenantHeader
 from kms_actors.errors import FormatError, InvalidRequest
 from kms_actors.keyring import stored
@@ -88,6 +89,7 @@ async def mark(tr: Transaction, lock: Lock, number: int, now: float, *, replace:
         tr.clear(keys.key("progress"))
         tr.add(keys.key("epoch"), 1)
         tell_nodes(tr, lock.vault, now)
+    await look_at(tr, keys, None)
     return there.live
 
 

@@ -1,8 +1,9 @@
 """How a tenant's records are read for a backup: what belongs together, what comes last, what stays behind.
 
 A group is a leading record and those that only it makes sense of: a secret's metadata with its data and its name, a
-transit key's policy with its versions. Every change of a group writes its leading record anew, sealed with a fresh
-nonce; so a group whose leading record is the same before and after was not changed in between.
+transit key's policy with its versions and the time of its next one. Every change of a group writes its leading record
+anew, sealed with a fresh nonce; so a group whose leading record is the same before and after was not changed in
+between.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ _WRAPPED_BY_MASTER: Final = ("unsealed", "progress")
 #: In a tenant that a restore has begun and not ended: `Lock`.
 LOCK: Final = "restore"
 
-_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, LOCK)
+#: When the tenant is to be looked at, which an unsealing writes anew; below it, of each transit key, taken with that.
+_DUE: Final = "due"
+
+_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, LOCK, _DUE)
 
 
 class Step(NamedTuple):
@@ -44,7 +48,9 @@ def step(keys: TenantKeys, key: bytes) -> Step:
             name = keys.key("kv", mount, "list", path)
             return Step(behind(key), True, (keys.span("kv", mount, "data", path), (name, behind(name))))
         case ("transit", mount, "policy", name):
-            return Step(behind(key), True, (keys.span("transit", mount, "version", name),))
+            time = keys.key(_DUE, mount, name)
+            versions = keys.span("transit", mount, "version", name)
+            return Step(behind(key), True, (versions, (time, behind(time))))
         case ("transit", mount, "version", *_):
             return Step(keys.span("transit", mount, "version")[1], taken=False)
         case (area, *_) if area in _SKIPPED:

@@ -10,6 +10,7 @@ import msgspec
 
 from kms_actors.actors.changes import Change
 from kms_actors.actors.mounts import Mount
+from kms_actors.actors.schedule import Claim
 from kms_actors.actors.tenant_records import TenantHeader
 from kms_actors.auth.service_token import ServiceToken
 from kms_actors.backup.claim import Lock
@@ -96,6 +97,8 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "keyring"), Sealing.MASTER_KEY, _anything),
     Known(("node", str, "revoked", str), _PLAIN, _anything),
     Known(("restore", bytes, str), _PLAIN, _counter),
+    Known(("due", int, int), _PLAIN, _anything),
+    Known(("due-claim",), _PLAIN, _as(Claim)),
     Known(("vault", str), _PLAIN, _counter),
 )
 
@@ -113,6 +116,8 @@ TENANT_RECORDS: Final = (
     Known(("revoked", str), _PLAIN, _anything),
     Known(("token", bytes), _SEALED, ServiceToken.decode),
     Known(("restore",), _PLAIN, _as(Lock)),
+    Known(("due",), _PLAIN, _counter),
+    Known(("due", int, str), _PLAIN, _counter),
     Known(("kv", int, "config"), _SEALED, _kv(kv.Config)),
     Known(("kv", int, "meta", str), _SEALED, _kv(kv.Head)),
     Known(("kv", int, "data", str, int), _SEALED, _anything),

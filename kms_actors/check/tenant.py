@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kms_actors.actors.mounts import Mount
+from kms_actors.actors.schedule import decode_time
 from kms_actors.actors.tenant_records import TenantHeader
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.kv.records import Head
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
-from kms_actors.transit.records import KeyPolicy
+from kms_actors.transit.key import rotates
+from kms_actors.transit.records import KeyPolicy, VersionRecord
 
 from .findings import Kind, Page, parts_of
 from .keys import Master, Openers, tenant_openers
@@ -148,10 +150,41 @@ class TenantCheck:
         ):
             for number in sorted(numbers):
                 self._page.add(kind, self._keys.key("transit", mount, "version", name, number), text)
+        await self._scheduled(mount, policy)
+
+    async def _scheduled(self, mount: int, policy: KeyPolicy) -> None:
+        """See that the key is in the schedule of rotations exactly if it rotates by itself, and when that is due."""
+        place = self._keys.key("due", mount, policy.name)
+        latest = self._keys.key("transit", mount, "version", policy.name, policy.latest_version)
+        time, stored = await asyncio.gather(self._tr.get(place), self._tr.get(latest))
+        if rotates(policy) and time is None:
+            self._page.add(Kind.MISSING, place, "a transit key that rotates by itself is not in the schedule")
+        version = None if stored is None else self._quietly(latest, stored)
+        if time is None or not isinstance(version, VersionRecord):
+            return
+        if not rotates(policy) or decode_time(time) != version.created + policy.auto_rotate_period:
+            self._page.add(Kind.CONTRADICTION, place, "its transit key is not due then")
 
     async def version(self, key: bytes, parts: tuple[Any, ...], _: Any) -> None:
         if await self._tr.get(self._keys.key("transit", parts[1], "policy", parts[3])) is None:
             self._page.add(Kind.ORPHAN, key, "a version of a transit key without policy")
+
+    async def due(self, key: bytes, parts: tuple[Any, ...], time: int | None) -> None:
+        if time is None:
+            return
+        if len(parts) == 1:
+            if await self._tr.get(keyspace.due(time, self._keys.number)) is None:
+                self._page.add(Kind.MISSING, keyspace.due(time, self._keys.number), "a tenant is not in the schedule")
+            return
+        entry, unsealed, policy = await asyncio.gather(
+            self._tr.get(self._keys.key("due")),
+            self._tr.get(self._keys.key("unsealed")),
+            self._tr.get(self._keys.key("transit", parts[1], "policy", parts[2])),
+        )
+        if policy is None:
+            self._page.add(Kind.ORPHAN, key, "the rotation of a transit key that is not there")
+        elif unsealed is not None and (entry is None or decode_time(entry) > time):
+            self._page.add(Kind.CONTRADICTION, self._keys.key("due"), "the tenant is not looked at when a key is due")
 
 
 def _with_data(head: Head | None) -> set[int]:
@@ -166,6 +199,7 @@ def _with_data(head: Head | None) -> set[int]:
 
 _RULES: Final[Mapping[tuple[str, ...], Callable[[TenantCheck, bytes, tuple[Any, ...], Any], Awaitable[None]]]] = {
     ("header",): TenantCheck.header,
+    ("due",): TenantCheck.due,
     ("kv", "meta"): TenantCheck.head,
     ("kv", "data"): TenantCheck.data,
     ("kv", "list"): TenantCheck.name,

@@ -14,6 +14,7 @@ from typing import Final
 import fdb.tuple
 
 from kms_actors.actors.changes import LOG
+from kms_actors.actors.schedule import Due, entry_of
 from kms_actors.actors.tenant_records import TenantHeader
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.keyring import stored
@@ -79,6 +80,8 @@ async def _examine(tr: Transaction, key: bytes, value: bytes, master: Master | N
                 await _vault(tr, key, parts[1], record, page)
             elif known.pattern[0] == "restore":
                 page.add(Kind.UNFINISHED, key, "a restore has not ended: run it again")
+            elif known.pattern[0] == "due" and parts is not None:
+                await _due(tr, key, Due(*parts[1:]), page)
     except FormatError as error:
         page.add(Kind.FORMAT, key, str(error))
     except IntegrityError as error:
@@ -99,3 +102,8 @@ async def _vault(tr: Transaction, key: bytes, vault: str, number: int, page: Pag
     with contextlib.suppress(FormatError):  # found at the header itself
         if stored.decode(header, TenantHeader, "tenant header").vault_id != vault:
             page.add(Kind.CONTRADICTION, key, "its tenant belongs to another vault")
+
+
+async def _due(tr: Transaction, key: bytes, due: Due, page: Page) -> None:
+    if await entry_of(tr, TenantKeys(due.tenant)) != due.time:
+        page.add(Kind.CONTRADICTION, key, "its tenant is not to be looked at then")

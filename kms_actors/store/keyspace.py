@@ -5,6 +5,7 @@
 (root, "vault", vault id)               tenant integer of a vault
 (root, "allocator")                     last tenant integer given out, never reused
 (root, "restore", digest, scope)        frames that an unfinished restore has written
+(root, "due", time, tenant)             a tenant with work at that time
 (root, "t", tenant, area, …)            everything of one tenant: one contiguous range
 """
 
@@ -35,6 +36,7 @@ def after(prefix: bytes) -> bytes:
 
 HEADER = pack("header")
 ALLOCATOR = pack("allocator")
+DUE = pack("due")
 
 
 def node(namespace: str, *parts: Any) -> bytes:
@@ -45,6 +47,11 @@ def node(namespace: str, *parts: Any) -> bytes:
 def vault(vault_id: str) -> bytes:
     """Return the key that maps a vault id to its tenant integer."""
     return pack("vault", vault_id)
+
+
+def due(time: int, tenant: int) -> bytes:
+    """Return a key of the index of work by time (nanoseconds since 1970)."""
+    return pack("due", time, tenant)
 
 
 class TenantKeys:

@@ -1,0 +1,102 @@
+"""When somebody is to look at a tenant: an index in the order of time, with one entry a tenant.
+
+(root, `due`, time, tenant)       a tenant with work at `time`
+(root, `due-claim`)               Claim: which process does the work now
+(tenant, `due`)                   the time of the tenant's entry
+(tenant, `due`, mount, name)      when a Transit key is to get its next version
+
+Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its keys; it may be too
+early, which costs a look. Only unsealed tenants have one: sealing takes it away, and unsealing makes one for that
+very moment, whatever the tenant holds.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from kms_actors.errors import FormatError
+from kms_actors.keyring import stored
+from kms_actors.store import keyspace
+from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import DUE, TenantKeys
+
+CLAIM: Final = keyspace.pack("due-claim")
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """The process `owner` works through the index until `until`; others leave it alone as long."""
+
+    owner: str
+    until: int  # nanoseconds since 1970
+    format: int = stored.FORMAT
+
+
+class Due(NamedTuple):
+    """One entry of the index."""
+
+    time: int
+    tenant: int
+
+
+def encode_time(time: int) -> bytes:
+    """Return a time as the store has it."""
+    return time.to_bytes(8, "little")
+
+
+def decode_time(raw: bytes) -> int:
+    """Return a time that the store has."""
+    return int.from_bytes(raw, "little")
+
+
+async def look_by(tr: Transaction, keys: TenantKeys, time: int) -> None:
+    """Make sure that the tenant is looked at by `time`."""
+    before = await entry_of(tr, keys)
+    if before is None or time < before:
+        _move(tr, keys, before, time)
+
+
+async def look_at(tr: Transaction, keys: TenantKeys, time: int | None) -> None:
+    """Have the tenant looked at when it is `time`, not before; None: never."""
+    before = await entry_of(tr, keys)
+    if time != before:
+        _move(tr, keys, before, time)
+
+
+async def entry_of(tr: Transaction, keys: TenantKeys) -> int | None:
+    """Return the time of the tenant's entry, if it has one."""
+    raw = await tr.get(keys.key("due"))
+    return None if raw is None else decode_time(raw)
+
+
+async def due_tenants(tr: Transaction, behind: Due | None, now: int, limit: int) -> list[Due]:
+    """Return the first entries up to `now` that come after `behind`."""
+    begin = DUE if behind is None else keyspace.due(*behind) + b"\0"
+    entries = await tr.get_range(begin, keyspace.due(now + 1, 0), limit=limit)
+    return [Due(*keyspace.unpack(key)[1:]) for key, _ in entries]
+
+
+async def claim(tr: Transaction, owner: str, now: int, lifetime: int) -> bool:
+    """Take or keep the work for `lifetime`; False while it is another's."""
+    raw = await tr.get(CLAIM)
+    if raw is not None:
+        try:
+            held = stored.decode(raw, Claim, "claim")
+        except FormatError:
+            held = Claim(owner, 0)
+        # One that lasts longer than any may comes from a clock that has been set since.
+        if held.owner != owner and now < held.until <= now + lifetime:
+            return False
+    tr.set(CLAIM, stored.encode(Claim(owner, now + lifetime)))
+    return True
+
+
+def _move(tr: Transaction, keys: TenantKeys, before: int | None, time: int | None) -> None:
+    if before is not None:
+        tr.clear(keyspace.due(before, keys.number))
+    if time is None:
+        tr.clear(keys.key("due"))
+    else:
+        tr.set(keyspace.due(time, keys.number), b"")
+        tr.set(keys.key("due"), encode_time(time))
