@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from biscuit_auth import Authorizer, Biscuit, UnverifiedBiscuit
+from biscuit_auth import Authorizer, AuthorizerBuilder, Biscuit, UnverifiedBiscuit
 
 from kms_actors.auth import datalog
 from kms_actors.auth.principal import Access, Right
@@ -40,10 +40,7 @@ class BiscuitPrincipal:
         self.expires_at: Final = min(ends, default=None)
         self.revocation_ids: Final = tuple(biscuit.revocation_ids)
         self._biscuit: Final = biscuit if rest else None
-        self._base: Final = datalog.authorizer(
-            "resource({resource}); service({service}); allow if true",
-            {"resource": resource, "service": service},
-        )
+        self._base: Final = _base(resource, service) if rest else None
 
     def allows(self, access: Access) -> bool:
         """Tell whether every check of every block holds for `access`."""
@@ -68,6 +65,13 @@ class BiscuitPrincipal:
 
     def __repr__(self) -> str:
         return f"<BiscuitPrincipal of {self.resource} with right {self.right.value}>"
+
+
+def _base(resource: str, service: str) -> AuthorizerBuilder:
+    """Return what is the same at every use of a token."""
+    return datalog.authorizer(
+        "resource({resource}); service({service}); allow if true", {"resource": resource, "service": service}
+    )
 
 
 def read_checks(biscuit: Biscuit | UnverifiedBiscuit) -> tuple[list[float], bool]:
