@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kms_actors import config
 from kms_actors.actors.directory import TenantHandle
@@ -24,7 +26,7 @@ from kms_actors.transit.policy import KeyOptions
 LARGE = b'{"a":"%b"}' % (b"x" * 70_000)
 
 
-def configuration(directory: Path) -> config.Configuration:
+def configuration(directory: Path, **tenants: Any) -> config.Configuration:
     """Return the configuration of a node that unseals itself; the master key is made at need."""
     key_file = directory / "master.key"
     if not key_file.exists():
@@ -38,15 +40,18 @@ def configuration(directory: Path) -> config.Configuration:
             "node_name": "n1",
         },
         "authenticator": {"name": "biscuit", "provider": {"keys": [["0" * 64, "1" * 64]], "service": "s"}},
+        "tenants": tenants,
     }
     return config.check(tree, directory / "node.toml")
 
 
 @contextlib.asynccontextmanager
-async def node(store: Store, directory: Path) -> AsyncIterator[NodeService]:
-    """Run a node on `store`, with the master key of `directory`."""
+async def node(
+    store: Store, directory: Path, clock: Callable[[], int] = time.time_ns, **tenants: Any
+) -> AsyncIterator[NodeService]:
+    """Run a node on `store`, with the master key of `directory`, and `tenants` in its configuration."""
     await schema.initialise(store)
-    service = NodeService(configuration(directory), store)
+    service = NodeService(configuration(directory, **tenants), store, clock=clock)
     await service.start()
     try:
         yield service
