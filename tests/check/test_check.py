@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from kms_actors.actors.messages import EnableMount, Seal
+from kms_actors.actors.schedule import CLAIM
 from kms_actors.actors.tenant_records import TenantHeader
 from kms_actors.backup import groups
 from kms_actors.check.findings import Finding, Kind, Report
@@ -24,10 +25,12 @@ from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import ALLOCATOR, HEADER, TenantKeys, vault
+from kms_actors.transit import messages as transit
+from kms_actors.transit.policy import KeyOptions
 from tests.store.access import clear, get, get_all, put
 from tests.support.backups import backup, restore
 from tests.support.faulty_store import CountingStore, Interrupted
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import filled, node, opened, transit_mount
 
 T1, T2 = TenantKeys(1), TenantKeys(2)
 
@@ -103,12 +106,17 @@ PLANTED = {
     "a sealed record cut short": ((T1.key("kv", 1, "meta", "app/db"), b"\x01"), Kind.DOES_NOT_OPEN),
     "a keyring cut short": ((T2.key("keyring"), b"\x01"), Kind.DOES_NOT_OPEN),
     "an allocator that is behind": ((ALLOCATOR, bytes(8)), Kind.CONTRADICTION),
+    "a rotation of no transit key": ((T1.key("due", 2, "x"), bytes(8)), Kind.ORPHAN),
+    "work for a tenant that does not know of it": ((keyspace.due(5, 1), b""), Kind.CONTRADICTION),
+    "a tenant that is not in the schedule": ((T2.key("due"), bytes(8)), Kind.MISSING),
+    "a damaged claim": ((CLAIM, b"CANARY"), Kind.FORMAT),
     "an unfinished restore": ((keyspace.pack("restore", b"d", "all"), bytes(8)), Kind.UNFINISHED),
 }
 #: Where a finding names more than the record itself.
 NAMED = {
     "a tenant without header": TenantKeys(9).prefix,
     "records of no mount": T1.key("kv", 9),
+    "a tenant that is not in the schedule": keyspace.due(0, 2),
 }
 
 
@@ -205,6 +213,24 @@ async def test_what_metadata_and_policies_say_is_compared_where_keys_are_at_hand
         (Kind.ORPHAN, extra),
         (Kind.DOES_NOT_OPEN, extra),
     }
+
+
+async def test_the_schedule_of_rotations_is_compared_with_the_keys(world: World, tmp_path: Path) -> None:
+    async with node(world.store, tmp_path) as service:
+        tenant = await service.tenant("vault_a")
+        options = KeyOptions(auto_rotate_period=7200 * 10**9)
+        await tenant.ask(transit.CreateKey(transit_mount(tenant), "k", options))
+    assert await world.findings(with_keys=True) == set()
+    place, entry = T1.key("due", 2, "k"), T1.key("due")
+    time = await get(world.store, place) or b""
+    await clear(world.store, place)
+    assert await world.findings() == set()
+    assert await world.findings(with_keys=True) == {(Kind.MISSING, place)}
+    await put(world.store, (place, bytes(8)))
+    assert await world.findings() == {(Kind.CONTRADICTION, entry)}
+    assert await world.findings(with_keys=True) == {(Kind.CONTRADICTION, place), (Kind.CONTRADICTION, entry)}
+    await put(world.store, (place, time), (T1.key("due", 2, "orders"), b"\xff" * 8))
+    assert await world.findings(with_keys=True) == {(Kind.CONTRADICTION, T1.key("due", 2, "orders"))}
 
 
 async def test_an_interrupted_restore_is_the_one_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
