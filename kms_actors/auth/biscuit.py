@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -21,6 +20,7 @@ from kms_actors.auth.checks import BiscuitPrincipal
 from kms_actors.auth.keys import parse_public
 from kms_actors.auth.principal import Right
 from kms_actors.auth.wire import TokenRefused
+from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed
 
 #: Datalog of each `rights` set that means something; any other set is refused.
@@ -33,7 +33,9 @@ RIGHTS: Final = {
 RESERVED: Final = frozenset({"root"})
 
 _VAULT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
-_AVERAGE_TOKEN: Final = 1024  # characters; bounds what the cache holds when tokens are long
+#: Bytes that a verified token takes beside its text; and a character of one whose checks are run, parsed and kept.
+_TOKEN_BYTES: Final = 1_100
+_CHECKED_CHARACTER_BYTES: Final = 13
 _log = structlog.get_logger(__name__)
 
 
@@ -41,23 +43,34 @@ class BiscuitAuthenticator:
     """Verifies tokens under the accepted pairs of keys, and remembers those that verified.
 
     `keys` holds (root, service) public keys in hex, 32 bytes each; `namespace` is the cluster's, which
-    only an operator's token may name. `hits` and `misses` count uses of the cache.
+    only an operator's token may name. `cache_size` tokens of together `cache_bytes` are remembered; `hits` and
+    `misses` count uses of them.
     """
 
     def __init__(
-        self, keys: Sequence[tuple[str, str]], service: str, namespace: str, cache_size: int = 10_000
+        self,
+        keys: Sequence[tuple[str, str]],
+        service: str,
+        namespace: str,
+        cache_size: int = 10_000,
+        cache_bytes: int = 32 << 20,
     ) -> None:
         self.hits = 0
         self.misses = 0
         self._pairs: Final = [_Pair(root, service_key) for root, service_key in keys]
         self._service: Final = service
         self._namespace: Final = namespace
-        self._cache: Final = _Cache(cache_size)
+        self._cache: Final[ByteCache[str, BiscuitPrincipal]] = ByteCache(cache_bytes, _size, most=cache_size)
 
     @property
     def root_public_keys(self) -> tuple[str, ...]:
         """The accepted root keys as `ed25519/<hex>`."""
         return tuple(str(pair.root) for pair in self._pairs)
+
+    @property
+    def cached_bytes(self) -> int:
+        """About how much memory the remembered tokens take."""
+        return self._cache.bytes
 
     def authenticate(self, token: str, now: float) -> BiscuitPrincipal:
         """Return who bears `token`; `now` is in seconds since 1970.
@@ -155,29 +168,8 @@ class _Pair:
         return biscuit_auth.Rule(source, scope_parameters={"service": self.service})
 
 
-class _Cache:
-    """Verified tokens, least recently used out first; bounded in number and in characters."""
-
-    def __init__(self, size: int) -> None:
-        self._entries: Final[OrderedDict[str, BiscuitPrincipal]] = OrderedDict()
-        self._size: Final = size
-        self._room = size * _AVERAGE_TOKEN
-
-    def get(self, token: str) -> BiscuitPrincipal | None:
-        principal = self._entries.get(token)
-        if principal is not None:
-            self._entries.move_to_end(token)
-        return principal
-
-    def put(self, token: str, principal: BiscuitPrincipal) -> None:
-        self._entries[token] = principal
-        self._room -= len(token)
-        while self._room < 0 or len(self._entries) > self._size:
-            self.discard(next(iter(self._entries)))
-
-    def discard(self, token: str) -> None:
-        if self._entries.pop(token, None) is not None:
-            self._room += len(token)
+def _size(token: str, principal: BiscuitPrincipal) -> int:
+    return len(token) * _CHECKED_CHARACTER_BYTES if principal.has_checks else len(token) + _TOKEN_BYTES
 
 
 def _verified(raw: bytes, pairs: list[_Pair]) -> tuple[biscuit_auth.Biscuit, _Pair]:

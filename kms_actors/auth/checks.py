@@ -42,6 +42,11 @@ class BiscuitPrincipal:
         self._biscuit: Final = biscuit if rest else None
         self._base: Final = _base(resource, service) if rest else None
 
+    @property
+    def has_checks(self) -> bool:
+        """True where checks are run at each use, beyond an expiry."""
+        return self._biscuit is not None
+
     def allows(self, access: Access) -> bool:
         """Tell whether every check of every block holds for `access`."""
         if self.expires_at is not None and access.time >= self.expires_at:

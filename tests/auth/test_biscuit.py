@@ -228,25 +228,48 @@ def test_an_interrupt_is_not_contained(
         authenticator.authenticate(mint.token(), NOW)
 
 
-def test_the_cache_is_bounded_in_number_and_in_characters(keys: TokenKeys, mint: Mint) -> None:
+def test_the_cache_is_bounded_in_number(keys: TokenKeys, mint: Mint) -> None:
     authenticator = BiscuitAuthenticator([keys.public], "toto", NAMESPACE, cache_size=4)
     tokens = [mint.token(f"vault_{n}") for n in range(6)]
     for token in tokens[:4]:
         authenticator.authenticate(token, NOW)
     authenticator.authenticate(tokens[0], NOW)
     authenticator.authenticate(tokens[4], NOW)
-    assert list(authenticator._cache._entries) == [tokens[2], tokens[3], tokens[0], tokens[4]]
-    padding = "x" * 3000
-    for token in tokens[:2]:
-        authenticator.authenticate(mint.narrowed(token, f'note("{padding}");'), NOW)
-    assert sum(map(len, authenticator._cache._entries)) <= 4 * 1024
-    assert authenticator._cache._room >= 0
+    assert list(authenticator._cache.keys()) == [tokens[2], tokens[3], tokens[0], tokens[4]]
+
+
+@pytest.mark.parametrize(
+    "datalog", ["", 'check if path("a");', f'note("{"x" * 3000}");'], ids=["plain", "checks", "long"]
+)
+def test_a_flood_of_tokens_stays_within_the_bytes_and_leaves_a_token_in_use(
+    keys: TokenKeys, mint: Mint, datalog: str
+) -> None:
+    limit = 100_000
+    authenticator = BiscuitAuthenticator([keys.public], "toto", NAMESPACE, cache_bytes=limit)
+    hot = mint.token("vault_hot")
+    authenticator.authenticate(hot, NOW)
+    for number in range(100):
+        token = mint.token(f"vault_{number}")
+        authenticator.authenticate(mint.narrowed(token, datalog) if datalog else token, NOW)
+        authenticator.authenticate(hot, NOW)
+        assert 0 < authenticator.cached_bytes <= limit
+    assert authenticator.misses == 101
+    assert len(authenticator._cache) < 100
+
+
+def test_tokens_with_checks_count_for_more(keys: TokenKeys, mint: Mint) -> None:
+    plain, checked = (BiscuitAuthenticator([keys.public], "toto", NAMESPACE) for _ in range(2))
+    token = mint.narrowed(mint.token("vault_1"), 'note("a");')
+    plain.authenticate(token, NOW)
+    checked.authenticate(mint.narrowed(mint.token("vault_1"), 'check if path("a");'), NOW)
+    assert plain.cached_bytes - len(token) < 2_000
+    assert checked.cached_bytes > 8_000
 
 
 def test_refusals_are_not_cached(authenticator: BiscuitAuthenticator, mint: Mint) -> None:
     for _ in range(3):
         refused(authenticator, mint.token("root"))
-    assert not authenticator._cache._entries
+    assert len(authenticator._cache) == authenticator.cached_bytes == 0
 
 
 def test_a_cached_token_costs_a_dictionary_look_up(
