@@ -18,6 +18,9 @@ from msgspec import Meta
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+_SIZE = r"([1-9][0-9]{0,8}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
+Size = Annotated[str, Meta(pattern=f"^{_SIZE}$")]
+_BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -132,6 +135,20 @@ class Tenants(Section, frozen=True):
     failure_seconds: Annotated[Seconds, Meta(description="window of `failure_limit`, and length of the rest")] = 60.0
 
 
+class Cache(Section, frozen=True):
+    """Memory of a process, as estimated; sizes such as `"512 kB"`, `"64 MiB"`."""
+
+    tokens: Annotated[Size, Meta(description="verified tokens; past it the least recently used leave")] = "32 MiB"
+    tenants: Annotated[
+        Size,
+        Meta(description="tenants awake, with all they hold; past it the least recently used idle ones sleep"),
+    ] = "256 MiB"
+    tenant_keys: Annotated[
+        Size,
+        Meta(description="loaded Transit keys of one tenant; past it the least recently used leave"),
+    ] = "16 MiB"
+
+
 class Tls(Section, frozen=True, kw_only=True):
     """TLS of the API port; without this table the port speaks plain HTTP."""
 
@@ -171,6 +188,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     master_keyring_provider: MasterKeyringProvider
     authenticator: Authenticator
     tenants: Tenants = Tenants()
+    cache: Cache = Cache()
     tls: Tls | None = None
     metrics: Metrics = Metrics()
     log: Log = Log()
@@ -212,6 +230,13 @@ def check(tree: dict[str, Any], path: Path) -> Configuration:
     return configuration
 
 
+def bytes_of(size: str) -> int:
+    """Return the bytes of a size as a file has it."""
+    match = re.fullmatch(_SIZE, size)
+    assert match is not None  # checked when the file was read
+    return int(match[1]) * _BYTES[match[2]]
+
+
 def section_of(kind: Any) -> type[Section] | None:
     """Return the Section a field's type stands for, if it is a table."""
     candidates = (kind, *getattr(kind, "__args__", ()))
@@ -240,6 +265,8 @@ def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iter
 def _reason(error: msgspec.ValidationError) -> str:
     """Drop the value from msgspec's text where it has one (`Invalid enum value 'x'`)."""
     text = str(error)
+    if _SIZE in text:
+        return "not a size such as `64 MiB`"
     return "not one of the allowed values" if text.startswith("Invalid enum value") else text
 
 
@@ -250,6 +277,9 @@ def _contradictions(configuration: Configuration) -> Iterator[str]:
     provider = configuration.master_keyring_provider
     if (provider.name == "static") != (provider.key_file is not None):
         yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    cache = configuration.cache
+    if 2 * bytes_of(cache.tenant_keys) > bytes_of(cache.tenants):
+        yield "key `cache.tenant_keys`: at most half of `cache.tenants`, so that one tenant leaves room for others"
     if configuration.tenants.unseal_scope == "node" and configuration.worker_count > 1:
         yield "key `workers`: must be 1 with `tenants.unseal_scope` `node`, where each process has its own root keys"
     if provider.key_check_value is not None and not re.fullmatch(r"[0-9a-f]{32}", provider.key_check_value):

@@ -48,6 +48,24 @@ def problems(tmp_path: Path, text: str) -> list[str]:
     return caught.value.problems
 
 
+def test_sizes_are_bytes_with_a_unit(tmp_path: Path) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text(WALK + '[cache]\ntokens = "512 kB"\ntenants = "1GiB"\n')
+    cache = config.load(path).cache
+    assert [config.bytes_of(size) for size in (cache.tokens, cache.tenants)] == [512_000, 2**30]
+
+
+@pytest.mark.parametrize("size", ['"0 MiB"', '"64"', '"64 mib"', '"-1 MB"', '" 1 MB"', '"1.5 GB"'])
+def test_what_is_no_size_is_named(tmp_path: Path, size: str) -> None:
+    text = WALK + f"[cache]\ntokens = {size}\n"
+    assert problems(tmp_path, text) == ["key `cache.tokens`: not a size such as `64 MiB`"]
+
+
+def test_no_tenant_may_hold_more_keys_than_half_of_what_all_may_hold(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, WALK + '[cache]\ntenants = "20 MiB"\n')
+    assert problem.startswith("key `cache.tenant_keys`: at most half")
+
+
 def rows(section: type[config.Section] = config.Configuration, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield key, default and description of every key, as the reference should have them."""
     hints = typing.get_type_hints(section, include_extras=True)

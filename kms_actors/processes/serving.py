@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from kms_actors.actors.node_link import NodeLink
 from kms_actors.actors.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
-from kms_actors.config import Configuration
+from kms_actors.config import Configuration, bytes_of
 from kms_actors.metrics import Metrics
 from kms_actors.store.api import Store
 from kms_http.server import HttpServer
@@ -34,7 +34,9 @@ async def node_service(
 
 def http_server(configuration: Configuration, service: NodeService, metrics: Metrics) -> HttpServer:
     """Return the server of `service`, not started."""
-    return HttpServer(service, authenticator(configuration), metrics.observe_request)
+    tokens = authenticator(configuration)
+    metrics.gauge("kms_token_cache_bytes", "Memory of verified tokens", lambda: float(tokens.cached_bytes))
+    return HttpServer(service, tokens, metrics.observe_request)
 
 
 def authenticator(configuration: Configuration) -> BiscuitAuthenticator:
@@ -45,6 +47,7 @@ def authenticator(configuration: Configuration) -> BiscuitAuthenticator:
         settings.provider.service,
         configuration.master_keyring_provider.namespace,
         cache_size=settings.cache_size,
+        cache_bytes=bytes_of(configuration.cache.tokens),
     )
 
 
