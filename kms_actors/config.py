@@ -135,6 +135,14 @@ class Tenants(Section, frozen=True):
     failure_seconds: Annotated[Seconds, Meta(description="window of `failure_limit`, and length of the rest")] = 60.0
 
 
+class Transit(Section, frozen=True):
+    """The Transit engine."""
+
+    usage_flush_seconds: Annotated[
+        Seconds, Meta(description="how long what keys are used for is counted in memory before it is stored")
+    ] = 10.0
+
+
 class Cache(Section, frozen=True):
     """Memory of a process, as estimated; sizes such as `"512 kB"`, `"64 MiB"`."""
 
@@ -161,6 +169,14 @@ class Metrics(Section, frozen=True):
 
     host: Annotated[str, Meta(description="address of the metrics port")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="metrics port")] = 9090
+    key_series: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="series of `kms_transit_key_operations_total` that a process counts by names of vaults and "
+            "keys; past it, or with 0, operations are counted without names",
+        ),
+    ] = 1000
 
 
 class Log(Section, frozen=True):
@@ -188,6 +204,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     master_keyring_provider: MasterKeyringProvider
     authenticator: Authenticator
     tenants: Tenants = Tenants()
+    transit: Transit = Transit()
     cache: Cache = Cache()
     tls: Tls | None = None
     metrics: Metrics = Metrics()

@@ -19,7 +19,7 @@ _REQUEST_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 
 
 
 class Metrics:
-    """All metrics of one process. Labels are routes and codes, never anything a caller sent."""
+    """All metrics of one process. Labels are routes and codes, never what a caller sent; see `KeyOperations`, too."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

@@ -27,6 +27,7 @@ from kms_actors.transit.messages import (
 )
 from kms_actors.transit.policy import KeyChanges, KeyOptions
 from kms_actors.transit.records import MountSettings
+from kms_actors.transit.usage import Uses
 
 from .fields import Fields, to_bool, to_duration, to_int, to_str
 from .routing import NO_FIELDS, Call, Endpoint, Operation, Reply, Route
@@ -87,8 +88,20 @@ def _show_version(version: VersionInfo) -> Any:
     }
 
 
+def _show_uses(uses: Uses) -> dict[str, Any]:
+    return {
+        operation: {"count": use.count, "last_used": rfc3339(use.last * _SECOND)}
+        for operation, use in sorted(uses.items())
+    }
+
+
 def _render_key(_: Call, info: KeyInfo | None) -> Reply:
     return Reply(204) if info is None else Reply(data=show_key(info), warnings=info.warnings)
+
+
+def _render_read(_: Call, info: KeyInfo) -> Reply:
+    usage = {str(number): _show_uses(uses) for number, uses in info.usage.items()}
+    return Reply(data=show_key(info) | {"usage": usage})
 
 
 def _render_nothing(_: Call, __: None) -> Reply:
@@ -178,7 +191,7 @@ ROUTES: Final = (
         "keys/{name}",
         {
             **_update(_build_create, _CREATE),
-            Operation.READ: Endpoint(_build_read, _render_key, Capability.READ, Fields(context=to_str)),
+            Operation.READ: Endpoint(_build_read, _render_read, Capability.READ, Fields(context=to_str)),
             Operation.DELETE: Endpoint(lambda call: DeleteKey(*_key(call)), _render_nothing, Capability.DELETE),
         },
     ),

@@ -18,7 +18,7 @@ from .messages import Message, ReadSealStatus, RevokeToken, SealStatus
 from .node import NodeRecords, RevokeOperator, Unsealed
 from .node_link import LocalNode, NodeLink
 from .rotation_sweep import RotationSweep
-from .tenant import Services
+from .tenant import ObserveUses, Services, unobserved
 from .tenant_records import status_of
 from .unsealing import ClusterUnsealing, NodeUnsealing
 
@@ -27,6 +27,7 @@ class NodeService:
     """Owns the actors of one process. Make it with `start`, end it with `stop`.
 
     `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970.
+    `observe_uses` is told what Transit keys were used for.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class NodeService:
         store: Store,
         node: NodeLink | None = None,
         clock: Callable[[], int] = time.time_ns,
+        observe_uses: ObserveUses = unobserved,
     ) -> None:
         self._configuration = configuration
         self._store = store
@@ -42,6 +44,7 @@ class NodeService:
         self._records = NodeRecords(store, self.namespace)
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="crypto")
         self._clock = clock
+        self._observe_uses = observe_uses
         self._directory: TenantDirectory | None = None
         self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
@@ -122,7 +125,14 @@ class NodeService:
         settings = self._configuration.tenants
         unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
         services = Services(
-            self._store, unsealing, self._threads, settings, fresh=lambda: self._feed.fresh, clock=self._clock
+            self._store,
+            unsealing,
+            self._threads,
+            settings,
+            fresh=lambda: self._feed.fresh,
+            clock=self._clock,
+            usage_seconds=self._configuration.transit.usage_flush_seconds,
+            observe_uses=self._observe_uses,
         )
         self._directory = TenantDirectory(services)
         self._sweep = RotationSweep(services, self._directory)

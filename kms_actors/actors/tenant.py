@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import pykka
 
@@ -37,7 +37,16 @@ from .mounts import MountTable
 from .tenant_records import TenantRecords, TenantState, status_of
 from .tokens import TokenController, TokenRevoked
 from .transit import KeyChanged, TransitController
+from .transit_records import TransitRecords
+from .transit_usage import TransitUsage
 from .unsealing import Unsealing
+
+#: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
+ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
+
+
+def unobserved(*_: Any) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,8 @@ class Services:
     settings: Tenants
     fresh: Callable[[], bool]  # False once the store was not heard within the lease
     clock: Callable[[], int] = time.time_ns
+    usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
+    observe_uses: ObserveUses = unobserved
 
 
 class TenantView:
@@ -90,6 +101,7 @@ class TenantActor(AsyncioActor):
         self._records = TenantRecords(services.store, services.unsealing, state.vault_id)
         self._state = state
         self._controllers: tuple[Controller, ...] = ()
+        self._usage: TransitUsage | None = None
         self._handlers: dict[type[Message], Handler] = {}
         self._install(state)
 
@@ -98,6 +110,10 @@ class TenantActor(AsyncioActor):
         if handler is None:
             handler = self._handlers[type(message)] = self._find_handler(type(message))
         return handler(message)
+
+    def on_stopping(self) -> None:
+        if self._usage is not None:
+            self._usage.end()
 
     def on_stop(self) -> None:
         self._forget()
@@ -108,6 +124,7 @@ class TenantActor(AsyncioActor):
     def _forget(self) -> None:
         """Let go of keys and controllers, which lead back to this actor: nobody waits for a collection of cycles."""
         self._controllers = ()
+        self._usage = None
         self._handlers = {}
         self._state = TenantState(self._state.vault_id)
 
@@ -125,6 +142,9 @@ class TenantActor(AsyncioActor):
     def _install(self, state: TenantState) -> None:
         """Become what the store says; controllers and all they held are made anew, or dropped."""
         self._state = state
+        if self._usage is not None:
+            self._usage.end()
+            self._usage = None
         self._controllers = self._make_controllers(state)
         self._handlers = {}
         self._mounts_revision = -1
@@ -147,12 +167,21 @@ class TenantActor(AsyncioActor):
             record=self._record,
             threads=self._services.threads,
         )
+        transit = TransitController(context, usage=self._make_usage)
+        self._usage = transit.usage
         return (
             KvController(context),
-            TransitController(context),
+            transit,
             MountController(context, self._publish_mounts),
             TokenController(context, self._publish_revoked),
         )
+
+    def _make_usage(self, context: TenantContext, records: TransitRecords) -> TransitUsage:
+        return TransitUsage(context, records, self._services.usage_seconds, self._observe_use)
+
+    def _observe_use(self, mount: int, name: str, version: int, operation: str, number: int) -> None:
+        path = next((known.path for known in self._view.mounts if known.number == mount), "")
+        self._services.observe_uses((self._state.vault_id, path, name, str(version), operation), number)
 
     def _record(self, tr: Transaction, area: str, name: str) -> None:
         record(tr, Change(self._state.vault_id, area, name, self._now()))
@@ -214,6 +243,8 @@ class TenantActor(AsyncioActor):
         return status
 
     async def _seal(self) -> None:
+        if self._usage is not None:
+            await self._usage.flush()
         await self._records.seal(self._now())
         await self._reload()
 

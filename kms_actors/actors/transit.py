@@ -31,6 +31,7 @@ from kms_actors.transit import messages as m
 from kms_actors.transit.export import export_wrapped
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.records import MountSettings
+from kms_actors.transit.usage import Part
 
 from .context import Handler, TenantContext
 from .messages import Event, Message
@@ -40,6 +41,7 @@ from .transit_imports import TransitImports
 from .transit_operations import TransitOperations, Use, missing
 from .transit_records import TransitRecords
 from .transit_schedule import RotateDue
+from .transit_usage import MakeUsage, TransitUsage
 from .work import Work
 
 T = TypeVar("T")
@@ -70,17 +72,21 @@ class KeyChanged(Event, frozen=True):
 
 
 class TransitController:
-    """Keys and their use, for all Transit mounts of a tenant. `cache_size` is the number of keys kept loaded."""
+    """Keys and their use, for all Transit mounts of a tenant. `cache_size` is the number of keys kept loaded.
 
-    def __init__(self, context: TenantContext, cache_size: int = 10_000) -> None:
+    `usage` makes what counts the uses of these keys.
+    """
+
+    def __init__(self, context: TenantContext, cache_size: int = 10_000, usage: MakeUsage = TransitUsage) -> None:
         self.cache_size = cache_size
         self._context = context
         self._records = TransitRecords(context.keys, context.keyring)
         self._changes = TransitChanges(context, self._records)
-        self._imports = TransitImports(context, self._records, self._changes)
+        self.usage = usage(context, self._records)
+        self._imports = TransitImports(context, self._records, self._changes, self.usage)
         self._backups = TransitBackups(context, self._records, self._changes)
         self._work = Work(context.spawn, context.threads)
-        self._operations = TransitOperations(self._work)
+        self._operations = TransitOperations(self._work, self.usage)
         self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
         self._loads: dict[KeyId, Load] = {}
         self._rotating: set[KeyId] = set()
@@ -206,13 +212,15 @@ class TransitController:
     async def _read(self, message: m.ReadKey) -> m.KeyInfo:
         mount, records = message.mount.number, self._records
 
-        async def body(tr: Transaction) -> m.KeyInfo:
-            policy = await records.policy(tr, mount, message.name)
+        async def body(tr: Transaction) -> tuple[m.KeyInfo, list[Part]]:
+            policy, uses = await asyncio.gather(
+                records.policy(tr, mount, message.name), records.usage(tr, mount, message.name)
+            )
             if policy is None:
                 raise NotFound
-            return await records.info(tr, mount, policy, context=message.context)
+            return await records.info(tr, mount, policy, context=message.context), uses
 
-        return await self._context.store.run(body)
+        return await self.usage.read(mount, body)
 
     async def _list(self, message: m.ListKeys) -> list[str]:
         return await self._context.store.run(

@@ -23,12 +23,14 @@ from kms_actors.transit.messages import DeriveKey, ImportKey, ImportVersion, Rea
 from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.records import KeyPolicy, VersionRecord, WrappingKey
 from kms_actors.transit.rsa import Rsa
-from kms_actors.transit.wrapping import unwrap
+from kms_actors.transit.usage import DERIVE
+from kms_actors.transit.wrapping import check_hash, unwrap
 
 from .context import TenantContext
 from .mounts import Mount
 from .transit_changes import Named, TransitChanges
 from .transit_records import TransitRecords
+from .transit_usage import TransitUsage
 
 T = TypeVar("T")
 
@@ -39,10 +41,13 @@ _CONVERGENT = "cannot be used on keys with convergent encryption enabled"
 class TransitImports:
     """One coroutine a command; each commits, or changes nothing."""
 
-    def __init__(self, context: TenantContext, records: TransitRecords, changes: TransitChanges) -> None:
+    def __init__(
+        self, context: TenantContext, records: TransitRecords, changes: TransitChanges, usage: TransitUsage
+    ) -> None:
         self._context = context
         self._records = records
         self._changes = changes
+        self._usage = usage
 
     async def wrapping_key(self, message: ReadWrappingKey) -> bytes:
         mount, records = message.mount.number, self._records
@@ -120,6 +125,7 @@ class TransitImports:
 
         await self._changes.commit(message, body)
 
+        self._usage.add(mount, base, message.base_version or base.latest.number, DERIVE)
     def _extendable(self, name: str, policy: KeyPolicy | None) -> KeyPolicy:
         policy = importing.check_extendable(name, policy)
         if policy.convergent:

@@ -14,8 +14,12 @@ from kms_actors.transit.certificates import signing_request
 from kms_actors.transit.export import export
 from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.key import TransitKey
+from kms_actors.transit.usage import CMAC, HMAC
 
 from .messages import Message
+from .transit_changes import Named
+from .transit_counting import Counting
+from .transit_usage import TransitUsage
 from .work import Work
 
 T = TypeVar("T")
@@ -43,10 +47,11 @@ def missing(message: Message) -> KmsError:
 
 
 class TransitOperations:
-    """The uses of keys; `uses` is the table of them."""
+    """The uses of keys; `uses` is the table of them, and `usage` counts them."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, usage: TransitUsage) -> None:
         self._work = work
+        self._usage = usage
 
     def uses(self) -> Mapping[type[Message], Use]:
         """Return what uses a key for each type of message."""
@@ -67,59 +72,78 @@ class TransitOperations:
 
     def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
         """Encrypt with a key that is there."""
-        return self._work.each(key.encrypt, message.items, microseconds=_public_us(key), field="plaintext")
+        count = self._counting(message, key).encrypted
+        return self._work.each(
+            key.encrypt, message.items, microseconds=_public_us(key), field="plaintext", count=count
+        )
 
     def _decrypt(self, message: m.Decrypt, key: TransitKey) -> Any:
-        return self._work.each(key.decrypt, message.items, microseconds=_private_us(key), field="ciphertext")
+        count = self._counting(message, key).decrypted
+        return self._work.each(
+            key.decrypt, message.items, microseconds=_private_us(key), field="ciphertext", count=count
+        )
 
     def _rewrap(self, message: m.Rewrap, key: TransitKey) -> Any:
-        us = _private_us(key) + _public_us(key)
-        return self._work.each(key.rewrap, message.items, microseconds=us, field="ciphertext")
+        us, count = _private_us(key) + _public_us(key), self._counting(message, key).rewrapped
+        return self._work.each(key.rewrap, message.items, microseconds=us, field="ciphertext", count=count)
 
     def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> m.DataKey:
-        return m.DataKey(*key.data_key(message.length, message.item))
+        made = m.DataKey(*key.data_key(message.length, message.item))
+        self._counting(message, key).data_keys_made((message.item,), (made,))
+        return made
 
     def _data_keys(self, message: m.MakeDataKeys, key: TransitKey) -> Any:
         def made(items: Sequence[EncryptItem]) -> list[m.DataKey]:
             return [m.DataKey(*key.data_key(message.length, item)) for item in items]
 
-        items = [message.item] * message.count
-        return self._work.each(made, items, microseconds=_public_us(key), field="plaintext")
+        items, count = [message.item] * message.count, self._counting(message, key).data_keys_made
+        return self._work.each(made, items, microseconds=_public_us(key), field="plaintext", count=count)
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
         operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input")
+        count = partial(self._counting(message, key).macs_made, HMAC, message.key_version)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _verify_hmacs(self, message: m.VerifyHmacs, key: TransitKey) -> Any:
         operation = partial(macs.verify_hmacs, key, algorithm=message.algorithm)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input")
+        count = self._counting(message, key).macs_verified
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _make_cmacs(self, message: m.MakeCmac, key: TransitKey) -> Any:
         operation = partial(macs.make_cmacs, key, key_version=message.key_version)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input")
+        count = partial(self._counting(message, key).macs_made, CMAC, message.key_version)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _verify_cmacs(self, message: m.VerifyCmacs, key: TransitKey) -> Any:
-        return self._work.each(partial(macs.verify_cmacs, key), message.items, microseconds=SHORT_US, field="input")
+        operation, count = partial(macs.verify_cmacs, key), self._counting(message, key).macs_verified
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _sign(self, message: m.Sign, key: TransitKey) -> Any:
         operation = partial(signing.sign, key, how=message.parameters, key_version=message.key_version)
-        return self._work.each(operation, message.items, microseconds=_private_us(key), field="input")
+        count = self._counting(message, key).signed
+        return self._work.each(operation, message.items, microseconds=_private_us(key), field="input", count=count)
 
     def _verify(self, message: m.Verify, key: TransitKey) -> Any:
         operation = partial(signing.verify, key, how=message.parameters)
-        return self._work.each(operation, message.items, microseconds=_public_us(key), field="input")
+        count = self._counting(message, key).signatures_verified
+        return self._work.each(operation, message.items, microseconds=_public_us(key), field="input", count=count)
 
     def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
         return self._work.apart(self._exported, message, key)
 
     def _signing_request(self, message: m.MakeSigningRequest, key: TransitKey) -> Any:
-        return self._work.apart(self._requested, message, key)
+        request = self._work.apart(self._requested, message, key)
+        request.add_done_callback(partial(self._counting(message, key).requested, message.version))
+        return request
 
     def _requested(self, message: m.MakeSigningRequest, key: TransitKey) -> m.Certified:
         return m.Certified(key.type.name, signing_request(key, message.version, message.template))
 
     def _exported(self, message: m.ExportKey, key: TransitKey) -> m.ExportedKey:
         return m.ExportedKey(key.type.name, export(key, message.kind, message.version, message.form))
+
+    def _counting(self, message: Named, key: TransitKey) -> Counting:
+        return Counting(self._usage.add, message.mount.number, key)
 
 
 def _private_us(key: TransitKey) -> int:

@@ -3,6 +3,7 @@
 (`transit`, mount, `policy`, name)            KeyPolicy
 (`transit`, mount, `version`, name, number)   VersionRecord
 (`transit`, mount, `config`)                  MountSettings
+(`transit`, mount, `usage`, name, number, shard)   UsageRecord: what some processes counted for a version
 (`transit`, mount, `wrapping-key`)            WrappingKey
 
 Each record is sealed by the tenant's keyring for its place.
@@ -24,6 +25,7 @@ from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_info import describe
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
+from kms_actors.transit.usage import Part, UsageRecord, Uses, plus
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -79,6 +81,20 @@ class TransitRecords:
         entries = await tr.get_range(begin, end, limit=limit)
         return [self._keys.parts(place)[-1] for place, _ in entries]
 
+    async def usage(self, tr: Transaction, mount: int, name: str) -> list[Part]:
+        """Return what all processes counted for the versions of a key."""
+        return [
+            (self._keys.parts(place)[-2], self._open(place, sealed, UsageRecord).uses)
+            for place, sealed in await tr.get_range(*self._keys.span("transit", mount, "usage", name))
+        ]
+
+    async def add_uses(self, tr: Transaction, mount: int, name: str, part: tuple[int, int], uses: Uses) -> None:
+        """Add to what is counted for a version: `part` is its number, and a shard."""
+        place = self._keys.key("transit", mount, "usage", name, *part)
+        sealed = await tr.get(place)
+        known = {} if sealed is None else self._open(place, sealed, UsageRecord).uses
+        self._put(tr, place, UsageRecord(plus(known, uses)))
+
     async def settings(self, tr: Transaction, mount: int) -> MountSettings:
         """Return a mount's settings."""
         place = self._keys.key("transit", mount, "config")
@@ -108,14 +124,16 @@ class TransitRecords:
         self._put(tr, self._keys.key("transit", mount, "wrapping-key"), key)
 
     def destroy_versions(self, tr: Transaction, mount: int, policy: KeyPolicy) -> None:
-        """Remove the material below the policy's `min_available_version`."""
-        begin, _ = self._keys.span("transit", mount, "version", policy.name)
-        tr.clear_range(begin, self._version_place(mount, policy.name, policy.min_available_version))
+        """Remove all there is of the versions below the policy's `min_available_version`."""
+        for area in ("version", "usage"):
+            begin, _ = self._keys.span("transit", mount, area, policy.name)
+            tr.clear_range(begin, self._keys.key("transit", mount, area, policy.name, policy.min_available_version))
 
     def destroy(self, tr: Transaction, mount: int, name: str) -> None:
-        """Remove a key with all its material."""
+        """Remove a key with all its material, and what is counted for it."""
         tr.clear(self._policy_place(mount, name))
-        tr.clear_range(*self._keys.span("transit", mount, "version", name))
+        for area in ("version", "usage"):
+            tr.clear_range(*self._keys.span("transit", mount, area, name))
 
     def _policy_place(self, mount: int, name: str) -> bytes:
         return self._keys.key("transit", mount, "policy", name)

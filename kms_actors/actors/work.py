@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
+#: Told items and results of an operation, or slice by slice; always on the event loop.
+Count = Callable[[Sequence[I], list[T]], None]
+
 #: Bytes of input up to which work is done in a turn.
 INLINE_BYTES = 64 * 1024
 #: Microseconds of one operation from which it goes to a thread.
@@ -45,16 +48,15 @@ class Work:
         *,
         microseconds: float,
         field: str,
+        count: Count[I, T],
     ) -> list[T] | asyncio.Task[list[T]]:
         """Run an operation over items: about `microseconds` each, and their input is in `field`."""
-        if len(items) == 1 and not _is_long(items, microseconds, field):
-            return operation(items)
-        length = _slice_length(microseconds)
-        if len(items) > length:
-            return self._spawn(self._sliced(operation, items, length, microseconds, field))
-        if _is_long(items, microseconds, field):
-            return self.apart(operation, items)
-        return operation(items)
+        length = len(items)
+        if (length > 1 and length > _slice_length(microseconds)) or _is_long(items, microseconds, field):
+            return self._spawn(self._sliced(operation, items, microseconds, field, count))
+        results = operation(items)
+        count(items, results)
+        return results
 
     def apart(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
         """Run an operation in a thread, however short it may be."""
@@ -65,15 +67,22 @@ class Work:
         return await asyncio.get_running_loop().run_in_executor(self._threads, operation, *arguments)
 
     async def _sliced(
-        self, operation: Callable[[Sequence[I]], list[T]], items: Sequence[I], length: int, us: float, field: str
+        self,
+        operation: Callable[[Sequence[I]], list[T]],
+        items: Sequence[I],
+        us: float,
+        field: str,
+        count: Count[I, T],
     ) -> list[T]:
         results: list[T] = []
+        length = _slice_length(us)
         for start in range(0, len(items), length):
             part = items[start : start + length]
-            if _is_long(part, us, field):
-                results += await self.in_thread(operation, part)
-            else:
-                results += operation(part)
+            long = _is_long(part, us, field)
+            made = await self.in_thread(operation, part) if long else operation(part)
+            count(part, made)
+            results += made
+            if not long:
                 await asyncio.sleep(0)
         return results
 

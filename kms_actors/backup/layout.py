@@ -1,9 +1,9 @@
 """How a tenant's records are read for a backup: what belongs together, what comes last, what stays behind.
 
 A group is a leading record and those that only it makes sense of: a secret's metadata with its data and its name, a
-transit key's policy with its versions and the time of its next one. Every change of a group writes its leading record
-anew, sealed with a fresh nonce; so a group whose leading record is the same before and after was not changed in
-between.
+transit key's policy with its versions, what is counted for them, and the time of its next one. Every change of a
+group, but for counters, writes its leading record anew, sealed with a fresh nonce; so a group whose leading record is
+the same before and after was not changed in between.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def step(keys: TenantKeys, key: bytes) -> Step:
             return Step(behind(key), True, (keys.span("kv", mount, "data", path), (name, behind(name))))
         case ("transit", mount, "policy", name):
             time = keys.key(_DUE, mount, name)
-            versions = keys.span("transit", mount, "version", name)
-            return Step(behind(key), True, (versions, (time, behind(time))))
-        case ("transit", mount, "version", *_):
-            return Step(keys.span("transit", mount, "version")[1], taken=False)
+            usage, versions = (keys.span("transit", mount, area, name) for area in ("usage", "version"))
+            return Step(behind(key), True, (usage, versions, (time, behind(time))))
+        case ("transit", mount, ("usage" | "version") as area, *_):
+            return Step(keys.span("transit", mount, area)[1], taken=False)
         case (area, *_) if area in _SKIPPED:
             return Step(keys.span(area)[1], taken=False)
     return Step(behind(key), taken=True)

@@ -21,6 +21,7 @@ from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
 from kms_actors.store import schema
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
+from kms_actors.transit.usage import UsageRecord
 
 Decode = Callable[[bytes], Any]
 #: Takes the key and the record, returns the plaintext; raises IntegrityError or FormatError.
@@ -125,6 +126,7 @@ TENANT_RECORDS: Final = (
     Known(("transit", int, "config"), _SEALED, _as(MountSettings)),
     Known(("transit", int, "wrapping-key"), _SEALED, _as(WrappingKey)),
     Known(("transit", int, "policy", str), _SEALED, _as(KeyPolicy)),
+    Known(("transit", int, "usage", str, int, int), _SEALED, _as(UsageRecord)),
     Known(("transit", int, "version", str, int), _SEALED, _as(VersionRecord)),
 )
 

@@ -169,6 +169,17 @@ class TenantCheck:
         if await self._tr.get(self._keys.key("transit", parts[1], "policy", parts[3])) is None:
             self._page.add(Kind.ORPHAN, key, "a version of a transit key without policy")
 
+    async def usage(self, key: bytes, parts: tuple[Any, ...], _: Any) -> None:
+        _, mount, _, name, version, _ = parts
+        place = self._keys.key("transit", mount, "policy", name)
+        stored = await self._tr.get(place)
+        if stored is None:
+            self._page.add(Kind.ORPHAN, key, "uses of a transit key without policy")
+            return
+        policy = self._quietly(place, stored)
+        if isinstance(policy, KeyPolicy) and not policy.min_available_version <= version <= policy.latest_version:
+            self._page.add(Kind.ORPHAN, key, "uses of a version that the policy of its transit key does not have")
+
     async def due(self, key: bytes, parts: tuple[Any, ...], time: int | None) -> None:
         if time is None:
             return
@@ -205,4 +216,5 @@ _RULES: Final[Mapping[tuple[str, ...], Callable[[TenantCheck, bytes, tuple[Any, 
     ("kv", "list"): TenantCheck.name,
     ("transit", "policy"): TenantCheck.policy,
     ("transit", "version"): TenantCheck.version,
+    ("transit", "usage"): TenantCheck.usage,
 }

@@ -10,6 +10,7 @@ from kms_actors.actors.node_link import NodeLink
 from kms_actors.actors.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.config import Configuration, bytes_of
+from kms_actors.key_metrics import KeyOperations
 from kms_actors.metrics import Metrics
 from kms_actors.store.api import Store
 from kms_http.server import HttpServer
@@ -20,7 +21,8 @@ async def node_service(
     configuration: Configuration, store: Store, metrics: Metrics, node: NodeLink
 ) -> AsyncIterator[NodeService]:
     """Run the actors of this process."""
-    service = NodeService(configuration, store, node)
+    uses = KeyOperations(metrics.registry, configuration.metrics.key_series)
+    service = NodeService(configuration, store, node, observe_uses=uses.count)
     await service.start()
     metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed), "max")
     metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))

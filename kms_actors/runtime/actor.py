@@ -77,6 +77,9 @@ class AsyncioActor(pykka.Actor):
     def on_receive(self, message: Any) -> Any:
         """Handle one message in a turn; return the reply, or a task whose outcome is the reply."""
 
+    def on_stopping(self) -> None:
+        """Run when no more asks are taken, before child tasks are waited for: the time to start the last ones."""
+
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a child task, over values only: it must not touch the actor's state."""
         if self.actor_stopped.is_set():
@@ -109,6 +112,8 @@ class AsyncioActor(pykka.Actor):
             while not self._ending:
                 await self.actor_inbox.arrival()
                 self._take_turns(TURNS_IN_A_ROW)
+            if not self.actor_stopped.is_set():
+                self._run_hook(self.on_stopping)
             await self._let_children_end()
         finally:
             self._teardown()

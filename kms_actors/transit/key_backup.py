@@ -19,7 +19,7 @@ from .ciphertext import PREFIX
 from .go_base64 import decode as decode_base64
 from .go_base64 import encode as encode_base64
 from .key import SOFT_DELETED
-from .policy import check_policy
+from .policy import check_policy, new_incarnation
 from .records import KeyPolicy, Moment, VersionRecord
 
 #: Types by their numbers. Those that are not here have none, or none that is known.
@@ -183,6 +183,7 @@ def _restored(content: _Policy, name: str, now: int) -> KeyPolicy:
         allow_rotation=content.allow_rotation or not content.imported,
         backup=_moment(content.backup_info),
         restored=Moment(now, content.latest_version),
+        incarnation=new_incarnation(),
     )
     check_policy(policy)
     return policy

@@ -14,6 +14,7 @@ from .items import CmacItem, DecryptItem, Encrypted, EncryptItem, HmacItem, MacI
 from .policy import KeyChanges, KeyOptions
 from .records import KeyPolicy
 from .signature import SignatureParameters
+from .usage import Uses
 
 # Keys.
 
@@ -39,11 +40,12 @@ class VersionInfo(msgspec.Struct, frozen=True):
 
 
 class KeyInfo(Message, frozen=True):
-    """What is shown of a key. Only the versions that may decrypt or verify are in it."""
+    """What is shown of a key. Only the versions that may decrypt or verify are in it. Only ReadKey reads `usage`."""
 
     policy: KeyPolicy
     versions: Mapping[int, VersionInfo]
     warnings: tuple[str, ...] = ()
+    usage: Mapping[int, Uses] = {}  # of each version that was used, also of those not in `versions`
 
     @property
     def created(self) -> Mapping[int, int]:

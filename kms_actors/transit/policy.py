@@ -80,8 +80,14 @@ def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
         allow_plaintext_backup=options.allow_plaintext_backup,
         auto_rotate_period=options.auto_rotate_period,
         key_size=options.key_size or (key_type.key_bytes if key_type.key_size else 0),
+        incarnation=new_incarnation(),
         **options.parameters._asdict(),
     )
+
+
+def new_incarnation(random: Callable[[int], bytes] = os.urandom) -> str:
+    """Return what tells a key that is made now from any other of its name."""
+    return random(8).hex()
 
 
 def upserted_policy(name: str, type_name: str, *, derived: bool, convergent: bool) -> KeyPolicy:

@@ -44,6 +44,7 @@ class KeyPolicy(msgspec.Struct, frozen=True):
     allow_rotation: bool = True  # whether an imported key may have versions made here
     backup: Moment | None = None  # the last one
     restored: Moment | None = None
+    incarnation: str = ""  # random: no other key that has or had the name has it; older keys have none
     format: int = stored.FORMAT
 
 

@@ -50,6 +50,9 @@ class Tenant(AsyncioActor):
     def on_receive(self, message: Any) -> Any:
         return self.handlers[type(message)](message)
 
+    def on_stopping(self) -> None:
+        self.controller.usage.end()
+
     async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
         """Run on the real store; a read may be held open behind `gate` once it has its result."""
         if idempotency_key is not None:

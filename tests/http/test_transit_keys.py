@@ -138,7 +138,7 @@ async def test_the_life_of_a_key(api: Api) -> None:
     }
     data = await api.post("keys/a/config", **every)
     assert data.items() >= {**every, "auto_rotate_period": 172800}.items()
-    assert await api(READ, "keys/a") == (200, data)
+    assert await api(READ, "keys/a") == (200, {**data, "usage": {}})
     assert await api(DELETE, "keys/a") == (204, None)
     with pytest.raises(NotFound):
         await api(READ, "keys/a")

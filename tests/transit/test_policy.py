@@ -85,7 +85,12 @@ def test_creation_refuses(options: KeyOptions, error: str) -> None:
 
 
 def test_a_new_key_has_the_defaults_of_the_api() -> None:
-    assert new_policy("k", KeyOptions()) == key()
+    made = new_policy("k", KeyOptions())
+    assert msgspec.structs.replace(made, incarnation="") == key()
+
+
+def test_keys_of_the_same_name_are_told_apart() -> None:
+    assert len({new_policy("k", KeyOptions()).incarnation for _ in range(10)} - {""}) == 10
 
 
 def test_an_hmac_key_has_32_bytes_unless_asked_otherwise() -> None:

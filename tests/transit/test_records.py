@@ -7,9 +7,16 @@ import msgspec
 from kms_actors.check.records import TENANT_RECORDS, find
 from kms_actors.keyring import stored
 from kms_actors.transit.records import KeyPolicy, Moment, MountSettings, VersionRecord, WrappingKey
+from kms_actors.transit.usage import UsageRecord, Use
 
 POLICY = KeyPolicy(
-    "k", "aes256-gcm96", derived=True, latest_version=3, min_decryption_version=2, restored=Moment(7, 3)
+    "k",
+    "aes256-gcm96",
+    derived=True,
+    latest_version=3,
+    min_decryption_version=2,
+    restored=Moment(7, 3),
+    incarnation="a1",
 )
 
 
@@ -19,7 +26,8 @@ def test_policy_is_stored_as_ever() -> None:
         b'"exportable":false,"allow_plaintext_backup":false,"deletion_allowed":false,"soft_deleted":false,'
         b'"latest_version":3,"min_available_version":0,"min_decryption_version":2,"min_encryption_version":0,'
         b'"auto_rotate_period":0,"key_size":0,"parameter_set":"","hybrid_key_type_pqc":"","hybrid_key_type_ec":"",'
-        b'"imported":false,"allow_rotation":true,"backup":null,"restored":{"time":7,"version":3},"format":1}'
+        b'"imported":false,"allow_rotation":true,"backup":null,"restored":{"time":7,"version":3},"incarnation":"a1",'
+        b'"format":1}'
     )
     assert stored.encode(POLICY) == golden
     assert stored.decode(golden, KeyPolicy, "policy") == POLICY
@@ -29,7 +37,9 @@ def test_policies_stored_before_there_were_imports_stay_readable() -> None:
     golden = (
         b'{"name":"k","type":"aes256-gcm96","derived":true,"latest_version":3,"min_decryption_version":2,"format":1}'
     )
-    assert stored.decode(golden, KeyPolicy, "policy") == msgspec.structs.replace(POLICY, restored=None)
+    assert stored.decode(golden, KeyPolicy, "policy") == msgspec.structs.replace(
+        POLICY, restored=None, incarnation=""
+    )
 
 
 def test_version_is_stored_as_ever() -> None:
@@ -65,6 +75,13 @@ def test_wrapping_keys_are_stored_as_ever_and_show_nothing() -> None:
     assert repr(WrappingKey(b"\1", b"\2")) == "<WrappingKey>"
 
 
+def test_usage_is_stored_as_ever() -> None:
+    golden = b'{"uses":{"encrypt":[3,1700000000]},"format":1}'
+    record = UsageRecord({"encrypt": Use(3, 1_700_000_000)})
+    assert stored.encode(record) == golden
+    assert stored.decode(golden, UsageRecord, "usage") == record
+
+
 def test_the_check_of_stores_knows_every_kind() -> None:
-    places = [("config",), ("wrapping-key",), ("policy", "k"), ("version", "k", 1)]
+    places = [("config",), ("wrapping-key",), ("policy", "k"), ("version", "k", 1), ("usage", "k", 1, 0)]
     assert all(find(TENANT_RECORDS, ("transit", 2, *place)) for place in places)
