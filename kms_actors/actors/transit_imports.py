@@ -24,7 +24,7 @@ from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.records import KeyPolicy, VersionRecord, WrappingKey
 from kms_actors.transit.rsa import Rsa
 from kms_actors.transit.usage import DERIVE
-from kms_actors.transit.wrapping import check_hash, unwrap
+from kms_actors.transit.wrapping import unwrap
 
 from .context import TenantContext
 from .mounts import Mount
@@ -107,6 +107,7 @@ class TransitImports:
             await self._create(message, policy, version)
         else:
             await self._extend(message, policy, version, 0)
+        self._usage.add(mount, base, message.base_version or base.latest.number, DERIVE)
 
     async def _extend(self, message: Named, seen: KeyPolicy, version: VersionRecord, wanted: int) -> None:
         """Write a version of a key, or the private key of version `wanted`."""
@@ -125,7 +126,6 @@ class TransitImports:
 
         await self._changes.commit(message, body)
 
-        self._usage.add(mount, base, message.base_version or base.latest.number, DERIVE)
     def _extendable(self, name: str, policy: KeyPolicy | None) -> KeyPolicy:
         policy = importing.check_extendable(name, policy)
         if policy.convergent:
