@@ -50,15 +50,16 @@ def to_int(value: Any) -> int:
 
 
 def to_bool(value: Any) -> bool:
-    """Booleans, numbers and Go's words for them; null as false."""
+    """Booleans, and Go's words for them: 1 and 0 too; null as false."""
     if value is None:
         return False
-    if isinstance(value, str):
-        if value not in _TRUE | _FALSE:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str | int | float):
+        text = str(value)
+        if text not in _TRUE | _FALSE:
             raise WrongType("cannot parse value as 'bool': strconv.ParseBool: invalid syntax")
-        return value in _TRUE
-    if isinstance(value, bool | int | float):
-        return bool(value)
+        return text in _TRUE
     raise WrongType(f"expected type 'bool', got unconvertible type '{type_name(value)}'")
 
 

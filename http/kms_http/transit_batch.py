@@ -116,6 +116,29 @@ def each(batch: Sequence[Row], item: Callable[[Row, int], T]) -> Sequence[T | In
     return items if len(batch) > EAGER_ITEMS else items[:]
 
 
+class ShapeError(InvalidRequest):
+    """A whole batch is of a shape that cannot be; stands where its first item would."""
+
+
+def one(item: Callable[..., T], *arguments: Any) -> list[T | InvalidRequest]:
+    """As `each`, of a single request: whether its key exists is told before what is wrong with it."""
+    try:
+        return [item(*arguments)]
+    except InvalidRequest as error:
+        return [InvalidRequest(*error.args)]
+
+
+def late(call: Call, item: Callable[[Row, int], T], single: Callable[[Row], T]) -> Sequence[T | InvalidRequest]:
+    """Return the items of an operation that looks at the key before the shape of its batch."""
+    batch = call.values.get("batch_input")
+    if batch is None:
+        return one(single, call.values)
+    try:
+        return each(rows(batch), item)
+    except InvalidRequest as error:
+        return [ShapeError(*error.args)]
+
+
 def all_or_none_with_context(batch: Sequence[Row]) -> bool:
     """Tell whether the items have a context; raises InvalidRequest if only some have."""
     first = bool(batch[0].get("context"))
@@ -169,6 +192,8 @@ def render(
     call: Call, results: Sequence[T | InvalidRequest], show: Callable[[T], dict[str, Any]], failed: dict[str, Any]
 ) -> tuple[dict[str, Any], int]:
     """Return the data of a batch, and how many items failed; `failed` is what a failed one shows beside its error."""
+    if isinstance(results[0], ShapeError):
+        raise results[0]
     failures = 0
     shown: list[dict[str, Any]] = []
     for row, result in zip(call.values["batch_input"], results, strict=True):

@@ -10,11 +10,19 @@ from kms_actors.transit.messages import Certified, MakeSigningRequest, SetCertif
 from .fields import Fields, to_int, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
 
+#: A version that no key has.
+_NO_VERSION: Final = -1
+
+
+def named_version(call: Call) -> int:
+    """Return the version of a request; without one 0, the latest. Sent as 0 it names none."""
+    version: int = call.values.get("version", 0)
+    return version if version or "version" not in call.values else _NO_VERSION
+
 
 def _build_request(call: Call) -> MakeSigningRequest:
     assert call.mount is not None
-    values = call.values
-    return MakeSigningRequest(call.mount, call.captures["name"], values.get("version", 0), values.get("csr", ""))
+    return MakeSigningRequest(call.mount, call.captures["name"], named_version(call), call.values.get("csr", ""))
 
 
 def _render_request(call: Call, made: Certified) -> Reply:
@@ -23,9 +31,8 @@ def _render_request(call: Call, made: Certified) -> Reply:
 
 def _build_certificate(call: Call) -> SetCertificate:
     assert call.mount is not None
-    values = call.values
-    chain = values.get("certificate_chain", "")
-    return SetCertificate(call.mount, call.captures["name"], values.get("version", 0), chain)
+    chain = call.values.get("certificate_chain", "")
+    return SetCertificate(call.mount, call.captures["name"], named_version(call), chain)
 
 
 def _render_certificate(call: Call, made: Certified) -> Reply:

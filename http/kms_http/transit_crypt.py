@@ -29,7 +29,7 @@ def _build_encrypt(call: Call) -> Encrypt:
     if batch is None:
         if "plaintext" not in values:
             raise InvalidRequest(_MISSING_PLAINTEXT)
-        items = [_encrypt_item(values, values)]
+        items = batches.one(_encrypt_item, values, values)
         with_context = bool(values.get("context"))
     else:
         rows = batches.rows(batch, ("plaintext", _MISSING_PLAINTEXT))
@@ -57,7 +57,9 @@ def _build_decrypt(call: Call) -> Decrypt:
     batch = call.values.get("batch_input")
     items: Sequence[DecryptItem | InvalidRequest]
     if batch is None:
-        items = [_decrypt_item(call.values, call.values)]
+        if not call.values.get("ciphertext"):
+            raise InvalidRequest(_MISSING_CIPHERTEXT)
+        items = batches.one(_decrypt_item, call.values, call.values)
     else:
         rows = batches.rows(batch, ("ciphertext", _MISSING_CIPHERTEXT))
         batches.all_or_none_with_context(rows)
@@ -76,7 +78,9 @@ def _build_rewrap(call: Call) -> Rewrap:
     batch = call.values.get("batch_input")
     items: Sequence[RewrapItem | InvalidRequest]
     if batch is None:
-        items = [_rewrap_item(call.values, call.values)]
+        if not call.values.get("ciphertext"):
+            raise InvalidRequest(_MISSING_CIPHERTEXT)
+        items = batches.one(_rewrap_item, call.values, call.values)
     else:
         rows = batches.rows(batch)
         batches.all_or_none_with_context(rows)

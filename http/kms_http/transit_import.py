@@ -7,16 +7,15 @@ from typing import Any, Final
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit.agreement import ECDH, check_agreement
-from kms_actors.transit.go_base64 import decode
-from kms_actors.transit.importing import check_type
 from kms_actors.transit.key_types import DEFAULT_TYPE
 from kms_actors.transit.messages import DeriveKey, ImportKey, ImportVersion, ReadWrappingKey, WrapKey, WrappedMaterial
 from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.scheme import pem
-from kms_actors.transit.wrapping import DEFAULT_HASH, check_hash
+from kms_actors.transit.wrapping import DEFAULT_HASH
 
-from .fields import Fields, to_bool, to_duration, to_int, to_str
+from .fields import Fields, to_any, to_bool, to_duration, to_int, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
+from .transit_certificates import named_version
 from .transit_export import render_exported
 
 
@@ -32,8 +31,9 @@ def _render_wrapping_key(_: Call, public: bytes) -> Reply:
 def _build_import(call: Call) -> ImportKey:
     assert call.mount is not None
     values = dict(call.values)
-    type_name = values["type"] = values.get("type") or DEFAULT_TYPE
-    check_type(type_name)
+    if "convergent_encryption" in values:
+        raise InvalidRequest("import cannot be used on keys with convergent encryption enabled")
+    values["type"] = values.get("type") or DEFAULT_TYPE
     material = _material(values)
     options = KeyOptions(**{name: values[name] for name in _OPTIONS if name in values})
     allow_rotation = values.get("allow_rotation", False)
@@ -42,24 +42,20 @@ def _build_import(call: Call) -> ImportKey:
 
 def _build_import_version(call: Call) -> ImportVersion:
     assert call.mount is not None
-    version = call.values.get("version", 0)
-    return ImportVersion(call.mount, call.captures["name"], version, _material(call.values))
+    return ImportVersion(call.mount, call.captures["name"], named_version(call), _material(call.values))
 
 
 def _material(values: Any) -> WrappedMaterial:
     """Return the material of a request, of which there must be one."""
-    hash_function = values.get("hash_function", DEFAULT_HASH)
-    check_hash(hash_function)
     ciphertext, public_key = values.get("ciphertext"), values.get("public_key", "")
     if ciphertext is not None and public_key:
         raise InvalidRequest("only one of the following fields, ciphertext and public_key, can be set")
-    return WrappedMaterial(None if ciphertext is None else decode(ciphertext), hash_function, public_key)
+    return WrappedMaterial(ciphertext, values.get("hash_function", DEFAULT_HASH), public_key)
 
 
 def _build_wrap(call: Call) -> WrapKey:
     assert call.mount is not None
     captures, hash_function = call.captures, call.values.get("hash", DEFAULT_HASH)
-    check_hash(hash_function)
     return WrapKey(call.mount, captures["destination"], captures["name"], hash_function, captures.get("version", ""))
 
 
@@ -88,6 +84,7 @@ _IMPORT: Final = Fields(
     context=to_str,
     type=to_str,
     derived=to_bool,
+    convergent_encryption=to_any,
     exportable=to_bool,
     allow_plaintext_backup=to_bool,
     auto_rotate_period=to_duration,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -32,21 +31,15 @@ def mac_length(call: Call) -> int:
 
 
 def _build_hmac(call: Call) -> MakeHmac:
-    batch = call.values.get("batch_input")
-    items: Sequence[HmacItem | InvalidRequest]
-    items = [_hmac_item(call.values)] if batch is None else batches.each(batches.rows(batch), _hmac_item)
+    items = batches.late(call, _hmac_item, _hmac_item)
     assert call.mount is not None
     algorithm = call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM
     return MakeHmac(call.mount, call.captures["name"], items, algorithm, call.values.get("key_version", 0))
 
 
 def _build_cmac(call: Call) -> MakeCmac:
-    batch, length = call.values.get("batch_input"), mac_length(call)
-    items: Sequence[CmacItem | InvalidRequest]
-    if batch is None:
-        items = [_cmac_item(length, {"input": call.values["input"]} if "input" in call.values else {})]
-    else:
-        items = batches.each(batches.rows(batch), partial(_cmac_item, length))
+    length = mac_length(call)
+    items = batches.late(call, partial(_cmac_item, length), partial(_only_cmac_item, length))
     assert call.mount is not None
     return MakeCmac(call.mount, call.captures["name"], items, call.values.get("key_version", 0))
 
@@ -68,6 +61,10 @@ def _cmac_item(length: int, row: Row, _: int = 0) -> CmacItem:
     if "input" not in row:
         raise InvalidRequest("missing input for CMAC")
     return CmacItem(batches.decoded_input(row), row.get("mac_length", length))
+
+
+def _only_cmac_item(length: int, request: Row) -> CmacItem:
+    return _cmac_item(length, {"input": request["input"]} if "input" in request else {})
 
 
 def _write(build: Any, name: str, **fields: Any) -> dict[Operation, Endpoint]:

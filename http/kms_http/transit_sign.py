@@ -28,12 +28,8 @@ _PARAMETERS: Final = frozenset(
 
 
 def _build_sign(call: Call) -> Sign:
-    how, batch = _parameters(call), call.values.get("batch_input")
-    items: Sequence[SignItem | InvalidRequest]
-    if batch is None:
-        items = [SignItem(batches.decoded_input(call.values), _context(call.values))]
-    else:
-        items = batches.each(batches.rows(batch), _sign_item)
+    how = _parameters(call)
+    items = batches.late(call, _sign_item, _only_item)
     assert call.mount is not None
     return Sign(call.mount, call.captures["name"], items, how, call.values.get("key_version", 0))
 
@@ -119,6 +115,10 @@ def _proof_of_all(rows: Sequence[Row]) -> str:
 
 def _sign_item(row: Row, _: int = 0) -> SignItem:
     return SignItem(_input(row, required=True), _context(row))
+
+
+def _only_item(row: Row) -> SignItem:
+    return SignItem(_input(row, required=False), _context(row))
 
 
 def _verify_item(in_batch: bool, row: Row, _: int = 0) -> VerifyItem:

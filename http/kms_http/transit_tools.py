@@ -17,6 +17,7 @@ from kms_actors.transit.messages import DataKey, MakeDataKey, MakeDataKeys, Make
 from . import transit_batch as batches
 from .fields import Converter, Fields, to_int, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
+from .transit_batch import Row
 
 #: Data keys that one request may ask for.
 MAX_DATA_KEYS: Final = 10_000
@@ -31,14 +32,17 @@ def _build_data_key(call: Call) -> MakeDataKey:
 
 
 def _build_data_keys(call: Call) -> MakeDataKeys:
-    request, count = _data_key(call), call.values.get("count", 1)
+    mount, name, length, item = _data_key(call)
+    count = call.values.get("count", 1)
+    if isinstance(item, InvalidRequest):
+        raise item
     if not 1 <= count <= MAX_DATA_KEYS:
         raise InvalidRequest(f"count must be between 1 and {MAX_DATA_KEYS}")
-    return MakeDataKeys(*request, count)
+    return MakeDataKeys(mount, name, length, item, count)
 
 
-def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem]:
-    """Return what both endpoints ask of each data key."""
+def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem | InvalidRequest]:
+    """Return what both endpoints ask of each data key; what is wrong with it is told after whether the key exists."""
     values = call.values
     if call.captures["plaintext"] not in ("plaintext", "wrapped"):
         raise InvalidRequest("Invalid path, must be 'plaintext' or 'wrapped'")
@@ -48,20 +52,19 @@ def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem]:
     except InvalidRequest:
         raise InvalidRequest("failed to base64-decode context") from None
     bits = values.get("bits", 256)
+    assert call.mount is not None
+    return call.mount, call.captures["name"], bits // 8, batches.one(_data_key_item, values, bits, context)[0]
+
+
+def _data_key_item(values: Row, bits: int, context: bytes) -> EncryptItem:
     if bits not in (128, 256, 512):
         raise InvalidRequest("invalid bit length")
-    assert call.mount is not None
-    return (
-        call.mount,
-        call.captures["name"],
-        bits // 8,
-        EncryptItem(
-            b"",
-            context,
-            batches.associated_data(values),
-            values.get("key_version", 0),
-            values.get("padding_scheme", ""),
-        ),
+    return EncryptItem(
+        b"",
+        context,
+        batches.associated_data(values),
+        values.get("key_version", 0),
+        values.get("padding_scheme", ""),
     )
 
 

@@ -29,7 +29,7 @@ from kms_actors.store.api import Transaction
 from kms_actors.transit import digests
 from kms_actors.transit import messages as m
 from kms_actors.transit.export import export_wrapped
-from kms_actors.transit.key import TransitKey
+from kms_actors.transit.key import SOFT_DELETED, TransitKey
 from kms_actors.transit.records import MountSettings
 from kms_actors.transit.usage import Part
 
@@ -253,6 +253,8 @@ class TransitController:
         destination, source = await self._context.store.run(both)
         if destination is None:
             raise InvalidRequest("no such destination key to export to")
+        if destination.policy.soft_deleted:
+            raise InvalidRequest(f"for destination key: {SOFT_DELETED}")
         if source is None:
             raise InvalidRequest("no such source key for export")
         keys = await self._work.in_thread(export_wrapped, source, destination, message.version, message.hash_function)

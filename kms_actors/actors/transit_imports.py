@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.store.api import Transaction
-from kms_actors.transit import importing
+from kms_actors.transit import go_base64, importing
 from kms_actors.transit.agreement import agreed_key
 from kms_actors.transit.importing import Imported
 from kms_actors.transit.key import TransitKey
@@ -24,7 +24,7 @@ from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.records import KeyPolicy, VersionRecord, WrappingKey
 from kms_actors.transit.rsa import Rsa
 from kms_actors.transit.usage import DERIVE
-from kms_actors.transit.wrapping import unwrap
+from kms_actors.transit.wrapping import check_hash, unwrap
 
 from .context import TenantContext
 from .mounts import Mount
@@ -35,7 +35,7 @@ from .transit_usage import TransitUsage
 T = TypeVar("T")
 
 _WRAPPING = Rsa(4096, sign_us=1500, verify_us=70)
-_CONVERGENT = "cannot be used on keys with convergent encryption enabled"
+_CONVERGENT = "import_version cannot be used on keys with convergent encryption enabled"
 
 
 class TransitImports:
@@ -67,26 +67,44 @@ class TransitImports:
 
     async def import_key(self, message: ImportKey) -> None:
         policy = importing.imported_policy(message.name, message.options, allow_rotation=message.allow_rotation)
-        policy, version = await self._taken_in(message.mount, policy, message.material)
+        mount, now = message.mount.number, self._context.clock()
+        if await self._context.store.run(lambda tr: self._records.policy(tr, mount, message.name)) is not None:
+            raise InvalidRequest(importing.EXISTS)  # told before what is wrong with the material
+        given = await self._unwrapped(message.mount, policy, message.material)
+        try:
+            version = await self._in_thread(lambda: importing.imported_version(policy, given, now))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"error importing key: {error}") from None
+        if policy.key_size:
+            policy = msgspec.structs.replace(policy, key_size=len(version.key))
         await self._create(message, policy, version)
 
     async def _create(self, message: Named, policy: KeyPolicy, version: VersionRecord) -> None:
         mount, records = message.mount.number, self._records
 
         async def body(tr: Transaction) -> None:
-            existing = await records.policy(tr, mount, message.name)
-            if existing is not None:
-                raise InvalidRequest(f"import {_CONVERGENT}" if existing.convergent else importing.EXISTS)
+            if await records.policy(tr, mount, message.name) is not None:
+                raise InvalidRequest(importing.EXISTS)
             records.put_policy(tr, mount, policy)
             records.put_version(tr, mount, policy.name, 1, version)
 
         await self._changes.commit(message, body)
 
     async def import_version(self, message: ImportVersion) -> None:
-        mount, name, records = message.mount.number, message.name, self._records
-        seen = self._extendable(name, await self._context.store.run(lambda tr: records.policy(tr, mount, name)))
-        _, version = await self._taken_in(message.mount, seen, message.material)
-        await self._extend(message, seen, version, message.version)
+        mount, name, records, wanted = message.mount.number, message.name, self._records, message.version
+
+        async def look(tr: Transaction) -> tuple[KeyPolicy, Mapping[int, VersionRecord]]:
+            policy = self._extendable(name, await records.policy(tr, mount, name))
+            return policy, await records.versions(tr, mount, policy)
+
+        seen, versions = await self._context.store.run(look)
+        given, now = await self._unwrapped(message.mount, seen, message.material), self._context.clock()
+        if wanted:
+            importing.check_completable(seen, versions.get(wanted), private=bool(given.key))
+        version = await self._in_thread(
+            lambda: importing.imported_version(seen, given, now, completes=bool(wanted))
+        )
+        await self._extend(message, seen, version, wanted)
 
     async def derive(self, message: DeriveKey) -> None:
         mount, name, records = message.mount.number, message.name, self._records
@@ -129,29 +147,26 @@ class TransitImports:
     def _extendable(self, name: str, policy: KeyPolicy | None) -> KeyPolicy:
         policy = importing.check_extendable(name, policy)
         if policy.convergent:
-            raise InvalidRequest(f"import_version {_CONVERGENT}")
+            raise InvalidRequest(_CONVERGENT)
         return policy
 
-    async def _taken_in(
-        self, mount: Mount, policy: KeyPolicy, material: WrappedMaterial
-    ) -> tuple[KeyPolicy, VersionRecord]:
-        """Return the record of the material, and the policy with the size of the key where the caller chooses it."""
-        wrapping = None
-        if material.wrapped is not None:
-            wrapping = await self._context.store.run(lambda tr: self._records.wrapping_key(tr, mount.number))
-        version = await self._in_thread(lambda: _record(wrapping, policy, material, self._context.clock()))
-        if policy.key_size:
-            policy = msgspec.structs.replace(policy, key_size=len(version.key))
-        return policy, version
+    async def _unwrapped(self, mount: Mount, policy: KeyPolicy, material: WrappedMaterial) -> Imported:
+        """Return what is to be a key of this policy."""
+        if material.wrapped is None:
+            given = Imported(public_key=material.public_key)
+            importing.check_half(policy, given)
+            return given
+        check_hash(material.hash_function)
+        wrapping = await self._context.store.run(lambda tr: self._records.wrapping_key(tr, mount.number))
+        return await self._in_thread(lambda: _unwrapped(wrapping, material))
 
     async def _in_thread(self, compute: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute)
 
 
-def _record(wrapping: WrappingKey | None, policy: KeyPolicy, material: WrappedMaterial, now: int) -> VersionRecord:
-    if material.wrapped is None:
-        return importing.imported_version(policy, Imported(public_key=material.public_key), now)
+def _unwrapped(wrapping: WrappingKey | None, material: WrappedMaterial) -> Imported:
+    assert material.wrapped is not None
+    blob = go_base64.decode(material.wrapped)
     if wrapping is None:  # nothing can have been wrapped under it
         raise InvalidRequest("crypto/rsa: decryption error")
-    key = unwrap(_WRAPPING.private(wrapping.private), material.wrapped, material.hash_function)
-    return importing.imported_version(policy, Imported(key), now)
+    return Imported(unwrap(_WRAPPING.private(wrapping.private), blob, material.hash_function))

@@ -22,7 +22,7 @@ from .key import SOFT_DELETED, TransitKey
 from .rsa import Rsa
 from .scheme import pkcs8, subject_public_key_info
 from .version import Version
-from .wrapping import DEFAULT_HASH, wrap
+from .wrapping import DEFAULT_HASH, check_hash, wrap
 
 #: Forms of exported material; the first, empty one is Vault's.
 FORMATS: Final = ("", "raw", "der", "pem")
@@ -56,20 +56,20 @@ def export_wrapped(
         InvalidRequest: the key may not be exported, or `destination` is not one to wrap under.
 
     """
-    key.check_usable()
     if not key.policy.exportable:
         raise InvalidRequest("key is not exportable")
+    if key.policy.soft_deleted:
+        raise InvalidRequest(f"for source key: {SOFT_DELETED}")
     check_importable(key.type)
-    if destination.policy.soft_deleted:
-        raise InvalidRequest(f"for destination key: {SOFT_DELETED}")
+    chosen = _chosen(key, version)
+    check_hash(hash_function)
     if not destination.type.signing:
         raise InvalidRequest(f"message signing not supported for key type {destination.type.name}")
     if not isinstance(destination.scheme, Rsa):
         raise InvalidRequest("unsupported key type in use; must be a rsa key")
     public = destination.latest.public
     return {
-        chosen.number: encode(wrap(public, target_of(key.policy, chosen.record), hash_function))
-        for chosen in _chosen(key, version)
+        each.number: encode(wrap(public, target_of(key.policy, each.record), hash_function)) for each in chosen
     }
 
 

@@ -27,6 +27,7 @@ HKDF_ONLY: Final = (
     "unable to import only public key for derived Ed25519 key: imported key should not be an Ed25519 key pair but is "
     "instead an HKDF key"
 )
+_NO_PAIR: Final = "cannot import key, key pair does not match"
 NOT_THE_SAME: Final = "the key was replaced by one of another type meanwhile"
 EXISTS: Final = (
     "the import path cannot be used with an existing key; use import-version to rotate an existing imported key"
@@ -43,7 +44,7 @@ class Imported(msgspec.Struct, frozen=True):
         return "<Imported>"
 
 
-def check_type(name: str) -> None:
+def _check_type(name: str) -> None:
     """Raise InvalidRequest unless there is a type of this name, and its keys can be imported."""
     key_type = KEY_TYPES.get(name)
     if key_type is None:
@@ -59,22 +60,35 @@ def check_importable(key_type: KeyType) -> None:
 
 def imported_policy(name: str, options: KeyOptions, *, allow_rotation: bool) -> KeyPolicy:
     """Return the policy of an imported key with one version."""
-    check_type(options.type)
     if options.auto_rotate_period and not allow_rotation:
         raise InvalidRequest(NEEDS_ROTATION)
+    _check_type(options.type)
     policy = new_policy(name, options)
     return msgspec.structs.replace(policy, imported=True, allow_rotation=allow_rotation)
 
 
-def imported_version(policy: KeyPolicy, given: Imported, now: int) -> VersionRecord:
-    """Return the record of a version of this key, made at `now` (nanoseconds since 1970) of what was given."""
+def check_half(policy: KeyPolicy, given: Imported) -> None:
+    """Raise InvalidRequest for the public key of a key that has none."""
+    if not given.key and not KEY_TYPES[policy.type].schemes:
+        raise InvalidRequest("provided type does not support public_key import")
+
+
+def imported_version(policy: KeyPolicy, given: Imported, now: int, *, completes: bool = False) -> VersionRecord:
+    """Return the record of a version of this key, made at `now` (nanoseconds since 1970) of what was given.
+
+    With `completes` it is to be the private key of a version that is there.
+    """
     if not KEY_TYPES[policy.type].schemes:
-        if not given.key:
-            raise InvalidRequest("provided type does not support public_key import")
         return checked_version(policy, given.key, now)
     if not given.key and policy.derived:
         raise InvalidRequest(HKDF_ONLY)
-    return checked_version(policy, _load_private(given.key) if given.key else _load_public(given.public_key), now)
+    key = _load_private(given.key) if given.key else _load_public(given.public_key)
+    try:
+        return checked_version(policy, key, now)
+    except InvalidRequest:
+        if completes:
+            raise InvalidRequest(_NO_PAIR) from None
+        raise
 
 
 def checked_version(policy: KeyPolicy, key: Any, now: int) -> VersionRecord:
@@ -103,6 +117,18 @@ def check_extendable(name: str, policy: KeyPolicy | None) -> KeyPolicy:
     return policy
 
 
+def check_completable(policy: KeyPolicy, version: VersionRecord | None, *, private: bool) -> None:
+    """Raise InvalidRequest unless this version lacks its private key, and that is what was given."""
+    if version is None:
+        raise InvalidRequest(NO_SUCH_VERSION)
+    if not KEY_TYPES[policy.type].schemes:
+        raise InvalidRequest("provided type does not support importing key versions")
+    if not version.key and not private:
+        raise InvalidRequest("cannot add a public key to a key version that already has a public key set")
+    if version.key:
+        raise InvalidRequest("private key imported, key version cannot be updated")
+
+
 def placed(
     policy: KeyPolicy, versions: Mapping[int, VersionRecord], given: VersionRecord, wanted: int
 ) -> tuple[int, VersionRecord]:
@@ -111,10 +137,11 @@ def placed(
     `wanted` names a version to complete; with 0 the latest one is, if what was given is its private key.
     """
     if wanted:
-        return wanted, _completed(policy, versions.get(wanted), given)
+        check_completable(policy, versions.get(wanted), private=bool(given.key))
+        return wanted, _completed(versions[wanted], given)
     latest = versions[policy.latest_version]
     if given.key and not latest.key and latest.public_key == given.public_key:
-        return policy.latest_version, _completed(policy, latest, given)
+        return policy.latest_version, _completed(latest, given)
     return policy.latest_version + 1, given
 
 
@@ -128,18 +155,10 @@ def target_of(policy: KeyPolicy, version: VersionRecord) -> bytes:
     return pkcs8(key_type.schemes[parameters_of(policy)].private(version.key))
 
 
-def _completed(policy: KeyPolicy, version: VersionRecord | None, given: VersionRecord) -> VersionRecord:
+def _completed(version: VersionRecord, given: VersionRecord) -> VersionRecord:
     """Return a version, of which only the public key was known, with its private key."""
-    if not KEY_TYPES[policy.type].schemes:
-        raise InvalidRequest("provided type does not support importing key versions")
-    if version is None:
-        raise InvalidRequest(NO_SUCH_VERSION)
-    if not given.key:
-        raise InvalidRequest("cannot add a public key to a key version that already has a public key set")
-    if version.key:
-        raise InvalidRequest("private key imported, key version cannot be updated")
     if version.public_key != given.public_key:
-        raise InvalidRequest("cannot import key, key pair does not match")
+        raise InvalidRequest(_NO_PAIR)
     return msgspec.structs.replace(version, key=given.key)
 
 
@@ -149,7 +168,7 @@ def _only_scheme(key_type: KeyType) -> Scheme:
 
 def _check_size(policy: KeyPolicy, key_type: KeyType, size: int) -> None:
     if size not in (key_type.key_size or (key_type.key_bytes,)):
-        raise InvalidRequest(f"error importing key: invalid key size {size} bytes for key type {policy.type}")
+        raise InvalidRequest(f"invalid key size {size} bytes for key type {policy.type}")
 
 
 def _load_private(der: bytes) -> Any:
@@ -157,7 +176,7 @@ def _load_private(der: bytes) -> Any:
         return load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
         raise InvalidRequest(
-            "error importing key: error parsing asymmetric key: not a private key in PKCS#8"
+            "error parsing asymmetric key: not a private key in PKCS#8"
         ) from None
 
 
@@ -165,19 +184,19 @@ def _load_public(text: str) -> Any:
     try:
         return load_pem_public_key(text.encode("utf-8", "surrogatepass"))
     except (ValueError, UnsupportedAlgorithm):
-        raise InvalidRequest("error importing key: error parsing public key: not in PEM format") from None
+        raise InvalidRequest("error parsing public key: not in PEM format") from None
 
 
 def _check_fit(scheme: Scheme, type_name: str, key: Any, half: str) -> None:
     """Raise InvalidRequest unless a key of the library is one of the scheme's."""
     if _FAMILIES.get(_family(key)) is not type(scheme):
         found = f"{_GO_NAMES.get(_family(key), 'unknown')}{half}"
-        raise InvalidRequest(f"error importing key: invalid key type: expected {type_name}, got {found}")
+        raise InvalidRequest(f"invalid key type: expected {type_name}, got {found}")
     if isinstance(scheme, Ecdsa) and scheme.name != (got := _CURVES.get(key.curve.name, key.curve.name)):
-        raise InvalidRequest(f"error importing key: invalid curve: expected {scheme.name}, got {got}")
+        raise InvalidRequest(f"invalid curve: expected {scheme.name}, got {got}")
     if isinstance(scheme, Rsa) and scheme.bits != key.key_size:
         expected, size = scheme.bits // 8, (key.key_size + 7) // 8
-        raise InvalidRequest(f"error importing key: invalid key size: expected {expected} bytes, got {size} bytes")
+        raise InvalidRequest(f"invalid key size: expected {expected} bytes, got {size} bytes")
 
 
 def _family(key: Any) -> str:

@@ -93,8 +93,10 @@ class TransitKey:
         self.check_usable()
         return each(items, self._rewrap)
 
-    def data_key(self, length: int, item: EncryptItem) -> tuple[Encrypted, bytes]:
+    def data_key(self, length: int, item: EncryptItem | InvalidRequest) -> tuple[Encrypted, bytes]:
         """Return `length` random bytes, encrypted as `item` says and in the clear."""
+        if isinstance(item, InvalidRequest):
+            raise item
         plaintext = os.urandom(length)
         (encrypted,) = self.encrypt(
             [EncryptItem(plaintext, item.context, item.associated_data, item.key_version, item.padding_scheme)]

@@ -20,9 +20,9 @@ from .usage import Uses
 
 
 class WrappedMaterial(msgspec.Struct, frozen=True):
-    """Key material under the mount's wrapping key; or, where `wrapped` is None, the PEM of a public key."""
+    """Key material under the mount's wrapping key, in base64; or, where that is None, the PEM of a public key."""
 
-    wrapped: bytes | None
+    wrapped: str | None
     hash_function: str
     public_key: str
 
@@ -204,7 +204,7 @@ class MakeDataKey(Query, frozen=True):
     mount: Mount
     name: str
     length: int
-    item: EncryptItem
+    item: EncryptItem | InvalidRequest
 
 
 class MakeDataKeys(Query, frozen=True):

@@ -50,6 +50,11 @@ class SignatureParameters(msgspec.Struct, frozen=True):
     jws: bool
     salt_length: int
 
+    def check_hash(self) -> None:
+        """Raise InvalidRequest unless input that is no digest is hashed."""
+        if self.hash is None and not (self.prehashed and self.algorithm == PKCS1V15):
+            raise InvalidRequest(_NO_HASH)
+
 
 def parameters(
     hash_algorithm: str = DEFAULT_ALGORITHM,
@@ -68,11 +73,8 @@ def parameters(
     if marshaling_algorithm not in ("asn1", "jws"):
         raise InvalidRequest(f'invalid marshaling type "{marshaling_algorithm}"')
     salt = _salt_length(salt_length)
-    digest = HASHES[hash_algorithm]
-    algorithm = signature_algorithm or PSS
-    if digest is None and not (prehashed and algorithm == PKCS1V15):
-        raise InvalidRequest(_NO_HASH)
-    return SignatureParameters(digest, prehashed, algorithm, marshaling_algorithm == "jws", salt)
+    jws = marshaling_algorithm == "jws"
+    return SignatureParameters(HASHES[hash_algorithm], prehashed, signature_algorithm or PSS, jws, salt)
 
 
 def _salt_length(text: str) -> int:

@@ -21,9 +21,10 @@ def sign(
     """Sign each item by one version; 0 means the latest.
 
     What is wrong with the version is the fault of each item, as in the API. Raises InvalidRequest if keys of this
-    type do not sign.
+    type do not sign, or not without a hash.
     """
     scheme = scheme_of(key, "signing")
+    how.check_hash()
     encode = ciphertext.encode_jws if how.jws else ciphertext.encode
     try:
         version = _signing_version(key, key_version)
@@ -44,9 +45,10 @@ def verify(
 ) -> list[VerifyResult]:
     """Tell of each item whether its signature is good; an InvalidRequest where it cannot be one.
 
-    Raises InvalidRequest if the key is soft-deleted or of a type that does not sign.
+    Raises InvalidRequest if the key is soft-deleted, or of a type that does not sign, or not without a hash.
     """
     scheme = scheme_of(key, "verification")
+    how.check_hash()
     key.check_usable()
     policy = key.policy
 

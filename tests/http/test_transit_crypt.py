@@ -160,8 +160,32 @@ async def test_a_missing_key_is_made(api: Api) -> None:
     assert await api.refused("encrypt/up3", plaintext=FOX, convergent_encryption=True) == (
         "convergent encryption requires derivation to be enabled, so context is required"
     )
-    assert await api.refused("encrypt/up3", plaintext="!") == "illegal base64 data at input byte 0"
+    assert await api.refused("encrypt/up3") == "missing plaintext to encrypt"
     assert (await api(LIST, "keys"))[1] == {"keys": ["k", "up1", "up2"]}
+
+
+async def test_a_missing_key_is_made_also_for_a_plaintext_that_is_none(api: Api) -> None:
+    assert await api.refused("encrypt/up", plaintext="!") == "illegal base64 data at input byte 0"
+    assert (await api(LIST, "keys"))[1] == {"keys": ["k", "up"]}
+
+
+async def test_that_a_key_is_missing_is_told_before_what_is_wrong_with_a_request(api: Api) -> None:
+    await api.post("config/keys", disable_upsert=True)
+    wrong: dict[str, dict[str, Any]] = {
+        "encrypt": {"plaintext": "!"},
+        "decrypt": {"ciphertext": "x", "context": "!"},
+        "rewrap": {"ciphertext": "x", "associated_data": "!"},
+        "datakey/wrapped": {"bits": 7},
+        "hmac": {},
+    }
+    for operation, sent in wrong.items():
+        assert await api.refused(f"{operation}/nosuch", **sent) == "encryption key not found"
+    assert await api.refused("hmac/nosuch", batch_input="x") == "encryption key not found"
+    assert await api.refused("sign/nosuch", batch_input=[]) == "signing key not found"
+    assert await api.refused("sign/nosuch", input="!") == "signing key not found"
+    assert await api.refused("sign/nosuch", hash_algorithm="none", input=FOX) == "signing key not found"
+    assert await api.refused("decrypt/nosuch") == "missing ciphertext to decrypt"
+    assert await api.refused("decrypt/nosuch", batch_input=[]) == "missing batch input to process"
 
 
 async def test_making_needs_create_and_using_needs_update(api: Api) -> None:

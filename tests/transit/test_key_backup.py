@@ -174,7 +174,7 @@ def test_what_is_no_backup() -> None:
         ({"kdf": 2}, "invalid backup: its key derivation or its prefix is not supported"),
         ({"version_template": "x{{version}}"}, "invalid backup: its key derivation or its prefix is not supported"),
         ({"type": 1}, "invalid backup: the key of a version is not one"),
-        ({"type": 8}, "error importing key: invalid key size 32 bytes for key type aes128-gcm96"),
+        ({"type": 8}, "invalid key size 32 bytes for key type aes128-gcm96"),
         ({"latest_version": 2}, "invalid backup: a version is missing"),
         ({"latest_version": 0}, "invalid backup: its policy contradicts itself"),
         ({"latest_version": 2**40}, "invalid backup: its policy contradicts itself"),

@@ -31,7 +31,7 @@ NONE = "hash_algorithm=none requires both prehashed=true and signature_algorithm
 )
 def test_refusals(given: dict[str, Any], error: str) -> None:
     with pytest.raises(InvalidRequest) as raised:
-        parameters(**given)
+        parameters(**given).check_hash()
     assert str(raised.value) == error
 
 
