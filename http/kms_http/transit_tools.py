@@ -1,4 +1,4 @@
-"""Transit: data keys, hashes and random bytes."""
+"""Transit: data keys and derived keys, hashes and random bytes."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from kms_actors.actors.messages import Message
 from kms_actors.actors.mounts import Mount
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit.derived_keys import Derivation
 from kms_actors.transit.digests import DEFAULT_ALGORITHM
 from kms_actors.transit.go_base64 import encode
 from kms_actors.transit.items import EncryptItem
-from kms_actors.transit.messages import DataKey, MakeDataKey, MakeDataKeys, MakeHash, MakeRandom
+from kms_actors.transit.messages import DataKey, MakeDataKey, MakeDataKeys, MakeDerivedKeys, MakeHash, MakeRandom
 
 from . import transit_batch as batches
 from .fields import Converter, Fields, to_int, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
 from .transit_batch import Row
 
-#: Data keys that one request may ask for.
+#: Data keys, or derived keys, that one request may ask for.
 MAX_DATA_KEYS: Final = 10_000
 _RANDOM_SOURCES: Final = ("platform", "seal", "all")
 _MAX_RANDOM: Final = 128 * 1024
 _ONE_SOURCE: Final = "no seal/entropy augmentation available, using platform entropy source"
+_UTF8: Final = ("utf-8", "surrogatepass")
 _FORMATS: Final[Mapping[str, Callable[[bytes], str]]] = {"hex": bytes.hex, "base64": encode}
 
 
@@ -41,8 +43,25 @@ def _build_data_keys(call: Call) -> MakeDataKeys:
     return MakeDataKeys(mount, name, length, item, count)
 
 
+def _build_derived_keys(call: Call) -> MakeDerivedKeys:
+    mount, key, length, item = _data_key(call)
+    for name in ("salt", "key_index_from", "key_index_to"):
+        if name not in call.values:
+            raise InvalidRequest(f"missing {name}")
+    salt, info = call.values["salt"], call.values.get("info", "")
+    if not salt:
+        raise InvalidRequest("missing salt")
+    first, end = call.values["key_index_from"], call.values["key_index_to"]
+    if first < 0:
+        raise InvalidRequest("key_index_from cannot be negative")
+    if not first < end <= first + MAX_DATA_KEYS:
+        raise InvalidRequest(f"key_index_to must be above key_index_from, by at most {MAX_DATA_KEYS}")
+    derivation = Derivation(length, salt.encode(*_UTF8), info.encode(*_UTF8))
+    return MakeDerivedKeys(mount, key, derivation, range(first, end), item)
+
+
 def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem | InvalidRequest]:
-    """Return what both endpoints ask of each data key; what is wrong with it is told after whether the key exists."""
+    """Return what all these endpoints ask of keys; what is wrong with it is told after whether the key exists."""
     values = call.values
     if call.captures["plaintext"] not in ("plaintext", "wrapped"):
         raise InvalidRequest("Invalid path, must be 'plaintext' or 'wrapped'")
@@ -76,6 +95,12 @@ def _render_data_key(call: Call, made: DataKey) -> Reply:
 def _render_data_keys(call: Call, made: list[DataKey]) -> Reply:
     pairs = [_pair(call, one) for one in made]
     return Reply(data={"key_pairs": pairs, "key_version": made[0].encrypted[1]})
+
+
+def _render_derived_keys(call: Call, made: list[DataKey]) -> Reply:
+    first: int = call.values["key_index_from"]
+    keys: dict[str, Any] = {str(index): _pair(call, one) for index, one in enumerate(made, first)}
+    return Reply(data={**keys, "key_version": made[0].encrypted[1]})
 
 
 def _pair(call: Call, made: DataKey) -> dict[str, Any]:
@@ -150,12 +175,22 @@ _DATA_KEY_FIELDS: Final[Mapping[str, Converter]] = {
 }
 _DATA_KEY: Final = _write(_build_data_key, _render_data_key, **_DATA_KEY_FIELDS)
 _DATA_KEYS: Final = _write(_build_data_keys, _render_data_keys, count=to_int, **_DATA_KEY_FIELDS)
+_DERIVED_KEYS: Final = _write(
+    _build_derived_keys,
+    _render_derived_keys,
+    salt=to_str,
+    info=to_str,
+    key_index_from=to_int,
+    key_index_to=to_int,
+    **_DATA_KEY_FIELDS,
+)
 _HASH: Final = _write(_build_hash, _render_hash, input=to_str, algorithm=to_str, format=to_str)
 _RANDOM: Final = _write(_build_random, _render_random, bytes=to_int, format=to_str)
 
 ROUTES: Final = (
     Route("datakey/{plaintext}/{name}", _DATA_KEY),
     Route("datakeys/{plaintext}/{name}", _DATA_KEYS),
+    Route("derivedkeys/{plaintext}/{name}", _DERIVED_KEYS),
     Route("hash", _HASH),
     Route("hash/{urlalgorithm}", _HASH),
     Route("random", _RANDOM),

@@ -11,6 +11,7 @@ from kms_actors.errors import InvalidRequest, KmsError, NotFound
 from kms_actors.transit import macs, signing
 from kms_actors.transit import messages as m
 from kms_actors.transit.certificates import signing_request
+from kms_actors.transit.derived_keys import derived_keys
 from kms_actors.transit.export import export
 from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.key import TransitKey
@@ -60,6 +61,7 @@ class TransitOperations:
             m.Rewrap: self._rewrap,
             m.MakeDataKey: self._data_key,
             m.MakeDataKeys: self._data_keys,
+            m.MakeDerivedKeys: self._derived_keys,
             m.MakeHmac: self._make_hmacs,
             m.VerifyHmacs: self._verify_hmacs,
             m.MakeCmac: self._make_cmacs,
@@ -98,6 +100,13 @@ class TransitOperations:
 
         items, count = [message.item] * message.count, self._counting(message, key).data_keys_made
         return self._work.each(made, items, microseconds=_public_us(key), field="plaintext", count=count)
+
+    def _derived_keys(self, message: m.MakeDerivedKeys, key: TransitKey) -> Any:
+        def made(indices: Sequence[int]) -> list[m.DataKey]:
+            return [m.DataKey(*pair) for pair in derived_keys(key, message.derivation, indices, message.item)]
+
+        us, count = DERIVE_US + _public_us(key), self._counting(message, key).data_keys_made
+        return self._work.each(made, message.indices, microseconds=us, field="", count=count)
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
         operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)

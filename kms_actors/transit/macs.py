@@ -28,7 +28,7 @@ def make_hmacs(
     _check(key, "HMAC", allowed=key.type.hmac)
     version = _version(key, key_version, "HMAC")
     check_hmac_algorithm(algorithm)
-    secret = _hmac_key(key, version)
+    secret = hmac_key(key, version)
     return each(items, lambda item: ciphertext.encode(version.prefix, hmac_of(algorithm, secret, item.input)))
 
 
@@ -39,7 +39,7 @@ def verify_hmacs(key: TransitKey, items: Sequence[MacItem | InvalidRequest], alg
 
     def verified(item: MacItem) -> bool:
         version, given = _parse(key, item.mac, "HMAC")
-        return hmac.compare_digest(given, hmac_of(algorithm, _hmac_key(key, version), item.input))
+        return hmac.compare_digest(given, hmac_of(algorithm, hmac_key(key, version), item.input))
 
     return each(items, verified)
 
@@ -61,6 +61,11 @@ def verify_cmacs(key: TransitKey, items: Sequence[MacItem | InvalidRequest]) -> 
         return hmac.compare_digest(given, _cmac(version)(item.input, item.length))
 
     return each(items, verified)
+
+
+def hmac_key(key: TransitKey, version: Version) -> bytes:
+    """Return what a version makes HMACs with."""
+    return version.record.key if key.type.hmac_by_key else version.record.hmac_key
 
 
 def _check(key: TransitKey, kind: str, *, allowed: bool) -> None:
@@ -93,10 +98,6 @@ def _parse(key: TransitKey, text: str, kind: str) -> tuple[Version, bytes]:
     if number < key.policy.min_decryption_version:
         raise InvalidRequest(f"cannot verify {kind}: version is too old (disallowed by policy)")
     return key.version(number), given
-
-
-def _hmac_key(key: TransitKey, version: Version) -> bytes:
-    return version.record.key if key.type.hmac_by_key else version.record.hmac_key
 
 
 def _cmac(version: Version) -> Callable[[bytes, int], bytes]:

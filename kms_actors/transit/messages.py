@@ -10,6 +10,7 @@ from kms_actors.actors.messages import Command, Grants, Message, Query
 from kms_actors.actors.mounts import Mount
 from kms_actors.errors import InvalidRequest
 
+from .derived_keys import Derivation
 from .items import CmacItem, DecryptItem, Encrypted, EncryptItem, HmacItem, MacItem, RewrapItem, SignItem, VerifyItem
 from .policy import KeyChanges, KeyOptions
 from .records import KeyPolicy
@@ -215,6 +216,16 @@ class MakeDataKeys(Query, frozen=True):
     length: int
     item: EncryptItem
     count: int
+
+
+class MakeDerivedKeys(Query, frozen=True):
+    """Derive the keys with these indices, and encrypt them as `item` says. Answer: list of DataKey."""
+
+    mount: Mount
+    name: str
+    derivation: Derivation
+    indices: range
+    item: EncryptItem | InvalidRequest
 
 
 class DataKey(Message, frozen=True):

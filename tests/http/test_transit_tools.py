@@ -56,9 +56,79 @@ async def test_data_keys_are_made_many_at_once(api: Api) -> None:
     assert list(wrapped) == ["ciphertext"]
 
 
+async def test_derived_keys_come_again_for_the_same_input_and_no_other(api: Api) -> None:
+    sent = {"salt": "sodium chloride", "info": "disk", "key_index_from": 3, "key_index_to": 6}
+    data = await api.post("derivedkeys/plaintext/k", **sent)
+    assert list(data) == ["3", "4", "5", "key_version"]
+    assert data["key_version"] == 1
+    assert list(data["3"]) == ["ciphertext", "plaintext"]
+    keys = [data[index]["plaintext"] for index in ("3", "4", "5")]
+    assert [len(base64.b64decode(key)) for key in keys] == [32] * 3
+    assert await api.post("decrypt/k", ciphertext=data["4"]["ciphertext"]) == {"plaintext": keys[1]}
+    again = await api.post("derivedkeys/plaintext/k", **{**sent, "key_index_from": 4, "key_index_to": 5})
+    assert again["4"]["plaintext"] == keys[1]
+    assert again["4"]["ciphertext"] != data["4"]["ciphertext"]
+    for other in ({"salt": "x"}, {"info": ""}, {"info": "disk2"}):
+        different = await api.post("derivedkeys/plaintext/k", **{**sent, **other})
+        assert not set(keys) & {entry["plaintext"] for entry in different.values() if isinstance(entry, dict)}
+
+
+async def test_derived_keys_are_of_the_version_that_encrypts_them(api: Api) -> None:
+    sent = {"salt": "s", "key_index_from": 0, "key_index_to": 1, "bits": 128}
+    first = await api.post("derivedkeys/plaintext/k", **sent)
+    await api.post("keys/k/rotate")
+    second = await api.post("derivedkeys/plaintext/k", **sent)
+    assert (first["key_version"], second["key_version"]) == (1, 2)
+    assert first["0"]["plaintext"] != second["0"]["plaintext"]
+    assert len(base64.b64decode(second["0"]["plaintext"])) == 16
+    old = await api.post("derivedkeys/plaintext/k", key_version=1, **sent)
+    assert (old["0"]["plaintext"], old["key_version"]) == (first["0"]["plaintext"], 1)
+
+
+async def test_many_derived_keys_may_be_wrapped_and_need_the_context_of_a_derived_key(api: Api) -> None:
+    await api.post("keys/der", derived=True)
+    sent = {"salt": "s", "key_index_from": 1, "key_index_to": 501}
+    assert (await api.refused("derivedkeys/wrapped/der", **sent)).startswith("missing 'context' for key derivation")
+    data = await api.post("derivedkeys/wrapped/der", context="YQ==", **sent)
+    assert len(data) == 501
+    assert list(data["500"]) == ["ciphertext"]
+    plain = await api.post("derivedkeys/plaintext/der", context="Yg==", **sent)
+    opened_again = await api.post("decrypt/der", ciphertext=data["7"]["ciphertext"], context="YQ==")
+    assert opened_again["plaintext"] == plain["7"]["plaintext"]  # the context is that of the encryption only
+
+
+async def test_an_rsa_key_encrypts_derived_keys_too(api: Api) -> None:
+    await api.post("keys/rsa", type="rsa-2048")
+    data = await api.post("derivedkeys/plaintext/rsa", salt="s", key_index_from=0, key_index_to=2)
+    assert (await api.post("decrypt/rsa", ciphertext=data["1"]["ciphertext"]))["plaintext"] == data["1"]["plaintext"]
+    await api.post("keys/mac", type="hmac")
+    error = await api.refused("derivedkeys/plaintext/mac", salt="s", key_index_from=0, key_index_to=2)
+    assert error == "message encryption not supported for key type hmac"
+
+
+DERIVE = {"salt": "s", "key_index_from": 0, "key_index_to": 1}
+NO_KEY = "key_index_to must be above key_index_from, by at most 10000"
+
+
 @pytest.mark.parametrize(
     ("path", "sent", "error"),
     [
+        ("derivedkeys/zz/k", DERIVE, "Invalid path, must be 'plaintext' or 'wrapped'"),
+        ("derivedkeys/wrapped/k", {**DERIVE, "bits": 100}, "invalid bit length"),
+        ("derivedkeys/wrapped/k", {"key_index_from": 0, "key_index_to": 1}, "missing salt"),
+        ("derivedkeys/wrapped/k", {**DERIVE, "salt": ""}, "missing salt"),
+        ("derivedkeys/wrapped/k", {"salt": "s", "key_index_to": 1}, "missing key_index_from"),
+        ("derivedkeys/wrapped/k", {"salt": "s", "key_index_from": 1}, "missing key_index_to"),
+        ("derivedkeys/wrapped/k", {**DERIVE, "key_index_from": -1}, "key_index_from cannot be negative"),
+        ("derivedkeys/wrapped/k", {**DERIVE, "key_index_from": 1}, NO_KEY),
+        ("derivedkeys/wrapped/k", {**DERIVE, "key_index_to": 10_001}, NO_KEY),
+        ("derivedkeys/wrapped/k", {**DERIVE, "nonce": "AAAA"}, "nonce provided when not allowed"),
+        ("derivedkeys/wrapped/nosuch", DERIVE, "encryption key not found"),
+        (
+            "derivedkeys/wrapped/k",
+            {**DERIVE, "key_version": 2},
+            "requested version for encryption is higher than the latest key version",
+        ),
         ("datakey/zz/k", {}, "Invalid path, must be 'plaintext' or 'wrapped'"),
         ("datakey/wrapped/k", {"bits": 100}, "invalid bit length"),
         ("datakey/wrapped/k", {"context": "!"}, "failed to base64-decode context"),

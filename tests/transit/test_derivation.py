@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
+
 from kms_actors.transit.derivation import KDFS, hkdf_sha256, hmac_sha256_counter
+from kms_actors.transit.derived_keys import Derivation
 
 
 def test_counter_mode_gives_the_known_answer() -> None:
@@ -23,3 +26,12 @@ def test_a_longer_hkdf_begins_with_the_shorter_one() -> None:
 
 def test_names_are_those_of_the_api() -> None:
     assert set(KDFS) == {"hkdf_sha256", "hmac-sha256-counter"}
+
+
+def test_an_indexed_key_is_hkdf_over_label_info_and_index() -> None:
+    info = b"clever-kms derived key v1" + b"\0\0\0\2" + b"in" + b"\0" * 7 + b"\5"
+    extracted = hmac.digest(b"salt", bytes(32), "sha256")
+    expanded = hmac.digest(extracted, info + b"\1", "sha256")
+    assert Derivation(32, b"salt", b"in").key(bytes(32), 5) == expanded
+    assert Derivation(16, b"salt", b"in").key(bytes(32), 5) == expanded[:16]
+    assert Derivation(16, b"salt", b"in").key(bytes(32), 2**63) != expanded[:16]
