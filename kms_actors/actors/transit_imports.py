@@ -101,9 +101,7 @@ class TransitImports:
         given, now = await self._unwrapped(message.mount, seen, message.material), self._context.clock()
         if wanted:
             importing.check_completable(seen, versions.get(wanted), private=bool(given.key))
-        version = await self._in_thread(
-            lambda: importing.imported_version(seen, given, now, completes=bool(wanted))
-        )
+        version = await self._in_thread(lambda: importing.imported_version(seen, given, now, completes=bool(wanted)))
         await self._extend(message, seen, version, wanted)
 
     async def derive(self, message: DeriveKey) -> None:

@@ -68,9 +68,7 @@ def export_wrapped(
     if not isinstance(destination.scheme, Rsa):
         raise InvalidRequest("unsupported key type in use; must be a rsa key")
     public = destination.latest.public
-    return {
-        each.number: encode(wrap(public, target_of(key.policy, each.record), hash_function)) for each in chosen
-    }
+    return {each.number: encode(wrap(public, target_of(key.policy, each.record), hash_function)) for each in chosen}
 
 
 def check_request(kind: str, form: str) -> None:

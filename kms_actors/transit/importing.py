@@ -175,9 +175,7 @@ def _load_private(der: bytes) -> Any:
     try:
         return load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
-        raise InvalidRequest(
-            "error parsing asymmetric key: not a private key in PKCS#8"
-        ) from None
+        raise InvalidRequest("error parsing asymmetric key: not a private key in PKCS#8") from None
 
 
 def _load_public(text: str) -> Any:

@@ -109,7 +109,4 @@ async def test_keys_that_were_made_here_get_no_such_version(api: Api) -> None:
         == "the import_version endpoint can only be used with an imported key"
     )
     await derived(api, "short", base_key_name="base", derived_key_type="aes128-gcm96")
-    assert (
-        await api.refused("derive-key/short", **sent)
-        == "invalid key size 32 bytes for key type aes128-gcm96"
-    )
+    assert await api.refused("derive-key/short", **sent) == "invalid key size 32 bytes for key type aes128-gcm96"
