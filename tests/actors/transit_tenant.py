@@ -14,8 +14,10 @@ from kms_actors.actors.context import TenantContext
 from kms_actors.actors.messages import Message
 from kms_actors.actors.mounts import Mount
 from kms_actors.actors.transit import TransitController
+from kms_actors.actors.transit_usage import TransitUsage
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.runtime import AsyncioActor, ask
+from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite import SqliteStore
 
@@ -23,9 +25,14 @@ MOUNT = Mount("transit/", "transit", 2, "uuid", "accessor")
 
 
 class Tenant(AsyncioActor):
-    """Counts what it reads of the store, and can be made slow to learn what it has read."""
+    """Counts what it reads of the store, and can be made slow to learn what it has read.
 
-    def __init__(self, store: SqliteStore, keyring: Keyring, threads: ThreadPoolExecutor) -> None:
+    What its keys are used for is written when it is asked for, and at the end.
+    """
+
+    def __init__(
+        self, store: Store, keyring: Keyring, threads: ThreadPoolExecutor, usage_seconds: float = 3600.0
+    ) -> None:
         super().__init__()
         self.mailbox_limit = 64
         self.reads = 0
@@ -42,7 +49,9 @@ class Tenant(AsyncioActor):
             record=lambda *_: None,
             threads=threads,
         )
-        self.controller = TransitController(self.context)
+        self.controller = TransitController(
+            self.context, usage=lambda context, records: TransitUsage(context, records, usage_seconds)
+        )
         self.handlers = self.controller.handlers()
         self.gate: asyncio.Event | None = None
         self.after_read: asyncio.Event | None = None
