@@ -34,6 +34,7 @@ from .routing import NO_FIELDS, Call, Endpoint, Operation, Reply, Route
 from .times import rfc3339
 
 _SECOND: Final = 10**9
+_LEAST_CACHE: Final = 10
 
 
 def show_key(info: KeyInfo) -> dict[str, Any]:
@@ -118,6 +119,10 @@ def _render_settings(_: Call, settings: MountSettings) -> Reply:
     return Reply(data={"disable_upsert": settings.disable_upsert})
 
 
+def _render_cache(_: Call, settings: MountSettings) -> Reply:
+    return Reply(data={"size": settings.cache_size})
+
+
 def _build_create(call: Call) -> CreateKey:
     values = dict(call.values)
     values["type"] = values.get("type") or DEFAULT_TYPE
@@ -145,6 +150,15 @@ def _build_settings(call: Call) -> Message:
     if call.operation is Operation.READ:
         return ReadSettings(_mount(call))
     return WriteSettings(_mount(call), call.values.get("disable_upsert"))
+
+
+def _build_cache(call: Call) -> Message:
+    if call.operation is Operation.READ:
+        return ReadSettings(_mount(call))
+    size = call.values.get("size", 0)
+    if size != 0 and size < _LEAST_CACHE:
+        raise InvalidRequest(f"size must be 0 or a value greater or equal to {_LEAST_CACHE}")
+    return WriteSettings(_mount(call), cache_size=size)
 
 
 def _mount(call: Call) -> Mount:
@@ -219,6 +233,13 @@ ROUTES: Final = (
             Operation.WRITE: Endpoint(
                 _build_settings, _render_settings, Capability.UPDATE, Fields(disable_upsert=to_bool)
             ),
+        },
+    ),
+    Route(
+        "cache-config",
+        {
+            Operation.READ: Endpoint(_build_cache, _render_cache, Capability.READ),
+            Operation.WRITE: Endpoint(_build_cache, _render_cache, Capability.UPDATE, Fields(size=to_int)),
         },
     ),
 )

@@ -203,11 +203,13 @@ class TransitChanges:
 
     async def write_settings(self, message: WriteSettings) -> MountSettings:
         mount, records = message.mount.number, self._records
+        wanted = {"disable_upsert": message.disable_upsert, "cache_size": message.cache_size}
+        changes = {name: value for name, value in wanted.items() if value is not None}
 
         async def body(tr: Transaction) -> MountSettings:
             settings = await records.settings(tr, mount)
-            if message.disable_upsert is not None:
-                settings = msgspec.structs.replace(settings, disable_upsert=message.disable_upsert)
+            if changes:
+                settings = msgspec.structs.replace(settings, **changes)
                 records.put_settings(tr, mount, settings)
             return settings
 

@@ -162,7 +162,8 @@ class WriteSettings(Command, frozen=True):
     """Change a mount's settings; None keeps what is. Answer: MountSettings."""
 
     mount: Mount
-    disable_upsert: bool | None
+    disable_upsert: bool | None = None
+    cache_size: int | None = None
 
 
 # Cryptography.

@@ -77,4 +77,5 @@ class MountSettings(msgspec.Struct, frozen=True):
     """Settings of one Transit mount."""
 
     disable_upsert: bool = False
+    cache_size: int = 0  # keys to keep in memory, 0 for no limit; kept for those who ask, see the compatibility page
     format: int = stored.FORMAT

@@ -399,6 +399,8 @@ def test_other_paths_and_operations_are_told_apart(path: str, operation: Any, er
         ("keys/k/soft-delete-restore", WRITE, Capability.UPDATE),
         ("config/keys", READ, Capability.READ),
         ("config/keys", WRITE, Capability.UPDATE),
+        ("cache-config", READ, Capability.READ),
+        ("cache-config", WRITE, Capability.UPDATE),
     ],
 )
 def test_each_endpoint_needs_the_capability_of_the_api(path: str, operation: Any, capability: Any) -> None:

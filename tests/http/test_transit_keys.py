@@ -221,3 +221,19 @@ async def test_derived_signing_keys_show_a_public_key_for_a_context_only(api: Ap
     shown = [(await api(READ, "keys/k", {"context": c}))[1]["keys"]["1"]["public_key"] for c in ("Y3R4", "Y3R5")]
     assert len(set(shown)) == 2
     assert all(len(key) == 44 for key in shown)
+
+
+async def test_the_size_of_the_cache_is_kept(api: Api) -> None:
+    assert await api(READ, "cache-config") == (200, {"size": 0})
+    assert await api.post("cache-config", size="456") == {"size": 456}
+    assert await api.post("config/keys", disable_upsert=True) == {"disable_upsert": True}
+    assert await api(READ, "cache-config") == (200, {"size": 456})
+    assert await api.post("cache-config", size=10) == {"size": 10}
+    assert await api(READ, "config/keys") == (200, {"disable_upsert": True})
+    assert await api.post("cache-config") == {"size": 0}
+
+
+@pytest.mark.parametrize("size", [9, 1, -1])
+async def test_a_cache_is_unlimited_or_for_ten_keys_at_least(api: Api, size: int) -> None:
+    assert await api.refused("cache-config", size=size) == "size must be 0 or a value greater or equal to 10"
+    assert await api(READ, "cache-config") == (200, {"size": 0})

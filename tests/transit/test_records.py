@@ -58,8 +58,13 @@ def test_versions_stored_without_a_public_key_stay_readable() -> None:
 
 
 def test_settings_are_stored_as_ever() -> None:
+    golden = b'{"disable_upsert":true,"cache_size":10,"format":1}'
+    assert stored.encode(MountSettings(disable_upsert=True, cache_size=10)) == golden
+    assert stored.decode(golden, MountSettings, "settings") == MountSettings(disable_upsert=True, cache_size=10)
+
+
+def test_settings_stored_without_a_cache_size_stay_readable() -> None:
     golden = b'{"disable_upsert":true,"format":1}'
-    assert stored.encode(MountSettings(disable_upsert=True)) == golden
     assert stored.decode(golden, MountSettings, "settings") == MountSettings(disable_upsert=True)
 
 
