@@ -44,20 +44,29 @@ class Response(StreamResponse):
         """Make this the connection's last answer."""
         self._closes = True
 
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        """Write all of it. Raises ConnectionError when the client is gone, or takes nothing for too long."""
+    def write_to(self, request: BaseRequest) -> None:
+        """Write all of it. Raises ConnectionError when the client is gone."""
         transport = request.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
         self._keep_alive = request.keep_alive and not self._closes
         transport.write(self._block(request))
+
+    async def be_taken(self, request: BaseRequest) -> None:
+        """Wait until the client has taken most of it. Raises ConnectionError when it takes nothing for too long."""
+        try:
+            async with asyncio.timeout(WRITE_SECONDS):
+                await request.protocol._drain_helper()  # noqa: SLF001  # aiohttp shows it by a writer alone
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError from None
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Write all of it, for aiohttp. Raises ConnectionError when the client is gone, or takes nothing."""
+        self.write_to(request)
         if request.protocol.writing_paused:
-            try:
-                async with asyncio.timeout(WRITE_SECONDS):
-                    await request.writer.drain()
-            except TimeoutError:
-                transport.abort()
-                raise ConnectionResetError from None
+            await self.be_taken(request)
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:

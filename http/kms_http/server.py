@@ -1,4 +1,4 @@
-"""The HTTP server: sockets, connections, and what is wrong before there is a request.
+"""The HTTP server: sockets, and the start and the end of connections.
 
 Built on aiohttp's low-level server: no application, no middleware, no dispatcher.
 """
@@ -9,19 +9,14 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import structlog
-from aiohttp import hdrs
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web import BaseRequest, RequestHandler, Server, StreamResponse
+from aiohttp.web import BaseRequest, RequestHandler, Server
 
-from . import errors
 from .acceptor import Acceptor
 from .backend import Authenticator, Backend, Observe
-from .errors import HttpError
+from .connection import Connection, Outbox, Request
 from .handler import Handler
 from .response import Response
 from .routes import ENGINES, SYSTEM
@@ -35,90 +30,16 @@ KEEPALIVE_SECONDS: Final = 75
 LINGER_SECONDS: Final = 5
 BACKLOG: Final = 1024
 
-_LIST: Final = b"LIST /"
-_LINK: Final = b"LINK /"
-_UNKNOWN_LENGTH: Final = 1 << 62  # of a chunked body: only its end shows where the next request begins
 _POLL_SECONDS: Final = 0.02
-
-_log = structlog.get_logger(__name__)
-
-
-class Connection(RequestHandler):
-    """One connection. Answers malformed HTTP in JSON, logs no contents, and knows LIST."""
-
-    __slots__ = ("_last_body", "_last_length", "_within_headers")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._last_body: StreamReader = EMPTY_PAYLOAD
-        self._last_length = 0
-        self._within_headers = False
-
-    @property
-    def busy(self) -> bool:
-        """True while a request is worked on or waits for it."""
-        return self._request_in_progress or bool(self._messages)
-
-    @property
-    def behind(self) -> bool:
-        """True while another request waits behind the one that is worked on."""
-        return bool(self._messages)
-
-    def answer_by(self, handler: Callable[[BaseRequest], Awaitable[Response]]) -> None:
-        """Have all requests to come answered by `handler`."""
-        self._request_handler = handler
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes off the wire.
-
-        The parser refuses methods it does not know, LIST among them. A request that begins with it is given the
-        name of a method of the same length, which Vault does not have.
-        """
-        begin = self._to_come()
-        if not self._within_headers and data.startswith(_LIST, begin):
-            data = data[:begin] + _LINK + data[begin + len(_LIST) :]
-        count = self._request_count
-        super().data_received(data)
-        if self._request_count != count:
-            self._remember(*self._messages[-1])
-        elif len(data) > begin:
-            self._within_headers = True
-
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Resume after a pause. Streams call this after every read, and feeding the parser nothing is not free."""
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
-
-    def _remember(self, message: Any, body: StreamReader) -> None:
-        self._last_body = body
-        self._within_headers = False
-        if not body.is_eof():
-            self._last_length = int(message.headers.get(hdrs.CONTENT_LENGTH, _UNKNOWN_LENGTH))
-
-    def _to_come(self) -> int:
-        """Return how many bytes of the last body are still to come: there the next request begins."""
-        return 0 if self._last_body.is_eof() else self._last_length - self._last_body.total_bytes
-
-    def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> StreamResponse:
-        """Answer what the parser could not read; the connection ends with it."""
-        if isinstance(exc, BadHttpMethod):
-            error = HttpError(405, close=True)
-        elif isinstance(exc, LineTooLong):
-            error = HttpError(431, "request line or header is too large", close=True)
-        else:
-            error = HttpError(400, "malformed HTTP request", close=True)
-        return errors.respond(error)
-
-    def log_exception(self, *args: Any, exc_info: BaseException | None = None, **_: Any) -> None:
-        """Log the kind of a failure; texts and tracebacks may hold what a client sent."""
-        _log.warning("connection failed", error=type(exc_info).__name__)
 
 
 class _Server(Server):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._outbox = Outbox(self._loop)
+
     def __call__(self) -> RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self._outbox, self, loop=self._loop, **self._kwargs)
 
 
 class HttpServer:
@@ -153,6 +74,7 @@ class HttpServer:
     def _make_server(self) -> _Server:
         return _Server(
             self._handler,
+            request_factory=Request,
             access_log=None,
             auto_decompress=False,  # Vault takes no compressed bodies, and a small one can be made huge
             keepalive_timeout=KEEPALIVE_SECONDS,

@@ -193,11 +193,9 @@ class Service:
         self.backend = FakeBackend()
         self.authenticator = FakeAuthenticator()
         self.observed: list[tuple[str, int, float]] = []
+        self.engines = {"kv": Router(()), "transit": Router(()), "toy": Router(TOY_ROUTES)}
         self.server = HttpServer(
-            self.backend,
-            self.authenticator,
-            lambda *seen: self.observed.append(seen),
-            {"kv": Router(()), "transit": Router(()), "toy": Router(TOY_ROUTES)},
+            self.backend, self.authenticator, lambda *seen: self.observed.append(seen), self.engines
         )
         self._session = session
 
