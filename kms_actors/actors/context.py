@@ -1,7 +1,7 @@
 """What the controllers of a tenant actor work with.
 
-A tenant actor hands each concern (KV, Transit, mounts, tokens) to a controller. Controllers exist while the
-tenant is unsealed and are dropped with everything they hold when it is sealed.
+A tenant actor hands each concern (KV, Transit, mounts, tokens) to a controller. Controllers are made when they are
+needed while the tenant is unsealed, and are dropped with everything they hold when it is sealed.
 
 A handler runs within a mailbox turn: it is synchronous, may change the controller's state, and returns the
 answer, or `context.spawn(coroutine)` when the answer needs the store. The coroutine changes no state: what it
@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from kms_actors.cache import Account
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
@@ -40,6 +41,8 @@ class TenantContext:
     notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
     record: Callable[[Transaction, str, str], None]  # (transaction, area, name): tells other nodes of a change
     threads: Executor  # for CPU-heavy work: key generation, RSA, large payloads
+    account: Account = field(default_factory=Account)  # of all memory this tenant takes
+    key_bytes: int = 16 << 20  # what its loaded keys may take of that
 
 
 class Controller(Protocol):

@@ -9,6 +9,8 @@ from typing import Any
 
 import pykka
 
+from kms_actors.cache import Account, Budget
+from kms_actors.config import bytes_of
 from kms_actors.errors import Overloaded, Sealed, TenantFaulted, Unavailable
 from kms_actors.runtime import ActorFailed, FailureWindow, ask
 
@@ -51,6 +53,10 @@ class TenantHandle:
         """Tell whether any of a token's ids is revoked in this tenant."""
         return bool(self._view.revoked) and not self._view.revoked.isdisjoint(revocation_ids)
 
+    def close_account(self) -> None:
+        """Count its memory no longer: it is about to be given back."""
+        self._view.account.close()
+
     async def ask(self, message: Message) -> Any:
         """Send a command or query and return its answer.
 
@@ -82,6 +88,7 @@ class TenantDirectory:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._awake: OrderedDict[str, TenantHandle] = OrderedDict()
+        self._budget = Budget(bytes_of(services.cache.tenants), self._make_room)
         self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
         self._failures: dict[str, FailureWindow] = {}
         self._vault_ids: dict[int, str] = {}
@@ -91,6 +98,11 @@ class TenantDirectory:
 
     def __len__(self) -> int:
         return len(self._awake)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory the awake tenants take."""
+        return self._budget.bytes
 
     def depths(self) -> int:
         """Return how many messages wait in all mailboxes."""
@@ -183,7 +195,7 @@ class TenantDirectory:
         state = await self._read(vault_id)
         if self._closed:
             raise Sealed
-        view = TenantView()
+        view = TenantView(Account(self._budget))
         handle = TenantHandle(self, vault_id, TenantActor.start(self._services, view, state), view)
         self._awake[vault_id] = handle
         if len(self._awake) > self._services.settings.max_active:
@@ -199,13 +211,22 @@ class TenantDirectory:
                 return state
 
     def _forget(self, handle: TenantHandle) -> None:
+        handle.close_account()
         if self._awake.get(handle.vault_id) is handle:
             del self._awake[handle.vault_id]
 
-    def _sleep_first_idle(self) -> None:
+    def _make_room(self) -> None:
+        """Put tenants to sleep until those awake take no more memory than they may, or all are at work."""
+        while self._budget.exceeded and self._sleep_first_idle():
+            pass
+
+    def _sleep_first_idle(self) -> bool:
+        """Put the least recently used idle tenant to sleep; tell whether there was one."""
         idle = next((handle for handle in self._awake.values() if handle.in_flight == 0), None)
-        if idle is not None:
-            self._sleep(idle)
+        if idle is None:
+            return False
+        self._sleep(idle)
+        return True
 
     def _sleep(self, handle: TenantHandle) -> None:
         self._forget(handle)

@@ -260,3 +260,6 @@ _COMMANDS: Final[Mapping[type[Message], Work]] = {
     PatchMetadata: _patch_metadata,
     DeleteMetadata: _delete_metadata,
 }
+
+#: What a `KvController` handles.
+KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_WORK, *_COMMANDS, SecretFree)

@@ -51,6 +51,10 @@ class MountsChanged(Event, frozen=True):
     mounts: Mounts
 
 
+#: What a `MountController` handles.
+MOUNT_MESSAGES = (EnableMount, DisableMount, TuneMount, MountsChanged)
+
+
 def default_mounts() -> tuple[Mount, ...]:
     """Return what a new tenant has: `secret/` (KV version 2) and `transit/`."""
     return (

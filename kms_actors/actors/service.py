@@ -77,6 +77,11 @@ class NodeService:
         return 0 if self._directory is None else len(self._directory)
 
     @property
+    def tenant_bytes(self) -> int:
+        """About how much memory the awake tenants take."""
+        return 0 if self._directory is None else self._directory.bytes
+
+    @property
     def waiting(self) -> int:
         """Messages accepted by tenants and not yet answered."""
         return 0 if self._directory is None else self._directory.depths()
@@ -133,6 +138,7 @@ class NodeService:
             clock=self._clock,
             usage_seconds=self._configuration.transit.usage_flush_seconds,
             observe_uses=self._observe_uses,
+            cache=self._configuration.cache,
         )
         self._directory = TenantDirectory(services)
         self._sweep = RotationSweep(services, self._directory)

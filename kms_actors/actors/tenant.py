@@ -7,20 +7,21 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import pykka
 
-from kms_actors.config import Tenants
+from kms_actors.cache import Account
+from kms_actors.config import Cache, Tenants, bytes_of
 from kms_actors.errors import Sealed, UnsupportedOperation
 from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.store.api import Store, Transaction
 
 from .changes import TENANT, TOKEN, TRANSIT, Change, record
 from .context import Controller, Handler, TenantContext
-from .kv import KvController
+from .kv import KV_MESSAGES, KvController
 from .messages import (
     Event,
     Initialization,
@@ -32,14 +33,22 @@ from .messages import (
     SealStatus,
     Unseal,
 )
-from .mounting import MountController, Mounts
+from .mounting import MOUNT_MESSAGES, MountController, Mounts
 from .mounts import MountTable
 from .tenant_records import TenantRecords, TenantState, status_of
-from .tokens import TokenController, TokenRevoked
+from .tokens import TOKEN_MESSAGES, TokenController, TokenRevoked
 from .transit import KeyChanged, TransitController
 from .transit_records import TransitRecords
 from .transit_usage import TransitUsage
 from .unsealing import Unsealing
+
+#: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
+#: revoked token; of a controller.
+_TENANT_BYTES: Final = 6_500
+_KEY_BYTES: Final = 2_800
+_MOUNT_BYTES: Final = 750
+_REVOKED_BYTES: Final = 250
+_CONTROLLER_BYTES: Final = 900
 
 #: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
 ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
@@ -61,14 +70,19 @@ class Services:
     clock: Callable[[], int] = time.time_ns
     usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
     observe_uses: ObserveUses = unobserved
+    cache: Cache = field(default_factory=Cache)
 
 
 class TenantView:
-    """What others may see of a tenant without asking: replaced values, changed only in the actor's turns."""
+    """What others may see of a tenant without asking: replaced values, changed only in the actor's turns.
 
-    __slots__ = ("mounts", "revoked", "sealed")
+    `account` counts the memory it takes.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("account", "mounts", "revoked", "sealed")
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
         self.sealed = True
         self.mounts = MountTable(())
         self.revoked: frozenset[str] = frozenset()
@@ -100,7 +114,8 @@ class TenantActor(AsyncioActor):
         self._view = view
         self._records = TenantRecords(services.store, services.unsealing, state.vault_id)
         self._state = state
-        self._controllers: tuple[Controller, ...] = ()
+        self._context: TenantContext | None = None
+        self._controllers: dict[_MakeController, Controller] = {}
         self._usage: TransitUsage | None = None
         self._handlers: dict[type[Message], Handler] = {}
         self._install(state)
@@ -123,7 +138,8 @@ class TenantActor(AsyncioActor):
 
     def _forget(self) -> None:
         """Let go of keys and controllers, which lead back to this actor: nobody waits for a collection of cycles."""
-        self._controllers = ()
+        self._context = None
+        self._controllers = {}
         self._usage = None
         self._handlers = {}
         self._state = TenantState(self._state.vault_id)
@@ -133,11 +149,20 @@ class TenantActor(AsyncioActor):
         own = self._OWN.get(kind)
         if own is not None:
             return partial(own, self)
-        for controller in self._controllers:
-            handler = controller.handlers().get(kind)
-            if handler is not None:
-                return handler
-        raise Sealed if self._state.keyring is None else UnsupportedOperation("unsupported operation")
+        handler = self._controller(self._MAKERS.get(kind, TenantActor._make_transit)).handlers().get(kind)
+        if handler is None:
+            raise UnsupportedOperation("unsupported operation")
+        return handler
+
+    def _controller(self, make: _MakeController) -> Controller:
+        """Return a controller, from then on kept: most tenants need few of those, too."""
+        controller = self._controllers.get(make)
+        if controller is None:
+            if self._context is None:
+                self._context = self._make_context()
+            controller = self._controllers[make] = make(self, self._context)
+            self._view.account.add(_CONTROLLER_BYTES)
+        return controller
 
     def _install(self, state: TenantState) -> None:
         """Become what the store says; controllers and all they held are made anew, or dropped."""
@@ -145,17 +170,21 @@ class TenantActor(AsyncioActor):
         if self._usage is not None:
             self._usage.end()
             self._usage = None
-        self._controllers = self._make_controllers(state)
+        self._context = None
+        self._controllers = {}
         self._handlers = {}
         self._mounts_revision = -1
         self._publish_mounts(state.mounts)
         self._view.revoked = state.revoked
         self._view.sealed = state.keyring is None
+        # What controllers had counted is gone with them.
+        self._view.account.add(_bytes_of(state) - self._view.account.bytes)
 
-    def _make_controllers(self, state: TenantState) -> tuple[Controller, ...]:
+    def _make_context(self) -> TenantContext:
+        state = self._state
         if state.keys is None or state.keyring is None:
-            return ()
-        context = TenantContext(
+            raise Sealed
+        return TenantContext(
             vault_id=state.vault_id,
             store=self._services.store,
             keys=state.keys,
@@ -166,15 +195,14 @@ class TenantActor(AsyncioActor):
             notify=self.notify,
             record=self._record,
             threads=self._services.threads,
+            account=self._view.account,
+            key_bytes=bytes_of(self._services.cache.tenant_keys),
         )
+
+    def _make_transit(self, context: TenantContext) -> Controller:
         transit = TransitController(context, usage=self._make_usage)
         self._usage = transit.usage
-        return (
-            KvController(context),
-            transit,
-            MountController(context, self._publish_mounts),
-            TokenController(context, self._publish_revoked),
-        )
+        return transit
 
     def _make_usage(self, context: TenantContext, records: TransitRecords) -> TransitUsage:
         return TransitUsage(context, records, self._services.usage_seconds, self._observe_use)
@@ -253,6 +281,12 @@ class TenantActor(AsyncioActor):
         with contextlib.suppress(pykka.ActorDeadError):  # put to sleep meanwhile: whoever wakes it reads anew
             await self._ask_self(StateChanged(state))
 
+    #: What makes the controller of each message type; all others are of Transit.
+    _MAKERS: ClassVar[Mapping[type[Message], _MakeController]] = {
+        **dict.fromkeys(KV_MESSAGES, lambda _, context: KvController(context)),
+        **dict.fromkeys(MOUNT_MESSAGES, lambda self, context: MountController(context, self._publish_mounts)),
+        **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
+    }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
         ReadSealStatus: _seal_status,
         Initialize: lambda self, message: self.spawn(self._initialise(message)),
@@ -262,6 +296,16 @@ class TenantActor(AsyncioActor):
         StateChanged: _state_changed,
         ChangedElsewhere: _changed_elsewhere,
     }
+
+
+_MakeController: TypeAlias = Callable[[TenantActor, TenantContext], Controller]
+
+
+def _bytes_of(state: TenantState) -> int:
+    """Return about what a tenant takes as it was read."""
+    keys = 0 if state.keyring is None else state.keyring.active_version
+    held = _KEY_BYTES * keys + _MOUNT_BYTES * len(state.mounts.all) + _REVOKED_BYTES * len(state.revoked)
+    return _TENANT_BYTES + held
 
 
 def _settle(applied: asyncio.Future[None], reload: asyncio.Future[None]) -> None:

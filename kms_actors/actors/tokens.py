@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, token_hash
+from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
 from kms_actors.store.api import Transaction
 
@@ -22,7 +22,9 @@ from .context import Handler, TenantContext
 from .messages import AuthenticateToken, Event, Message, RenewToken, RevokeToken
 from .tenant_records import TOKEN_LABEL
 
-_CACHE_LIMIT = 10_000
+#: Bytes of the service tokens that a tenant keeps, and of each: record, texts and place in the cache.
+_CACHE_BYTES = 4 << 20
+_TOKEN_BYTES = 1_300
 
 
 class TokenLoaded(Event, frozen=True):
@@ -39,6 +41,10 @@ class TokenRevoked(Event, frozen=True):
     revocation_ids: tuple[str, ...]
 
 
+#: What a `TokenController` handles.
+TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, TokenLoaded, TokenRevoked)
+
+
 class TokenController:
     """Authenticates service tokens from a cache in front of the store, and revokes."""
 
@@ -46,7 +52,9 @@ class TokenController:
         self._context = context
         self._publish_revoked = publish_revoked
         self._hash_key = context.keyring.derive(TOKEN_LABEL)
-        self._cache: OrderedDict[bytes, ServicePrincipal] = OrderedDict()
+        self._cache: ByteCache[bytes, ServicePrincipal] = ByteCache(
+            _CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account
+        )
         self._revocations = 0  # a load that began before a revocation must not fill the cache after it
 
     def handlers(self) -> Mapping[type[Message], Handler]:
@@ -82,9 +90,7 @@ class TokenController:
         return principal
 
     def _loaded(self, event: TokenLoaded) -> None:
-        self._cache[event.digest] = event.principal
-        if len(self._cache) > _CACHE_LIMIT:
-            self._cache.popitem(last=False)
+        self._cache.put(event.digest, event.principal)
 
     def _renew(self, message: RenewToken) -> Principal:
         # Neither biscuits nor the root token can be renewed; Vault words it so.
@@ -110,5 +116,5 @@ class TokenController:
     def _revoked(self, event: TokenRevoked) -> Any:
         self._revocations += 1
         if event.digest is not None:
-            self._cache.pop(event.digest, None)
+            self._cache.discard(event.digest)
         self._publish_revoked(event.revocation_ids)

@@ -17,18 +17,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 import structlog
 
+from kms_actors.cache import ByteCache
 from kms_actors.errors import InvalidRequest, KmsError, NotFound, PermissionDenied
 from kms_actors.store.api import Transaction
 from kms_actors.transit import digests
 from kms_actors.transit import messages as m
 from kms_actors.transit.export import export_wrapped
+from kms_actors.transit.footprint import footprint
 from kms_actors.transit.key import SOFT_DELETED, TransitKey
 from kms_actors.transit.records import MountSettings
 from kms_actors.transit.usage import Part
@@ -72,13 +73,9 @@ class KeyChanged(Event, frozen=True):
 
 
 class TransitController:
-    """Keys and their use, for all Transit mounts of a tenant. `cache_size` is the number of keys kept loaded.
+    """Keys and their use, for all Transit mounts of a tenant. `usage` makes what counts the uses of these keys."""
 
-    `usage` makes what counts the uses of these keys.
-    """
-
-    def __init__(self, context: TenantContext, cache_size: int = 10_000, usage: MakeUsage = TransitUsage) -> None:
-        self.cache_size = cache_size
+    def __init__(self, context: TenantContext, usage: MakeUsage = TransitUsage) -> None:
         self._context = context
         self._records = TransitRecords(context.keys, context.keyring)
         self._changes = TransitChanges(context, self._records)
@@ -87,7 +84,9 @@ class TransitController:
         self._backups = TransitBackups(context, self._records, self._changes)
         self._work = Work(context.spawn, context.threads)
         self._operations = TransitOperations(self._work, self.usage)
-        self._cache: OrderedDict[KeyId, TransitKey] = OrderedDict()
+        self._cache: ByteCache[KeyId, TransitKey] = ByteCache(
+            context.key_bytes, lambda _, key: footprint(key), account=context.account
+        )
         self._loads: dict[KeyId, Load] = {}
         self._rotating: set[KeyId] = set()
 
@@ -129,7 +128,6 @@ class TransitController:
         key = self._cache.get(key_id)
         if key is None:
             return self._context.spawn(self._use_loaded(self._load(key_id), message, use))
-        self._cache.move_to_end(key_id)
         if key.due is not None:
             self._rotate_if_due(key_id, key)
         return use(message, key)
@@ -160,12 +158,10 @@ class TransitController:
         del self._loads[event.id]
         if event.key is not None:
             self._rotate_if_due(event.id, event.key)
-            self._cache[event.id] = event.key
-            while len(self._cache) > self.cache_size:
-                self._cache.popitem(last=False)
+            self._cache.put(event.id, event.key)
 
     def _changed(self, event: KeyChanged) -> None:
-        self._cache.pop(event.id, None)
+        self._cache.discard(event.id)
         self._loads.pop(event.id, None)
         self._rotating.discard(event.id)
 

@@ -26,6 +26,7 @@ async def node_service(
     await service.start()
     metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed), "max")
     metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))
+    metrics.gauge("kms_tenant_bytes", "Memory of awake tenants", lambda: float(service.tenant_bytes))
     metrics.gauge("kms_lease_age_seconds", "Age of the last word from the store", lambda: service.lease_age, "max")
     metrics.gauge("kms_mailbox_depth", "Messages waiting in tenants' mailboxes", lambda: float(service.waiting))
     try:

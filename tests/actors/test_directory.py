@@ -6,8 +6,10 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from kms_actors import config
 from kms_actors.actors.directory import TenantHandle
 from kms_actors.actors.messages import Query, ReadSealStatus
 from kms_actors.actors.service import NodeService
@@ -102,6 +104,62 @@ async def test_a_message_without_a_handler_is_refused(tmp_path: Path) -> None:
             await tenant.ask(Probe())
 
 
+def with_room(size: str) -> config.Configuration:
+    return msgspec.structs.replace(configuration(), cache=config.Cache(tenants=size, tenant_keys="1 kB"))
+
+
+async def test_a_flood_of_tenants_stays_within_the_bytes_and_leaves_a_tenant_in_use_awake(tmp_path: Path) -> None:
+    async with started(tmp_path, with_room("100 kB")) as service:
+        await unseal_node(service)
+        hot, _ = await unseal_tenant(service)
+        for number in range(40):
+            await service.tenant(f"vault_{number}")
+            assert (await service.tenant(VAULT)).ref is hot.ref
+            assert 0 < service.tenant_bytes <= 100_000
+        assert 2 < service.active_tenants < 20
+
+
+async def test_a_tenant_that_grows_puts_others_to_sleep(tmp_path: Path) -> None:
+    async with started(tmp_path, with_room("100 kB")) as service:
+        await unseal_node(service)
+        for number in range(5):
+            await service.tenant(f"vault_{number}")
+        growing = await service.tenant("vault_0")
+        growing._view.account.add(80_000)
+        assert growing.ref.is_alive()
+        assert service.active_tenants < 4
+        assert service.tenant_bytes <= 100_000
+        assert (await service.tenant("vault_0")).ref is growing.ref
+
+
+async def test_a_tenant_at_work_is_not_put_to_sleep_for_room(tmp_path: Path) -> None:
+    async with started(tmp_path, with_room("10 kB")) as service:
+        await unseal_node(service)
+        busy = await service.tenant(VAULT)
+        release = asyncio.get_running_loop().create_future()
+        handle_probe(busy, lambda _: release)
+        answer = asyncio.ensure_future(busy.ask(Probe()))
+        await asyncio.sleep(0)
+        await service.tenant(OTHER)
+        assert (await service.tenant(VAULT)).ref is busy.ref
+        release.set_result("done")
+        assert await answer == "done"
+
+
+async def test_tenants_that_sleep_take_no_bytes(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(idle_seconds=0.05)) as service:
+        await unseal_node(service)
+        await unseal_tenant(service)
+        await fail(service, OTHER)
+        await service.tenant(OTHER)
+        assert service.tenant_bytes > 10_000
+        for _ in range(500):
+            if service.active_tenants == 0:
+                break
+            await asyncio.sleep(0.02)
+        assert service.tenant_bytes == 0
+
+
 async def test_the_keys_of_a_tenant_leave_memory_at_once_when_it_sleeps(tmp_path: Path) -> None:
     async with vaults.opened(tmp_path) as store, vaults.node(store, tmp_path) as service:
         vault = await vaults.filled(service, VAULT)
@@ -109,12 +167,12 @@ async def test_the_keys_of_a_tenant_leave_memory_at_once_when_it_sleeps(tmp_path
         await vault.check(service)
         actor = tenant.ref._actor_weakref()
         assert actor is not None
-        held: list[weakref.ref[Any]] = [weakref.ref(actor), *map(weakref.ref, actor._controllers)]
+        held: list[weakref.ref[Any]] = [weakref.ref(actor), *map(weakref.ref, actor._controllers.values())]
         del actor
         gc.disable()
         try:
             await tenant.ref.stop(block=False)
             await asyncio.sleep(0)
-            assert [found() for found in held] == [None] * 5
+            assert [found() for found in held] == [None] * 3
         finally:
             gc.enable()

@@ -133,7 +133,7 @@ async def test_more_callers_than_the_mailbox_holds_do_not_stop_a_load(tenant: Cl
 
 
 async def test_the_cache_forgets_what_was_used_longest_ago(tenant: Client) -> None:
-    tenant.actor.controller.cache_size = 2
+    tenant.actor.controller._cache.most = 2
     for name in ("a", "b", "c"):
         await tenant.create(name)
     for name in ("a", "b", "a", "c"):
@@ -143,6 +143,32 @@ async def test_the_cache_forgets_what_was_used_longest_ago(tenant: Client) -> No
     assert tenant.actor.reads == 3
     await tenant.encrypt(name="b")
     assert tenant.actor.reads == 4
+
+
+async def test_a_flood_of_keys_stays_within_the_bytes_and_leaves_a_key_in_use(tenant: Client) -> None:
+    cache, account = tenant.actor.controller._cache, tenant.actor.context.account
+    cache.limit = 30_000
+    await tenant.create("hot")
+    await tenant.encrypt(name="hot")
+    reads = 1
+    for number in range(20):
+        await tenant.create(f"k{number}")
+        await tenant.encrypt(name=f"k{number}")
+        reads += 1
+        await tenant.encrypt(name="hot")
+        assert 0 < cache.bytes == account.bytes <= cache.limit
+    assert tenant.actor.reads == reads
+    assert len(cache) < 10
+
+
+async def test_a_key_with_more_versions_counts_for_more(tenant: Client) -> None:
+    await tenant.create()
+    await tenant.encrypt()
+    one = tenant.actor.context.account.bytes
+    await tenant.rotate()
+    assert tenant.actor.context.account.bytes == 0
+    await tenant.encrypt()
+    assert one < tenant.actor.context.account.bytes < 2 * one
 
 
 async def test_a_rotation_is_seen_by_the_next_request(tenant: Client) -> None:
