@@ -60,13 +60,13 @@ class Api:
         status, data = await self(WRITE, path, {"batch_input": list(items), **sent})
         return status, data["batch_results"]
 
-    async def store_public_key(self, type_name: str, public_key: bytes) -> str:
+    async def store_public_key(self, type_name: str, public_key: bytes, **policy: Any) -> str:
         """Store a key whose public half (DER) is all that is known of it; return its name."""
         name = hashlib.sha256(public_key).hexdigest()[:20]
         records = TransitRecords(self.tenant.context.keys, self.tenant.context.keyring)
 
         async def body(tr: Transaction) -> None:
-            records.put_policy(tr, MOUNT.number, KeyPolicy(name, type_name))
+            records.put_policy(tr, MOUNT.number, KeyPolicy(name, type_name, **policy))
             records.put_version(tr, MOUNT.number, name, 1, VersionRecord(b"", bytes(32), 1, public_key))
 
         await self.tenant.context.store.run(body, idempotency_key=os.urandom(16))
