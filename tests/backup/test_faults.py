@@ -29,7 +29,10 @@ async def test_a_vault_comes_back_whole_whatever_transactions_meet(
             await restore(faulty, data)
         except StoreError:
             assert attempt < 99
-        except InvalidRequest:
+        except InvalidRequest as error:
+            assert attempt < 99
+            if "another process is restoring" in str(error):
+                continue  # an own commit of unknown outcome came late
             # The commit before ended unknown, and was the last: all is there, which the next attempt finds.
             assert attempt > 0
             break
