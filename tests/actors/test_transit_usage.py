@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import pytest_asyncio
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kms_actors.actors.messages import Grants
 from kms_actors.actors.mounts import Mount
+from kms_actors.actors.transit import KeyChanged
 from kms_actors.errors import InvalidRequest, StoreUnavailable, TransactionConflict
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.store.sqlite import SqliteStore
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import (
     CmacItem,
@@ -112,12 +119,14 @@ async def stored(store: Store) -> list[bytes]:
 
 
 class Failing:
-    """A store that fails, in transactions that write, as often as it is told."""
+    """A store that fails, hangs, or answers late, in transactions that write."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.errors: list[Exception] = []
         self.hangs = False
+        self.committed = asyncio.Event()
+        self.answers: asyncio.Event | None = None
         self.watch, self.close = store.watch, store.close
 
     async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
@@ -126,7 +135,11 @@ class Failing:
                 await asyncio.Event().wait()
             if self.errors:
                 raise self.errors.pop(0)
-        return await self._store.run(body, idempotency_key=idempotency_key)
+        result = await self._store.run(body, idempotency_key=idempotency_key)
+        if idempotency_key is not None and self.answers is not None:
+            self.committed.set()
+            await self.answers.wait()
+        return result
 
 
 # What counts.
@@ -344,6 +357,21 @@ async def test_reading_while_it_is_written_never_shows_less_or_more(client: Clie
     assert await client.counts() == {1: {"encrypt": 30}}
 
 
+async def test_what_is_being_written_is_not_read_twice(store: Store) -> None:
+    failing = Failing(store)
+    async with nodes(failing) as (client,):
+        await client.create()
+        await client.encrypt()
+        failing.answers = asyncio.Event()
+        writing = asyncio.ensure_future(client.usage.flush())
+        await failing.committed.wait()
+        reading = asyncio.ensure_future(client.counts())
+        await asyncio.sleep(0.1)
+        failing.answers.set()
+        await writing
+        assert await reading == {1: {"encrypt": 1}}
+
+
 async def test_many_keys_are_written_in_several_transactions(client: Client) -> None:
     names = [f"k{number}" for number in range(70)]
     for name in names:
@@ -535,3 +563,95 @@ async def test_keys_from_before_there_were_counters_are_counted(client: Client, 
     await client.encrypt()
     await client.usage.flush()
     assert await client.counts() == {1: {"encrypt": 2}}
+
+
+# Against a model.
+
+steps = st.tuples(
+    st.sampled_from(["encrypt", "encrypt", "decrypt", "rotate", "trim", "renew", "flush", "fail", "read"]),
+    st.integers(0, 1),  # the node
+    st.integers(1, 4),  # a version, or how often
+)
+
+
+class Oracle:
+    """What was counted on each node, and whether it is known to all."""
+
+    def __init__(self) -> None:
+        self.latest, self.oldest = 1, 1
+        self.texts: dict[int, str] = {}
+        self.written: Counter[tuple[int, str]] = Counter()
+        self.own: tuple[Counter[tuple[int, str]], ...] = (Counter(), Counter())
+
+    def shown(self, node: int) -> Counts:
+        counts: Counts = {}
+        for (version, operation), number in sorted((self.written + self.own[node]).items()):
+            counts.setdefault(version, {})[operation] = number
+        return counts
+
+    def trim(self, oldest: int) -> None:
+        self.oldest = oldest
+        for counter in (self.written, *self.own):
+            for slot in [slot for slot in counter if slot[0] < oldest]:
+                del counter[slot]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(steps, max_size=40))
+def test_any_order_of_uses_changes_and_writing_counts_right(script: list[tuple[str, int, int]]) -> None:
+    async def run(directory: Path) -> None:
+        stores = [Failing(await SqliteStore.open(directory / "kms.db")) for _ in range(2)]
+        async with nodes(*stores) as clients:
+            await clients[0].create()
+            oracle = Oracle()
+            for step in script:
+                oracle = await take(clients, stores, oracle, step)
+            for node, client in enumerate(clients):
+                assert await client.counts() == oracle.shown(node)
+            for client in clients:
+                await client.usage.flush()
+            oracle.written += oracle.own[0] + oracle.own[1]
+            oracle.own = (Counter(), Counter())
+            assert await clients[0].counts() == await clients[1].counts() == oracle.shown(0)
+        for each in stores:
+            await each.close()
+
+    with TemporaryDirectory() as directory:
+        asyncio.run(run(Path(directory)))
+
+
+async def take(clients: list[Client], stores: list[Failing], oracle: Oracle, drawn: tuple[str, int, int]) -> Oracle:
+    step, node, number = drawn
+    client, own = clients[node], oracle.own[node]
+    version = min(max(number, oracle.oldest), oracle.latest)
+    if step == "encrypt":
+        oracle.texts[version] = await client.encrypted(version)
+        own[version, step] += 1
+    elif step == "decrypt" and version in oracle.texts:
+        await client.decrypt(*[oracle.texts[version]] * number)
+        own[version, step] += number
+    elif step == "rotate":
+        await client.rotate()
+        oracle.latest += 1
+    elif step == "trim":
+        await client.configure(min_decryption_version=version, min_encryption_version=version)
+        await client.ask(m.TrimKey(MOUNT, "k", version))
+        oracle.trim(version)
+    elif step == "renew":
+        await client.configure(deletion_allowed=True)
+        await client.ask(m.DeleteKey(MOUNT, "k"))
+        await client.create()
+        oracle = Oracle()
+    elif step == "flush":
+        await client.usage.flush()
+        oracle.written += own
+        own.clear()
+    elif step == "fail":
+        stores[node].errors = [StoreUnavailable("away")]
+        await client.usage.flush()
+        stores[node].errors = []
+    elif step == "read":
+        assert await client.counts() == oracle.shown(node)
+    for other in clients:  # as the change log does
+        other.actor.notify(KeyChanged((MOUNT.number, "k")))
+    return oracle

@@ -69,6 +69,7 @@ def records_of(vault: str, number: int, seal: bytes = b"seal") -> list[Entry]:
     for key in range(3):
         places += [("transit", 2, "policy", f"k{key}")]
         places += [("transit", 2, "version", f"k{key}", version) for version in range(1, 3)]
+        places += [("transit", 2, "usage", f"k{key}", version, shard) for version in (1, 2) for shard in (0, 7)]
     entries = [(keys.key(*place), seal + repr(place).encode() * 100) for place in places]
     return [
         (keyspace.vault(vault), number.to_bytes(8, "little")),
