@@ -12,7 +12,6 @@ import uvloop
 
 from kms_actors import __version__, config, log
 from kms_actors.errors import KmsError
-from kms_actors.processes.launch import launch_all
 
 if TYPE_CHECKING:
     from kms_actors.cli.development import Development
@@ -57,11 +56,13 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
         sys.exit(WRONG_CONFIGURATION)
     log.configure(configuration.log)
     try:
+        from kms_actors.cli import node_process  # noqa: PLC0415 - not for an option's help or a wrong file
+
         workers = None
         if prepared is None and configuration.worker_count > 1:
-            workers = launch_all(configuration.worker_count, configuration.host, configuration.port)
-        from kms_actors.cli import node_process  # noqa: PLC0415 - it takes a while, in which the workers load too
+            from kms_actors.processes.forking import fork_all  # noqa: PLC0415 - not in a node of one process
 
+            workers = fork_all(configuration.worker_count, configuration.host, configuration.port)
         uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None))
     except (KmsError, OSError) as error:
         structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)

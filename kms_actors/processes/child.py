@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Final, Self
@@ -23,7 +22,7 @@ from kms_actors.processes.frames import (
     Start,
     Stop,
 )
-from kms_actors.processes.launch import Launched
+from kms_actors.processes.launch import Launched, WorkerProcess
 from kms_actors.processes.link import Link
 
 #: Seconds beyond the configured ones that an ordered end may take.
@@ -33,7 +32,7 @@ _END_SECONDS: Final = 5.0
 class Child:
     """Made by `adopt`. `serving` is done once it accepts connections, `ended` once the process is gone."""
 
-    def __init__(self, slot: int, process: subprocess.Popen[bytes], receive: Callable[[Child, Frame], None]) -> None:
+    def __init__(self, slot: int, process: WorkerProcess, receive: Callable[[Child, Frame], None]) -> None:
         loop = asyncio.get_running_loop()
         self.slot = slot
         self.born = time.monotonic()

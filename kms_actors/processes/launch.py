@@ -1,4 +1,4 @@
-"""Starts worker processes. It needs little, so that workers load their modules while the supervisor loads its own."""
+"""Starts worker processes as new programs: those that replace others, and run what is installed then."""
 
 from __future__ import annotations
 
@@ -6,15 +6,28 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 _BACKLOG: Final = 1024
+
+
+class WorkerProcess(Protocol):
+    """A process that this one has started."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def wait(self) -> int:
+        """Return the exit code once it has ended; may be called from several threads."""
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
 
 
 class Launched(NamedTuple):
     """A new process, and the supervisor's end of the socket pair to it."""
 
-    process: subprocess.Popen[bytes]
+    process: WorkerProcess
     end: socket.socket
 
 
@@ -23,12 +36,6 @@ class Workers(NamedTuple):
 
     listeners: list[socket.socket]
     processes: list[Launched]
-
-
-def launch_all(count: int, host: str, port: int) -> Workers:
-    """Listen, and start so many workers; raises OSError when the address is taken."""
-    listeners = listen(host, port)
-    return Workers(listeners, [launch(listeners) for _ in range(count)])
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

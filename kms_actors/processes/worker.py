@@ -1,7 +1,8 @@
 """A worker: HTTP, the tenants, a store handle and a change feed of its own; the node actor is in the supervisor.
 
-Started as `python -m kms_actors.processes.worker LINK SOCKET…`, the inherited file descriptors of its end of the
-link and of the listening sockets. Everything else it is told over the link. It ends when the supervisor does.
+Forked when the node starts, later started as `python -m kms_actors.processes.worker LINK SOCKET…`, the inherited
+file descriptors of its end of the link and of the listening sockets. Everything else it is told over the link. It
+ends when the supervisor does.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final
 
 import structlog
@@ -52,7 +53,7 @@ _ORPHAN_SECONDS: Final = 1.0
 class Worker:
     """One worker's part in the conversation."""
 
-    def __init__(self, listeners: list[socket.socket]) -> None:
+    def __init__(self, listeners: Sequence[socket.socket]) -> None:
         self._listeners = listeners
         self._metrics = Metrics()
         self._orders: asyncio.Queue[Frame] = asyncio.Queue()
@@ -139,8 +140,13 @@ class Worker:
 
 
 def main(arguments: list[str]) -> int:
-    """Run a worker; return its exit code."""
+    """Run a worker in a process of its own; return its exit code."""
     end, *listeners = (socket.socket(fileno=int(number)) for number in arguments)
+    return work(end, listeners)
+
+
+def work(end: socket.socket, listeners: Sequence[socket.socket]) -> int:
+    """Run a worker at its end of the link; return the exit code."""
     # A terminal or a service manager signals the whole group; the supervisor alone decides what that means.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

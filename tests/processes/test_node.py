@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -258,18 +259,46 @@ class TestMetrics:
         assert metrics(node)["kms_worker_restarts_total"] == 1
 
 
-def test_workers_are_told_nothing_by_arguments_and_leave_no_core(shared: Unsealed) -> None:
-    node, _ = shared
-    for pid in workers(node):
-        process = Path(f"/proc/{pid}")
-        arguments = process.joinpath("cmdline").read_bytes().split(b"\0")
-        assert arguments[1:4] == [b"-P", b"-m", b"kms_actors.processes.worker"]
-        assert all(argument.isdigit() for argument in arguments[4:-1])
-        assert process.joinpath("environ").read_bytes() == Path(f"/proc/{node.pid}/environ").read_bytes()
+def _read(pid: int, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def test_workers_are_told_nothing_by_arguments_and_leave_no_core(unsealed: Unsealed) -> None:
+    node, _ = unsealed
+    forked, replaced = workers(node)
+    os.kill(replaced, signal.SIGKILL)
+    wait_until(lambda: "worker serves" in node.log)
+    launched = next(pid for pid in workers(node) if pid != forked)
+    assert _read(forked, "cmdline") == _read(node.pid, "cmdline")
+    arguments = _read(launched, "cmdline").split(b"\0")
+    assert arguments[1:4] == [b"-P", b"-m", b"kms_actors.processes.worker"]
+    assert all(argument.isdigit() for argument in arguments[4:-1])
+    assert _read(launched, "environ") == _read(forked, "environ") == _read(node.pid, "environ")
     for pid in (node.pid, *workers(node)):
         limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
         core = next(line for line in limits if line.startswith("Max core file size"))
         assert core.split()[4:6] == ["0", "0"]
+
+
+def _sockets(pid: int) -> set[str]:
+    opened = {str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    return {name for name in opened if name.startswith("socket:")}
+
+
+def test_forked_workers_share_no_socket_but_the_listener(start: Callable[..., Node]) -> None:
+    node = start(workers=3)
+    processes = [node.pid, *workers(node)]
+    for one, other in itertools.combinations(processes, 2):
+        assert len(_sockets(one) & _sockets(other)) == 1
+
+
+def test_forked_workers_draw_different_random_bytes(shared: Unsealed) -> None:
+    node, tenant = shared
+    drawn = [
+        connection.put("transit/random/32").json["data"]["random_bytes"]
+        for connection in to_each(node, tenant.user.token)
+    ]
+    assert len(set(drawn)) == 2
 
 
 def test_an_address_that_is_taken_ends_the_start(shared: Unsealed, tmp_path: Path) -> None:
