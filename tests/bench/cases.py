@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
 #: Sends (method, path, body) and returns the answer's `data`.
 Send = Callable[[str, str, Mapping[str, Any] | None], dict[str, Any]]
 
-
 #: Different paths that `{n}` in a path stands for.
-SPREAD = 1000
+SPREAD: Final = 1000
+
+#: Kinds of token. A server that has but one sends that.
+PLAIN, ATTENUATED, SERVICE = "plain biscuit", "attenuated biscuit", "service token"
+
+#: Connections, most often, and where it matters how a case takes few and many.
+SOME: Final = (16,)
+FEW_TO_MANY: Final = (1, 16, 128)
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One HTTP request; `path` is without `/v1/`. `{n}` in it is a number that changes with each."""
 
     method: str
     path: str
     body: str = ""
+    holder: str = PLAIN
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,18 @@ class Case:
 
     name: str
     make: Callable[[Send], Request] = field(repr=False)
-    items: int = 1  # operations in one request
+    connections: Sequence[int] = SOME
+    half_load: bool = False  # also at half the rate that the reference reaches
+    one_worker: bool = False  # also on a node of one worker
+    stored: bool = False  # also on the other store
+
+
+class Pass(NamedTuple):
+    """A kind of node, and the cases it is measured with. 0 workers: as many as the run is given."""
+
+    store: str
+    workers: int
+    cases: Sequence[Case]
 
 
 def _b64(size: int) -> str:
@@ -42,11 +59,18 @@ def _post(path: str, body: Mapping[str, Any]) -> Request:
     return Request("POST", path, json.dumps(body))
 
 
-def _with_key(kind: str, request: Callable[[Send, str], Request]) -> Callable[[Send], Request]:
+#: Returns the request about a key, given how to send and the key's name.
+About = Callable[[Send, str], Request]
+
+
+def _with_key(request: About, **options: str) -> Callable[[Send], Request]:
+    """Make a key by the options of the API, and its name of them."""
+    options = options or {"type": "aes256-gcm96"}
+    key = "-".join(("bench", *options.values()))
+
     def make(send: Send) -> Request:
-        name = f"bench-{kind}"
-        send("POST", f"transit/keys/{name}", {"type": kind})
-        return request(send, name)
+        send("POST", f"transit/keys/{key}", options)
+        return request(send, key)
 
     return make
 
@@ -60,7 +84,7 @@ def _decrypt(send: Send, key: str) -> Request:
     return _post(f"transit/decrypt/{key}", {"ciphertext": made["ciphertext"]})
 
 
-def _batch(count: int) -> Callable[[Send, str], Request]:
+def _batch(count: int) -> About:
     return lambda _, key: _post(f"transit/encrypt/{key}", {"batch_input": [{"plaintext": _b64(64)}] * count})
 
 
@@ -95,27 +119,78 @@ def _kv_list(send: Send) -> Request:
     return Request("GET", "secret/metadata/bench/list?list=true")
 
 
-CASES = (
-    Case("encrypt 32 B", _with_key("aes256-gcm96", _encrypt)),
-    Case("decrypt 32 B", _with_key("aes256-gcm96", _decrypt)),
-    *(
-        Case(f"encrypt batch of {count}", _with_key("aes256-gcm96", _batch(count)), items=count)
-        for count in (1, 10, 400, 1000)
-    ),
-    Case("hmac", _with_key("aes256-gcm96", _hmac)),
-    Case("datakey", _with_key("aes256-gcm96", _datakey)),
-    *(
-        case
-        for kind in ("ed25519", "ecdsa-p256", "rsa-2048")
-        for case in (
-            Case(f"sign {kind}", _with_key(kind, _sign)),
-            Case(f"verify {kind}", _with_key(kind, _verify)),
-        )
-    ),
-    Case("kv get", _kv_get),
-    Case("kv put", lambda _: _post("secret/data/bench/put/{n}", _SECRET)),
-    Case("kv put, one path", lambda _: _post("secret/data/bench/put", _SECRET)),
-    Case("kv list of 20", _kv_list),
-    Case("seal-status", lambda _: Request("GET", "sys/seal-status")),
-    Case("lookup-self", lambda _: Request("GET", "auth/token/lookup-self")),
+def _lookup_self(_: Send) -> Request:
+    return Request("GET", "auth/token/lookup-self")
+
+
+def _ml_dsa(parameter_set: str) -> dict[str, str]:
+    return {"type": "ml-dsa", "parameter_set": parameter_set}
+
+
+def _hybrid(curve: str) -> dict[str, str]:
+    return {"type": "hybrid", "parameter_set": "65", "hybrid_key_type_pqc": "ml-dsa", "hybrid_key_type_ec": curve}
+
+
+_CLASSIC: Final = ("ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "rsa-3072", "rsa-4096")
+
+#: Keys that sign, by what their cases are called.
+SIGNING: Final[Mapping[str, dict[str, str]]] = {
+    **{name: {"type": name} for name in _CLASSIC},
+    **{f"ml-dsa {parameters}": _ml_dsa(parameters) for parameters in ("44", "65", "87")},
+    **{f"hybrid ml-dsa 65 {curve}": _hybrid(curve) for curve in ("ed25519", "ecdsa-p256")},
+}
+
+_CRYPT = (
+    Case("encrypt 32 B", _with_key(_encrypt), FEW_TO_MANY, half_load=True, one_worker=True, stored=True),
+    Case("decrypt 32 B", _with_key(_decrypt)),
+    Case("encrypt batch of 1", _with_key(_batch(1))),
+    Case("encrypt batch of 10", _with_key(_batch(10))),
+    Case("encrypt batch of 400", _with_key(_batch(400)), half_load=True, one_worker=True),
+    Case("encrypt batch of 1000", _with_key(_batch(1000))),
+    Case("hmac", _with_key(_hmac), half_load=True),
+    Case("datakey", _with_key(_datakey)),
 )
+_SIGN = (
+    *(
+        Case(f"sign {name}", _with_key(_sign, **options), half_load=name in {"ed25519", "rsa-2048"})
+        for name, options in SIGNING.items()
+    ),
+    *(Case(f"verify {name}", _with_key(_verify, **options)) for name, options in SIGNING.items()),
+)
+_KV = (
+    Case("kv get", _kv_get, FEW_TO_MANY, half_load=True, one_worker=True, stored=True),
+    Case("kv put", lambda _: _post("secret/data/bench/put/{n}", _SECRET), FEW_TO_MANY, half_load=True, stored=True),
+    Case("kv put, one path", lambda _: _post("secret/data/bench/put", _SECRET), stored=True),
+    Case("kv list of 20", _kv_list, stored=True),
+)
+_SYSTEM = (
+    Case("seal-status", lambda _: Request("GET", "sys/seal-status"), FEW_TO_MANY),
+    Case("lookup-self", _lookup_self),
+)
+
+
+def _held_by(holder: str, case: Case) -> Case:
+    """Return the case with another kind of token."""
+    return Case(f"{case.name}, {holder}", lambda send: case.make(send)._replace(holder=holder))
+
+
+CASES: Final = (
+    *_CRYPT,
+    *_SIGN,
+    *_KV,
+    *_SYSTEM,
+    *(_held_by(holder, case) for holder in (ATTENUATED, SERVICE) for case in (_CRYPT[0], _KV[0], _SYSTEM[1])),
+)
+
+
+def passes(only: str, stores: Sequence[str]) -> Iterator[Pass]:
+    """Yield each kind of node with those of its cases whose name contains `only`."""
+    chosen = [case for case in CASES if only in case.name]
+    alone = [replace(case, connections=SOME, half_load=False) for case in chosen if case.one_worker]
+    for one in (
+        Pass("sqlite", 0, chosen),
+        Pass("sqlite", 1, alone),
+        Pass("foundationdb", 0, [case for case in chosen if case.stored]),
+    ):
+        if one.cases and one.store in stores:
+            yield one

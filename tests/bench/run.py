@@ -1,123 +1,167 @@
 """`make bench`: our node, and a reference server if there is one, under the same load in the same run.
 
-Runs are interleaved (ours, reference, ours, …), so that what else the machine does falls on both. The table has the
+Runs are interleaved (ours, reference, ours, …), so that what else the machine does falls on both. Each row has the
 median of the rounds and, in brackets, the least and the most. Ratios hold across machines; absolute figures do not.
 """
 
 from __future__ import annotations
 
-import json
-import statistics
-import tempfile
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final, NamedTuple
 
 import click
 
-from tests.bench import wrk
-from tests.bench.cases import CASES, Case, Request
-from tests.bench.servers import Server, ours, reference
-from tests.bench.wrk import Sample
+from tests.bench import load, starts, table, tenants, vegeta, wrk
+from tests.bench.cases import passes
+from tests.bench.report import show
+from tests.bench.results import Results, Row, Series, save
+from tests.bench.servers import STORES, Server, missing, ours, reference
 
-Samples = dict[tuple[str, int], dict[str, list[Sample]]]
+_CORES: Final = os.cpu_count() or 1
+
+
+class Options(NamedTuple):
+    """What is measured, and how much of it."""
+
+    plan: load.Plan
+    only: str
+    stores: Sequence[str]
+    workers: int
+    tenants: int
+    active: int
+
+
+#: Measures, and yields what belongs in one row.
+Stage = Callable[[Options, Server | None], Iterator[list[Series]]]
+
+
+def _cases(options: Options, other: Server | None) -> Iterator[list[Series]]:
+    click.echo(table.header())
+    for store, fixed_workers, cases in passes(options.only, options.stores):
+        workers = fixed_workers or options.workers
+        with ours(store, workers) as node:
+            servers = [node] if other is None else [node, other]
+            for case in cases:
+                yield from load.measure(case, servers, Row(case.name, store, workers), options.plan)
+
+
+def _starts(options: Options, _: Server | None) -> Iterator[list[Series]]:
+    for store in options.stores:
+        for workers in dict.fromkeys((1, options.workers)):
+            yield from starts.measure(store, workers, options.plan.rounds)
+
+
+def _tenants(options: Options, _: Server | None) -> Iterator[list[Series]]:
+    for store in options.stores:
+        yield from tenants.measure(store, options.tenants, options.active, options.plan.rounds)
+
+
+STAGES: Final[Mapping[str, Stage]] = {"cases": _cases, "starts": _starts, "tenants": _tenants}
+
+
+def _several(known: Mapping[str, object]) -> Callable[[str], list[str]]:
+    """Return what reads several of a few words, separated by commas."""
+
+    def words(value: str) -> list[str]:
+        found = value.split(",")
+        if unknown := set(found).difference(known):
+            raise click.BadParameter(f"{', '.join(unknown)}: not of {', '.join(known)}")
+        return found
+
+    return words
 
 
 @click.command()
-@click.option("--seconds", default=3, show_default=True, help="Length of one run.")
-@click.option("--rounds", default=5, show_default=True, help="Runs of each server a case.")
-@click.option("--connections", default="16", show_default=True, help="Comma-separated numbers of connections.")
-@click.option("--only", default="", help="Cases whose name contains this.")
-@click.option("--store", type=click.Choice(["sqlite", "foundationdb"]), default="sqlite", show_default=True)
-@click.option("--workers", default=0, help="Worker processes of our node; 0 leaves it to the node.")
-@click.option("--output", type=click.Path(path_type=Path), help="Write all samples to this JSON file.")
-def main(
-    *, seconds: int, rounds: int, connections: str, only: str, store: str, workers: int, output: Path | None
-) -> None:
-    """Measure throughput, latency and the server's CPU a request."""
-    wrk.require()
-    cases = [case for case in CASES if only in case.name]
-    widths = [int(width) for width in connections.split(",")]
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        ours(Path(directory), store, workers) as node,
-        reference() as other,
-    ):
-        servers = [node] if other is None else [node, other]
-        samples = measure(servers, cases, widths, rounds=rounds, seconds=seconds)
-    if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(_plain(samples), indent=1), encoding="utf-8")
-
-
-def measure(
-    servers: Sequence[Server], cases: Sequence[Case], widths: Sequence[int], *, rounds: int, seconds: int
-) -> Samples:
-    """Run every case at every width on every server, and print a line for each."""
-    samples: Samples = {}
-    click.echo(_HEADER)
-    for case in cases:
-        taking = [(server, request) for server in servers if (request := _prepared(case, server)) is not None]
-        for width in widths if taking else ():
-            found = samples[case.name, width] = defaultdict(list)
-            for _ in range(rounds):
-                for server, request in taking:
-                    sample = wrk.run(
-                        request, server.address, server.token, server.pid, connections=width, seconds=seconds
-                    )
-                    found[server.name].append(sample)
-            if "ours" in found:
-                click.echo(_row(case, width, found))
-    return samples
-
-
-def _prepared(case: Case, server: Server) -> Request | None:
-    """Return the case's request after `server` has taken it once; None, and a line, if it refuses."""
-    try:
-        request = case.make(server.send)
-        server.send(request.method, request.path.replace("{n}", "0"), request.body)
-    except RuntimeError as refused:
-        click.echo(f"{case.name:24} refused by {server.name}: {str(refused)[:100]}")
-        return None
-    return request
-
-
-_HEADER = (
-    f"{'case':24} {'conn':>4} {'requests/s':>22} {'CPU µs/request':>20} {'p50 µs':>8} {'p99 µs':>8}"
-    "  against the reference"
+@click.option("--seconds", default=2, show_default=True, help="Length of one run under load.")
+@click.option("--rounds", default=5, show_default=True, help="Runs of each server a case; starts of a node.")
+@click.option(
+    "--stages", type=_several(STAGES), default=",".join(STAGES), show_default=True, help="What is measured."
 )
-
-
-def _row(case: Case, width: int, found: dict[str, list[Sample]]) -> str:
-    mine = found["ours"]
-    line = (
-        f"{case.name:24} {width:4d}"
-        f" {_spread([s.per_second for s in mine]):>22} {_spread([s.cpu_us for s in mine]):>20}"
-        f" {_median([s.p50_us for s in mine]):8.0f} {_median([s.p99_us for s in mine]):8.0f}"
+@click.option(
+    "--store", "stores", type=_several(STORES), default=",".join(STORES), show_default=True, help="On which."
+)
+@click.option("--only", default="", help="Cases whose name contains this.")
+@click.option("--connections", default="", help="Numbers of connections, as in 1,16, instead of each case's own.")
+@click.option("--half-load/--no-half-load", default=True, show_default=True, help="Runs at a constant rate, too.")
+@click.option("--workers", default=_CORES, show_default="one a core", help="Worker processes of our node.")
+@click.option("--tenants", "tenant_count", default=100_000, show_default=True, help="Tenants in the store.")
+@click.option("--active", default=10_000, show_default=True, help="Tenants that are woken.")
+@click.option("--check", is_flag=True, help="Compare with the targets; exit with 1 if one is missed or not measured.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("tests/bench/results/latest.json"),
+    show_default=True,
+    help="Where all samples go, row by row, and the plot beside it.",
+)
+def main(
+    *,
+    seconds: int,
+    rounds: int,
+    stages: Sequence[str],
+    stores: Sequence[str],
+    only: str,
+    connections: str,
+    half_load: bool,
+    workers: int,
+    tenant_count: int,
+    active: int,
+    check: bool,
+    output: Path,
+) -> None:
+    """Measure throughput, latency and the server's CPU a request, starts, cold tenants, and memory."""
+    widths = [int(width) for width in connections.split(",") if width]
+    options = Options(
+        load.Plan(rounds, seconds, widths, half_load),
+        only,
+        [store for store in stores if _present(store)],
+        workers,
+        tenant_count,
+        min(active, tenant_count),
     )
-    other = found.get("reference")
-    if not other:
-        return line
-    faster = _median([s.per_second for s in mine]) / _median([s.per_second for s in other])
-    cheaper = _median([s.cpu_us for s in other]) / _median([s.cpu_us for s in mine])
-    return f"{line}  {faster:4.2f} times the throughput, {cheaper:4.2f} times less CPU"
+    found: list[Series] = []
+    with reference() as other:
+        _require_generators(stages, at_half_load=half_load and other is not None)
+        about = _about(other)
+        for stage in stages:
+            for series in STAGES[stage](options, other):
+                click.echo(table.line(series))
+                found += series
+                save(Results(workers, found, about), output)
+    if not found:
+        raise click.ClickException("nothing was measured")
+    if not show(Results(workers, found, about), output.with_suffix(".svg"), check=check):
+        raise SystemExit(1)
 
 
-def _median(values: list[float]) -> float:
-    return statistics.median(values)
+def _present(store: str) -> bool:
+    lacking = missing(store)
+    if lacking is not None:
+        click.echo(f"NOT MEASURED ON {store}: {lacking}", err=True)
+    return lacking is None
 
 
-def _spread(values: list[float]) -> str:
-    return f"{_median(values):.0f} ({min(values):.0f}…{max(values):.0f})"
+def _require_generators(stages: Sequence[str], *, at_half_load: bool) -> None:
+    """End at once, not after an hour, where one is missing."""
+    if "cases" in stages:
+        wrk.require()
+        if at_half_load:
+            vegeta.find()
 
 
-def _plain(samples: Samples) -> list[dict[str, object]]:
-    return [
-        {"case": name, "connections": width, "server": server, "samples": [asdict(sample) for sample in runs]}
-        for (name, width), found in samples.items()
-        for server, runs in found.items()
-    ]
+def _about(other: Server | None) -> dict[str, str]:
+    about = {
+        "date": time.strftime("%Y-%m-%d %H:%M"),
+        "machine": f"{_CORES} cores, load {os.getloadavg()[0]:.1f} before, Python {platform.python_version()}",
+    }
+    if other is not None:
+        status = other.send("GET", "sys/seal-status")
+        about["reference"] = f"reference {status['version']} on {status['storage_type']}"
+    return about
 
 
 if __name__ == "__main__":

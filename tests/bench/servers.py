@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
+import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from kms_actors.auth.build import attenuate
+from kms_actors.auth.principal import Capability
+from tests.bench.cases import ATTENUATED, PLAIN, SERVICE
+from tests.bench.processes import listener
+from tests.bench.results import OURS, REFERENCE
 from tests.support.fdb_cluster import FdbCluster, absent
 from tests.support.node import Node, sqlite_table
 from tests.support.tokens import Issuer, new_vault_id
+
+_HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -25,12 +32,16 @@ class Server:
 
     name: str
     address: str
-    token: str
     pid: int
+    tokens: Mapping[str, str] = field(repr=False)  # by kind
+
+    def token(self, kind: str) -> str:
+        """Return a token of that kind, or the one there is."""
+        return self.tokens.get(kind, self.tokens[PLAIN])
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | str | None = None) -> dict[str, Any]:
         """Send one request and return the answer's `data`, or the bare answer; RuntimeError if it is refused."""
-        answer = send(self.address, self.token, method, path, body)
+        answer = send(self.address, self.token(PLAIN), method, path, body)
         data: dict[str, Any] = answer.get("data") or answer
         return data
 
@@ -49,42 +60,69 @@ def send(address: str, token: str, method: str, path: str, body: Mapping[str, An
 
 
 @contextmanager
-def ours(directory: Path, store: str, workers: int) -> Iterator[Server]:
-    """Start a node on a new store in `directory` (`sqlite` or `foundationdb`), with one tenant unsealed."""
+def ours(store: str, workers: int) -> Iterator[Server]:
+    """Start a node on a new store (a key of STORES), with one tenant unsealed."""
     issuer, vault_id = Issuer(), new_vault_id()
-    with STORES[store](directory) as table:
+    with STORES[store]() as (directory, table):
         node = Node.for_issuer(directory, lambda _: table, issuer)
-        node.settings = f"workers = {workers}" if workers else ""
+        node.settings = f"workers = {workers}"
         node.start()
         try:
             for token in (issuer.cluster_operator(), issuer.tenant_operator(vault_id)):
                 made = send(node.address, token, "PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1})
                 send(node.address, token, "PUT", "sys/unseal", {"key": made["keys_base64"][0]})
-            yield Server("ours", node.address, issuer.tenant(vault_id), node.pid)
+            plain = issuer.tenant(vault_id)
+            tokens = {PLAIN: plain, ATTENUATED: _narrowed(plain), SERVICE: made["root_token"]}
+            yield Server(OURS, node.address, node.pid, tokens)
         finally:
             node.stop()
 
 
-@contextmanager
-def _sqlite(directory: Path) -> Iterator[str]:
-    yield sqlite_table(directory)
+def _narrowed(token: str) -> str:
+    """Return the token as an application would get it: for an hour, for some paths and operations."""
+    return attenuate(
+        token,
+        now=time.time(),
+        ttl=_HOUR,
+        paths=("transit/encrypt/*", "secret/data/bench/*"),
+        operations=(Capability.CREATE, Capability.READ, Capability.UPDATE),
+    )
+
+
+#: A directory, and the `[cluster]` table of a new, empty store.
+Place = tuple[Path, str]
 
 
 @contextmanager
-def _foundationdb(directory: Path) -> Iterator[str]:
-    missing = absent()
-    if missing is not None:
-        raise SystemExit(missing)
-    cluster = FdbCluster(directory)
-    cluster.start()
-    try:
-        yield f'cluster_file_path = "{cluster.cluster_file}"'
-    finally:
-        cluster.kill()
+def _sqlite() -> Iterator[Place]:
+    with _directory() as directory:
+        yield directory, sqlite_table(directory)
 
 
-#: Each makes a new, empty store in a directory and gives its `[cluster]` table.
+@contextmanager
+def _foundationdb() -> Iterator[Place]:
+    with _directory() as directory:
+        cluster = FdbCluster(directory)
+        cluster.start()
+        try:
+            yield directory, f'cluster_file_path = "{cluster.cluster_file}"'
+        finally:
+            cluster.kill()
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="kms-bench-") as directory:
+        yield Path(directory)
+
+
+#: Each makes a new, empty store and ends with it.
 STORES = {"sqlite": _sqlite, "foundationdb": _foundationdb}
+
+
+def missing(store: str) -> str | None:
+    """Return what this machine lacks for a store, or None."""
+    return absent() if store == "foundationdb" else None
 
 
 @contextmanager
@@ -94,29 +132,9 @@ def reference() -> Iterator[Server | None]:
     if not address:
         yield None
         return
-    server = Server("reference", address, os.environ.get("KMS_REFERENCE_TOKEN", "root"), _listener(address))
+    token = os.environ.get("KMS_REFERENCE_TOKEN", "root")
+    server = Server(REFERENCE, address, listener(address), {PLAIN: token})
     for path, engine in (("transit", {"type": "transit"}), ("secret", {"type": "kv", "options": {"version": "2"}})):
         if f"{path}/" not in server.send("GET", "sys/mounts"):
             server.send("POST", f"sys/mounts/{path}", engine)
     yield server
-
-
-def _listener(address: str) -> int:
-    """Return the process that listens on the port of a loopback address."""
-    port = f":{urlsplit(address).port:04X}"
-    for table in ("tcp", "tcp6"):
-        for line in (Path("/proc/net") / table).read_text(encoding="ascii").splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(port) and fields[3] == "0A":
-                return _owner(f"socket:[{fields[9]}]")
-    raise RuntimeError(f"nobody listens on {address}")
-
-
-def _owner(socket: str) -> int:
-    for link in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if str(link.readlink()) == socket:
-                return int(re.findall(r"/proc/(\d+)/", str(link))[0])
-        except OSError:
-            continue
-    raise RuntimeError("the process that listens cannot be seen")

@@ -1,29 +1,19 @@
-"""One run of wrk, and the CPU time that the server under load spent meanwhile."""
+"""One run of wrk: so many connections, each of which sends its next request once it has its answer."""
 
 from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.cases import SPREAD, Request
+from tests.bench.processes import cpu_seconds, output
+from tests.bench.results import Sample
+from tests.bench.servers import Server
 
 _UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6}
-_TICKS = 100  # of /proc, a second, on every Linux
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What one run measured."""
-
-    per_second: float
-    cpu_us: float  # of the server's process tree, a request
-    p50_us: float
-    p99_us: float
+_PATIENCE = 10  # seconds for one answer
 
 
 def require() -> None:
@@ -32,34 +22,16 @@ def require() -> None:
         raise SystemExit("wrk is missing: apt-get install wrk")
 
 
-def run(request: Request, address: str, token: str, pid: int, *, connections: int, seconds: float) -> Sample:
-    """Load `address` with one request, over and over."""
+def run(request: Request, server: Server, *, connections: int, seconds: int) -> Sample:
+    """Load a server with one request, over and over; RuntimeError if it refuses any."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "request.lua"
-        script.write_text(_script(request, token), encoding="utf-8")
-        before = cpu_seconds(pid)
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script), address]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True)
-        spent = cpu_seconds(pid) - before
-    return _read(done.stdout, spent)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a process and all its descendants, in seconds."""
-    total = 0
-    for process in process_tree(pid):
-        stat = (Path("/proc") / str(process) / "stat").read_text(encoding="ascii")
-        fields = stat.rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / _TICKS
-
-
-def process_tree(pid: int) -> Iterator[int]:
-    """Yield a process and all its descendants."""
-    yield pid
-    for task in (Path("/proc") / str(pid) / "task").iterdir():
-        for child in (task / "children").read_text(encoding="ascii").split():
-            yield from process_tree(int(child))
+        script.write_text(_script(request, server.token(request.holder)), encoding="utf-8")
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"--timeout={_PATIENCE}s"]
+        before = cpu_seconds(server.pid)
+        printed = output([*command, "-s", script, server.address], seconds + 60)
+        spent = cpu_seconds(server.pid) - before
+    return read(printed, spent)
 
 
 def _script(request: Request, token: str) -> str:
@@ -83,22 +55,23 @@ end
 """
 
 
-def _read(output: str, spent: float) -> Sample:
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise RuntimeError(f"the server refused requests:\n{output}")
-    requests = int(_found(r"(\d+) requests in", output)[1])
-    return Sample(
-        per_second=float(_found(r"Requests/sec:\s+([\d.]+)", output)[1]),
-        cpu_us=spent * 1e6 / requests,
-        p50_us=_microseconds(_found(r"50%\s+([\d.]+)(us|ms|s)", output)),
-        p99_us=_microseconds(_found(r"99%\s+([\d.]+)(us|ms|s)", output)),
-    )
+def read(printed: str, spent: float) -> Sample:
+    """Return what wrk printed, with `spent` seconds of CPU shared among the requests."""
+    if "Non-2xx" in printed or "Socket errors" in printed:
+        raise RuntimeError(f"the server refused requests:\n{printed}")
+    requests = int(_found(r"(\d+) requests in", printed)[1])
+    return {
+        "throughput": float(_found(r"Requests/sec:\s+([\d.]+)", printed)[1]),
+        "cpu": spent * 1e6 / requests,
+        "p50": _microseconds(_found(r"50%\s+([\d.]+)(us|ms|s)", printed)),
+        "p99": _microseconds(_found(r"99%\s+([\d.]+)(us|ms|s)", printed)),
+    }
 
 
-def _found(pattern: str, output: str) -> re.Match[str]:
-    found = re.search(pattern, output)
+def _found(pattern: str, printed: str) -> re.Match[str]:
+    found = re.search(pattern, printed)
     if found is None:
-        raise RuntimeError(f"wrk printed something else:\n{output}")
+        raise RuntimeError(f"wrk printed something else:\n{printed}")
     return found
 
 
