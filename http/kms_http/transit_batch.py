@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, overload
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit import go_base64
 
-from .fields import type_name
+from .fields import to_str, type_name
 from .routing import Call, Reply
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ _BAD_STATUS: Final = "invalid HTTP response code override from partial_failure_r
 def rows(batch: Any, required: tuple[str, str] | None = None) -> list[Row]:
     """Return the items of `batch_input`; `required` is a field each must have, and the text if it is missing.
 
-    A null becomes the empty value of its field, unless the field is required.
+    A null becomes the empty value of its field, unless the field is required. Where none is, numbers become texts
+    in the place of those: the operations of the API differ in this.
 
     Raises:
         InvalidRequest: of another shape; the text lists all that is wrong.
@@ -66,6 +67,8 @@ def rows(batch: Any, required: tuple[str, str] | None = None) -> list[Row]:
                 continue
             if value is None and (required is None or name != required[0]):
                 row[name] = field[0]()
+            elif required is None and field[0] is str and value.__class__ in (int, float):
+                row[name] = to_str(value)
             else:
                 wrong.append(_wrong_type(index, name, field[1], value))
         if required is not None and required[0] not in row:

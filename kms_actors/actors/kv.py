@@ -215,7 +215,10 @@ async def _write_metadata(storage: MountStorage, message: WriteMetadata, now: in
 
 async def _patch_metadata(storage: MountStorage, message: PatchMetadata, now: int) -> MetadataWritten | None:
     head, config = await storage.head_and_config(message.path)
-    return None if head is None else _apply(storage, message, head, config, now)
+    if head is not None:
+        return _apply(storage, message, head, config, now)
+    settings.applied(None, message.settings, now)  # a mistake is told first
+    return MetadataWritten(False) if message.settings.empty else None
 
 
 async def _delete_metadata(storage: MountStorage, message: DeleteMetadata, _: int) -> None:

@@ -57,6 +57,10 @@ class TransitChanges:
 
     async def create(self, message: CreateKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
+        policies.check_options(message.options)
+        found = await self._context.store.run(lambda tr: records.found(tr, mount, message.name))
+        if found is not None:
+            return found
         policy = policies.new_policy(message.name, message.options)
         version = await self._new_version(policy)
 

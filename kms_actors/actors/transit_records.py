@@ -67,6 +67,11 @@ class TransitRecords:
             return None
         return await self._load(tr, mount, policy)
 
+    async def found(self, tr: Transaction, mount: int, name: str) -> KeyInfo | None:
+        """Return what is shown of a key, or None."""
+        policy = await self.policy(tr, mount, name)
+        return None if policy is None else await self.info(tr, mount, policy)
+
     async def info(
         self, tr: Transaction, mount: int, policy: KeyPolicy, warnings: tuple[str, ...] = (), context: bytes = b""
     ) -> KeyInfo:

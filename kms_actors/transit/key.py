@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 
@@ -65,7 +65,8 @@ class TransitKey:
 
     def encrypt(self, items: Sequence[EncryptItem | InvalidRequest]) -> list[EncryptResult]:
         """Encrypt each item; with authenticated encryption under a fresh nonce, or the convergent one."""
-        self.check_usable()
+        if self.policy.soft_deleted:
+            return self.refusals(items)
         if self.type.cipher is None:
             return each(items, self._encrypt_by_pair)
         size = self.type.nonce_bytes
@@ -85,12 +86,14 @@ class TransitKey:
 
     def decrypt(self, items: Sequence[DecryptItem | InvalidRequest]) -> list[DecryptResult]:
         """Decrypt each item."""
-        self.check_usable()
+        if self.policy.soft_deleted:
+            return self.refusals(items)
         return each(items, self._decrypt)
 
     def rewrap(self, items: Sequence[RewrapItem | InvalidRequest]) -> list[EncryptResult]:
         """Decrypt each item and encrypt it under the version it asks for; always anew, with a fresh nonce."""
-        self.check_usable()
+        if self.policy.soft_deleted:
+            return self.refusals(items)
         return each(items, self._rewrap)
 
     def data_key(self, length: int, item: EncryptItem | InvalidRequest) -> tuple[Encrypted, bytes]:
@@ -109,6 +112,10 @@ class TransitKey:
         """Raise InvalidRequest if the key is soft-deleted."""
         if self.policy.soft_deleted:
             raise InvalidRequest(SOFT_DELETED)
+
+    def refusals(self, items: Sequence[Any]) -> list[Any]:
+        """Return the results of items that a soft-deleted key would have worked on."""
+        return [item if isinstance(item, InvalidRequest) else InvalidRequest(SOFT_DELETED) for item in items]
 
     def is_due(self, now: int) -> bool:
         """Tell whether the next version is to be made by `now` (nanoseconds since 1970)."""

@@ -34,6 +34,8 @@ def make_hmacs(
 
 def verify_hmacs(key: TransitKey, items: Sequence[MacItem | InvalidRequest], algorithm: str) -> list[VerifyResult]:
     """Tell of each item whether its HMAC is right."""
+    if key.policy.soft_deleted:
+        return key.refusals(items)
     _check(key, "HMAC", allowed=key.type.hmac)
     check_hmac_algorithm(algorithm)
 
@@ -54,6 +56,8 @@ def make_cmacs(key: TransitKey, items: Sequence[CmacItem | InvalidRequest], key_
 
 def verify_cmacs(key: TransitKey, items: Sequence[MacItem | InvalidRequest]) -> list[VerifyResult]:
     """Tell of each item whether its CMAC is right; one that is shorter than asked for is wrong."""
+    if key.policy.soft_deleted:
+        return key.refusals(items)
     _check(key, "CMAC", allowed=key.type.cmac)
 
     def verified(item: MacItem) -> bool:

@@ -55,8 +55,8 @@ class KeyChanges(msgspec.Struct, frozen=True):
     auto_rotate_period: int | None = None
 
 
-def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
-    """Return the policy of a new key with one version."""
+def check_options(options: KeyOptions) -> KeyType:
+    """Return the type of a new key; raises InvalidRequest for what no key can be, whether there is one or not."""
     if options.convergent_encryption and not options.derived:
         raise InvalidRequest(NEEDS_DERIVATION)
     key_type = KEY_TYPES.get(options.type)
@@ -65,6 +65,12 @@ def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
     _check_key_size(options)
     _check_parameters(key_type, options.parameters)
     _check_period(options.auto_rotate_period)
+    return key_type
+
+
+def new_policy(name: str, options: KeyOptions) -> KeyPolicy:
+    """Return the policy of a new key with one version."""
+    key_type = check_options(options)
     if options.derived and not key_type.derivation:
         raise InvalidRequest(
             f"key derivation and convergent encryption not supported for keys of type {key_type.name}"

@@ -45,12 +45,13 @@ def verify(
 ) -> list[VerifyResult]:
     """Tell of each item whether its signature is good; an InvalidRequest where it cannot be one.
 
-    Raises InvalidRequest if the key is soft-deleted, or of a type that does not sign, or not without a hash.
+    Raises InvalidRequest if keys of this type do not sign, or not without a hash.
     """
     scheme = scheme_of(key, "verification")
     how.check_hash()
-    key.check_usable()
     policy = key.policy
+    if policy.soft_deleted:
+        return key.refusals(items)
 
     def verified(item: VerifyItem) -> bool:
         number, signature = ciphertext.parse_signature(

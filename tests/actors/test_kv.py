@@ -102,8 +102,10 @@ async def test_changes_to_nothing_are_quiet_and_write_nothing(tenant: Tenant) ->
         kv.WriteMetadata(MOUNT, "nosuch", Settings()),
     ):
         await tenant.ask(command)
-    for patch in (kv.PatchSecret(MOUNT, "nosuch", SMALL), kv.PatchMetadata(MOUNT, "nosuch", Settings(merge=True))):
+    some = Settings(max_versions=3, merge=True)
+    for patch in (kv.PatchSecret(MOUNT, "nosuch", SMALL), kv.PatchMetadata(MOUNT, "nosuch", some)):
         assert await tenant.ask(patch) is None
+    assert await tenant.ask(kv.PatchMetadata(MOUNT, "nosuch", Settings(merge=True)))
     assert await tenant.stored() == {}
 
 

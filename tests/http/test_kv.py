@@ -212,6 +212,12 @@ async def test_updated_time_follows_every_change_of_a_version(api: Api) -> None:
 async def test_metadata_refusals(api: Api) -> None:
     reply = await api.reply(PATCH, "metadata/nosuch", {"custom_metadata": {"z": "1"}})
     assert (reply.status, dumps(reply.bare)) == (404, b"")
+    for sent in ({"max_versions": 3}, {"max_versions": None}, {"custom_metadata": None}, {"cas_required": None}):
+        assert (await api.reply(PATCH, "metadata/nosuch", sent)).status == 404
+    for sent in ({}, {"unknown": 1}, {"delete_version_after": None}):
+        assert (await api.reply(PATCH, "metadata/nosuch", sent)).status == 204
+    for wrong in ({"max_versions": "x"}, {"custom_metadata": {"": "x"}}, {"custom_metadata": {"a": [1]}}):
+        assert await api.refused(PATCH, "metadata/nosuch", wrong)
     text = await api.refused(WRITE, "metadata/s", {"delete_version_after": "zz"})
     assert text.startswith('error converting input for field "delete_version_after": ')
     assert "negative" in await api.refused(WRITE, "metadata/s", {"delete_version_after": -1})

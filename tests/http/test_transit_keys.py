@@ -88,6 +88,16 @@ async def test_creating_again_is_fine_and_changes_nothing(api: Api) -> None:
     assert await created(api, "a", type="chacha20-poly1305", exportable=True) == data
 
 
+@pytest.mark.parametrize("type_name", ["ed25519", "rsa-2048", "hmac"])
+async def test_creating_again_ignores_options_that_do_not_go_together(api: Api, type_name: str) -> None:
+    data = await created(api, "a")
+    assert await created(api, "a", type=type_name, derived=True, convergent_encryption=True) == data
+    assert "not supported for keys of type" in await api.refused(
+        "keys/b", type=type_name, derived=True, convergent_encryption=True
+    )
+    assert await api.refused("keys/a", type="nosuch") == "unknown key type nosuch"
+
+
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
@@ -189,6 +199,35 @@ async def test_soft_deletion(api: Api) -> None:
     assert not (await api.post("keys/a/soft-delete-restore"))["soft_deleted"]
     again = await api.reply(WRITE, "keys/a/soft-delete-restore")
     assert again.warnings == ("key was already restored",)
+
+
+SOFT = "refusing to use soft-deleted key"
+
+
+async def test_a_soft_deleted_key_fails_batches_item_by_item(api: Api) -> None:
+    await created(api, "a")
+    await api.post("keys/e", type="ed25519")
+    ciphertext = (await api.post("encrypt/a", plaintext=FOX))["ciphertext"]
+    signature = (await api.post("sign/e", input=FOX))["signature"]
+    mac = (await api.post("hmac/a", input=FOX))["hmac"]
+    for name in ("a", "e"):
+        await api(DELETE, f"keys/{name}/soft-delete")
+    status, results = await api.batch("encrypt/a", {"plaintext": FOX}, {"plaintext": "!", "reference": "r"})
+    assert (status, [item["error"] for item in results]) == (400, [SOFT, "illegal base64 data at input byte 0"])
+    status, results = await api.batch("decrypt/a", {"ciphertext": ciphertext})
+    assert (status, results) == (400, [{"plaintext": "", "error": SOFT, "reference": ""}])
+    assert await api.batch("rewrap/a", {"ciphertext": ciphertext}) == (200, [{"error": SOFT, "reference": ""}])
+    signed = {"key_version": 0, "error": SOFT, "reference": ""}
+    assert await api.batch("sign/e", {"input": FOX}) == (200, [signed])
+    verified = {"valid": False, "error": SOFT, "reference": ""}
+    assert await api.batch("verify/e", {"input": FOX, "signature": signature}) == (200, [verified])
+    assert await api.batch("verify/a", {"input": FOX, "hmac": mac}) == (200, [{"error": SOFT, "reference": ""}])
+    assert await api.refused("hmac/a", batch_input=[{"input": FOX}]) == SOFT
+    for path, sent in (
+        ("decrypt/a", {"ciphertext": ciphertext}),
+        ("verify/e", {"input": FOX, "signature": signature}),
+    ):
+        assert await api.refused(path, **sent) == SOFT
 
 
 @pytest.mark.parametrize(

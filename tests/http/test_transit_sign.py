@@ -248,12 +248,30 @@ async def test_post_quantum_keys(api: Api, sent: dict[str, str]) -> None:
 
 async def test_wrong_types_are_named(api: Api) -> None:
     await api.post("keys/k", type="ed25519")
-    text = await api.refused("sign/k", batch_input=[{"input": 1}])
-    assert "'[0].input' expected type 'string', got unconvertible type 'json.Number'" in text
+    text = await api.refused("sign/k", batch_input=[{"input": True}])
+    assert "'[0].input' expected type 'string', got unconvertible type 'bool'" in text
     assert (await api.refused("sign/k", batch_input="x")).startswith("failed to parse batch input: ")
     assert "[0] expected a map" in await api.refused("verify/k", batch_input=["x"])
     with pytest.raises(Exception, match="prehashed"):
         await api(WRITE, "sign/k", {"input": FOX, "prehashed": "maybe"})
+
+
+async def test_numbers_stand_for_texts_in_batches_but_of_encryption(api: Api) -> None:
+    await api.post("keys/k", type="ed25519")
+    await api.post("keys/a")
+    mac = (await api.post("hmac/a", input="1234"))["hmac"]
+    _, [made] = await api.batch("hmac/a", {"input": 1234, "reference": 7})
+    assert made == {"hmac": mac, "reference": "7"}
+    _, [signed, wrong] = await api.batch("sign/k", {"input": 1234, "context": 1234}, {"input": 1.5})
+    assert wrong["error"] == "unable to decode input as base64: illegal base64 data at input byte 1"
+    assert await api.post("verify/k", input="1234", signature=signed["signature"]) == {"valid": True}
+    _, [verified] = await api.batch("verify/k", {"input": 1234, "signature": 5})
+    assert verified == {"valid": False, "error": "invalid signature: no prefix", "reference": ""}
+    _, [rewrapped] = await api.batch("rewrap/a", {"ciphertext": 5, "reference": 1.5})
+    assert rewrapped == {"error": "invalid ciphertext: no prefix", "reference": "1.5"}
+    text = await api.refused("rewrap/a", batch_input=[{"ciphertext": "x", "key_version": "1"}])
+    assert "'[0].key_version' expected type 'int', got unconvertible type 'string'" in text
+    assert "unconvertible type 'json.Number'" in await api.refused("decrypt/a", batch_input=[{"ciphertext": 5}])
 
 
 async def test_public_keys_shown_are_those_that_verify(api: Api) -> None:

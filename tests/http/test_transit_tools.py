@@ -87,7 +87,7 @@ async def test_derived_keys_are_of_the_version_that_encrypts_them(api: Api) -> N
 
 async def test_many_derived_keys_may_be_wrapped_and_need_the_context_of_a_derived_key(api: Api) -> None:
     await api.post("keys/der", derived=True)
-    sent = {"salt": "s", "key_index_from": 1, "key_index_to": 501}
+    sent: dict[str, Any] = {"salt": "s", "key_index_from": 1, "key_index_to": 501}
     assert (await api.refused("derivedkeys/wrapped/der", **sent)).startswith("missing 'context' for key derivation")
     data = await api.post("derivedkeys/wrapped/der", context="YQ==", **sent)
     assert len(data) == 501

@@ -203,15 +203,15 @@ def test_data_keys_need_a_cipher_and_a_context() -> None:
 
 
 def test_a_soft_deleted_key_refuses_every_use() -> None:
-    key = make_key(soft_deleted=True)
-    for use in (
-        lambda: key.encrypt([EncryptItem(b"x")]),
-        lambda: key.decrypt([DecryptItem("vault:v1:AAAA")]),
-        lambda: key.rewrap([RewrapItem("vault:v1:AAAA")]),
-        lambda: key.data_key(32, EncryptItem(b"", b"", None)),
+    key, unreadable = make_key(soft_deleted=True), InvalidRequest("unreadable")
+    for results in (
+        key.encrypt([EncryptItem(b"x"), unreadable]),
+        key.decrypt([DecryptItem("vault:v1:AAAA"), unreadable]),
+        key.rewrap([RewrapItem("vault:v1:AAAA"), unreadable]),
     ):
-        with pytest.raises(InvalidRequest, match=r"^refusing to use soft-deleted key$"):
-            use()
+        assert [str(result) for result in results] == ["refusing to use soft-deleted key", "unreadable"]
+    with pytest.raises(InvalidRequest, match=r"^refusing to use soft-deleted key$"):
+        key.data_key(32, EncryptItem(b"", b"", None))
 
 
 def test_nothing_secret_shows() -> None:

@@ -206,6 +206,11 @@ def test_items_that_could_not_be_read_come_out_as_they_went_in() -> None:
 
 def test_soft_deleted_keys_refuse() -> None:
     key = make_key("hmac", soft_deleted=True)
-    for use in (lambda: hmac(key, FOX), lambda: hmac_valid(key, FOX, "vault:v1:AAAA")):
-        with pytest.raises(InvalidRequest, match=r"^refusing to use soft-deleted key$"):
-            use()
+    with pytest.raises(InvalidRequest, match=r"^refusing to use soft-deleted key$"):
+        hmac(key, FOX)
+    unreadable = InvalidRequest("unreadable")
+    for results in (
+        verify_hmacs(key, [MacItem(FOX, "vault:v1:AAAA"), unreadable], "sha2-256"),
+        verify_cmacs(key, [MacItem(FOX, "vault:v1:AAAA"), unreadable]),
+    ):
+        assert [str(result) for result in results] == ["refusing to use soft-deleted key", "unreadable"]
