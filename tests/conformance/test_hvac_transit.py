@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import hvac
@@ -88,3 +89,22 @@ def test_signatures(transit: Any, key_type: str) -> None:
     assert transit.verify_signed_data("s", PLAINTEXT, signature, hash_algorithm="sha2-256")["data"]["valid"]
     other = base64.b64encode(b"other").decode()
     assert not transit.verify_signed_data("s", other, signature, hash_algorithm="sha2-256")["data"]["valid"]
+
+
+def test_what_each_version_is_used_for_is_told_before_a_trim(transit: Any) -> None:
+    transit.create_key("k")
+    assert transit.read_key("k")["data"]["usage"] == {}
+    old = transit.encrypt_data("k", PLAINTEXT)["data"]["ciphertext"]
+    transit.rotate_key("k")
+    assert "usage" not in transit.rotate_key("k")["data"]
+    transit.decrypt_data("k", batch_input=[{"ciphertext": old}, {"ciphertext": old}])
+    transit.rewrap_data("k", old)
+    usage = transit.read_key("k")["data"]["usage"]
+    counts = {version: {name: use["count"] for name, use in uses.items()} for version, uses in usage.items()}
+    assert counts == {"1": {"decrypt": 3, "encrypt": 1}, "3": {"encrypt": 1}}
+    last = datetime.fromisoformat(usage["1"]["decrypt"]["last_used"])
+    assert abs((datetime.now(UTC) - last).total_seconds()) < 60
+    transit.update_key_configuration("k", min_decryption_version=2, min_encryption_version=3)
+    assert set(transit.read_key("k")["data"]["usage"]) == {"1", "3"}
+    transit.trim_key("k", 2)
+    assert set(transit.read_key("k")["data"]["usage"]) == {"3"}
