@@ -98,6 +98,25 @@ def test_transit_refusals(user: Api, path: str, body: Any, error: str) -> None:
     assert (answer.status, answer.errors) == (400, [error])
 
 
+def test_the_size_of_the_cache(user: Api) -> None:
+    assert user.get("transit/cache-config").data == {"size": 0}
+    assert user.post("transit/cache-config", {"size": 500}).data == {"size": 500}
+    assert user.get("transit/cache-config").data == {"size": 500}
+    refused = user.post("transit/cache-config", {"size": 2})
+    assert (refused.status, refused.errors) == (400, ["size must be 0 or a value greater or equal to 10"])
+
+
+def test_derived_keys(user: Api) -> None:
+    sent = {"salt": "sodium chloride", "key_index_from": 0, "key_index_to": 2}
+    answer = user.post("transit/derivedkeys/plaintext/orders", sent)
+    assert tuple(answer.json) == ENVELOPE
+    assert list(answer.data) == ["0", "1", "key_version"]
+    for index in ("0", "1"):
+        opened = user.post("transit/decrypt/orders", {"ciphertext": answer.data[index]["ciphertext"]})
+        assert opened.data == {"plaintext": answer.data[index]["plaintext"]}
+    assert set(user.post("transit/derivedkeys/wrapped/orders", sent).data["0"]) == {"ciphertext"}
+
+
 def test_key_deletion_must_be_allowed(user: Api) -> None:
     answer = user.delete("transit/keys/orders")
     text = "error deleting policy orders: deletion is not allowed for this key"

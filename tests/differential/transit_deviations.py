@@ -78,6 +78,9 @@ def _aligned(ours: Answer, reference: Answer) -> Answer:
     return reference._replace(data={**reference.data, "batch_results": items})
 
 
+_SOFT_DELETED: Final = Answer(400, None, ("refusing to use soft-deleted key",))
+
+
 def _only_validity(ours: Answer, reference: Answer) -> bool:
     def without(answer: Answer) -> Any:
         if not isinstance(answer.data, dict):
