@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from cryptography import x509
+
 from tests.differential.pair import Answer
 
 
@@ -56,6 +58,14 @@ def _form(value: Any) -> str:
     return "<DER>" if len(text) > 700 else _size(text)
 
 
+def _request(text: str) -> str:
+    """Tell what a certificate signing request says, but for its key and signature."""
+    loaded = x509.load_pem_x509_csr(text.encode())
+    assert loaded.is_signature_valid
+    told = (loaded.subject, list(loaded.extensions), loaded.signature_algorithm_oid, text.count("\n") > 1)
+    return f"<{told} {text[:1]!r} {text[-1:]!r}>"
+
+
 _MASKS: Final[Mapping[str, Callable[[Any], str]]] = {
     "ciphertext": lambda text: _prefix(text) + _size(text),
     "signature": _prefix,
@@ -71,4 +81,6 @@ _MASKS: Final[Mapping[str, Callable[[Any], str]]] = {
     "deletion_time": lambda _: "<time>",
     "time": lambda _: "<time>",
     "backup": lambda _: "<backup>",
+    "csr": _request,
+    "certificate_chain": lambda text: f"<{text.count('-----BEGIN')} certificates>" + repr(text[-1:]),
 }

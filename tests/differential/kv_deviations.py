@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from tests.differential.pair import Answer
-from tests.differential.transit_cases import Step
+from tests.differential.steps import Step
 
 
 class Rewording(NamedTuple):

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from tests.differential.transit_cases import Step
+from tests.differential.steps import Step
 
 PATHS: Final = ("a", "b", "dir/a", "dir/b", "dir/sub/c", "dir")
 

@@ -20,6 +20,10 @@ class Answer(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
+#: Of a request that breaks what answers it.
+BROKEN = Answer(500, None, ("no answer",))
+
+
 @dataclass
 class Side:
     """One server, as seen by one caller; `mounts` are its paths of the mounts that cases name."""
@@ -40,7 +44,11 @@ class Side:
         except (http.client.HTTPException, OSError):
             # A kept connection may have been closed meanwhile, or a handler broke: a new one tells which.
             self.close()
-            status, raw = self._exchange(method, target, content, headers)
+            try:
+                status, raw = self._exchange(method, target, content, headers)
+            except http.client.RemoteDisconnected:
+                self.close()
+                return BROKEN
         return answer_of(status, json.loads(raw) if raw else {})
 
     def close(self) -> None:
