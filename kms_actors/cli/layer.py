@@ -12,6 +12,7 @@ import uvloop
 
 from kms_actors import __version__, config, log
 from kms_actors.errors import KmsError
+from kms_actors.processes.loading import modules_kept
 
 if TYPE_CHECKING:
     from kms_actors.cli.development import Development
@@ -56,17 +57,21 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
         sys.exit(WRONG_CONFIGURATION)
     log.configure(configuration.log)
     try:
-        from kms_actors.cli import node_process  # noqa: PLC0415 - not for an option's help or a wrong file
-
-        workers = None
-        if prepared is None and configuration.worker_count > 1:
-            from kms_actors.processes.forking import fork_all  # noqa: PLC0415 - not in a node of one process
-
-            workers = fork_all(configuration.worker_count, configuration.host, configuration.port)
-        uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None))
+        _serve(configuration, prepared)
     except (KmsError, OSError) as error:
         structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)
         sys.exit(1)
+
+
+def _serve(configuration: config.Configuration, prepared: Development | None) -> None:
+    with modules_kept():
+        # Here, for they take most of a start, and what went wrong before needs none of them.
+        from kms_actors.cli import node_process  # noqa: PLC0415
+        from kms_actors.processes.forking import fork_all  # noqa: PLC0415
+    workers = None
+    if prepared is None and configuration.worker_count > 1:
+        workers = fork_all(configuration.worker_count, configuration.host, configuration.port)
+    uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None))
 
 
 def _prepare_development(path: Path, directory: Path) -> Development:

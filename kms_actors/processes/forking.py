@@ -1,14 +1,13 @@
 """The first workers of a node: forks of a process that has loaded everything and done nothing yet.
 
-Modules are loaded once for all of them, and lie in memory once while nobody writes to them. It is safe only here,
-before there is a thread, an event loop, a store's client or a secret; so workers that replace others are started by
-`launch`.
+Modules are loaded once for all of them, and lie in memory once while nobody writes to them (`loading` keeps
+collections from doing so). It is safe only here, before there is a thread, an event loop, a store's client or a
+secret; so workers that replace others are started by `launch`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -51,8 +50,6 @@ def fork_all(count: int, host: str, port: int) -> Workers:
     listeners = listen(host, port)
     if threading.active_count() > 1:
         raise RuntimeError("a process with threads is not forked")
-    gc.collect()
-    gc.freeze()  # a collection would write to what is shared
     processes: list[Launched] = []
     for _ in range(count):
         processes.append(_fork(listeners, [launched.end for launched in processes]))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -141,6 +142,7 @@ class Worker:
 
 def main(arguments: list[str]) -> int:
     """Run a worker in a process of its own; return its exit code."""
+    gc.freeze()  # see `loading`
     end, *listeners = (socket.socket(fileno=int(number)) for number in arguments)
     return work(end, listeners)
 
