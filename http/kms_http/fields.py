@@ -35,11 +35,9 @@ class WrongType(Exception):
 
 
 def to_int(value: Any) -> int:
-    """Whole numbers, numeric strings, true and false as 1 and 0, null as 0; 64 bits."""
+    """Whole numbers written as such, numeric strings, true and false as 1 and 0, null as 0; 64 bits."""
     if value is None or value == "":
         return 0
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if isinstance(value, str):
         if not re.fullmatch(r"[+-]?\d+", value, re.ASCII) or len(value) > 20:
             raise WrongType("cannot parse value as 'int': strconv.ParseInt: invalid syntax")

@@ -33,7 +33,7 @@ def _build_import(call: Call) -> ImportKey:
     values = dict(call.values)
     if "convergent_encryption" in values:
         raise InvalidRequest("import cannot be used on keys with convergent encryption enabled")
-    values["type"] = values.get("type") or DEFAULT_TYPE
+    values.setdefault("type", DEFAULT_TYPE)
     material = _material(values)
     options = KeyOptions(**{name: values[name] for name in _OPTIONS if name in values})
     allow_rotation = values.get("allow_rotation", False)
@@ -62,10 +62,8 @@ def _build_wrap(call: Call) -> WrapKey:
 def _build_derive(call: Call) -> DeriveKey:
     assert call.mount is not None
     values = call.values
-    peer, type_name = values.get("peer_public_key", ""), values.get("derived_key_type") or DEFAULT_TYPE
-    if not peer:
-        raise InvalidRequest("peer public key not provided")
-    check_agreement(values.get("key_derivation_algorithm") or ECDH, type_name)
+    peer, type_name = values.get("peer_public_key", ""), values.get("derived_key_type", DEFAULT_TYPE)
+    check_agreement(values.get("key_derivation_algorithm", ECDH), peer, type_name)
     base, version = values.get("base_key_name", ""), values.get("base_key_version", 0)
     return DeriveKey(call.mount, call.captures["name"], base, version, peer, type_name)
 

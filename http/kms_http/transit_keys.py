@@ -100,7 +100,10 @@ def _render_key(_: Call, info: KeyInfo | None) -> Reply:
     return Reply(204) if info is None else Reply(data=show_key(info), warnings=info.warnings)
 
 
-def _render_read(_: Call, info: KeyInfo) -> Reply:
+def _render_read(call: Call, info: KeyInfo) -> Reply:
+    context = _context(call)
+    if isinstance(context, InvalidRequest):
+        raise context
     usage = {str(number): _show_uses(uses) for number, uses in info.usage.items()}
     return Reply(data=show_key(info) | {"usage": usage})
 
@@ -125,16 +128,21 @@ def _render_cache(_: Call, settings: MountSettings) -> Reply:
 
 def _build_create(call: Call) -> CreateKey:
     values = dict(call.values)
-    values["type"] = values.get("type") or DEFAULT_TYPE
+    values.setdefault("type", DEFAULT_TYPE)
     return CreateKey(*_key(call), KeyOptions(**values))
 
 
 def _build_read(call: Call) -> ReadKey:
+    context = _context(call)
+    return ReadKey(*_key(call), b"" if isinstance(context, InvalidRequest) else context)
+
+
+def _context(call: Call) -> bytes | InvalidRequest:
+    """Return the context to show keys of, or what is wrong with it: that is told of keys that are there."""
     try:
-        context = decode(call.values.get("context", ""))
+        return decode(call.values.get("context", ""))
     except InvalidRequest:
-        raise InvalidRequest("failed to base64-decode context") from None
-    return ReadKey(*_key(call), context)
+        return InvalidRequest("failed to base64-decode context")
 
 
 def _build_list(call: Call) -> ListKeys:

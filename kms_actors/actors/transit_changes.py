@@ -201,7 +201,7 @@ class TransitChanges:
             version = (await records.versions(tr, mount, policy)).get(number)
             records.put_policy(tr, mount, policy)  # every change of a key writes it
             records.put_version(tr, mount, name, number, certificates.certified(policy, version, chain))
-            return Certified(policy.type, f"{certificates.show_chain(chain)}\n")
+            return Certified(policy.type, message.chain)
 
         return await self.commit(message, body)
 

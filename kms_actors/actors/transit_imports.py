@@ -66,15 +66,13 @@ class TransitImports:
         return await self._context.store.run(body, idempotency_key=os.urandom(16))
 
     async def import_key(self, message: ImportKey) -> None:
-        policy = importing.imported_policy(message.name, message.options, allow_rotation=message.allow_rotation)
-        mount, now = message.mount.number, self._context.clock()
-        if await self._context.store.run(lambda tr: self._records.policy(tr, mount, message.name)) is not None:
+        importing.check_options(message.options, allow_rotation=message.allow_rotation)
+        mount, name = message.mount.number, message.name
+        if await self._context.store.run(lambda tr: self._records.policy(tr, mount, name)) is not None:
             raise InvalidRequest(importing.EXISTS)  # told before what is wrong with the material
-        given = await self._unwrapped(message.mount, policy, message.material)
-        try:
-            version = await self._in_thread(lambda: importing.imported_version(policy, given, now))
-        except InvalidRequest as error:
-            raise InvalidRequest(f"error importing key: {error}") from None
+        given = await self._unwrapped(message.mount, message.options.type, message.material)
+        policy = importing.imported_policy(name, message.options, allow_rotation=message.allow_rotation)
+        version = await self._first_version(policy, given)
         if policy.key_size:
             policy = msgspec.structs.replace(policy, key_size=len(version.key))
         await self._create(message, policy, version)
@@ -98,7 +96,7 @@ class TransitImports:
             return policy, await records.versions(tr, mount, policy)
 
         seen, versions = await self._context.store.run(look)
-        given, now = await self._unwrapped(message.mount, seen, message.material), self._context.clock()
+        given, now = await self._unwrapped(message.mount, seen.type, message.material), self._context.clock()
         if wanted:
             importing.check_completable(seen, versions.get(wanted), private=bool(given.key))
         version = await self._in_thread(lambda: importing.imported_version(seen, given, now, completes=bool(wanted)))
@@ -118,7 +116,7 @@ class TransitImports:
             policy = importing.imported_policy(name, KeyOptions(message.type), allow_rotation=False)
         else:
             policy = self._extendable(name, seen)
-        version = importing.imported_version(policy, Imported(agreed), self._context.clock())
+        version = await self._first_version(policy, Imported(agreed))
         if seen is None:
             await self._create(message, policy, version)
         else:
@@ -136,7 +134,8 @@ class TransitImports:
             versions = await records.versions(tr, mount, policy)
             number, record = importing.placed(policy, versions, version, wanted)
             if number > policy.latest_version:
-                policy = msgspec.structs.replace(policy, latest_version=number)
+                size = len(record.key) if policy.key_size else 0
+                policy = msgspec.structs.replace(policy, latest_version=number, key_size=size)
             records.put_policy(tr, mount, policy)
             records.put_version(tr, mount, name, number, record)
 
@@ -148,15 +147,22 @@ class TransitImports:
             raise InvalidRequest(_CONVERGENT)
         return policy
 
-    async def _unwrapped(self, mount: Mount, policy: KeyPolicy, material: WrappedMaterial) -> Imported:
-        """Return what is to be a key of this policy."""
+    async def _unwrapped(self, mount: Mount, type_name: str, material: WrappedMaterial) -> Imported:
+        """Return what is to be a key of this type."""
         if material.wrapped is None:
             given = Imported(public_key=material.public_key)
-            importing.check_half(policy, given)
+            importing.check_half(type_name, given)
             return given
         check_hash(material.hash_function)
         wrapping = await self._context.store.run(lambda tr: self._records.wrapping_key(tr, mount.number))
         return await self._in_thread(lambda: _unwrapped(wrapping, material))
+
+    async def _first_version(self, policy: KeyPolicy, given: Imported) -> VersionRecord:
+        now = self._context.clock()
+        try:
+            return await self._in_thread(lambda: importing.imported_version(policy, given, now))
+        except InvalidRequest as error:
+            raise InvalidRequest(f"error importing key: {error}") from None
 
     async def _in_thread(self, compute: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute)

@@ -19,12 +19,14 @@ from .version import Version
 ECDH: Final = "ecdh"
 
 
-def check_agreement(algorithm: str, type_name: str) -> None:
-    """Raise InvalidRequest unless keys of this type can be agreed on in this way."""
-    if type_name not in KEY_TYPES or KEY_TYPES[type_name].cipher is None:
-        raise InvalidRequest(f"unknown key type {type_name}")
+def check_agreement(algorithm: str, peer: str, type_name: str) -> None:
+    """Raise InvalidRequest unless keys of this type can be agreed on in this way, and with somebody."""
     if algorithm != ECDH:
         raise InvalidRequest(f"key derivation algorithm {algorithm} not supported")
+    if not peer:
+        raise InvalidRequest("peer public key not provided")
+    if type_name not in KEY_TYPES or KEY_TYPES[type_name].cipher is None:
+        raise InvalidRequest(f"unknown key type {type_name}")
 
 
 def agreed_key(base: TransitKey, number: int, peer: str, type_name: str) -> bytes:
@@ -32,13 +34,12 @@ def agreed_key(base: TransitKey, number: int, peer: str, type_name: str) -> byte
     base.check_usable()
     if not isinstance(base.scheme, Ecdsa):
         raise InvalidRequest(f"base key type {base.type.name} does not support key agreement")
-    private = _version(base, number).private
-    if private is None:
-        raise InvalidRequest("private key not imported for key version selected")
-    public = _load(peer)
-    if public.curve.name != private.curve.name:
+    version, public = _version(base, number), _load(peer)
+    if public.curve.name != version.public.curve.name:
         raise InvalidRequest(f"base private key type {base.type.name} does not match peer public key curve")
-    return hkdf_sha256(private.exchange(ec.ECDH(), public), b"", KEY_TYPES[type_name].key_bytes)
+    if version.private is None:
+        raise InvalidRequest("private key not imported for key version selected")
+    return hkdf_sha256(version.private.exchange(ec.ECDH(), public), b"", KEY_TYPES[type_name].key_bytes)
 
 
 def _version(base: TransitKey, number: int) -> Version:
@@ -57,5 +58,5 @@ def _load(peer: str) -> ec.EllipticCurvePublicKey:
             "failed to parse supplied peer public key PEM: data does not contain any valid public keys"
         ) from None
     if not isinstance(public, ec.EllipticCurvePublicKey):
-        raise InvalidRequest("the peer public key is not of an elliptic curve")
+        raise InvalidRequest("supplied peer public key is not an ECDSA key")
     return public

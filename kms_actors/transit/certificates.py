@@ -65,9 +65,9 @@ def signing_request(key: TransitKey, number: int = 0, template: str = "") -> str
 
 
 def parse_chain(text: str) -> tuple[bytes, ...]:
-    """Return the certificates (DER) of a PEM, in order; blocks of other kinds are passed over."""
+    """Return the certificates (DER) of a PEM, in order; other blocks, and text before a block, are passed over."""
     blocks = list(_BLOCK.finditer(text))
-    if _BLOCK.sub("", text).strip():
+    if text[blocks[-1].end() if blocks else 0 :].strip():
         raise InvalidRequest(_NO_PEM)
     try:
         loaded = [x509.load_pem_x509_certificate(b[0].encode("ascii")) for b in blocks if b[1] == "CERTIFICATE"]

@@ -58,18 +58,23 @@ def check_importable(key_type: KeyType) -> None:
         raise InvalidRequest(f"import is not supported for key type {key_type.name}")
 
 
-def imported_policy(name: str, options: KeyOptions, *, allow_rotation: bool) -> KeyPolicy:
-    """Return the policy of an imported key with one version."""
+def check_options(options: KeyOptions, *, allow_rotation: bool) -> None:
+    """Raise InvalidRequest unless such keys can be imported."""
     if options.auto_rotate_period and not allow_rotation:
         raise InvalidRequest(NEEDS_ROTATION)
     _check_type(options.type)
+
+
+def imported_policy(name: str, options: KeyOptions, *, allow_rotation: bool) -> KeyPolicy:
+    """Return the policy of an imported key with one version; options that no key can have raise InvalidRequest."""
+    check_options(options, allow_rotation=allow_rotation)
     policy = new_policy(name, options)
     return msgspec.structs.replace(policy, imported=True, allow_rotation=allow_rotation)
 
 
-def check_half(policy: KeyPolicy, given: Imported) -> None:
+def check_half(type_name: str, given: Imported) -> None:
     """Raise InvalidRequest for the public key of a key that has none."""
-    if not given.key and not KEY_TYPES[policy.type].schemes:
+    if not given.key and not KEY_TYPES[type_name].schemes:
         raise InvalidRequest("provided type does not support public_key import")
 
 

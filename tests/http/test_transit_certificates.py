@@ -208,3 +208,11 @@ async def test_certificates_of_another_algorithm(api: Api, type_name: str, algor
         f"{PREFIX}could not validate key match between leaf certificate key and key entry in transit: provided leaf "
         f"certificate public key algorithm '{algorithm}' does not match the transit key type '{type_name}'"
     )
+
+
+async def test_text_in_front_of_a_certificate_is_passed_over(api: Api) -> None:
+    await api.post("keys/k", type="ecdsa-p256")
+    leaf = certificate(await public_of(api))
+    chain = f"subject: kms.example\n{leaf}issuer: ca\n{ROOT_PEM}"
+    assert (await set_chain(api, chain))["certificate_chain"] == chain
+    assert (await api(READ, "keys/k"))[1]["keys"]["1"]["certificate_chain"] == f"{leaf}{ROOT_PEM}".rstrip("\n")

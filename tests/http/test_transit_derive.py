@@ -81,7 +81,7 @@ async def test_deriving_again_adds_a_version(api: Api) -> None:
         ),
         (
             {"peer_public_key": public_pem(ed25519.Ed25519PrivateKey.generate())},
-            "the peer public key is not of an elliptic curve",
+            "supplied peer public key is not an ECDSA key",
         ),
         ({"derived_key_type": "zz"}, "unknown key type zz"),
         ({"derived_key_type": "hmac"}, "unknown key type hmac"),
@@ -109,4 +109,7 @@ async def test_keys_that_were_made_here_get_no_such_version(api: Api) -> None:
         == "the import_version endpoint can only be used with an imported key"
     )
     await derived(api, "short", base_key_name="base", derived_key_type="aes128-gcm96")
-    assert await api.refused("derive-key/short", **sent) == "invalid key size 32 bytes for key type aes128-gcm96"
+    assert (
+        await api.refused("derive-key/short", **sent)
+        == "error importing key: invalid key size 32 bytes for key type aes128-gcm96"
+    )

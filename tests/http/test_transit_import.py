@@ -213,7 +213,7 @@ async def test_rotation_needs_to_be_allowed(api: Api) -> None:
         ),
         ({"type": "rsa-2048"}, "error importing key: error parsing public key: not in PEM format"),
         (
-            {"type": "rsa-2048", "derived": True, "ciphertext": ""},
+            {"type": "rsa-2048", "derived": True, "public_key": "x"},
             "key derivation and convergent encryption not supported for keys of type rsa-2048",
         ),
         (

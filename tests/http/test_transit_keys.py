@@ -59,7 +59,7 @@ async def test_a_new_symmetric_key(api: Api, type_name: str) -> None:
 
 async def test_the_default_type(api: Api) -> None:
     assert (await created(api, "a"))["type"] == "aes256-gcm96"
-    assert (await created(api, "b", type=""))["type"] == "aes256-gcm96"
+    assert await api.refused("keys/b", type="") == "unknown key type "
 
 
 async def test_a_new_hmac_key_lists_no_versions(api: Api) -> None:
