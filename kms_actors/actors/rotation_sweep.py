@@ -53,7 +53,7 @@ class RotationSweep:
     async def sweep(self) -> int:
         """Visit all tenants with keys that are due, unless another process does; return how many were rotated."""
         rotated, last = 0, None
-        while page := await self._services.store.run(partial(self._page, behind=last)):
+        while page := await self._services.store.run(partial(self._page, last=last)):
             for due in page:
                 rotated += await self._visit(due)
             last = page[-1]
@@ -70,9 +70,9 @@ class RotationSweep:
                 if rotated:
                     _log.info("transit keys rotated", count=rotated)
 
-    async def _page(self, tr: Transaction, behind: Due | None) -> list[Due]:
+    async def _page(self, tr: Transaction, last: Due | None) -> list[Due]:
         now = self._services.clock()
-        page = await due_tenants(tr, behind, now, _PAGE)
+        page = await due_tenants(tr, last, now, _PAGE)
         lifetime = int(max(_CLAIM, self._services.settings.rotation_check_seconds) * 1e9)
         if page and self._shared and not await claim(tr, self._owner, now, lifetime):
             return []

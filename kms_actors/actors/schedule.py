@@ -7,7 +7,7 @@
 
 Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its keys; it may be too
 early, which costs a look. Only unsealed tenants have one: sealing takes it away, and unsealing makes one for that
-very moment, whatever the tenant holds.
+very moment, if the tenant has such keys.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import msgspec
 from kms_actors.errors import FormatError
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Entry, Transaction
 from kms_actors.store.keyspace import DUE, TenantKeys
+from kms_actors.store.pages import behind
 
 CLAIM: Final = keyspace.pack("due-claim")
 
@@ -57,6 +58,18 @@ async def look_by(tr: Transaction, keys: TenantKeys, time: int) -> None:
         _move(tr, keys, before, time)
 
 
+async def look_soon(tr: Transaction, keys: TenantKeys, now: int) -> None:
+    """Have a tenant that is unsealed `now` looked at, if anything of it is in the schedule."""
+    if await key_entries(tr, keys, limit=1):
+        await look_by(tr, keys, now)
+
+
+async def key_entries(tr: Transaction, keys: TenantKeys, *, limit: int = 0) -> list[Entry]:
+    """Return the entries of the tenant's own keys; `limit` 0 means all."""
+    begin, end = keys.span("due")
+    return await tr.get_range(behind(begin), end, limit=limit)
+
+
 async def look_at(tr: Transaction, keys: TenantKeys, time: int | None) -> None:
     """Have the tenant looked at when it is `time`, not before; None: never."""
     before = await entry_of(tr, keys)
@@ -70,9 +83,9 @@ async def entry_of(tr: Transaction, keys: TenantKeys) -> int | None:
     return None if raw is None else decode_time(raw)
 
 
-async def due_tenants(tr: Transaction, behind: Due | None, now: int, limit: int) -> list[Due]:
-    """Return the first entries up to `now` that come after `behind`."""
-    begin = DUE if behind is None else keyspace.due(*behind) + b"\0"
+async def due_tenants(tr: Transaction, last: Due | None, now: int, limit: int) -> list[Due]:
+    """Return the first entries up to `now`, those behind `last`."""
+    begin = DUE if last is None else behind(keyspace.due(*last))
     entries = await tr.get_range(begin, keyspace.due(now + 1, 0), limit=limit)
     return [Due(*keyspace.unpack(key)[1:]) for key, _ in entries]
 

@@ -25,7 +25,7 @@ from kms_actors.store.keyspace import TenantKeys
 from .changes import TENANT, Change, record
 from .messages import Initialization, SealStatus
 from .mounting import Mounts, default_mounts, mount_record, open_mounts, read_mounts
-from .schedule import look_at, look_by
+from .schedule import look_at, look_soon
 from .unsealing import Unsealing
 
 TOKEN_LABEL = b"token"
@@ -138,7 +138,7 @@ class TenantRecords:
                 unsealing.keep_progress(tr, keys, progress)
                 return status_of(seal, progress, sealed=True)
             unsealing.keep_root_key(tr, keys, epoch, root_key)
-            await look_by(tr, keys, int(now * 1e9))
+            await look_soon(tr, keys, int(now * 1e9))
             record(tr, Change(self._vault_id, TENANT, "", now))
             return status_of(seal, None, sealed=False)
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from kms_actors.store.api import Entry, Transaction
+from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
-from kms_actors.store.pages import behind
 from kms_actors.transit.key import rotates
 
 from .messages import Command
-from .schedule import decode_time, encode_time, look_at, look_by
+from .schedule import decode_time, encode_time, key_entries, look_at, look_by
 from .transit_records import TransitRecords
 
 #: Nanoseconds until a key is tried again whose rotation failed.
@@ -41,11 +40,12 @@ class TransitSchedule:
 
     async def due(self, tr: Transaction, now: int) -> list[tuple[int, str]]:
         """Return mount and name of the keys that are due."""
-        return [self._keys.parts(key)[1:] for key, time in await self._all(tr) if decode_time(time) <= now]
+        entries = await key_entries(tr, self._keys)
+        return [self._keys.parts(key)[1:] for key, time in entries if decode_time(time) <= now]
 
     async def look_again(self, tr: Transaction, now: int) -> None:
         """Have the tenant looked at when its next key is due, once those that were due at `now` are done."""
-        times = [decode_time(time) for _, time in await self._all(tr)]
+        times = [decode_time(time) for _, time in await key_entries(tr, self._keys)]
         await look_at(tr, self._keys, min((time if time > now else now + RETRY for time in times), default=None))
 
     async def _due(self, tr: Transaction, mount: int, name: str) -> int | None:
@@ -54,7 +54,3 @@ class TransitSchedule:
             return None
         latest = await self._records.version(tr, mount, name, policy.latest_version)
         return None if latest is None else latest.created + policy.auto_rotate_period
-
-    async def _all(self, tr: Transaction) -> list[Entry]:
-        begin, end = self._keys.span("due")
-        return await tr.get_range(behind(begin), end)

@@ -215,13 +215,23 @@ async def test_a_sealed_vault_is_left_until_it_is_unsealed(
     await assert_clean(store, tmp_path)
 
 
-async def test_a_vault_without_such_keys_leaves_the_index_at_the_first_sweep(
-    service: NodeService, store: Store
-) -> None:
+async def test_a_vault_without_such_keys_is_not_in_the_index(service: NodeService, store: Store) -> None:
     await filled(service, "vault_a")
-    assert [tenant for _, tenant in await index(store)] == [1]
-    await sweep(service)
     assert await index(store) == []
+
+
+async def test_an_entry_that_is_too_early_moves_to_the_time_of_the_next_key(
+    service: NodeService, store: Store, clock: Clock
+) -> None:
+    vault = await rotating(service)
+    ((due, _),) = await index(store)
+    tenant = await service.tenant("vault_a")
+    await tenant.ask(Seal())
+    await vault.unsealed(service)
+    ((soon, _),) = await index(store)
+    assert soon <= clock() < due
+    assert await sweep(service) == 0
+    assert await index(store) == [(due, 1)]
 
 
 async def test_a_node_that_is_sealed_does_not_sweep(service: NodeService, clock: Clock) -> None:
