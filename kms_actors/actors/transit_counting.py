@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from kms_actors.transit.items import DecryptResult, EncryptResult, MacResult, Signed, SignResult, VerifyResult
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.messages import DataKey
-from kms_actors.transit.usage import DATA_KEY, DECRYPT, ENCRYPT, SIGN, VERIFY, version_of
+from kms_actors.transit.usage import CMAC, DATA_KEY, DECRYPT, ENCRYPT, HMAC, SIGN, VERIFY, version_of
 
 
 class Add(Protocol):
@@ -23,65 +23,82 @@ class Add(Protocol):
 
 
 class Counting:
-    """What one request does with its key. Each method is told items and results, those of a slice or all."""
+    """Each method is told the mount and the key, and items and results: those of a slice, or all."""
 
-    __slots__ = ("_add", "_key", "_mount")
-
-    def __init__(self, add: Add, mount: int, key: TransitKey) -> None:
+    def __init__(self, add: Add) -> None:
         self._add = add
-        self._mount = mount
-        self._key = key
 
-    def encrypted(self, _: Any, results: Sequence[EncryptResult]) -> None:
-        self._take(ENCRYPT, [result[1] for result in results if result.__class__ is tuple])
+    def encrypted(self, mount: int, key: TransitKey, _: Any, results: Sequence[EncryptResult]) -> None:
+        if len(results) == 1:
+            (result,) = results
+            if result.__class__ is tuple:
+                self._add(mount, key, result[1], ENCRYPT)
+            return
+        self._take(mount, key, ENCRYPT, [result[1] for result in results if result.__class__ is tuple])
 
-    def decrypted(self, items: Sequence[Any], results: Sequence[DecryptResult]) -> None:
+    def decrypted(self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[DecryptResult]) -> None:
+        if len(results) == 1:
+            if results[0].__class__ is bytes:
+                self._add(mount, key, _version_of(key, items[0].ciphertext), DECRYPT)
+            return
         opened = zip(items, results, strict=True)
-        self._take_named(DECRYPT, [item.ciphertext for item, result in opened if result.__class__ is bytes])
+        texts = [item.ciphertext for item, result in opened if result.__class__ is bytes]
+        self._take_named(mount, key, DECRYPT, texts)
 
-    def rewrapped(self, items: Sequence[Any], results: Sequence[EncryptResult]) -> None:
+    def rewrapped(self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[EncryptResult]) -> None:
         opened = zip(items, results, strict=True)
-        self._take_named(DECRYPT, [item.ciphertext for item, result in opened if result.__class__ is tuple])
-        self.encrypted(items, results)
+        texts = [item.ciphertext for item, result in opened if result.__class__ is tuple]
+        self._take_named(mount, key, DECRYPT, texts)
+        self.encrypted(mount, key, items, results)
 
-    def data_keys_made(self, _: Any, results: Sequence[DataKey]) -> None:
-        self._take(DATA_KEY, [made.encrypted[1] for made in results])
+    def data_keys_made(self, mount: int, key: TransitKey, _: Any, results: Sequence[DataKey]) -> None:
+        self._take(mount, key, DATA_KEY, [made.encrypted[1] for made in results])
 
-    def signed(self, _: Any, results: Sequence[SignResult]) -> None:
-        self._take(SIGN, [result.key_version for result in results if isinstance(result, Signed)])
+    def signed(self, mount: int, key: TransitKey, _: Any, results: Sequence[SignResult]) -> None:
+        self._take(mount, key, SIGN, [result.key_version for result in results if isinstance(result, Signed)])
 
-    def requested(self, version: int, request: asyncio.Task[Any]) -> None:
+    def requested(self, mount: int, key: TransitKey, version: int, request: asyncio.Task[Any]) -> None:
         """Take in a certificate signing request, once it is made."""
         if not request.cancelled() and request.exception() is None:
-            self._take(SIGN, [version or self._key.latest.number])
+            self._add(mount, key, version or key.latest.number, SIGN)
 
-    def macs_made(self, operation: str, key_version: int, _: Any, results: Sequence[MacResult]) -> None:
-        made = sum(result.__class__ is str for result in results)
-        if made:
-            self._add(self._mount, self._key, key_version or self._key.latest.number, operation, made)
+    def hmacs_made(self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[MacResult]) -> None:
+        self._take_named(mount, key, HMAC, [result for result in results if isinstance(result, str)])
 
-    def signatures_verified(self, items: Sequence[Any], results: Sequence[VerifyResult]) -> None:
+    def cmacs_made(self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[MacResult]) -> None:
+        self._take_named(mount, key, CMAC, [result for result in results if isinstance(result, str)])
+
+    def signatures_verified(
+        self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[VerifyResult]
+    ) -> None:
         verified = zip(items, results, strict=True)
-        self._take_named(VERIFY, [item.signature for item, result in verified if result is True])
+        self._take_named(mount, key, VERIFY, [item.signature for item, result in verified if result is True])
 
-    def macs_verified(self, items: Sequence[Any], results: Sequence[VerifyResult]) -> None:
+    def macs_verified(
+        self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[VerifyResult]
+    ) -> None:
         verified = zip(items, results, strict=True)
-        self._take_named(VERIFY, [item.mac for item, result in verified if result is True])
+        self._take_named(mount, key, VERIFY, [item.mac for item, result in verified if result is True])
 
-    def _take_named(self, operation: str, texts: list[str]) -> None:
+    def _take_named(self, mount: int, key: TransitKey, operation: str, texts: list[str]) -> None:
         """Take in the uses of the versions that ciphertexts or signatures name."""
-        latest = self._key.latest.prefix
-        if [text.startswith(latest) for text in texts].count(True) == len(texts):
-            self._take(operation, [self._key.latest.number] * len(texts))
+        prefix = key.latest.prefix
+        if [text.startswith(prefix) for text in texts].count(True) == len(texts):
+            self._take(mount, key, operation, [key.latest.number] * len(texts))
         else:
-            self._take(operation, [version_of(text) for text in texts])
+            self._take(mount, key, operation, [version_of(text) for text in texts])
 
-    def _take(self, operation: str, versions: list[int]) -> None:
+    def _take(self, mount: int, key: TransitKey, operation: str, versions: list[int]) -> None:
         if not versions:
             return
         first = versions[0]
         if versions.count(first) == len(versions):
-            self._add(self._mount, self._key, first, operation, len(versions))
+            self._add(mount, key, first, operation, len(versions))
             return
         for version, number in Counter(versions).items():
-            self._add(self._mount, self._key, version, operation, number)
+            self._add(mount, key, version, operation, number)
+
+
+def _version_of(key: TransitKey, text: str) -> int:
+    latest = key.latest
+    return latest.number if text.startswith(latest.prefix) else version_of(text)

@@ -15,10 +15,8 @@ from kms_actors.transit.derived_keys import derived_keys
 from kms_actors.transit.export import export
 from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.key import TransitKey
-from kms_actors.transit.usage import CMAC, HMAC
 
 from .messages import Message
-from .transit_changes import Named
 from .transit_counting import Counting
 from .transit_usage import TransitUsage
 from .work import Work
@@ -52,7 +50,7 @@ class TransitOperations:
 
     def __init__(self, work: Work, usage: TransitUsage) -> None:
         self._work = work
-        self._usage = usage
+        self._counting = Counting(usage.add)
 
     def uses(self) -> Mapping[type[Message], Use]:
         """Return what uses a key for each type of message."""
@@ -74,67 +72,71 @@ class TransitOperations:
 
     def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
         """Encrypt with a key that is there."""
-        count = self._counting(message, key).encrypted
+        count = partial(self._counting.encrypted, message.mount.number, key)
         return self._work.each(
             key.encrypt, message.items, microseconds=_public_us(key), field="plaintext", count=count
         )
 
     def _decrypt(self, message: m.Decrypt, key: TransitKey) -> Any:
-        count = self._counting(message, key).decrypted
+        count = partial(self._counting.decrypted, message.mount.number, key)
         return self._work.each(
             key.decrypt, message.items, microseconds=_private_us(key), field="ciphertext", count=count
         )
 
     def _rewrap(self, message: m.Rewrap, key: TransitKey) -> Any:
-        us, count = _private_us(key) + _public_us(key), self._counting(message, key).rewrapped
+        us = _private_us(key) + _public_us(key)
+        count = partial(self._counting.rewrapped, message.mount.number, key)
         return self._work.each(key.rewrap, message.items, microseconds=us, field="ciphertext", count=count)
 
     def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> m.DataKey:
         made = m.DataKey(*key.data_key(message.length, message.item))
-        self._counting(message, key).data_keys_made((message.item,), (made,))
+        self._counting.data_keys_made(message.mount.number, key, (message.item,), (made,))
         return made
 
     def _data_keys(self, message: m.MakeDataKeys, key: TransitKey) -> Any:
         def made(items: Sequence[EncryptItem]) -> list[m.DataKey]:
             return [m.DataKey(*key.data_key(message.length, item)) for item in items]
 
-        items, count = [message.item] * message.count, self._counting(message, key).data_keys_made
+        items = [message.item] * message.count
+        count = partial(self._counting.data_keys_made, message.mount.number, key)
         return self._work.each(made, items, microseconds=_public_us(key), field="plaintext", count=count)
 
     def _derived_keys(self, message: m.MakeDerivedKeys, key: TransitKey) -> Any:
         def made(indices: Sequence[int]) -> list[m.DataKey]:
             return [m.DataKey(*pair) for pair in derived_keys(key, message.derivation, indices, message.item)]
 
-        us, count = DERIVE_US + _public_us(key), self._counting(message, key).data_keys_made
+        us = DERIVE_US + _public_us(key)
+        count = partial(self._counting.data_keys_made, message.mount.number, key)
         return self._work.each(made, message.indices, microseconds=us, field="", count=count)
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
         operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)
-        count = partial(self._counting(message, key).macs_made, HMAC, message.key_version)
+        count = partial(self._counting.hmacs_made, message.mount.number, key)
         return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _verify_hmacs(self, message: m.VerifyHmacs, key: TransitKey) -> Any:
         operation = partial(macs.verify_hmacs, key, algorithm=message.algorithm)
-        count = self._counting(message, key).macs_verified
+        count = partial(self._counting.macs_verified, message.mount.number, key)
         return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _make_cmacs(self, message: m.MakeCmac, key: TransitKey) -> Any:
         operation = partial(macs.make_cmacs, key, key_version=message.key_version)
-        count = partial(self._counting(message, key).macs_made, CMAC, message.key_version)
+        count = partial(self._counting.cmacs_made, message.mount.number, key)
         return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _verify_cmacs(self, message: m.VerifyCmacs, key: TransitKey) -> Any:
-        operation, count = partial(macs.verify_cmacs, key), self._counting(message, key).macs_verified
+        operation = partial(macs.verify_cmacs, key)
+        count = partial(self._counting.macs_verified, message.mount.number, key)
         return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
 
     def _sign(self, message: m.Sign, key: TransitKey) -> Any:
         operation = partial(signing.sign, key, how=message.parameters, key_version=message.key_version)
-        count = self._counting(message, key).signed
+        count = partial(self._counting.signed, message.mount.number, key)
         return self._work.each(operation, message.items, microseconds=_private_us(key), field="input", count=count)
 
     def _verify(self, message: m.Verify, key: TransitKey) -> Any:
         operation = partial(signing.verify, key, how=message.parameters)
-        count = self._counting(message, key).signatures_verified
+        count = partial(self._counting.signatures_verified, message.mount.number, key)
         return self._work.each(operation, message.items, microseconds=_public_us(key), field="input", count=count)
 
     def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
@@ -142,7 +144,7 @@ class TransitOperations:
 
     def _signing_request(self, message: m.MakeSigningRequest, key: TransitKey) -> Any:
         request = self._work.apart(self._requested, message, key)
-        request.add_done_callback(partial(self._counting(message, key).requested, message.version))
+        request.add_done_callback(partial(self._counting.requested, message.mount.number, key, message.version))
         return request
 
     def _requested(self, message: m.MakeSigningRequest, key: TransitKey) -> m.Certified:
@@ -150,9 +152,6 @@ class TransitOperations:
 
     def _exported(self, message: m.ExportKey, key: TransitKey) -> m.ExportedKey:
         return m.ExportedKey(key.type.name, export(key, message.kind, message.version, message.form))
-
-    def _counting(self, message: Named, key: TransitKey) -> Counting:
-        return Counting(self._usage.add, message.mount.number, key)
 
 
 def _private_us(key: TransitKey) -> int:
