@@ -6,16 +6,17 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge
 from prometheus_client.exposition import generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from kms_actors.errors import StoreError
+from kms_actors.histograms import Counts, Latencies
 from kms_actors.metric_families import Across, Family, Sum, families
 from kms_actors.store.api import Body, Store, T
 
-_REQUEST_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
 
 class Metrics:
@@ -25,36 +26,20 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._requests = Counter(
-            "kms_requests", "Requests by route and status", ["route", "code"], registry=self.registry
+        self._requests = Counts("kms_requests", "Requests by route and status", ("route", "code"), self.registry)
+        self._latency = Latencies(
+            "kms_request_seconds", "Time to answer by route", ("route",), _BOUNDS, self.registry
         )
-        self._latency = Histogram(
-            "kms_request_seconds",
-            "Time to answer by route",
-            ["route"],
-            registry=self.registry,
-            buckets=_REQUEST_BUCKETS,
-        )
-        self._store = Histogram(
-            "kms_store_seconds", "Time of store transactions", registry=self.registry, buckets=_REQUEST_BUCKETS
-        )
-        self._store_errors = Counter(
-            "kms_store_errors", "Store transactions that failed, by error", ["error"], registry=self.registry
+        self._store = Latencies("kms_store_seconds", "Time of store transactions", (), _BOUNDS, self.registry)
+        self._store_errors = Counts(
+            "kms_store_errors", "Store transactions that failed, by error", ("error",), self.registry
         )
         self._gauges: dict[str, Across] = {}
-        # Finding a labelled child costs more than counting on it, so each is looked up once.
-        self._by_route: dict[tuple[str, int], tuple[Callable[[], None], Callable[[float], None]]] = {}
 
     def observe_request(self, route: str, code: int, seconds: float) -> None:
         """Count one answered request."""
-        children = self._by_route.get((route, code))
-        if children is None:
-            children = self._by_route[route, code] = (
-                self._requests.labels(route, str(code)).inc,
-                self._latency.labels(route).observe,
-            )
-        children[0]()
-        children[1](seconds)
+        self._requests.add((route, code))
+        self._latency.add((route,), seconds)
 
     def gauge(self, name: str, text: str, value: Callable[[], float], across: Across = "sum") -> None:
         """Expose `value()` at each scrape; `across` says what the node's value is when it has several processes."""
@@ -71,9 +56,9 @@ class Metrics:
 
 
 class _MeteredStore:
-    def __init__(self, store: Store, seconds: Histogram, errors: Counter) -> None:
+    def __init__(self, store: Store, seconds: Latencies, errors: Counts) -> None:
         self._inner = store
-        self._observe = seconds.observe
+        self._seconds = seconds
         self._errors = errors
         self.watch = store.watch
         self.close = store.close
@@ -83,10 +68,10 @@ class _MeteredStore:
         try:
             return await self._inner.run(body, idempotency_key=idempotency_key)
         except StoreError as error:
-            self._errors.labels(type(error).__name__).inc()
+            self._errors.add((type(error).__name__,))
             raise
         finally:
-            self._observe(time.perf_counter() - started)
+            self._seconds.add((), time.perf_counter() - started)
 
 
 #: Returns the metrics of a node, all its processes together.

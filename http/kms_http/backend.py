@@ -47,6 +47,9 @@ class Backend(Protocol):
 
     async def ask_node(self, message: Message) -> Any: ...
 
+    def awake(self, vault_id: str) -> Tenant | None:
+        """Return a tenant that is active already."""
+
     async def tenant(self, vault_id: str) -> Tenant:
         """Activate a tenant; raises Sealed when the node is sealed."""
 

@@ -24,18 +24,23 @@ FORM: Final = "application/x-www-form-urlencoded"
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
+def at_hand(request: BaseRequest) -> bytes | None:
+    """Return the whole body if it is here, as small ones are with their headers. Raises HttpError as `read` does."""
+    content = request.content
+    if not content.is_eof():
+        return None
+    body = content.read_nowait()
+    _limit(len(body))
+    return body
+
+
 async def read(request: BaseRequest) -> bytes:
-    """Return the whole body.
+    """Return the whole body, which is still to come.
 
     Raises:
         HttpError: 413, larger than 32 MiB; 408, too slow; 400, broken off or malformed.
 
     """
-    content = request.content
-    if content.is_eof():  # small bodies arrive with their headers
-        body = content.read_nowait()
-        _limit(len(body))
-        return body
     _limit(request.content_length or 0)
     try:
         async with asyncio.timeout(READ_SECONDS):

@@ -60,24 +60,18 @@ class Callers:
             Sealed: the tenant cannot be reached while the node is sealed.
 
         """
-        if token:
-            caller = await self._by_token(token, now, anonymous)
-        elif anonymous:
-            caller = NOBODY
-        else:
+        if not token and not anonymous:
             raise AuthenticationFailed("no token")
+        try:
+            caller = await self._bearer(token, now) if token else NOBODY
+        except Sealed:
+            # What anybody may ask is then answered for the node, so that `vault status` shows that it is sealed.
+            if not anonymous:
+                raise
+            caller = NOBODY
         if namespace:
             self._require_namespace(caller, namespace)
         return caller
-
-    async def _by_token(self, token: str, now: float, anonymous: bool) -> Caller:
-        try:
-            return await self._bearer(token, now)
-        except Sealed:
-            # What anybody may ask is then answered for the node, so that `vault status` shows that it is sealed.
-            if anonymous:
-                return NOBODY
-            raise
 
     async def _bearer(self, token: str, now: float) -> Caller:
         number = service_token.tenant_of(token)
@@ -88,7 +82,7 @@ class Callers:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
                 raise _refusal("an operator's token of another cluster, or revoked")
             return Caller(principal, None)
-        tenant = await self._backend.tenant(principal.resource)
+        tenant = self._backend.awake(principal.resource) or await self._backend.tenant(principal.resource)
         if tenant.revoked(principal.revocation_ids):
             raise _refusal("token was revoked")
         return Caller(principal, tenant)

@@ -68,7 +68,7 @@ _log = structlog.get_logger(__name__)
 class Exchange:
     """One request on its way through; what is known of it so far."""
 
-    __slots__ = ("caller", "label", "method", "now", "operation", "path", "query", "request", "token")
+    __slots__ = ("caller", "label", "method", "namespace", "now", "operation", "path", "query", "request", "token")
 
     def __init__(self, request: BaseRequest, now: float) -> None:
         self.request = request
@@ -78,6 +78,7 @@ class Exchange:
         self.operation = Operation.READ
         self.path = ""
         self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
+        self.namespace = request.headers.get(caller.NAMESPACE, "")
         self.token = ""
         self.caller = NOBODY
 
@@ -111,7 +112,7 @@ class Handler:
             response = await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
             response = self._failed(exchange, error)
-        namespace = request.headers.get(caller.NAMESPACE)
+        namespace = exchange.namespace
         if namespace and namespace.isascii() and namespace.isprintable():
             response.add_header(b"X-Vault-Namespace", namespace.encode())
         self._observe(exchange.label, response.status, time.perf_counter() - started)
@@ -180,9 +181,10 @@ class Handler:
         endpoint = found.endpoint if found is not None else None
         try:
             exchange.token = caller.token_of(exchange.request.headers)
-            namespace = exchange.request.headers.get(caller.NAMESPACE, "")
             anonymous = endpoint is not None and endpoint.anonymous
-            exchange.caller = await self._callers.identify(exchange.token, namespace, exchange.now, anonymous)
+            exchange.caller = await self._callers.identify(
+                exchange.token, exchange.namespace, exchange.now, anonymous
+            )
         except AuthenticationFailed:
             # A sealed node tells nothing of tokens, except to those who come to unseal it.
             if self._backend.node_sealed and is_self_service(exchange.path):
@@ -234,7 +236,15 @@ class Handler:
     async def _run(
         self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, grants: Grants
     ) -> Response:
-        sent = await _data(exchange)
+        sent = exchange.query
+        if exchange.operation in _WITH_BODY:
+            request = exchange.request
+            if exchange.operation is Operation.PATCH:
+                body.require_merge_patch(request)
+            raw = body.at_hand(request)
+            if raw is None:
+                raw = await body.read(request)
+            sent = body.parse(request, raw)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         call = Call(
@@ -260,15 +270,6 @@ class Handler:
             result = await tenant.ask(message)
         kind = mount.type if mount is not None else "token" if exchange.path.startswith("auth/") else "system"
         return envelope.respond(endpoint.render(call, result), self._request_ids(), kind, warnings)
-
-
-async def _data(exchange: Exchange) -> Mapping[str, Any]:
-    """Return what was sent: in the body of a write, in the query of anything else."""
-    if exchange.operation not in _WITH_BODY:
-        return exchange.query
-    if exchange.operation is Operation.PATCH:
-        body.require_merge_patch(exchange.request)
-    return body.parse(exchange.request, await body.read(exchange.request))
 
 
 def _values(

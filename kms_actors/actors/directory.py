@@ -108,11 +108,17 @@ class TenantDirectory:
         """Return how many messages wait in all mailboxes."""
         return sum(handle.in_flight for handle in self._awake.values())
 
-    async def tenant(self, vault_id: str) -> TenantHandle:
-        """Return the handle of a tenant, awake."""
+    def awake(self, vault_id: str) -> TenantHandle | None:
+        """Return the handle of a tenant that is awake, which counts as a use."""
         handle = self._awake.get(vault_id)
         if handle is not None:
             self._awake.move_to_end(vault_id)
+        return handle
+
+    async def tenant(self, vault_id: str) -> TenantHandle:
+        """Return the handle of a tenant, awake."""
+        handle = self.awake(vault_id)
+        if handle is not None:
             return handle
         if self._closed:
             raise Sealed

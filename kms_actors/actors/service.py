@@ -107,6 +107,10 @@ class NodeService:
         """Tell whether a cluster operator's token is revoked."""
         return not self._revoked.isdisjoint(revocation_ids)
 
+    def awake(self, vault_id: str) -> TenantHandle | None:
+        """Return a tenant if it is awake."""
+        return None if self._directory is None else self._directory.awake(vault_id)
+
     async def tenant(self, vault_id: str) -> TenantHandle:
         """Return a tenant, awake; raises Sealed while the node is."""
         if self._directory is None:

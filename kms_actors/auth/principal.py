@@ -9,8 +9,8 @@ from typing import Protocol
 import msgspec
 
 
-class Right(enum.Enum):
-    """What a token's `rights` fact, or its service token record, gives within its scope."""
+class Right(enum.StrEnum):
+    """What a token's `rights` fact, or its service token record, gives within its scope. A string hashes fast."""
 
     OPERATOR = "operator"  # cluster: init, unseal, seal, rekey of the node
     ROOT = "root"  # tenant: everything

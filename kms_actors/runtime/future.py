@@ -130,7 +130,9 @@ async def ask(
     `pykka.ActorDeadError` if the actor had stopped before it looked at the message.
     """
     reply: AsyncioFuture[Any] = ref.ask(message, block=False)  # type: ignore[assignment]
-    if timeout is None or reply.done():
+    if reply.done():
+        return reply.get(timeout=0)
+    if timeout is None:
         return await reply
     try:
         async with asyncio.timeout(timeout):

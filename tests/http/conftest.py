@@ -100,6 +100,9 @@ class FakeBackend(Answering):
     async def ask_node(self, message: Message) -> Any:
         return await self.ask(message)
 
+    def awake(self, vault_id: str) -> FakeTenant | None:
+        return None  # always asked for
+
     async def tenant(self, vault_id: str) -> FakeTenant:
         if self.node_sealed:
             raise Sealed
