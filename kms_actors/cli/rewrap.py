@@ -14,7 +14,9 @@ import click
 
 from kms_actors.cli.rewrap_campaign import Campaign, Counts
 from kms_actors.cli.rewrap_client import RequestFailed, RewrapClient
-from kms_actors.cli.rewrap_records import Reader, csv_reader, json_reader, read_lines
+from kms_actors.cli.rewrap_csv import csv_reader
+from kms_actors.cli.rewrap_json import json_reader
+from kms_actors.cli.rewrap_records import Beside, Reader, read_lines
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 
@@ -22,8 +24,8 @@ from kms_actors.secret import SecretBytes
 MAX_BATCH: Final = 10_000
 
 #: Each format: the option that says where the ciphertext is, and what makes a reader of its value.
-_FORMATS: Final[dict[str, tuple[str | None, Callable[[str], Reader]]]] = {
-    "lines": (None, lambda _: read_lines),
+_FORMATS: Final[dict[str, tuple[str | None, Callable[[str, Beside], Reader]]]] = {
+    "lines": (None, lambda *_: read_lines),
     "csv": ("column", csv_reader),
     "json": ("field", json_reader),
 }
@@ -44,6 +46,9 @@ def transit() -> None:
 @click.option("--format", "form", type=click.Choice(list(_FORMATS)), default="lines", show_default=True)
 @click.option("--column", metavar="NAME|N", help="Of CSV: a name in the first line, or a number from 1.")
 @click.option("--field", metavar="A.B", help="Of JSON, one object a line: where the ciphertext is.")
+@click.option("--context", metavar="NAME", help="Column or field of the context; needed for derived keys.")
+@click.option("--associated-data", metavar="NAME", help="Column or field of the associated data, which may be empty.")
+@click.option("--encode", is_flag=True, help="Context and associated data are text; else they are base64.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Never overwritten.")
 @click.option("--resume", is_flag=True, help="Go on with an output that was interrupted.")
 @click.option("--batch", type=click.IntRange(1, MAX_BATCH), default=500, show_default=True)
@@ -58,6 +63,9 @@ def rewrap(
     form: str,
     column: str | None,
     field: str | None,
+    context: str | None,
+    associated_data: str | None,
+    encode: bool,
     output: Path | None,
     resume: bool,
     batch: int,
@@ -66,20 +74,23 @@ def rewrap(
 
     The token comes from VAULT_TOKEN or a file. All but the ciphertexts is written as it was read. Lines that fail
     are written unchanged and named at the end with exit code 1. A batch is on disk before the next one begins:
-    with --resume and the same input, an interrupted campaign goes on.
+    with --resume and the same input, an interrupted campaign goes on, from the first line that failed and now works.
 
     \b
     kms-cli transit rewrap --key orders ciphertexts.txt --output rewrapped.txt
     kms-cli transit rewrap --key orders --format csv --column card orders.csv --output new.csv
     kms-cli transit rewrap --key orders --format json --field card.number < orders.jsonl > new.jsonl
+    kms-cli transit rewrap --key users --format csv --column card --context user --encode users.csv --output new.csv
     """  # noqa: D301  click keeps lines after \b
-    read = _reader(form, {"column": column, "field": field})
+    beside = Beside(context or "", associated_data or "", encode)
+    read = _reader(form, {"column": column, "field": field}, beside)
     client = RewrapClient(address, _token(token_file), mount=mount, key=key, key_version=key_version)
+    failures: list[tuple[int, str]] = []
     with ExitStack() as stack:
+        stack.callback(_tell, failures)  # also if the server ends the campaign
         stack.callback(client.close)
         target = stack.enter_context(_opened(output, source, resume=resume))
         bar = stack.enter_context(_progress_bar(source))
-        failures: list[tuple[int, str]] = []
         campaign = Campaign(
             rewrap=client.rewrap,
             output=target,
@@ -93,15 +104,17 @@ def rewrap(
             campaign.run(campaign.resume(records, read) if resume else records)
         except RequestFailed as error:
             raise click.ClickException(f"{error}{_how_to_go_on(output)}") from None
-    _finish(campaign.counts, failures)
+    _finish(campaign.counts)
 
 
-def _reader(form: str, given: dict[str, str | None]) -> Reader:
+def _reader(form: str, given: dict[str, str | None], beside: Beside) -> Reader:
     needed, make = _FORMATS[form]
     for name, value in given.items():
         if (value is not None) != (name == needed):
             raise InvalidRequest(f"--{name} is for its format only, which needs it")
-    return make((given[needed] if needed else None) or "")
+    if needed is None and any(beside):
+        raise InvalidRequest("--context, --associated-data and --encode are for CSV and JSON")
+    return make((given[needed] if needed else None) or "", beside)
 
 
 def _token(file: Path | None) -> SecretBytes:
@@ -142,9 +155,12 @@ def _how_to_go_on(output: Path | None) -> str:
     return "" if output is None else "; what was done is in the output: go on with --resume"
 
 
-def _finish(counts: Counts, failures: list[tuple[int, str]]) -> None:
+def _tell(failures: list[tuple[int, str]]) -> None:
     for line, error in failures:
         click.echo(f"line {line}: {error}", err=True)
+
+
+def _finish(counts: Counts) -> None:
     click.echo(
         f"{counts.rewrapped} rewrapped, {counts.failed} failed, {counts.untouched} without ciphertext", err=True
     )

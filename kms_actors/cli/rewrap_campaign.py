@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, pairwise
-from typing import BinaryIO, Final
+from itertools import chain, islice, pairwise
+from typing import BinaryIO, Final, TypeAlias
 
-from kms_actors.cli.rewrap_client import Rewrapped
+from kms_actors.cli.rewrap_client import Rewrapped, Wanted
 from kms_actors.cli.rewrap_records import Reader, Record
 from kms_actors.errors import InvalidRequest
 
 #: Characters in one batch; the server takes bodies of 32 MiB.
 MAX_BATCH: Final = 8 << 20
 
-_LEFT_EARLIER: Final = "left as it was, before the interruption"
+#: A record of the input with that of the output; None where that is not whole.
+Pair: TypeAlias = tuple[Record, Record | None]
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Counts:
 class Campaign:
     """Rewraps records into `output`."""
 
-    rewrap: Callable[[Sequence[str]], list[Rewrapped]]
+    rewrap: Callable[[Sequence[Wanted]], list[Rewrapped]]
     output: BinaryIO
     report: Callable[[int, str], None]  # is told the line of each record that fails, and why
     progress: Callable[[int], None]  # is told how many bytes of input were done
@@ -51,57 +52,82 @@ class Campaign:
     def resume(self, records: Iterator[Record], read: Reader) -> Iterator[Record]:
         """Return the records that `output` does not hold yet; cut off a torn one at its end.
 
+        Records that were left as they were are asked for again: those that fail are told again, and the first that
+        fails no more is where the campaign goes on.
+
         Raises:
             InvalidRequest: `output` is not the beginning of what would be written for these records.
 
         """
         kept = 0
         whole_lines = (line for line in self.output if line.endswith(b"\n"))
-        for written, following in pairwise(chain(read(whole_lines), [None])):
-            assert written is not None
-            record = next(records, None)
-            if record is not None and _is_of(written, record):
-                kept += len(written.encoded())
-                self._count(record, unchanged=written.text == record.text)
-            elif record is None or following is not None:
-                raise InvalidRequest(f"the output is not of this input: line {written.line} differs")
-            else:
-                records = chain([record], records)
+        pairs = _paired(records, read(whole_lines))
+        while window := list(islice(pairs, self.batch)):
+            done = self._settled(window)
+            kept += sum(len(written.encoded()) for _, written in window[:done] if written)
+            if done < len(window):
+                records = chain([record for record, _ in window[done:]], records)
+                break
         self.output.truncate(kept)
         self.output.seek(kept)
         return records
 
-    def _rewrapped(self, batch: Sequence[Record]) -> Iterator[bytes]:
-        wanted = [record.ciphertext for record in batch if record.ciphertext and not record.problem]
-        results = iter(self.rewrap(wanted) if wanted else ())
-        for record in batch:
-            if record.problem or not record.ciphertext:
-                self._keep(record, record.problem)
-                yield record.encoded()
-                continue
-            result = next(results)
-            if result.error:
-                self._keep(record, result.error)
-                yield record.encoded()
+    def _settled(self, window: Sequence[Pair]) -> int:
+        """Count records that were done before an interruption, up to the first that was not; return their number."""
+        again = [record for record, written in window if written == record and _is_wanted(record)]
+        results = iter([result for batch in _batches(again, self.batch) for result in self._asked(batch)])
+        for number, (record, written) in enumerate(window):
+            if written is None:
+                return number
+            if written == record and _is_wanted(record):
+                result = next(results)
+                if not result.error and result.ciphertext != record.ciphertext:
+                    return number
+                self._count(record, result)
             else:
-                self.counts.rewrapped += 1
-                yield record.encoded(result.ciphertext)
+                self._count(record, Rewrapped(written.ciphertext))
+            self.progress(len(record.encoded()))
+        return len(window)
 
-    def _count(self, record: Record, *, unchanged: bool) -> None:
-        """Count a record that was done before an interruption."""
-        self.progress(len(record.encoded()))
-        if not unchanged:
-            self.counts.rewrapped += 1
-        else:
-            self._keep(record, record.problem or (_LEFT_EARLIER if record.ciphertext else ""))
+    def _rewrapped(self, batch: Sequence[Record]) -> Iterator[bytes]:
+        results = iter(self._asked([record for record in batch if _is_wanted(record)]))
+        for record in batch:
+            result = next(results) if _is_wanted(record) else Rewrapped()
+            self._count(record, result)
+            yield record.encoded(result.ciphertext or None)
 
-    def _keep(self, record: Record, error: str) -> None:
-        """Count a record that stays as it is, by a failure or because it has no ciphertext."""
-        if error:
+    def _asked(self, records: Sequence[Record]) -> list[Rewrapped]:
+        if not records:
+            return []
+        return self.rewrap([Wanted(each.ciphertext, each.context, each.associated_data) for each in records])
+
+    def _count(self, record: Record, result: Rewrapped) -> None:
+        """Count a record, and tell of it if it stays as it is by a failure."""
+        if error := record.problem or result.error:
             self.counts.failed += 1
             self.report(record.line, error)
+        elif record.ciphertext:
+            self.counts.rewrapped += 1
         else:
             self.counts.untouched += 1
+
+
+def _is_wanted(record: Record) -> bool:
+    """Tell whether the server is to be asked for it."""
+    return bool(record.ciphertext) and not record.problem
+
+
+def _paired(records: Iterator[Record], output: Iterator[Record]) -> Iterator[Pair]:
+    """Yield records with what was written for them; the last one, if that is torn, with None."""
+    for written, following in pairwise(chain(output, [None])):
+        assert written is not None
+        record = next(records, None)
+        if record is not None and _is_of(written, record):
+            yield record, written
+        elif record is None or following is not None:
+            raise InvalidRequest(f"the output is not of this input: line {written.line} differs")
+        else:
+            yield record, None
 
 
 def _is_of(written: Record, record: Record) -> bool:

@@ -24,6 +24,14 @@ _AGAIN: Final = frozenset({429, 503})
 _CIPHERTEXT: Final = re.compile(r"[A-Za-z0-9]+:v[0-9]+:[A-Za-z0-9+/=:_-]+")
 
 
+class Wanted(NamedTuple):
+    """A ciphertext with what was given when it was made: base64, or nothing."""
+
+    ciphertext: str
+    context: str = ""
+    associated_data: str = ""
+
+
 class Rewrapped(NamedTuple):
     """A new ciphertext, or why there is none."""
 
@@ -54,18 +62,18 @@ class RewrapClient:
             f"{urlsplit(address).path.rstrip('/')}/v1/{quote(mount.strip('/'))}/rewrap/{quote(key, safe='')}"
         )
         self._headers = {"X-Vault-Token": token.reveal().decode("ascii"), "Content-Type": "application/json"}
-        self._further = {} if key_version is None else {"key_version": key_version}
+        self._further: dict[str, Any] = {} if key_version is None else {"key_version": key_version}
         self._sleep = sleep
 
-    def rewrap(self, ciphertexts: Sequence[str]) -> list[Rewrapped]:
+    def rewrap(self, wanted: Sequence[Wanted]) -> list[Rewrapped]:
         """Return what became of each ciphertext. Raises RequestFailed after the last attempt."""
-        batch = [{"ciphertext": ciphertext, **self._further} for ciphertext in ciphertexts]
+        batch = [{name: value for name, value in item._asdict().items() if value} | self._further for item in wanted]
         answer = self._answer(json.dumps({"batch_input": batch}).encode())
         try:
             results = [_result(entry) for entry in json.loads(answer)["data"]["batch_results"]]
         except (ValueError, LookupError, TypeError, AttributeError):
             raise RequestFailed("the answer is not one of the Transit API") from None
-        if len(results) != len(ciphertexts):
+        if len(results) != len(wanted):
             raise RequestFailed("the answer has another number of results than the request had items")
         return results
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -17,12 +18,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_actors.cli.client import main
-from kms_actors.cli.rewrap_client import ATTEMPTS, MAX_WAIT, RequestFailed, RewrapClient, Rewrapped
-from kms_actors.cli.rewrap_records import MAX_RECORD, Reader, Record, csv_reader, json_reader, read_lines
+from kms_actors.cli.rewrap_campaign import Campaign
+from kms_actors.cli.rewrap_client import ATTEMPTS, MAX_WAIT, RequestFailed, RewrapClient, Rewrapped, Wanted
+from kms_actors.cli.rewrap_csv import MAX_RECORD, csv_reader
+from kms_actors.cli.rewrap_json import json_reader
+from kms_actors.cli.rewrap_records import Beside, Reader, Record, read_lines
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 from tests.support.api import Api, b64, initialise, unseal
-from tests.support.node import Node, sqlite_table
+from tests.support.node import Node, sqlite_table, wait_until
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
@@ -163,6 +167,77 @@ def test_order_and_other_fields_are_kept(objects: list[dict[str, object]]) -> No
     ]
 
 
+# What stands beside a ciphertext.
+
+BESIDE = Beside("user", "a.b")
+
+
+def beside(reader: Reader, content: str) -> list[tuple[str, str, str]]:
+    return [(record.context, record.associated_data, record.problem) for record in records(reader, content.encode())]
+
+
+def test_csv_cells_beside_a_ciphertext() -> None:
+    content = f'card,user,a.b\n{OLD},"x""y",\n"{OLD}","é\n",z\n,,\n'
+    encoded = [("", "", ""), (b64('x"y'), "", ""), (b64("é\n"), b64("z"), ""), ("", "", "")]
+    assert beside(csv_reader("card", BESIDE._replace(encode=True)), content) == encoded
+    assert beside(csv_reader("card", BESIDE), f"a.b,card,user\nWg==,{OLD},eA==\n")[1] == ("eA==", "Wg==", "")
+    assert beside(csv_reader("1", Beside("3", "2")), f"{OLD},Wg==,eA==\n") == [("eA==", "Wg==", "")]
+    assert beside(csv_reader("1", Beside("user")), f"card,user\n{OLD},eA==\n")[1] == ("eA==", "", "")
+
+
+def test_json_fields_beside_a_ciphertext() -> None:
+    lines = [
+        {"c": OLD, "user": "x\n", "a": {"b": "é"}},
+        {"c": OLD, "user": 12345678901234567890123, "a": {"b": None}},
+        {"c": None},
+    ]
+    content = "".join(json.dumps(line) + "\n" for line in lines)
+    assert beside(json_reader("c", BESIDE._replace(encode=True)), content) == [
+        (b64("x\n"), b64("é"), ""),
+        (b64("12345678901234567890123"), "", ""),
+        ("", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ({"a": {"b": ""}}, "the context is missing"),
+        ({"user": "", "a": {"b": ""}}, "the context is missing"),
+        ({"user": None, "a": {"b": ""}}, "the context is missing"),
+        ({"user": ["x"], "a": {"b": ""}}, "the context is no text"),
+        ({"user": True, "a": {"b": ""}}, "the context is no text"),
+        ({"user": "é", "a": {"b": ""}}, "the context is no base64"),
+        ({"user": "eA=="}, "the associated data is missing"),
+        ({"user": "eA==", "a": "x"}, "the associated data is missing"),
+        ({"user": "eA==", "a": {"b": {}}}, "the associated data is no text"),
+        ({"user": "eA==", "a": {"b": "é"}}, "the associated data is no base64"),
+    ],
+)
+def test_json_without_what_should_stand_beside_a_ciphertext_is_kept(line: dict[str, object], problem: str) -> None:
+    content = json.dumps({"c": OLD, **line}).encode()
+    (record,) = records(json_reader("c", BESIDE), content)
+    assert (record.problem, record.encoded()) == (problem, content)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (f"{OLD}", "the context is missing"),
+        (f"{OLD},,x", "the context is missing"),
+        (f"{OLD},x", "the associated data is missing"),
+    ],
+)
+def test_csv_without_what_should_stand_beside_a_ciphertext_is_kept(row: str, problem: str) -> None:
+    (record,) = records(csv_reader("1", Beside("2", "3")), row.encode())
+    assert (record.problem, record.encoded()) == (problem, row.encode())
+
+
+def test_a_csv_header_without_the_column_of_a_context_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="does not name that column once"):
+        records(csv_reader("card", Beside("user")), b"card,name\n")
+
+
 # The request.
 
 Handle = Callable[[int], tuple[int, dict[str, str], bytes]]
@@ -203,7 +278,7 @@ def rewrapped_by(handle: Handle, waited: list[float] | None = None) -> list[Rewr
         sleep = ([] if waited is None else waited).append
         client = RewrapClient(address, SecretBytes(b"CANARY"), mount="transit", key="orders", sleep=sleep)
         try:
-            return client.rewrap([OLD])
+            return client.rewrap([Wanted(OLD)])
         finally:
             client.close()
 
@@ -252,7 +327,7 @@ def test_nobody_answers() -> None:
     waited: list[float] = []
     client = RewrapClient("http://127.0.0.1:1", SecretBytes(b"t"), mount="m", key="k", sleep=waited.append)
     with pytest.raises(RequestFailed, match="no answer: ConnectionRefusedError"):
-        client.rewrap([OLD])
+        client.rewrap([Wanted(OLD)])
     assert waited[:3] == [1, 2, 4]
 
 
@@ -388,7 +463,171 @@ def test_what_failed_before_the_interruption_is_told_again(tenant: Tenant) -> No
     Path("out").write_text("bad\n")
     result = rewrap(tenant, "in", "--output", "out", "--resume")
     assert result.exit_code == 1
-    assert "line 1: left as it was, before the interruption\n1 rewrapped, 1 failed" in result.stderr
+    assert "line 1: invalid ciphertext: no prefix\n1 rewrapped, 1 failed" in result.stderr
+
+
+def test_what_failed_before_an_interruption_and_now_works_is_done(tenant: Tenant) -> None:
+    names = [f"n{number}" for number in range(5)]
+    old = encrypted(tenant, names)
+    Path("in").write_text("".join(f"{text}\n" for text in old))
+    assert rewrap(tenant, "in", "--output", "out").exit_code == 0
+    done = Path("out").read_text().splitlines()
+    Path("out").write_text("".join(f"{text}\n" for text in [done[0], old[1], done[2], old[3]]))
+    result = rewrap(tenant, "in", "--output", "out", "--resume", "--batch", "2")
+    assert "5 rewrapped, 0 failed" in result.stderr
+    after = Path("out").read_text().splitlines()
+    assert after[0] == done[0]
+    assert decrypted(tenant, after) == [b64(name) for name in names]
+
+
+def test_progress_adds_up_to_the_input(tmp_path: Path) -> None:
+    content = f"{OLD}\n\nbad\n{OLD}\n".encode()
+    for written in (b"", f"{NEW}\n\nbad\nvault:v2".encode()):
+        (tmp_path / "out").write_bytes(written)
+        seen: list[int] = []
+        with (tmp_path / "out").open("r+b") as output:
+            campaign = Campaign(
+                rewrap=lambda wanted: [
+                    Rewrapped(NEW) if item.ciphertext == OLD else Rewrapped(error="no") for item in wanted
+                ],
+                output=output,
+                report=lambda *_: None,
+                progress=seen.append,
+                batch=2,
+                durable=True,
+            )
+            campaign.run(campaign.resume(read_lines(io.BytesIO(content)), read_lines))
+        assert sum(seen) == len(content)
+        assert (campaign.counts.rewrapped, campaign.counts.failed, campaign.counts.untouched) == (2, 1, 1)
+        assert (tmp_path / "out").read_bytes() == content.replace(OLD.encode(), NEW.encode())
+
+
+KINDS = {
+    "derived": {"derived": True},
+    "convergent": {"derived": True, "convergent_encryption": True},
+    "bound": {},
+}
+
+
+@pytest.fixture(scope="module")
+def kinds(tenant: Tenant) -> Tenant:
+    for name, options in KINDS.items():
+        tenant.user.post(f"transit/keys/{name}", {**options, "type": "chacha20-poly1305"})
+    return tenant
+
+
+def sealed_rows(tenant: Tenant, key: str, users: list[str], data: list[str]) -> list[str]:
+    """Return ciphertexts of the users' names, bound to these and to data; a rotation then makes them old."""
+    items = [
+        {"plaintext": b64(user), "context": b64(user), **({"associated_data": b64(each)} if each else {})}
+        for user, each in zip(users, data, strict=True)
+    ]
+    results = tenant.user.post(f"transit/encrypt/{key}", {"batch_input": items}).data["batch_results"]
+    tenant.user.post(f"transit/keys/{key}/rotate")
+    return [result["ciphertext"] for result in results]
+
+
+def opened_rows(tenant: Tenant, key: str, texts: list[str], users: list[str], data: list[str]) -> list[str]:
+    latest = tenant.user.get(f"transit/keys/{key}").data["latest_version"]
+    assert all(text.startswith(f"vault:v{latest}:") for text in texts)
+    items = [
+        {"ciphertext": text, "context": b64(user), "associated_data": b64(each)}
+        for text, user, each in zip(texts, users, data, strict=True)
+    ]
+    results = tenant.user.post(f"transit/decrypt/{key}", {"batch_input": items}).data["batch_results"]
+    return [result["plaintext"] for result in results]
+
+
+def rewrap_by(tenant: Tenant, key: str, *arguments: str, given: str | None = None) -> Result:
+    command = ["transit", "rewrap", "--key", key, *arguments]
+    return CliRunner().invoke(main, command, env=environment(tenant), input=given)
+
+
+@pytest.mark.parametrize("key", KINDS)
+def test_contexts_and_associated_data_in_csv(kinds: Tenant, key: str) -> None:
+    users, data = ["ann", "bob", "ann", "zoë"], ["1", "", "3", "4"]
+    old = sealed_rows(kinds, key, users, data)
+    rows = "".join(f'{text},"{user}",{each}\n' for text, user, each in zip(old, users, data, strict=True))
+    Path("in.csv").write_text(f"card,user,id\n{rows}")
+    places = ["--format", "csv", "--column", "card", "--context", "user", "--associated-data", "id", "--encode"]
+    result = rewrap_by(kinds, key, "in.csv", *places, "--output", "out.csv", "--batch", "3")
+    assert (result.exit_code, result.stdout) == (0, ""), result.stderr
+    found = list(csv.reader(Path("out.csv").read_text().splitlines()))[1:]
+    assert [row[1:] for row in found] == [list(row) for row in zip(users, data, strict=True)]
+    assert opened_rows(kinds, key, [row[0] for row in found], users, data) == [b64(user) for user in users]
+
+
+@pytest.mark.parametrize("key", KINDS)
+def test_contexts_and_associated_data_in_json_from_standard_input(kinds: Tenant, key: str) -> None:
+    users, data = ["ann", "bob"], ["1", ""]
+    old = sealed_rows(kinds, key, users, data)
+    lines = [
+        json.dumps({"card": {"number": text}, "user": b64(user), "id": b64(each)})
+        for text, user, each in zip(old, users, data, strict=True)
+    ]
+    places = ["--format", "json", "--field", "card.number", "--context", "user", "--associated-data", "id"]
+    result = rewrap_by(kinds, key, *places, given="\n".join(lines))
+    assert result.exit_code == 0, result.stderr
+    texts = [json.loads(line)["card"]["number"] for line in result.stdout.splitlines()]
+    assert opened_rows(kinds, key, texts, users, data) == [b64(user) for user in users]
+
+
+def test_records_with_a_wrong_context_or_none_fail_alone(kinds: Tenant) -> None:
+    users = ["ann", "bob", "eve", "joe"]
+    old = sealed_rows(kinds, "derived", users, [""] * 4)
+    rows = [f"{text},{user}" for text, user in zip(old, ["ann", "", "CANARY", "joe"], strict=True)]
+    rows += [f"{old[0]}", "vault:v1:AAAA,ann"]
+    Path("in.csv").write_text("\n".join(rows))
+    places = ["--format", "csv", "--column", "1", "--context", "2", "--encode"]
+    result = rewrap_by(kinds, "derived", "in.csv", *places, "--output", "out.csv")
+    assert result.exit_code == 1
+    assert "2 rewrapped, 4 failed" in result.stderr
+    errors = result.stderr.splitlines()[-5:-1]
+    assert [error.partition(":")[0] for error in errors] == ["line 2", "line 3", "line 5", "line 6"]
+    assert errors[0] == "line 2: the context is missing"
+    assert "message authentication failed" in errors[1]
+    assert "CANARY" not in result.stderr
+    written = Path("out.csv").read_text().split("\n")
+    assert [written[place] for place in (1, 2, 4, 5)] == [rows[place] for place in (1, 2, 4, 5)]
+    texts = [written[place].partition(",")[0] for place in (0, 3)]
+    assert opened_rows(kinds, "derived", texts, ["ann", "joe"], ["", ""]) == [b64("ann"), b64("joe")]
+
+
+def test_a_campaign_of_convergent_ciphertexts_goes_on_though_some_are_equal(kinds: Tenant) -> None:
+    users = ["ann", "bob", "eve"]
+    sealed_rows(kinds, "convergent", users, [""] * 3)
+    items = [{"plaintext": b64(user), "context": b64(user)} for user in users]
+    new = kinds.user.post("transit/encrypt/convergent", {"batch_input": items}).data["batch_results"]
+    content = "".join(f"{result['ciphertext']},{user}\n" for result, user in zip(new, users, strict=True))
+    Path("in.csv").write_text(content)
+    Path("out.csv").write_text(content.splitlines(keepends=True)[0])
+    places = ["--format", "csv", "--column", "1", "--context", "2", "--encode"]
+    result = rewrap_by(kinds, "convergent", "in.csv", *places, "--output", "out.csv", "--resume")
+    assert (result.exit_code, Path("out.csv").read_text()) == (0, content), result.stderr
+    assert "3 rewrapped, 0 failed" in result.stderr
+
+
+def test_a_campaign_that_was_killed_goes_on(tenant: Tenant) -> None:
+    names = [f"n{number}" for number in range(3000)]
+    old = encrypted(tenant, names)
+    Path("in").write_text("".join(f"{text}\n" for text in [*old, "bad"]))
+    program = str(Path(sys.executable).with_name("kms-cli"))
+    command = [program, "transit", "rewrap", "--key", "orders", "in", "--output", "out", "--batch", "5"]
+    running = subprocess.Popen(command, env={**os.environ, **environment(tenant)}, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: Path("out").exists() and Path("out").stat().st_size > 5000, "nothing was written")
+    finally:
+        running.kill()
+        running.wait()
+    before = Path("out").read_bytes()
+    whole = before[: before.rfind(b"\n") + 1]
+    assert 0 < whole.count(b"\n") < len(names)
+    result = rewrap(tenant, "in", "--output", "out", "--resume")
+    assert "3000 rewrapped, 1 failed" in result.stderr
+    assert "line 3001: " in result.stderr
+    after = Path("out").read_bytes()
+    assert after.startswith(whole)
+    assert decrypted(tenant, after.decode().splitlines()[:-1]) == [b64(name) for name in names]
 
 
 @pytest.mark.parametrize("torn", ["card,na", 'card,name\n"vault', f'card,name\n{NEW},"\n'])
@@ -425,6 +664,19 @@ def test_a_refused_request_stops_and_says_how_to_go_on(tenant: Tenant) -> None:
     assert "go on with --resume" in result.stderr
 
 
+def test_failures_are_told_also_if_the_server_ends_the_campaign() -> None:
+    answers: list[tuple[int, dict[str, str], bytes]]
+    answers = [(200, {}, b'{"data":{"batch_results":[{"error":"too old"}]}}'), (403, {}, b'{"errors":["no"]}')]
+    Path("in").write_text(f"{OLD}\n{OLD}\n")
+    with server(lambda call: answers[call]) as address:
+        variables = {"VAULT_ADDR": address, "VAULT_TOKEN": "t"}
+        command = ["transit", "rewrap", "--key", "k", "in", "--batch", "1"]
+        result = CliRunner().invoke(main, command, env=variables)
+    assert result.exit_code == 1
+    assert "line 1: too old\n" in result.stderr
+    assert "403 no" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
@@ -433,6 +685,9 @@ def test_a_refused_request_stops_and_says_how_to_go_on(tenant: Tenant) -> None:
         (["in", "--resume"], 2, "--resume needs --output"),
         (["in", "--format", "csv"], 2, "--column is for its format only"),
         (["in", "--field", "a"], 2, "--field is for its format only"),
+        (["in", "--context", "a"], 2, "are for CSV and JSON"),
+        (["in", "--associated-data", "a"], 2, "are for CSV and JSON"),
+        (["in", "--encode"], 2, "are for CSV and JSON"),
         (["in", "--batch", "10001"], 2, "10001"),
         (["in", "--address", "ftp://x"], 2, "the address is not like"),
         (["in", "--address", "http://x:port"], 2, "the address is not like"),
