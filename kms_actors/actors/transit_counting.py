@@ -25,6 +25,8 @@ class Add(Protocol):
 class Counting:
     """Each method is told the mount and the key, and items and results: those of a slice, or all."""
 
+    __slots__ = ("_add",)
+
     def __init__(self, add: Add) -> None:
         self._add = add
 

@@ -60,6 +60,20 @@ _Versions: TypeAlias = dict[int, Uses]
 class TransitUsage:
     """The counters of one awake tenant. `seconds` is how long a use may wait to be written."""
 
+    __slots__ = (
+        "_context",
+        "_counts",
+        "_ending",
+        "_in_store",
+        "_observe",
+        "_records",
+        "_seconds",
+        "_shard",
+        "_unwritten",
+        "_waiting",
+        "_writer",
+    )
+
     def __init__(
         self, context: TenantContext, records: TransitRecords, seconds: float = 10.0, observe: Observe | None = None
     ) -> None:
