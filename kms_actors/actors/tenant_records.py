@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -20,15 +22,17 @@ from kms_actors.keyring.keyring import Keyring, unwrap, wrap
 from kms_actors.keyring.seal import SealConfig, UnsealProgress, add_share, complete, make_key
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
-from kms_actors.store.keyspace import TenantKeys
+from kms_actors.store.keyspace import TenantKeys, after
 
 from .changes import TENANT, Change, record
 from .messages import Initialization, SealStatus
-from .mounting import Mounts, default_mounts, mount_record, open_mounts, read_mounts
+from .mounting import Mounts, default_mounts, mount_record, open_mounts
 from .schedule import look_at, look_soon
 from .unsealing import Unsealing
 
 TOKEN_LABEL = b"token"
+#: What tells that a tenant is there, and how it is sealed.
+_SEAL: Final = ("header", "seal", "epoch")
 NOT_INITIALIZED = "Vault is not initialized"
 
 
@@ -177,36 +181,41 @@ class TenantRecords:
         await self._store.run(body, idempotency_key=os.urandom(16))
 
     async def _load(self, tr: Transaction) -> TenantState:
-        found = await self._find(tr)
+        keys = await self._keys(tr)
+        if keys is None:
+            return TenantState(self._vault_id)
+        # All at once, and few reads: over a network, a wake takes as long as it has rounds.
+        first, second = own_spans(keys)
+        kept, keyring_entries, mount_entries = await asyncio.gather(
+            self._unsealing.stored(tr, keys), tr.get_range(*first), tr.get_range(*second)
+        )
+        own = dict(keyring_entries + mount_entries)
+        found = _seal_of(*(own.get(keys.key(name)) for name in _SEAL))
         if found is None:
             return TenantState(self._vault_id)
-        keys, seal, epoch = found
-        root_key, wrapped, revoked, mounts = await asyncio.gather(
-            self._unsealing.root_key(tr, keys, epoch),
-            tr.get(keys.key("keyring")),
-            tr.get_range(*keys.span("revoked")),
-            read_mounts(tr, keys),
-        )
-        revoked_ids = frozenset(keys.parts(key)[1] for key, _ in revoked)
-        state = TenantState(self._vault_id, keys, seal, epoch, revoked=revoked_ids)
+        revoked = frozenset(keys.parts(key)[1] for key in _below(keys, "revoked", own))
+        state = TenantState(self._vault_id, keys, *found, revoked=revoked)
+        root_key, wrapped = self._unsealing.opened(keys, state.epoch, kept), own.get(keys.key("keyring"))
         if root_key is None or wrapped is None:
             return state
         keyring = unwrap(root_key, keys.key("keyring"), wrapped)
         if keyring.owner != self._vault_id:
             # Who can write to the store could point this vault's entry at another's records.
             raise IntegrityError("the records found belong to another vault")
-        return msgspec.structs.replace(state, keyring=keyring, mounts=open_mounts(keyring, mounts))
+        mounts = [(key, own[key]) for key in _below(keys, "mount", own)]
+        opened = open_mounts(keyring, (mounts, own.get(keys.key("mount-revision"))))
+        return msgspec.structs.replace(state, keyring=keyring, mounts=opened)
+
+    async def _keys(self, tr: Transaction) -> TenantKeys | None:
+        number = await tr.get(keyspace.vault(self._vault_id))
+        return None if number is None else TenantKeys(int.from_bytes(number, "little"))
 
     async def _find(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int] | None:
-        number = await tr.get(keyspace.vault(self._vault_id))
-        if number is None:
+        keys = await self._keys(tr)
+        if keys is None:
             return None
-        keys = TenantKeys(int.from_bytes(number, "little"))
-        header, seal, epoch = await asyncio.gather(*(tr.get(keys.key(name)) for name in ("header", "seal", "epoch")))
-        if header is None or seal is None:
-            return None
-        stored.decode(header, TenantHeader, "tenant header")  # refuses a vault that a newer program has written
-        return keys, SealConfig.decode(seal), int.from_bytes(epoch or b"", "little")
+        found = _seal_of(*await asyncio.gather(*(tr.get(keys.key(name)) for name in _SEAL)))
+        return None if found is None else (keys, *found)
 
     async def _initialised(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int]:
         found = await self._find(tr)
@@ -221,6 +230,23 @@ class TenantRecords:
     async def _live_progress(self, tr: Transaction, keys: TenantKeys, now: float) -> UnsealProgress | None:
         progress = await self._unsealing.progress(tr, keys)
         return progress if progress is not None and now < progress.expires else None
+
+
+def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Return where the records lie that a wake needs; what else lies there is as small."""
+    return (keys.key("epoch"), after(keys.key("keyring"))), (keys.key("mount"), after(keys.key("seal")))
+
+
+def _below(keys: TenantKeys, area: str, records: Iterable[bytes]) -> list[bytes]:
+    begin, end = keys.span(area)
+    return [key for key in records if begin < key < end]
+
+
+def _seal_of(header: bytes | None, seal: bytes | None, epoch: bytes | None) -> tuple[SealConfig, int] | None:
+    if header is None or seal is None:
+        return None
+    stored.decode(header, TenantHeader, "tenant header")  # refuses a vault that a newer program has written
+    return SealConfig.decode(seal), int.from_bytes(epoch or b"", "little")
 
 
 async def vault_of(store: Store, number: int) -> str | None:

@@ -19,7 +19,15 @@ from kms_actors.store.keyspace import TenantKeys
 class Unsealing(Protocol):
     """The tenant's integer and epoch name what is kept: a key of an older epoch is gone."""
 
-    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None: ...
+    async def stored(self, tr: Transaction, keys: TenantKeys) -> bytes | None:
+        """Read what the store has of the root key, for `opened`."""
+
+    def opened(self, keys: TenantKeys, epoch: int, stored: bytes | None) -> SecretBytes | None:
+        """Return the root key, if it is kept."""
+
+    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None:
+        """Read and open."""
+        return self.opened(keys, epoch, await self.stored(tr, keys))
 
     def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
         """Keep the key, and drop the progress."""
@@ -32,16 +40,17 @@ class Unsealing(Protocol):
         """Drop the key."""
 
 
-class ClusterUnsealing:
+class ClusterUnsealing(Unsealing):
     """Records (`unsealed`) and (`progress`) of the tenant."""
 
     def __init__(self, master: Keyring) -> None:
         self._master = master
 
-    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None:
-        key = keys.key("unsealed")
-        record = await tr.get(key)
-        return None if record is None else SecretBytes(self._master.open(key, record))
+    async def stored(self, tr: Transaction, keys: TenantKeys) -> bytes | None:
+        return await tr.get(keys.key("unsealed"))
+
+    def opened(self, keys: TenantKeys, epoch: int, stored: bytes | None) -> SecretBytes | None:
+        return None if stored is None else SecretBytes(self._master.open(keys.key("unsealed"), stored))
 
     def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
         key = keys.key("unsealed")
@@ -64,14 +73,17 @@ class ClusterUnsealing:
         tr.clear(keys.key("unsealed"))
 
 
-class NodeUnsealing:
+class NodeUnsealing(Unsealing):
     """Memory of this process, by tenant integer; lost when the node is sealed or ends."""
 
     def __init__(self) -> None:
         self._root_keys: dict[int, tuple[int, SecretBytes]] = {}
         self._progress: dict[int, UnsealProgress] = {}
 
-    async def root_key(self, tr: Transaction, keys: TenantKeys, epoch: int) -> SecretBytes | None:
+    async def stored(self, tr: Transaction, keys: TenantKeys) -> bytes | None:
+        return None
+
+    def opened(self, keys: TenantKeys, epoch: int, stored: bytes | None) -> SecretBytes | None:
         known_epoch, root_key = self._root_keys.get(keys.number, (-1, None))
         if known_epoch != epoch:
             self._root_keys.pop(keys.number, None)

@@ -13,8 +13,10 @@ from kms_actors import config
 from kms_actors.actors.directory import TenantHandle
 from kms_actors.actors.messages import Query, ReadSealStatus
 from kms_actors.actors.service import NodeService
+from kms_actors.actors.tenant_records import own_spans
 from kms_actors.errors import Overloaded, TenantFaulted, UnsupportedOperation
 from kms_actors.runtime import ActorFailed
+from kms_actors.store import keyspace
 from tests.support import vaults
 
 from .node_service import OTHER, VAULT, configuration, started, unseal_node, unseal_tenant
@@ -158,6 +160,18 @@ async def test_tenants_that_sleep_take_no_bytes(tmp_path: Path) -> None:
                 break
             await asyncio.sleep(0.02)
         assert service.tenant_bytes == 0
+
+
+async def test_a_wake_reads_what_a_tenant_is_and_none_of_its_data(tmp_path: Path) -> None:
+    async with vaults.opened(tmp_path) as store, vaults.node(store, tmp_path) as service:
+        await vaults.filled(service, VAULT)
+        number = await store.run(lambda tr: tr.get(keyspace.vault(VAULT)))
+        assert number is not None
+        keys = keyspace.TenantKeys(int.from_bytes(number, "little"))
+        areas = set()
+        for begin, end in own_spans(keys):
+            areas |= {keys.parts(key)[0] for key, _ in await store.run(lambda tr: tr.get_range(begin, end))}  # noqa: B023
+        assert areas == {"epoch", "header", "keyring", "mount", "seal"}
 
 
 async def test_the_keys_of_a_tenant_leave_memory_at_once_when_it_sleeps(tmp_path: Path) -> None:
