@@ -65,7 +65,8 @@ def nodes(database: Database, tmp_path: Path) -> Iterator[tuple[Node, Node]]:
     )
     yield first, second
     for started in (first, second):
-        started.stop()
+        if started._process is not None:
+            started.stop()
 
 
 def test_each_key_gets_one_version_without_being_used(
