@@ -1,10 +1,15 @@
-"""hvac's whole Transit class, method by method."""
+"""hvac's whole Transit class, method by method and parameter by parameter."""
 
 from __future__ import annotations
 
+import ast
 import base64
+import hashlib
+import inspect
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import hvac
@@ -16,13 +21,6 @@ from tests.support.tenant import Tenant
 
 PLAINTEXT = base64.b64encode(b"hello").decode()
 
-#: All methods of the class; the tests below call each of them.
-METHODS = {
-    *("create_key", "read_key", "list_keys", "delete_key", "update_key_configuration", "rotate_key", "trim_key"),
-    *("export_key", "backup_key", "restore_key", "encrypt_data", "decrypt_data", "rewrap_data"),
-    *("generate_data_key", "generate_random_bytes", "hash_data", "generate_hmac", "sign_data", "verify_signed_data"),
-}
-
 
 @pytest.fixture
 def transit(tenant: Tenant) -> Iterator[Any]:
@@ -31,9 +29,25 @@ def transit(tenant: Tenant) -> Iterator[Any]:
     client.adapter.close()
 
 
-def test_the_class_has_no_other_methods() -> None:
+def test_the_tests_below_give_every_parameter_of_every_method() -> None:
+    called: dict[str, set[str]] = defaultdict(set)
+    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_transit(node.func.value):
+            parameters = _parameters(node.func.attr)
+            named = {keyword.arg for keyword in node.keywords if keyword.arg}
+            called[node.func.attr] |= named | set(parameters[: len(node.args)])
     methods = {name for name, member in vars(Transit).items() if callable(member) and not name.startswith("_")}
-    assert methods == METHODS
+    # One method shows that mounts other than the usual one are reached: all build their paths alike.
+    assert called == {name: set(_parameters(name)) - {"mount_point"} | called[name] for name in methods}
+    assert any("mount_point" in given for given in called.values())
+
+
+def _is_transit(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "transit"
+
+
+def _parameters(method: str) -> list[str]:
+    return list(inspect.signature(getattr(Transit, method)).parameters)[1:]
 
 
 def test_a_key_from_creation_to_deletion(transit: Any) -> None:
@@ -108,3 +122,88 @@ def test_what_each_version_is_used_for_is_told_before_a_trim(transit: Any) -> No
     assert set(transit.read_key("k")["data"]["usage"]) == {"1", "3"}
     transit.trim_key("k", 2)
     assert set(transit.read_key("k")["data"]["usage"]) == {"3"}
+
+
+def test_batches(transit: Any) -> None:
+    transit.create_key("k")
+    texts = transit.encrypt_data("k", batch_input=[{"plaintext": PLAINTEXT}] * 2)["data"]["batch_results"]
+    items = [{"ciphertext": text["ciphertext"]} for text in texts]
+    transit.rotate_key("k")
+    results = transit.rewrap_data("k", "", batch_input=items)["data"]["batch_results"]
+    assert [result["key_version"] for result in results] == [2, 2]
+    results = transit.decrypt_data("k", batch_input=items)["data"]["batch_results"]
+    assert [result["plaintext"] for result in results] == [PLAINTEXT] * 2
+    transit.create_key("s", key_type="ed25519")
+    signed = transit.sign_data("s", batch_input=[{"input": PLAINTEXT}])["data"]["batch_results"]
+    assert transit.verify_signed_data("s", PLAINTEXT, signed[0]["signature"])["data"]["valid"]
+
+
+def test_versions_and_types(transit: Any) -> None:
+    transit.create_key("k")
+    transit.rotate_key("k")
+    assert transit.encrypt_data("k", PLAINTEXT, key_version=1)["data"]["ciphertext"].startswith("vault:v1:")
+    mac = transit.generate_hmac("k", PLAINTEXT, key_version=1)["data"]["hmac"]
+    assert mac.startswith("vault:v1:")
+    context = base64.b64encode(b"context").decode()
+    transit.encrypt_data("made", PLAINTEXT, context=context, type="aes128-gcm96", convergent_encryption=True)
+    assert transit.read_key("made")["data"].items() >= {"type": "aes128-gcm96", "convergent_encryption": True}.items()
+    transit.create_key("d", derived=True)
+    made = transit.generate_data_key("d", "plaintext", context=context)["data"]
+    assert transit.decrypt_data("d", made["ciphertext"], context=context)["data"]["plaintext"] == made["plaintext"]
+    transit.update_key_configuration("k", exportable=True, allow_plaintext_backup=True, auto_rotate_period="48h")
+    assert transit.read_key("k")["data"]["auto_rotate_period"] == 172800
+
+
+def test_nonces_are_refused(transit: Any) -> None:
+    transit.create_key("k")
+    text, nonce = transit.encrypt_data("k", PLAINTEXT)["data"]["ciphertext"], base64.b64encode(bytes(12)).decode()
+    with pytest.raises(exceptions.InvalidRequest, match="nonce provided when not allowed"):
+        transit.encrypt_data("k", PLAINTEXT, nonce=nonce)
+    with pytest.raises(exceptions.InvalidRequest, match="nonce provided when not allowed"):
+        transit.generate_data_key("k", "plaintext", nonce=nonce)
+    with pytest.raises(exceptions.InvalidRequest, match="nonce provided when not allowed"):
+        transit.decrypt_data("k", text, nonce=nonce)
+    with pytest.raises(exceptions.InvalidRequest, match="nonce provided when not allowed"):
+        transit.rewrap_data("k", text, nonce=nonce)
+
+
+def test_every_parameter_of_signatures(transit: Any) -> None:
+    transit.create_key("s", key_type="rsa-2048")
+    transit.rotate_key("s")
+    digest = base64.b64encode(hashlib.sha512(b"hello").digest()).decode()
+    how = {"hash_algorithm": "sha2-512", "signature_algorithm": "pss", "marshaling_algorithm": "jws"}
+    signature = transit.sign_data(
+        "s",
+        digest,
+        key_version=1,
+        hash_algorithm="sha2-512",
+        prehashed=True,
+        signature_algorithm="pss",
+        marshaling_algorithm="jws",
+        salt_length="hash",
+    )["data"]["signature"]
+    assert signature.startswith("vault:v1:")
+    assert transit.verify_signed_data("s", PLAINTEXT, signature, salt_length="hash", **how)["data"]["valid"]
+    valid = transit.verify_signed_data(
+        "s",
+        digest,
+        signature,
+        hash_algorithm="sha2-512",
+        prehashed=True,
+        signature_algorithm="pss",
+        salt_length="auto",
+        marshaling_algorithm="jws",
+    )["data"]["valid"]
+    assert valid
+    context = base64.b64encode(b"context").decode()
+    transit.create_key("d", key_type="ed25519", derived=True)
+    signature = transit.sign_data("d", PLAINTEXT, context=context)["data"]["signature"]
+    assert transit.verify_signed_data("d", PLAINTEXT, signature, context=context)["data"]["valid"]
+
+
+def test_another_mount(transit: Any, tenant: Tenant) -> None:
+    assert tenant.operator.post("sys/mounts/other", {"type": "transit"}).status == 204
+    transit.create_key("k", mount_point="other")
+    assert transit.list_keys(mount_point="other")["data"]["keys"] == ["k"]
+    with pytest.raises(exceptions.InvalidPath):
+        transit.read_key("k")
