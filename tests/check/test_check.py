@@ -233,6 +233,21 @@ async def test_the_schedule_of_rotations_is_compared_with_the_keys(world: World,
     assert await world.findings(with_keys=True) == {(Kind.CONTRADICTION, T1.key("due", 2, "orders"))}
 
 
+async def test_counters_are_compared_with_the_keys(world: World) -> None:
+    begin, end = T1.span("transit", 2, "usage", "orders")
+    (one, record), _ = [entry for entry in await get_all(world.store) if begin < entry[0] < end]
+    *_, shard = T1.parts(one)
+    gone, nobody = T1.key("transit", 2, "usage", "orders", 9, shard), T1.key("transit", 2, "usage", "other", 1, shard)
+    await put(world.store, (gone, record), (nobody, record))
+    assert await world.findings() == {(Kind.ORPHAN, nobody)}
+    assert await world.findings(with_keys=True) == {
+        (Kind.ORPHAN, nobody),
+        (Kind.ORPHAN, gone),
+        (Kind.DOES_NOT_OPEN, nobody),
+        (Kind.DOES_NOT_OPEN, gone),
+    }
+
+
 async def test_an_interrupted_restore_is_the_one_finding(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(groups, "PAGE_ENTRIES", 2)
     data = await backup(world.store, "vault_b")
