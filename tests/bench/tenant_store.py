@@ -9,6 +9,7 @@ import msgspec
 import tomli
 
 from kms_actors.actors.node import NodeRecords
+from kms_actors.actors.schedule import look_at
 from kms_actors.actors.tenant_records import TenantRecords
 from kms_actors.actors.unsealing import ClusterUnsealing
 from kms_actors.cli.node_process import open_store
@@ -35,6 +36,7 @@ async def fill(table: str, master_key: SecretBytes, count: int) -> list[str]:
     """Add `count` unsealed tenants to the store of a `[cluster]` table, initialised by a node; return their ids.
 
     Each has what `sys/init` and `sys/unseal` leave: header, seal, keyring, mounts, root token and unsealed root key.
+    It was looked at for keys that are to rotate, and has none: else a node would wake all of them to see.
     """
     store = await open_store(msgspec.convert(tomli.loads(table), Cluster))
     try:
@@ -54,5 +56,7 @@ async def _add(store: Store, unsealing: ClusterUnsealing, vault_ids: list[str]) 
             records = TenantRecords(cast(Store, within), unsealing, vault_id)
             made = await records.initialise(1, 1, time.time())
             await records.give_share(made.shares[0], time.time(), lifetime=60.0)
+            keys, *_ = await records._initialised(transaction)
+            await look_at(transaction, keys, None)
 
     await store.run(body)

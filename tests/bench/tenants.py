@@ -30,8 +30,6 @@ from tests.support.tokens import Issuer
 _REQUEST: Final = "/v1/secret/config"
 #: Verified tokens that a node keeps.
 _TOKENS_KEPT: Final = 10_000
-#: Seconds; longer than the tenants take to wake, so that none sleeps before the memory is read.
-_IDLE: Final = 60.0
 
 
 def measure(store: str, tenants: int, active: int, rounds: int) -> Iterator[list[Series]]:
@@ -59,8 +57,13 @@ def _node(place: Place, issuer: Issuer, key: SecretBytes, active: int) -> Node:
     node = Node.for_issuer(directory, lambda _: table, issuer, provider=f'key_file = "{key_file}"')
     node.provider_name = "static"
     node.settings = "workers = 1"
-    node.further = f"\n[tenants]\nidle_seconds = {_IDLE}\nmax_active = {active}\n"
+    node.further = f"\n[tenants]\nidle_seconds = {_idle_seconds(active)}\nmax_active = {active}\n"
     return node
+
+
+def _idle_seconds(active: int) -> float:
+    """Return more than so many tenants take to wake, so that none sleeps before the memory is read."""
+    return 20.0 + active / 100
 
 
 def _one(case: str, store: str, measured: str, value: float) -> list[Series]:
@@ -91,7 +94,7 @@ def _wake_all(
     yield _one("a verified token", store, "kilobytes", of_token)
     yield _one("an awake tenant, keyring included", store, "kilobytes", with_token - of_token)
     yield _one(f"largest process, {len(vault_ids):,} awake", store, "megabytes", awake[-1] / 1e6)
-    _wait_until_all_sleep(node)
+    _wait_until_all_sleep(node, 60.0 + _idle_seconds(len(vault_ids)))
     yield _one("largest process, all asleep again", store, "megabytes", resident_bytes(node.pid)[-1] / 1e6)
     for token in tokens:
         client.microseconds(_REQUEST, token)
@@ -109,8 +112,8 @@ def _each(before: Sequence[int], after: Sequence[int], count: int) -> float:
     return (sum(after) - sum(before)) / count / 1e3
 
 
-def _wait_until_all_sleep(node: Node) -> None:
-    deadline = time.monotonic() + 2 * _IDLE
+def _wait_until_all_sleep(node: Node, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while _awake(node) > 0:
         if time.monotonic() > deadline:
             raise RuntimeError("the tenants do not sleep")
