@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.vectors import hybrid, published, wycheproof
+from tests.vectors import cavs, documents, hybrid, laboratories, wycheproof
 from tests.vectors.vector import Source
 
 #: What the first word of a source's algorithm is, in the order of the table.
@@ -21,4 +21,11 @@ def _place(source: Source) -> tuple[int, str]:
     return _ORDER.index(source.algorithm.replace(",", " ").split()[0]), source.algorithm
 
 
-SOURCES: Final = tuple(sorted((*wycheproof.SOURCES, *published.SOURCES, *hybrid.SOURCES), key=_place))
+_ALL: Final = (
+    *wycheproof.SOURCES,
+    *cavs.SOURCES,
+    *documents.SOURCES,
+    *laboratories.SOURCES,
+    *hybrid.SOURCES,
+)
+SOURCES: Final = tuple(sorted(_ALL, key=_place))

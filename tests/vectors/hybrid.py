@@ -12,7 +12,7 @@ from kms_actors.transit.key_types import KEY_TYPES, Parameters
 from kms_actors.transit.mldsa import PARAMETER_SETS
 from kms_actors.transit.scheme import Scheme
 from kms_actors.transit.signature import parameters
-from tests.vectors.requests import Verifies
+from tests.vectors.proofs import Verifies
 from tests.vectors.vector import Key, Source, Vector, Way
 from tests.vectors.wycheproof import SOURCES as WYCHEPROOF
 

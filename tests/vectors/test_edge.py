@@ -11,8 +11,9 @@ from kms_actors.errors import InvalidRequest
 from tests.actors.transit_tenant import opened
 from tests.http.transit_api import Api
 from tests.support.api import b64
+from tests.vectors.answers import text
 from tests.vectors.catalogue import SOURCES
-from tests.vectors.requests import Verifies, text
+from tests.vectors.proofs import Verifies
 from tests.vectors.vector import Source, Vector, Way, loaded
 
 

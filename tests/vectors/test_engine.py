@@ -10,7 +10,7 @@ from kms_actors.transit import digests, signature
 from kms_actors.transit.key_types import KEY_TYPES
 from kms_actors.transit.mldsa import PARAMETER_SETS
 from tests.vectors.catalogue import SOURCES
-from tests.vectors.requests import Hashes, Hmac, Verifies
+from tests.vectors.proofs import Hashes, Hmac, Verifies
 from tests.vectors.vector import Source, Vector, Way
 
 each_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

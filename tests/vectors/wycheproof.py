@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 from kms_actors.transit.key_types import KEY_TYPES, Parameters
 from kms_actors.transit.mldsa import PARAMETER_SETS
 from tests.support.wycheproof import Case, cases
-from tests.vectors.requests import Agrees, Cmac, Derives, Hmac, Opens, Unwraps, UnwrapsAesKey, Verifies
+from tests.vectors.ciphers import Opens, Unwraps, UnwrapsAesKey
+from tests.vectors.derivations import Agrees, Derives
+from tests.vectors.proofs import Cmac, Hmac, Verifies
 from tests.vectors.vector import Key, Request, Source, Vector, Way
 
 #: Of a case: key and request; or why it does not apply.

@@ -1,8 +1,7 @@
-"""Vectors of NIST, RFCs and RSA Laboratories, from the package `cryptography_vectors`."""
+"""Vectors in the form of NIST's CAVS, `name = value` in blocks, which RFCs' vectors have there, too."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -10,29 +9,16 @@ from typing import Final
 
 import cryptography_vectors
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from kms_actors.transit.key_types import Parameters
-from kms_actors.transit.mldsa import PARAMETER_SETS
 from kms_actors.transit.scheme import pem, pkcs8, subject_public_key_info
-from tests.vectors.requests import (
-    NO_KEY,
-    Agrees,
-    Cmac,
-    Derives,
-    Grows,
-    Hashes,
-    Hmac,
-    Opens,
-    Unwraps,
-    Verifies,
-)
-from tests.vectors.vector import Key, Request, Source, Vector, Way
+from tests.vectors.ciphers import Opens, Unwraps
+from tests.vectors.derivations import Agrees, Derives
+from tests.vectors.proofs import NO_KEY, Cmac, Hashes, Hmac, Verifies
+from tests.vectors.vector import Key, Request, Source, Vector
 from tests.vectors.wycheproof import key_of_size
 
-_DIRECTORY: Final = Path(cryptography_vectors.__file__).parent
+DIRECTORY: Final = Path(cryptography_vectors.__file__).parent
 _RSA: Final = "asymmetric/RSA"
 _CAVS: Final = f"{_RSA}/FIPS_186-2"
 _ECDSA: Final = "asymmetric/ECDSA/FIPS_186-3"
@@ -41,8 +27,8 @@ Fields = Mapping[str, str]
 #: Of a block: key, request, and whether it is good; or why it does not apply.
 Convert = Callable[[Fields], tuple[Key, Request, bool] | str]
 
-_SHA: Final = {"SHA1": "sha1", **{f"SHA{bits}": f"sha2-{bits}" for bits in (224, 256, 384, 512)}}
-_CURVES: Final[Mapping[str, tuple[str, ec.EllipticCurve]]] = {
+SHA: Final = {"SHA1": "sha1", **{f"SHA{bits}": f"sha2-{bits}" for bits in (224, 256, 384, 512)}}
+CURVES: Final[Mapping[str, tuple[str, ec.EllipticCurve]]] = {
     "P-256": ("ecdsa-p256", ec.SECP256R1()),
     "P-384": ("ecdsa-p384", ec.SECP384R1()),
     "P-521": ("ecdsa-p521", ec.SECP521R1()),
@@ -57,7 +43,7 @@ def _blocks(file: str, last: str) -> Iterator[Fields]:
     """Yield the fields of each block with the field `last`, and those of the blocks and the `[section]` before it."""
     kept: dict[str, str] = {}
     block: dict[str, str] = {}
-    for line in [*(_DIRECTORY / file).read_text(encoding="utf-8").splitlines(), ""]:
+    for line in [*(DIRECTORY / file).read_text(encoding="utf-8").splitlines(), ""]:
         name, equals, value = (part.strip() for part in line.partition("="))
         if line.startswith("["):
             kept["section"] = line.strip("[] ")
@@ -127,29 +113,6 @@ def _text_or_hex(value: str) -> bytes:
     return value.strip('"').encode() if value.startswith('"') else bytes.fromhex(value)
 
 
-def _xchacha() -> Iterator[Vector]:
-    """Appendix A.3.1; and with a bit of each part changed, which must not open."""
-    secret, nonce = bytes(range(0x80, 0xA0)), bytes(range(0x40, 0x58))
-    data = bytes.fromhex("50515253c0c1c2c3c4c5c6c7")
-    plaintext = (
-        b"Ladies and Gentlemen of the class of '99: If I could offer you only one tip for the future, "
-        b"sunscreen would be it."
-    )
-    sealed = bytes.fromhex(
-        "bd6d179d3e83d43b9576579493c0e939572a1700252bfaccbed2902c21396cbb"
-        "731c7f1b0b4aa6440bf3a82f4eda7e39ae64c6708c54c216cb96b72e1213b452"
-        "2f8c9ba40db5d945b11b69b982c1bb9e3f3fac2bc369488f76b2383565d3fff9"
-        "21f9664c97637da9768812f615c68b13b52e"
-        "c0875924c1c7987947deafd8780acf49"
-    )
-    key = Key("xchacha20-poly1305", secret)
-    yield Vector("A.3.1", "A.3.1", True, key, Opens(nonce + sealed, plaintext, data))
-    for place in (0, 23, 24, len(nonce + sealed) - 1):
-        changed = bytearray(nonce + sealed)
-        changed[place] ^= 1
-        yield Vector(f"A.3.1, byte {place}", f"byte {place}", False, key, Opens(bytes(changed), plaintext, data))
-
-
 # Hashes and MACs.
 
 
@@ -171,109 +134,26 @@ def _cmac(fields: Fields, *, type_name: str) -> tuple[Key, Request, bool]:
 
 def _ecdsa(fields: Fields) -> tuple[Key, Request, bool] | str:
     name, _, digest = fields["section"].partition(",")
-    if name not in _CURVES:
+    if name not in CURVES:
         return "other curves"
-    type_name, curve = _CURVES[name]
+    type_name, curve = CURVES[name]
     x, y, r, s = (int(fields[part], 16) for part in ("Qx", "Qy", "R", "S"))
     public = subject_public_key_info(ec.EllipticCurvePublicNumbers(x, y, curve).public_key())
-    request = Verifies(_hex(fields, "Msg"), encode_dss_signature(r, s), _SHA[digest.replace("-", "")])
+    request = Verifies(_hex(fields, "Msg"), encode_dss_signature(r, s), SHA[digest.replace("-", "")])
     return Key(type_name, public=public), request, _passes(fields)
-
-
-_RFC_6979_KEY: Final = re.compile(r"PublicKey=(P-\d+)_PUB\n(-----.*?-----END PUBLIC KEY-----\n)", re.DOTALL)
-_RFC_6979: Final = re.compile(
-    r'DigestVerify = (\S+)\nKey = (\S+)_PUB\nInput = "(\w+)"\nOutput = (\w+)\n(Result = VERIFY_ERROR)?'
-)
-
-
-def _rfc_6979(file: str) -> Iterator[Vector | str]:
-    content = (_DIRECTORY / file).read_text(encoding="utf-8")
-    keys = {name: pem.encode() for name, pem in _RFC_6979_KEY.findall(content)}
-    for digest, curve, message, signature, fails in _RFC_6979.findall(content):
-        if curve not in _CURVES:
-            yield "other curves"
-            continue
-        public = subject_public_key_info(load_pem_public_key(keys[curve]))
-        request = Verifies(message.encode(), bytes.fromhex(signature), _SHA[digest])
-        kind = f"{curve} {digest}"
-        yield Vector(f"{kind} {message}", kind, not fails, Key(_CURVES[curve][0], public=public), request)
 
 
 def _rsa_signature(fields: Fields, *, algorithm: str, salt: str = "auto") -> tuple[Key, Request, bool] | str:
     bits = int(fields["section"].removeprefix("mod = "))
     if bits not in (2048, 3072, 4096):
         return "keys of other sizes"
-    how = Verifies(_hex(fields, "Msg"), _hex(fields, "S"), _SHA[fields["SHAAlg"]], algorithm, salt)
+    how = Verifies(_hex(fields, "Msg"), _hex(fields, "S"), SHA[fields["SHAAlg"]], algorithm, salt)
     return Key(f"rsa-{bits}", public=_rsa_public(fields["n"], fields["e"])), how, _passes(fields)
 
 
 @cache
 def _rsa_public(modulus: str, exponent: str) -> bytes:
     return subject_public_key_info(rsa.RSAPublicNumbers(int(exponent, 16), int(modulus, 16)).public_key())
-
-
-def _ed25519(file: str) -> Iterator[Vector]:
-    """Each message is signed and verified; and verified with a byte more, which must fail."""
-    for number, line in enumerate((_DIRECTORY / file).read_text(encoding="utf-8").splitlines(), start=1):
-        seed, public, message, signed = (bytes.fromhex(part) for part in line.split(":")[:4])
-        private = Ed25519PrivateKey.from_private_bytes(seed[:32])
-        assert private.public_key().public_bytes_raw() == public
-        key, signature = Key("ed25519", pkcs8(private)), signed[:64]
-        yield Vector(f"line {number}", "", True, key, Verifies(message, signature, made=True))
-        yield Vector(f"line {number}, another message", "", False, key, Verifies(message + b"\0", signature))
-
-
-def _grown(file: str, name: str) -> Iterator[Vector | str]:
-    lines = (_DIRECTORY / file).read_text(encoding="utf-8").splitlines()
-    seeds, publics = ([bytes.fromhex(line[5:]) for line in lines if line.startswith(start)] for start in ("xi", "pk"))
-    for number, (seed, public) in enumerate(zip(seeds, publics, strict=True)):
-        yield Vector(f"count {number}", "", True, Key("ml-dsa", seed, parameters=Parameters(name)), Grows(public))
-
-
-# RSA Laboratories: labelled numbers, of which those of a key come before its examples.
-
-_LABEL: Final = re.compile(r"^# ([A-Za-z ]+\d?): *$\n((?:^[0-9a-f ]*$\n?)+)", re.MULTILINE)
-
-
-def _labelled(file: str) -> Iterator[dict[str, str]]:
-    """Yield for each example its numbers with those of its key, as hex by their labels."""
-    found: dict[str, str] = {}
-    for label, value in _LABEL.findall((_DIRECTORY / file).read_text(encoding="utf-8", errors="replace")):
-        found[label] = "".join(value.split())
-        if label in ("Signature", "Encryption"):
-            yield dict(found)
-
-
-def _laboratories(file: str, make: Callable[[Fields], Request]) -> Iterator[Vector | str]:
-    for number, found in enumerate(_labelled(file), start=1):
-        if len(found["Modulus"].lstrip("0")) != 2048 // 4:
-            yield "keys of other sizes"
-            continue
-        yield Vector(f"example {number}", "", True, Key("rsa-2048", _rsa_private(**_numbers(found))), make(found))
-
-
-def _numbers(found: Fields) -> dict[str, int]:
-    public = found.get("Public exponent") or found["Exponent"]
-    return {"n": int(found["Modulus"], 16), "e": int(public, 16), "d": int(found["Exponent"], 16)}
-
-
-@cache
-def _rsa_private(n: int, e: int, d: int) -> bytes:
-    p, q = rsa.rsa_recover_prime_factors(n, e, d)
-    numbers = rsa.RSAPrivateNumbers(
-        p, q, d, rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q), rsa.RSAPublicNumbers(e, n)
-    )
-    return pkcs8(numbers.private_key(unsafe_skip_rsa_key_validation=True))
-
-
-def _opens(padding_scheme: str) -> Callable[[Fields], Request]:
-    return lambda found: Opens(_hex(found, "Encryption"), _hex(found, "Message"), padding_scheme=padding_scheme)
-
-
-def _verifies(algorithm: str, *, made: bool) -> Callable[[Fields], Request]:
-    return lambda found: Verifies(
-        _hex(found, "Message to be signed"), _hex(found, "Signature"), "sha1", algorithm, made=made
-    )
 
 
 # Derivation, agreement, wrapping.
@@ -294,7 +174,7 @@ def _ecdh(fields: Fields) -> tuple[Key, Request, bool] | str:
         return "other curves"
     if fields["Result"].startswith(("F (5", "F (6", "F (7")):
         return "mistakes in the receiver's own key pair"
-    type_name, curve = _CURVES[_SECTIONS[fields["section"]]]
+    type_name, curve = CURVES[_SECTIONS[fields["section"]]]
     private = ec.derive_private_key(int(fields["dsIUT"], 16), curve)
     peer = _point(curve, int(fields["QsCAVSx"], 16), int(fields["QsCAVSy"], 16))
     return Key(type_name, pkcs8(private)), Agrees(peer, _hex(fields, "Z")), _passes(fields)
@@ -324,13 +204,8 @@ def _sources() -> Iterable[Source]:
     chacha = "ciphers/ChaCha20Poly1305"
     yield _source("chacha20-poly1305", "RFC 7539", f"{chacha}/boringssl.txt", "TAG", _chacha_rfc_7539)
     yield _source("chacha20-poly1305", "OpenSSL", f"{chacha}/openssl.txt", "Tag", _chacha_openssl)
-    yield Source("xchacha20-poly1305", "draft-irtf-cfrg-xchacha-03", "appendix A.3.1", _xchacha)
-    ed25519 = "asymmetric/Ed25519/sign.input"
-    yield Source("ed25519", "RFC 8032's authors", ed25519, partial(_ed25519, ed25519))
     for name, last in (("SigVer", "Result"), ("SigGen", "S")):
         yield _source("ecdsa", "NIST CAVS", f"{_ECDSA}/{name}.rsp", last, _ecdsa)
-    rfc_6979 = "asymmetric/ECDSA/RFC6979/evppkey_ecdsa_rfc6979.txt"
-    yield Source("ecdsa", "RFC 6979", rfc_6979, partial(_rfc_6979, rfc_6979))
     for file, last, algorithm, salt in (
         ("SigVer15_186-3", "Result", "pkcs1v15", "auto"),
         ("SigGen15_186-2", "S", "pkcs1v15", "auto"),
@@ -340,14 +215,6 @@ def _sources() -> Iterable[Source]:
         what = "PSS" if "PSS" in file else "PKCS #1 v1.5"
         convert = partial(_rsa_signature, algorithm=algorithm, salt=salt)
         yield _source(f"rsa, {what} signatures", "NIST CAVS", f"{_CAVS}/{file}.rsp", last, convert)
-    for algorithm, file, make in (
-        ("PKCS #1 v1.5 signatures", "pkcs1v15sign-vectors.txt", _verifies("pkcs1v15", made=True)),
-        ("PSS signatures", "pkcs-1v2-1d2-vec/pss-vect.txt", _verifies("pss", made=False)),
-        ("OAEP", "oaep-custom/oaep-sha256-sha256.txt", _opens("")),
-        ("PKCS #1 v1.5 encryption", "pkcs1v15crypt-vectors.txt", _opens("pkcs1v15")),
-    ):
-        read = partial(_laboratories, f"{_RSA}/{file}", make)
-        yield Source(f"rsa-2048, {algorithm}", "RSA Laboratories", f"{_RSA}/{file}", read)
     yield _source("hmac, SHA-1", "RFC 2202", "HMAC/rfc-2202-sha1.txt", "MD", partial(_hmac, algorithm="sha1"))
     for bits in (224, 256, 384, 512):
         convert = partial(_hmac, algorithm=f"sha2-{bits}")
@@ -363,10 +230,6 @@ def _sources() -> Iterable[Source]:
                 algorithm = f"{directory.lower()}-{bits}"
                 file = f"hashes/{directory}/{family}{bits}{what}.rsp"
                 yield _source(algorithm, "NIST CAVS", file, "MD", partial(_hash, algorithm=algorithm))
-    for name in PARAMETER_SETS:
-        file = f"asymmetric/MLDSA/kat_MLDSA_{name}_det_pure.rsp"
-        read = partial(_grown, file, name)
-        yield Source(f"ml-dsa-{name}, keys", "FIPS 204 reference", file, read, Way.ENGINE)
     yield _source("HKDF-SHA256", "RFC 5869", "KDF/rfc-5869-HKDF-SHA256.txt", "OKM", _hkdf)
     ecdh = "asymmetric/ECDH/KASValidityTest_ECCStaticUnified_NOKC_ZZOnly_init.fax"
     yield _source("ECDH", "NIST CAVS", ecdh, "Result", _ecdh)
