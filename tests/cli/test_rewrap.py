@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 import threading
@@ -431,6 +432,21 @@ def test_from_standard_input_to_standard_output(tenant: Tenant) -> None:
     )
     new, empty = done.stdout.splitlines()
     assert (decrypted(tenant, [new]), empty) == ([b64("x")], "")
+
+
+def test_a_bar_shows_how_far_a_campaign_is(tenant: Tenant) -> None:
+    Path("in").write_text("".join(f"{text}\n" for text in encrypted(tenant, ["x"] * 20)))
+    program = str(Path(sys.executable).with_name("kms-cli"))
+    command = [program, "transit", "rewrap", "--key", "orders", "in", "--output", "out", "--batch", "5"]
+    ours, its = pty.openpty()
+    try:
+        subprocess.run(command, env={**os.environ, **environment(tenant)}, stderr=its, timeout=30, check=True)
+        shown = os.read(ours, 100_000).decode()
+    finally:
+        os.close(its)
+        os.close(ours)
+    assert [f"{percent}%" in shown for percent in (0, 25, 50, 100)] == [True] * 4, shown
+    assert "20 rewrapped" in shown
 
 
 def test_a_version_can_be_chosen(tenant: Tenant) -> None:
