@@ -44,7 +44,7 @@ format: env ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: env ## Measure the server's CPU a request under load (needs wrk)
+bench: env ## Measure under load, alone or against a reference server (needs wrk); 20 minutes or more
 	$(BIN)/python -m tests.bench.run
 
 clean: ## Remove the environment and what development mode keeps

@@ -59,7 +59,8 @@ def draw(results: Results, path: Path) -> None:
         from matplotlib.figure import Figure  # noqa: PLC0415 - an extra: benches run without it
     except ImportError:
         click.echo(
-            "NO PLOT: matplotlib is missing; pip install 'clever-kms[bench]', then draw it from the JSON", err=True
+            "NO PLOT: matplotlib is missing; pip install --editable '.[bench]', then draw it with tests.bench.report",
+            err=True,
         )
         return
     panels = {title: found for measure, title in _PANELS.items() if (found := bars(results, measure))}

@@ -44,7 +44,7 @@ _COLUMNS: Final = {
 def header() -> str:
     """Return the line above the rows of cases under load."""
     columns = " ".join(f"{column.title:>{column.width}}" for column in _COLUMNS.values() if column.title)
-    return f"{'case':{_NAME}} {'store':12} {'wrk':>3} {'conn':>4} {columns}  times better than the reference"
+    return f"{'case':{_NAME}} {'store':12} {'wkr':>3} {'conn':>4} {columns}  times better than the reference"
 
 
 def line(found: Sequence[Series]) -> str:
@@ -79,7 +79,7 @@ def _ratios(row: Row, found: Iterable[Series]) -> Iterator[str]:
 
 def verdicts(judged: Sequence[Verdict]) -> Iterator[str]:
     """Yield a line a target, and what to know of them all."""
-    yield f"{'target':{_NAME}} {'store':12} {'wrk':>3} {'measure':10} {'bound':>28} {'found':>24}"
+    yield f"{'target':{_NAME}} {'store':12} {'wkr':>3} {'measure':10} {'bound':>28} {'found':>24}"
     for verdict in judged:
         found = show(verdict.found) if verdict.found else ""
         yield (

@@ -38,7 +38,7 @@ def test_tails_are_compared_at_equal_load_only() -> None:
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is absent: pip install 'clever-kms[bench]'")
+    pytest.importorskip("matplotlib", reason="matplotlib is absent: pip install --editable '.[bench]'")
     plot.draw(RESULTS, tmp_path / "new" / "results.svg")
     assert "<svg" in (tmp_path / "new" / "results.svg").read_text(encoding="utf-8")
 
@@ -46,6 +46,6 @@ def test_a_picture_is_drawn(tmp_path: Path) -> None:
 def test_without_a_reference_it_is_said_that_there_is_nothing_to_draw(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pytest.importorskip("matplotlib", reason="matplotlib is absent: pip install 'clever-kms[bench]'")
+    pytest.importorskip("matplotlib", reason="matplotlib is absent: pip install --editable '.[bench]'")
     plot.draw(Results(2, [Series(ALONE, "throughput", [5.0])]), tmp_path / "results.svg")
     assert "NO PLOT" in capsys.readouterr().err
