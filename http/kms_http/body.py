@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import hdrs
@@ -20,6 +20,9 @@ READ_SECONDS: Final = 60
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 FORM: Final = "application/x-www-form-urlencoded"
+
+#: Takes a body, or leaves it to the general way.
+Read = Callable[[bytes], Mapping[str, Any] | None]
 
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -68,8 +71,8 @@ def _limit(size: int) -> None:
         raise HttpError(413, "http: request body too large", close=True)
 
 
-def parse(request: BaseRequest, body: bytes) -> Mapping[str, Any]:
-    """Return the fields of a JSON object or a form; an empty body and `null` hold none.
+def parse(request: BaseRequest, body: bytes, read: Read | None = None) -> Mapping[str, Any]:
+    """Return the fields of a JSON object or a form; an empty body and `null` hold none. `read` is tried first.
 
     Raises:
         InvalidRequest: anything else.
@@ -79,6 +82,8 @@ def parse(request: BaseRequest, body: bytes) -> Mapping[str, Any]:
         return _NOTHING
     if body[0] not in b"{[" and media_type(request) == FORM:
         return paths.form(body.decode("utf-8", "surrogateescape"))
+    if read is not None and (fields := read(body)) is not None:
+        return fields
     data = json_codec.loads(body)
     if data is None:
         return _NOTHING

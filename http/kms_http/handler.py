@@ -244,7 +244,7 @@ class Handler:
             raw = body.at_hand(request)
             if raw is None:
                 raw = await body.read(request)
-            sent = body.parse(request, raw)
+            sent = body.parse(request, raw, endpoint.read)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         call = Call(

@@ -79,7 +79,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One operation on a route: what it needs, the message it becomes, how the answer is shown.
 
     The message goes to the caller's tenant, or to the node for an operator and for nobody (`anonymous`).
-    `build` returns None where the call alone is enough for `render`.
+    `build` returns None where the call alone is enough for `render`. `read` may take a body that has the shape most
+    large ones have, faster than the general way, and returns None for any other.
     """
 
     build: Callable[[Call], Message | None]
@@ -90,6 +91,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     anonymous: bool = False  # works without a token; a token that is sent must be good all the same
     while_sealed: bool = False
     head: bool = False  # answers HEAD too
+    read: Callable[[bytes], Mapping[str, Any] | None] | None = None
 
 
 class Route(msgspec.Struct, frozen=True):

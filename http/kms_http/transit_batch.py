@@ -205,7 +205,7 @@ def render(
             entry = {**failed, "error": str(result)}
         else:
             entry = show(result)
-        entry["reference"] = row.get("reference", "")
+        entry["reference"] = row.get("reference", "") if isinstance(row, dict) else ""
         shown.append(entry)
     return {"batch_results": shown}, failures
 

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
+
+import msgspec
 
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit.go_base64 import decode, encode
-from kms_actors.transit.items import DecryptItem, DecryptResult, Encrypted, EncryptItem, EncryptResult, RewrapItem
+from kms_actors.transit.items import (
+    DecryptItem,
+    DecryptResult,
+    Encrypted,
+    EncryptItem,
+    EncryptResult,
+    Plaintext,
+    RewrapItem,
+)
 from kms_actors.transit.key_types import DEFAULT_TYPE
 from kms_actors.transit.messages import Decrypt, Encrypt, Rewrap
 
+from . import json_codec
 from . import transit_batch as batches
 from .fields import Fields, to_any, to_bool, to_int, to_str
 from .routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route
 from .transit_batch import Row
 
+
+class _PlainBatch(msgspec.Struct, forbid_unknown_fields=True):
+    batch_input: list[Plaintext]
+
+
+_PLAIN_BATCH: Final = msgspec.json.Decoder(_PlainBatch)
+_BEGINNING: Final = b'{"batch_input"'
 _MISSING_PLAINTEXT: Final = "missing plaintext to encrypt"
 _MISSING_CIPHERTEXT: Final = "missing ciphertext to decrypt"
 
@@ -25,12 +43,14 @@ _MISSING_CIPHERTEXT: Final = "missing ciphertext to decrypt"
 def _build_encrypt(call: Call) -> Encrypt:
     values = call.values
     batch = values.get("batch_input")
-    items: Sequence[EncryptItem | InvalidRequest]
+    items: Sequence[EncryptItem | Plaintext | InvalidRequest]
     if batch is None:
         if "plaintext" not in values:
             raise InvalidRequest(_MISSING_PLAINTEXT)
         items = batches.one(_encrypt_item, values, values)
         with_context = bool(values.get("context"))
+    elif _is_plain(batch):
+        items, with_context = batch, False
     else:
         rows = batches.rows(batch, ("plaintext", _MISSING_PLAINTEXT))
         with_context = batches.all_or_none_with_context(rows)
@@ -47,9 +67,33 @@ def _build_encrypt(call: Call) -> Encrypt:
     )
 
 
+def _read_plain_batch(body: bytes) -> Mapping[str, Any] | None:
+    """Read a batch of plaintexts and nothing else: its items come out decoded, at a third of the time.
+
+    It takes less than the API does, of base64 too: whatever it refuses is read, and refused, in the general way.
+    """
+    if not body.startswith(_BEGINNING):
+        return None
+    json_codec.check(body)
+    try:
+        batch = _PLAIN_BATCH.decode(body).batch_input
+    except (msgspec.MsgspecError, ValueError):
+        return None
+    return {"batch_input": batch} if batch else None
+
+
+def _is_plain(batch: Any) -> bool:
+    return batch.__class__ is list and bool(batch) and batch[0].__class__ is Plaintext
+
+
 def _render_encrypted(call: Call, results: list[EncryptResult]) -> Reply:
     if call.values.get("batch_input") is None:
         return Reply(data=_show_encrypted(batches.single(results)))
+    if _is_plain(call.values["batch_input"]):
+        made = [result for result in results if not isinstance(result, InvalidRequest)]
+        if len(made) == len(results):
+            shown = [{"ciphertext": text, "key_version": version, "reference": ""} for text, version in made]
+            return Reply(data={"batch_results": shown})
     return batches.reply(call, *batches.render(call, results, _show_encrypted, {}))
 
 
@@ -97,10 +141,10 @@ def _render_rewrapped(call: Call, results: list[EncryptResult]) -> Reply:
     return Reply(data=data)
 
 
-def _encrypt_item(request: Row, row: Row, index: int = 0) -> EncryptItem:
+def _encrypt_item(request: Row, row: Row, index: int = 0) -> EncryptItem | Plaintext:
     plaintext = decode(row["plaintext"])
     if len(row) == 1 and len(request) == 1:
-        return EncryptItem(plaintext)
+        return Plaintext(plaintext)
     batches.refuse_nonce(row)
     return EncryptItem(
         plaintext,
@@ -181,6 +225,7 @@ ROUTES: Final = (
                     **_COMMON,
                     **_PARTIAL,
                 ),
+                read=_read_plain_batch,
             )
         },
     ),

@@ -34,6 +34,12 @@ class EncryptItem(Item, frozen=True, gc=False):
     index: int = 0
 
 
+class Plaintext(Item, frozen=True, gc=False, forbid_unknown_fields=True):
+    """A plaintext with nothing said about it, as most batches have them: JSON is read straight into it."""
+
+    plaintext: bytes
+
+
 class DecryptItem(Item, frozen=True, gc=False):
     """A ciphertext with what was given when it was made."""
 

@@ -7,6 +7,7 @@ of their own, which take a key.
 from __future__ import annotations
 
 import os
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,7 +17,18 @@ from kms_actors.errors import InvalidRequest
 
 from . import ciphertext
 from .derivation import KDFS, NONCE_KEY_BYTES, convergent_nonce
-from .items import DecryptItem, DecryptResult, Encrypted, EncryptItem, EncryptResult, RewrapItem, bare, each
+from .items import (
+    DecryptItem,
+    DecryptResult,
+    Encrypted,
+    EncryptItem,
+    EncryptResult,
+    Item,
+    Plaintext,
+    RewrapItem,
+    bare,
+    each,
+)
 from .key_types import KEY_TYPES, Cipher, KeyType, Parameters
 from .records import KeyPolicy, VersionRecord
 from .rsa import Rsa
@@ -63,25 +75,30 @@ class TransitKey:
         #: When the next version is to be made (nanoseconds since 1970), if ever.
         self.due: Final = self.latest.record.created + policy.auto_rotate_period if rotates(policy) else None
 
-    def encrypt(self, items: Sequence[EncryptItem | InvalidRequest]) -> list[EncryptResult]:
+    def encrypt(self, items: Sequence[EncryptItem | Plaintext | InvalidRequest]) -> list[EncryptResult]:
         """Encrypt each item; with authenticated encryption under a fresh nonce, or the convergent one."""
         if self.policy.soft_deleted:
             return self.refusals(items)
         if self.type.cipher is None:
             return each(items, self._encrypt_by_pair)
-        size = self.type.nonce_bytes
+        version, size = self.latest, self.type.nonce_bytes
+        seal, prefix = version.cipher.encrypt if version.cipher else None, version.prefix
         drawn = os.urandom(size * len(items))
         results: list[EncryptResult] = []
         start = 0
         for item in items:
-            if item.__class__ is EncryptItem:
+            nonce = drawn[start : start + size]
+            start += size
+            if item.__class__ is Plaintext and seal is not None:  # in one line, since batches are many of these
+                text = prefix + b2a_base64(nonce + seal(nonce, item.plaintext, None), newline=False).decode("ascii")
+                results.append((text, version.number))
+            elif isinstance(item, InvalidRequest):
+                results.append(item)
+            else:
                 try:
-                    results.append(self._encrypt(item, drawn[start : start + size]))
+                    results.append(self._encrypt(_with_options(item), nonce))
                 except InvalidRequest as error:
                     results.append(bare(error))
-            else:
-                results.append(item)  # type: ignore[arg-type]
-            start += size
         return results
 
     def decrypt(self, items: Sequence[DecryptItem | InvalidRequest]) -> list[DecryptResult]:
@@ -206,7 +223,8 @@ class TransitKey:
 
     # Encryption by key pairs.
 
-    def _encrypt_by_pair(self, item: EncryptItem) -> Encrypted:
+    def _encrypt_by_pair(self, plain: Item) -> Encrypted:
+        item = _with_options(plain)
         scheme = self._encrypting_scheme("encryption", item)
         version = self.version_for("encryption", item.key_version)
         blob = scheme.encrypt(version.public, item.plaintext, item.padding_scheme or _OAEP)
@@ -232,3 +250,10 @@ class TransitKey:
 
     def _without_padding(self) -> InvalidRequest:
         return InvalidRequest(f"padding_scheme is not valid for key type {self.type.name}")
+
+
+def _with_options(item: Item) -> EncryptItem:
+    if isinstance(item, Plaintext):
+        return EncryptItem(item.plaintext)
+    assert isinstance(item, EncryptItem)
+    return item

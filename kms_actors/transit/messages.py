@@ -11,7 +11,18 @@ from kms_actors.actors.mounts import Mount
 from kms_actors.errors import InvalidRequest
 
 from .derived_keys import Derivation
-from .items import CmacItem, DecryptItem, Encrypted, EncryptItem, HmacItem, MacItem, RewrapItem, SignItem, VerifyItem
+from .items import (
+    CmacItem,
+    DecryptItem,
+    Encrypted,
+    EncryptItem,
+    HmacItem,
+    MacItem,
+    Plaintext,
+    RewrapItem,
+    SignItem,
+    VerifyItem,
+)
 from .policy import KeyChanges, KeyOptions
 from .records import KeyPolicy
 from .signature import SignatureParameters
@@ -177,7 +188,7 @@ class Encrypt(Command, frozen=True):
 
     mount: Mount
     name: str
-    items: Sequence[EncryptItem | InvalidRequest]
+    items: Sequence[EncryptItem | Plaintext | InvalidRequest]
     grants: Grants
     with_context: bool
     type: str

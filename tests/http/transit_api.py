@@ -27,7 +27,9 @@ FOX = "dGhlIHF1aWNrIGJyb3duIGZveA=="  # the quick brown fox
 def call_of(operation: Operation, path: str, sent: Any, grants: Grants) -> tuple[Endpoint, Call]:
     """Return the endpoint of a request, and the call it is given."""
     _, endpoint, captures = ROUTER.resolve(path + "/" * (operation is LIST), operation)
-    values, _ = endpoint.fields.parse(loads(dumps(sent or {})))
+    body = dumps(sent or {})
+    fields = None if endpoint.read is None else endpoint.read(body)
+    values, _ = endpoint.fields.parse(loads(body) if fields is None else fields)
     return endpoint, Call(operation, f"transit/{path}", captures, values, MOUNT, None, grants)
 
 
