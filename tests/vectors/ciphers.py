@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from functools import cache
 from typing import Final, NamedTuple
@@ -49,15 +50,29 @@ class Opens(NamedTuple):
         return True
 
     def http(self, key: Key, node: Node) -> bool:
-        sent = {"ciphertext": text(self.blob)}
+        name, options = node.imported(key), dict[str, str]()
         if self.associated_data:
-            sent["associated_data"] = b64(self.associated_data)
+            options["associated_data"] = b64(self.associated_data)
         if self.padding_scheme:
-            sent["padding_scheme"] = self.padding_scheme
-        found = field(node.user.post(f"transit/decrypt/{node.imported(key)}", sent), "plaintext")
-        if found not in (None, b64(self.plaintext)):
-            self._check_padding()
-        return bool(found == b64(self.plaintext))
+            options["padding_scheme"] = self.padding_scheme
+        found = field(
+            node.user.post(f"transit/decrypt/{name}", {"ciphertext": text(self.blob), **options}), "plaintext"
+        )
+        if found != b64(self.plaintext):
+            if found is not None:
+                self._check_padding()
+            return False
+        sent = {"plaintext": b64(self.plaintext), **options}
+        made = field(node.user.post(f"transit/encrypt/{name}", sent), "ciphertext")
+        assert self._opened_by_the_owner(key, base64.b64decode(made.removeprefix("vault:v1:"))) == self.plaintext
+        return True
+
+    def _opened_by_the_owner(self, key: Key, blob: bytes) -> bytes:
+        row = KEY_TYPES[key.type]
+        if row.cipher is None:
+            private: rsa.RSAPrivateKey = loaded(key).latest.private
+            return private.decrypt(blob, padding.PKCS1v15() if self.padding_scheme else _OAEP)
+        return row.cipher(key.secret).decrypt(blob[: row.nonce_bytes], blob[row.nonce_bytes :], self.associated_data)
 
     def _check_padding(self) -> None:
         """Only PKCS #1 v1.5 gives other bytes instead of a refusal, which would tell that a padding is wrong."""
