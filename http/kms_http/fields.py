@@ -105,7 +105,17 @@ def to_duration(value: Any) -> int:
         return 0
     if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
         return _parse_duration(value)
+    if isinstance(value, bool):
+        raise WrongType("could not parse duration from input")
     return _bounded(to_int(value) * 10**9)
+
+
+def to_period(value: Any) -> int:
+    """As `to_duration`, never negative."""
+    nanoseconds = to_duration(value)
+    if nanoseconds < 0:
+        raise WrongType("cannot provide negative value")
+    return nanoseconds
 
 
 def _parse_duration(text: str) -> int:

@@ -13,7 +13,7 @@ from kms_actors.transit.policy import KeyOptions
 from kms_actors.transit.scheme import pem
 from kms_actors.transit.wrapping import DEFAULT_HASH
 
-from .fields import Fields, to_any, to_bool, to_duration, to_int, to_str
+from .fields import Fields, to_any, to_bool, to_int, to_period, to_str
 from .routing import Call, Endpoint, Operation, Reply, Route
 from .transit_certificates import named_version
 from .transit_export import render_exported
@@ -85,7 +85,7 @@ _IMPORT: Final = Fields(
     convergent_encryption=to_any,
     exportable=to_bool,
     allow_plaintext_backup=to_bool,
-    auto_rotate_period=to_duration,
+    auto_rotate_period=to_period,
 )
 _DERIVE: Final = Fields(
     key_derivation_algorithm=to_str,

@@ -29,7 +29,7 @@ from kms_actors.transit.policy import KeyChanges, KeyOptions
 from kms_actors.transit.records import MountSettings
 from kms_actors.transit.usage import Uses
 
-from .fields import Fields, to_bool, to_duration, to_int, to_str
+from .fields import Fields, to_bool, to_int, to_period, to_str
 from .routing import NO_FIELDS, Call, Endpoint, Operation, Reply, Route
 from .times import rfc3339
 
@@ -184,7 +184,7 @@ _CREATE: Final = Fields(
     convergent_encryption=to_bool,
     exportable=to_bool,
     allow_plaintext_backup=to_bool,
-    auto_rotate_period=to_duration,
+    auto_rotate_period=to_period,
     key_size=to_int,
     parameter_set=to_str,
     hybrid_key_type_pqc=to_str,
@@ -196,7 +196,7 @@ _CONFIGURE: Final = Fields(
     deletion_allowed=to_bool,
     exportable=to_bool,
     allow_plaintext_backup=to_bool,
-    auto_rotate_period=to_duration,
+    auto_rotate_period=to_period,
 )
 
 

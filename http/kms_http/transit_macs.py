@@ -33,7 +33,7 @@ def mac_length(call: Call) -> int:
 def _build_hmac(call: Call) -> MakeHmac:
     items = batches.late(call, _hmac_item, _hmac_item)
     assert call.mount is not None
-    algorithm = call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM
+    algorithm = call.captures.get("urlalgorithm") or call.values.get("algorithm", DEFAULT_ALGORITHM)
     return MakeHmac(call.mount, call.captures["name"], items, algorithm, call.values.get("key_version", 0))
 
 

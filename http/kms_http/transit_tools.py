@@ -115,7 +115,7 @@ def _build_hash(call: Call) -> MakeHash:
         raise InvalidRequest("input missing")
     data = batches.decoded_input(call.values)
     _format(call, "hex")
-    return MakeHash(data, call.captures.get("urlalgorithm") or call.values.get("algorithm") or DEFAULT_ALGORITHM)
+    return MakeHash(data, call.captures.get("urlalgorithm") or call.values.get("algorithm", DEFAULT_ALGORITHM))
 
 
 def _render_hash(call: Call, digest: bytes) -> Reply:
