@@ -123,7 +123,7 @@ def _material(policy: KeyPolicy, version: VersionRecord) -> Mapping[str, Any]:
     if isinstance(public, rsa.RSAPublicKey):
         return _rsa_material(public, private)
     shown = {"public_key": scheme.show(version.public_key)}
-    if isinstance(public, ed25519.Ed25519PublicKey):
+    if isinstance(scheme, Ed25519):
         return {"key": version.key or None, **shown}
     point = public.public_numbers()
     scalar = private.private_numbers().private_value if private else None

@@ -60,7 +60,9 @@ def signing_request(key: TransitKey, number: int = 0, template: str = "") -> str
         raise InvalidRequest(f"could not create the csr: {error}") from None
     if version.private is None:
         raise InvalidRequest("could not create the csr: private key not imported for key version selected")
-    made = builder.sign(version.private, _HASHES[_hash_name(key.policy)])  # type: ignore[arg-type]
+    assert key.scheme is not None
+    (private,) = key.scheme.parts(version.private)
+    made = builder.sign(private, _HASHES[_hash_name(key.policy)])  # type: ignore[arg-type]
     return made.public_bytes(Encoding.PEM).decode("ascii")
 
 
