@@ -75,8 +75,8 @@ def to_str(value: Any) -> str:
 
 
 def to_map(value: Any) -> dict[str, Any]:
-    """Objects; null as empty."""
-    if value is None:
+    """Objects; null and an empty list as empty."""
+    if value is None or value == []:
         return {}
     if isinstance(value, dict):
         return value
@@ -84,8 +84,8 @@ def to_map(value: Any) -> dict[str, Any]:
 
 
 def to_list(value: Any) -> list[Any]:
-    """Lists; a comma-separated string; null as empty."""
-    if value is None:
+    """Lists; a comma-separated string; null and an empty object as empty."""
+    if value is None or value == {}:
         return []
     if isinstance(value, list):
         return value
@@ -95,8 +95,9 @@ def to_list(value: Any) -> list[Any]:
 
 
 def to_int_list(value: Any) -> list[int]:
-    """As `to_list`, each entry a whole number."""
-    return [to_int(entry) for entry in to_list(value)]
+    """As `to_list`, each entry a whole number without space around it."""
+    entries = value.split(",") if isinstance(value, str) and value else to_list(value)
+    return [to_int(entry) for entry in entries]
 
 
 def to_duration(value: Any) -> int:

@@ -182,9 +182,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         "data/{path...}",
         read=Endpoint(_read_secret, show_secret("data"), Capability.READ, Fields(version=to_int)),
         write=Endpoint(
-            _write_secret, show_written, EXISTENCE, Fields(existence_checked=True, data=to_map, options=to_map)
+            _write_secret,
+            show_written,
+            EXISTENCE,
+            Fields(existence_checked=True, data=to_map, options=to_map, version=to_int),
         ),
-        patch=Endpoint(_patch_secret, show_written, Capability.PATCH, Fields(data=_nullable_map, options=to_map)),
+        patch=Endpoint(
+            _patch_secret,
+            show_written,
+            Capability.PATCH,
+            Fields(data=_nullable_map, options=to_map, version=to_int),
+        ),
         delete=Endpoint(lambda call: DeleteVersions(_mount(call), _path(call)), show_nothing, Capability.DELETE),
     ),
     _route("delete/{path...}", write=_versions_endpoint(_delete_versions)),

@@ -46,6 +46,12 @@ class Deviation(NamedTuple):
 
 DEVIATIONS: Final = (
     Deviation(
+        "there are between 0 and 10,000 versions to keep",
+        lambda _, ours, reference: (
+            ours == Answer(400, None, ("max_versions must be between 0 and 10000",)) and reference.status == 204
+        ),
+    ),
+    Deviation(
         "of several fields of wrong types another is told",
         lambda _, ours, reference: all(
             answer.status == 400 and "error converting input for field" in "".join(answer.errors)

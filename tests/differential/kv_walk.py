@@ -9,8 +9,13 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from tests.differential.draw import ODD
 from tests.differential.steps import Step
 
+FIELDS: Final = (
+    *("data", "options", "versions", "version", "max_versions", "cas_required", "delete_version_after"),
+    *("custom_metadata", "path"),
+)
 PATHS: Final = ("a", "b", "dir/a", "dir/b", "dir/sub/c", "dir")
 
 
@@ -111,6 +116,23 @@ class Walk:
     def _set_metadata(self) -> Step:
         return Step(self._one("POST", "POST", "PATCH"), self._at("metadata"), self._settings())
 
+    def _configure(self) -> Step:
+        """Read or set what holds for the whole mount; what demands check-and-set is soon taken back."""
+        if self._seldom(3):
+            return Step("GET", "secret/config")
+        body = {name: value for name, value in self._settings().items() if name != "custom_metadata"}
+        if not self._seldom(3):
+            body["cas_required"] = False
+        return Step("POST", "secret/config", body)
+
+    def _odd(self) -> Step:
+        """Return a request with one field more, or one that is wrong."""
+        step: Step = self._one(self._put, self._versions, self._set_metadata, self._configure)()
+        if step.body is None:
+            return step
+        names = tuple(step.body) if step.body and self._seldom(2) else FIELDS
+        return Step(step.method, step.path, step.body | {self._one(*names): self._one(*ODD)})
+
     def _forget(self) -> Step:
         return Step("DELETE", self._at("metadata"))
 
@@ -138,6 +160,8 @@ _OPERATIONS: Final[Mapping[Callable[[Walk], Step], int]] = {
     Walk._set_metadata: 7,
     Walk._forget: 2,
     Walk._list: 5,
+    Walk._configure: 3,
+    Walk._odd: 5,
     Walk._subkeys: 6,
     Walk._wrong_path: 1,
     Walk._wrong_method: 1,
