@@ -272,7 +272,7 @@ class TenantActor(AsyncioActor):
 
     async def _seal(self) -> None:
         if self._usage is not None:
-            await self._usage.flush()
+            await self._usage.flush_soon()
         await self._records.seal(self._now())
         await self._reload()
 

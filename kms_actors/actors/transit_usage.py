@@ -16,6 +16,7 @@ import os
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -35,7 +36,7 @@ from .transit_records import TransitRecords
 SHARDS: Final = 8
 #: Keys whose uses are written in one transaction.
 _KEYS_TOGETHER: Final = 32
-#: Seconds that writing may take when the keys are about to be forgotten.
+#: Seconds that writing may take when a seal waits for it, or the keys are about to be forgotten.
 _LAST_SECONDS: Final = 2.0
 _SECOND: Final = 10**9
 
@@ -107,20 +108,17 @@ class TransitUsage:
         """Write what is counted; what cannot be written now is kept."""
         async with self._in_store:
             self._take_counts()
-            entries = list(self._unwritten.items())
-            for start in range(0, len(entries), _KEYS_TOGETHER):
-                keys = dict(entries[start : start + _KEYS_TOGETHER])
-                try:
-                    await self._context.store.run(partial(self._add_all, keys), idempotency_key=os.urandom(16))
-                except KmsError as error:
-                    _log.warning(
-                        "usage of transit keys is not written yet", keys=len(keys), error=type(error).__name__
-                    )
-                    if isinstance(error, StoreUnavailable):
-                        return
-                else:
-                    for identity in keys:
-                        del self._unwritten[identity]
+        tried: set[KeyIdentity] = set()
+        more = True
+        while more:
+            async with self._in_store:  # let go in between, for who reads
+                more = await self._write_some(tried)
+
+    async def flush_soon(self) -> None:
+        """Write what is counted, as far as that takes no longer than a caller should wait."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self.flush()
 
     async def read(self, mount: int, body: Body[tuple[KeyInfo, list[Part]]]) -> KeyInfo:
         """Return what `body` reads of a key, with the uses it read and those that are not yet written."""
@@ -150,12 +148,26 @@ class TransitUsage:
             self._writer = None
 
     async def _write_last(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await self.flush()
+        await self.flush_soon()
         if self._unwritten:
             _log.warning("usage of transit keys is lost", keys=len(self._unwritten), vault=self._context.vault_id)
             self._unwritten.clear()
+
+    async def _write_some(self, tried: set[KeyIdentity]) -> bool:
+        """Write uses of a few keys that were not tried yet; False if none are left, or the store is away."""
+        left = (entry for entry in self._unwritten.items() if entry[0] not in tried)
+        keys = dict(islice(left, _KEYS_TOGETHER))
+        if not keys:
+            return False
+        tried.update(keys)
+        try:
+            await self._context.store.run(partial(self._add_all, keys), idempotency_key=os.urandom(16))
+        except KmsError as error:
+            _log.warning("usage of transit keys is not written yet", keys=len(keys), error=type(error).__name__)
+            return not isinstance(error, StoreUnavailable)
+        for identity in keys:
+            del self._unwritten[identity]
+        return True
 
     def _take_counts(self) -> None:
         """Turn what was counted into uses, which are as old as the last time at most."""
