@@ -133,7 +133,10 @@ class TenantDirectory:
 
     async def tenant_by_number(self, number: int) -> TenantHandle | None:
         """Return the tenant a service token names, or None."""
-        vault_id = self._vault_ids.get(number) or await vault_of(self._services.store, number)
+        vault_id = self._vault_ids.get(number)
+        if vault_id is None:
+            # In a task: requests begin outside of one, and the store may want to limit how long it is waited for.
+            vault_id = await asyncio.create_task(vault_of(self._services.store, number))
         if vault_id is None:
             return None
         self._vault_ids[number] = vault_id

@@ -1,5 +1,6 @@
 """Service tokens and revocation."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,18 @@ async def test_a_number_of_no_tenant_is_none(tmp_path: Path) -> None:
     async with started(tmp_path) as service:
         await unseal_node(service)
         assert await service.tenant_by_number(12345) is None
+
+
+async def test_a_number_is_looked_up_in_a_task(tmp_path: Path) -> None:
+    """The edge begins requests outside of one, where nothing that limits its time by `asyncio.timeout` can run."""
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        lookup = service.tenant_by_number(12345)
+        began = lookup.send(None)
+        assert isinstance(began, asyncio.Task)
+        assert await began is None
+        with pytest.raises(StopIteration):
+            lookup.send(None)
 
 
 async def test_a_revoked_service_token_is_unknown_also_after_waking(tmp_path: Path) -> None:
