@@ -56,7 +56,8 @@ async def test_a_number_is_looked_up_in_a_task(tmp_path: Path) -> None:
         lookup = service.tenant_by_number(12345)
         began = lookup.send(None)
         assert isinstance(began, asyncio.Task)
-        assert await began is None
+        await asyncio.wait([began])
+        assert began.result() is None
         with pytest.raises(StopIteration):
             lookup.send(None)
 
