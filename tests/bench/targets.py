@@ -81,7 +81,7 @@ TARGETS: Final = (
     _node("cold tenant, new token", "p99", 15_000.0),
     _node("idle, largest process", "megabytes", 90.0),
     Target("idle, largest process", "megabytes", at_most=90.0, stores=BOTH_STORES),
-    _node("an awake tenant, keyring included", "kilobytes", 12.0),
+    _node("an awake tenant beside its keys", "kilobytes", 12.0),
 )
 
 

@@ -5,18 +5,21 @@ kinds of request tell what costs what: to a tenant that sleeps with a new token,
 one awake with a known token.
 
 The memory of a tenant is what one takes that comes with a new token, less what a new token of one awake takes. That
-is read while the cache of verified tokens, 10,000, has room: for half of the tenants.
+is read while the cache of verified tokens, 10,000, has room: for half of the tenants. Its keys are its keyring, whose
+memory is read in a process of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import http.client
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from kms_actors.keyring.keyring import Keyring
 from kms_actors.secret import SecretBytes
 from tests.bench.processes import resident_bytes
 from tests.bench.results import Row, Series, percentile, series_of
@@ -24,7 +27,7 @@ from tests.bench.servers import STORES, Place
 from tests.bench.starts import Client, as_series, start_often
 from tests.bench.tenant_store import fill
 from tests.support.node import Node, free_port
-from tests.support.tokens import Issuer
+from tests.support.tokens import Issuer, new_vault_id
 
 #: Answered from the store by the tenant's own controller.
 _REQUEST: Final = "/v1/secret/config"
@@ -92,13 +95,24 @@ def _wake_all(
         yield _latencies(Row(case, store), taken, rounds)
     with_token, of_token = _each(idle, with_tokens, count), _each(with_tokens, with_more_tokens, count)
     yield _one("a verified token", store, "kilobytes", of_token)
-    yield _one("an awake tenant, keyring included", store, "kilobytes", with_token - of_token)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        keyring = pool.apply(keyring_kilobytes)
+    yield _one("a keyring", store, "kilobytes", keyring)
+    yield _one("an awake tenant beside its keys", store, "kilobytes", with_token - of_token - keyring)
     yield _one(f"largest process, {len(vault_ids):,} awake", store, "megabytes", awake[-1] / 1e6)
     _wait_until_all_sleep(node, 60.0 + _idle_seconds(len(vault_ids)))
     yield _one("largest process, all asleep again", store, "megabytes", resident_bytes(node.pid)[-1] / 1e6)
     for token in tokens:
         client.microseconds(_REQUEST, token)
     yield _one("largest process, all awake again", store, "megabytes", resident_bytes(node.pid)[-1] / 1e6)
+
+
+def keyring_kilobytes(count: int = 5000) -> float:
+    """Return the memory of a keyring of one version, read from so many in this process."""
+    dump = Keyring.generate(time.time(), owner=new_vault_id()).dump()
+    before = resident_bytes(os.getpid())
+    kept = [Keyring.load(dump) for _ in range(count)]
+    return _each(before, resident_bytes(os.getpid()), len(kept))
 
 
 def _latencies(row: Row, microseconds: Sequence[float], rounds: int) -> list[Series]:
