@@ -9,7 +9,7 @@ from typing import Any
 
 import pykka
 
-from kms_actors.cache import Account, Budget
+from kms_actors.cache import Account, Budget, ByteCache
 from kms_actors.config import bytes_of
 from kms_actors.errors import Overloaded, Sealed, TenantFaulted, Unavailable
 from kms_actors.runtime import ActorFailed, FailureWindow, ask
@@ -23,6 +23,7 @@ from .tenant_records import TenantRecords, TenantState, vault_of
 _SWEEP_SECONDS = 5.0
 _ATTEMPTS = 3
 _SLEEP_TOGETHER = 32
+_VAULT_IDS = 4 << 20  # bytes of vault ids that are known by their number
 
 
 class TenantHandle:
@@ -91,7 +92,7 @@ class TenantDirectory:
         self._budget = Budget(bytes_of(services.cache.tenants), self._make_room)
         self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
         self._failures: dict[str, FailureWindow] = {}
-        self._vault_ids: dict[int, str] = {}
+        self._vault_ids: ByteCache[int, str] = ByteCache(_VAULT_IDS, lambda _, vault_id: 300 + len(vault_id))
         self._changed: set[str] = set()  # among those that wake: what was read may be older than a change
         self._sweeper = asyncio.create_task(self._sweep())
         self._closed = False
@@ -137,9 +138,9 @@ class TenantDirectory:
         if vault_id is None:
             # In a task: requests begin outside of one, and the store may want to limit how long it is waited for.
             vault_id = await asyncio.create_task(vault_of(self._services.store, number))
-        if vault_id is None:
-            return None
-        self._vault_ids[number] = vault_id
+            if vault_id is None:
+                return None
+            self._vault_ids.put(number, vault_id)
         return await self.tenant(vault_id)
 
     async def ask_again(self, vault_id: str, message: Message) -> Any:

@@ -16,6 +16,9 @@ from kms_actors.auth.wire import TokenRefused
 
 T = TypeVar("T")
 
+#: Characters of the longest value whose fact is kept: callers choose paths, and so all kept facts take about 6 MB at most.
+_LONGEST_KEPT: Final = 256
+
 #: The library's default of 1 ms fails good tokens on a busy machine; facts and iterations stay at theirs.
 RUN_TIME: Final = datetime.timedelta(milliseconds=20)
 
@@ -41,10 +44,16 @@ def authorizer(code: str = "", parameters: Mapping[str, Any] | None = None) -> A
     return builder
 
 
-@functools.lru_cache(maxsize=4096)
 def fact(name: str, value: str) -> Fact:
-    """Return the fact name(value). Parsing one costs 4 µs, and requests repeat them."""
+    """Return the fact name(value). Parsing one costs 4 µs, and requests repeat them; long ones are not kept."""
+    return _kept_fact(name, value) if len(value) <= _LONGEST_KEPT else _new_fact(name, value)
+
+
+def _new_fact(name: str, value: str) -> Fact:
     return Fact(f"{name}({{value}})", {"value": value})
+
+
+_kept_fact = functools.lru_cache(maxsize=4096)(_new_fact)
 
 
 @functools.lru_cache(maxsize=8)

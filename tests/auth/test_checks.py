@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kms_actors.auth import datalog
 from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.auth.checks import BiscuitPrincipal, read_checks
 from kms_actors.auth.principal import Access, Capability
@@ -16,6 +17,13 @@ Make = Callable[..., Access]
 
 def principal(authenticator: BiscuitAuthenticator, mint: Mint, block: str) -> BiscuitPrincipal:
     return authenticator.authenticate(mint.narrowed(mint.token(), block), NOW)
+
+
+def test_only_facts_of_short_values_are_kept() -> None:
+    short, long = "a" * 256, "a" * 257
+    assert datalog.fact("path", short) is datalog.fact("path", short)
+    assert datalog.fact("path", long) is not datalog.fact("path", long)
+    assert str(datalog.fact("path", long)) == f'path("{long}")'
 
 
 def test_without_checks_everything_is_allowed_and_nothing_runs(
