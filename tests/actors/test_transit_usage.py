@@ -424,6 +424,7 @@ async def test_a_damaged_record_holds_up_no_other_keys(client: Client, store: St
     for name in names:
         await client.encrypt(name=name)
     await client.usage.flush()
+    assert {identity.name for identity in client.usage._unwritten} == set(names[:32])  # what shared its transaction
     assert await client.counts(names[-1]) == {1: {"encrypt": 2}}
 
 
