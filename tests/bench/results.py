@@ -138,4 +138,5 @@ def load(paths: Sequence[Path]) -> Results:
     """
     runs = [msgspec.json.decode(path.read_bytes(), type=Results) for path in paths]
     merged = {(one.row, one.measure, one.server): one for run in runs for one in run.series}
-    return Results(runs[-1].workers, list(merged.values()), runs[-1].about)
+    about = {name: text for run in runs for name, text in run.about.items()}
+    return Results(runs[-1].workers, list(merged.values()), about)
