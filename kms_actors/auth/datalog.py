@@ -16,7 +16,7 @@ from kms_actors.auth.wire import TokenRefused
 
 T = TypeVar("T")
 
-#: Characters of the longest value whose fact is kept: callers choose paths, and so all kept facts take about 6 MB at most.
+#: Characters of the longest value whose fact is kept: callers choose paths. All kept facts take about 6 MB at most.
 _LONGEST_KEPT: Final = 256
 
 #: The library's default of 1 ms fails good tokens on a busy machine; facts and iterations stay at theirs.
