@@ -112,6 +112,8 @@ class Handler:
             response = await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
             response = self._failed(exchange, error)
+            # Its frames hold what holds the error: without this, request and token stay until a collection of cycles.
+            error.__traceback__ = None
         namespace = exchange.namespace
         if namespace and namespace.isascii() and namespace.isprintable():
             response.add_header(b"X-Vault-Namespace", namespace.encode())

@@ -416,6 +416,12 @@ class TestErrors:
         if status == 500:
             assert [(log["event"], log["error"]) for log in logs] == [("request failed", type(error).__name__)]
 
+    async def test_keep_neither_request_nor_token_once_answered(self, service: Service) -> None:
+        error = NotFound()
+        service.toys_answer(error)
+        assert (await service.call("GET", "/v1/toy/names/a", "data")).status == 404
+        assert error.__traceback__ is None
+
     @pytest.mark.parametrize(
         ("error", "seconds"),
         [(Overloaded(retry_after=3), "3"), (StoreUnavailable(), "1"), (TransactionConflict(), "1")],
