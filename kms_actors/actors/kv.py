@@ -105,7 +105,7 @@ class KvController:
         except StoreError:
             raise
         except KmsError as error:
-            return error
+            return error.with_traceback(None)  # whose frames hold what holds the error
 
 
 def answer(commands: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
