@@ -278,8 +278,9 @@ def _values(
     endpoint: Endpoint, captures: Mapping[str, str], sent: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], list[str]]:
     """Return converted fields, and warnings about those that were not used."""
-    replaced = sorted(captures.keys() & sent.keys()) if captures and sent else []
-    if replaced:
+    replaced: list[str] = []
+    if captures and sent and (both := captures.keys() & sent.keys()):
+        replaced = sorted(name for name in both if sent[name] is not None)
         sent = {name: value for name, value in sent.items() if name not in captures}
     values, unknown = endpoint.fields.parse(sent)
     warnings = []

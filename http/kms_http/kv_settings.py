@@ -34,18 +34,20 @@ def nullable(converter: Converter) -> Converter:
 
 def config_settings(values: Mapping[str, Any]) -> Settings:
     """Return the settings of a mount."""
-    return Settings(**values)
+    return Settings(**_sent(values))
 
 
 def metadata_settings(values: Mapping[str, Any], *, merge: bool = False) -> Settings:
-    """Return the settings of a secret; raises InvalidRequest for custom metadata that holds more than texts.
-
-    Null for `delete_version_after` changes nothing, as in Vault.
-    """
-    settings = {name: value for name, value in values.items() if (name, value) != ("delete_version_after", None)}
+    """Return the settings of a secret; raises InvalidRequest for custom metadata that holds more than texts."""
+    settings = _sent(values)
     if settings.get("custom_metadata") is not None:
         settings["custom_metadata"] = _texts(settings["custom_metadata"], keep_null=merge)
     return Settings(**settings, merge=merge)
+
+
+def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is to be set: null for `delete_version_after` changes nothing, as in Vault."""
+    return {name: value for name, value in values.items() if (name, value) != ("delete_version_after", None)}
 
 
 def _texts(entries: Mapping[str, Any], *, keep_null: bool) -> dict[str, str | None]:
@@ -57,17 +59,17 @@ def _texts(entries: Mapping[str, Any], *, keep_null: bool) -> dict[str, str | No
 
 
 def _to_custom_metadata(value: Any) -> dict[str, Any]:
-    if value is not None and not isinstance(value, dict):
+    if value is not None and value != [] and not isinstance(value, dict):
         raise custom_metadata.refuse_type(type_name(value))
     return to_map(value)
 
 
-CONFIG: Final = Fields(max_versions=to_int, cas_required=to_bool, delete_version_after=to_signed_seconds)
+CONFIG: Final = Fields(max_versions=to_int, cas_required=to_bool, delete_version_after=nullable(to_signed_seconds))
 METADATA: Final = Fields(
     existence_checked=True,
     max_versions=to_int,
     cas_required=to_bool,
-    delete_version_after=to_seconds,
+    delete_version_after=nullable(to_seconds),
     custom_metadata=_to_custom_metadata,
 )
 METADATA_PATCH: Final = Fields(
