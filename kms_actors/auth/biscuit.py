@@ -16,7 +16,7 @@ import biscuit_auth
 import structlog
 
 from kms_actors.auth import cost, datalog, wire
-from kms_actors.auth.checks import BiscuitPrincipal
+from kms_actors.auth.checks import KEPT_USES, BiscuitPrincipal
 from kms_actors.auth.keys import parse_public
 from kms_actors.auth.principal import Right
 from kms_actors.auth.wire import TokenRefused
@@ -33,9 +33,11 @@ RIGHTS: Final = {
 RESERVED: Final = frozenset({"root"})
 
 _VAULT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
-#: Bytes that a verified token takes beside its text; and a character of one whose checks are run, parsed and kept.
+#: Bytes that a verified token takes beside its text; and a character of one whose checks are run, parsed and kept,
+#: and a use of it that is remembered.
 _TOKEN_BYTES: Final = 1_100
 _CHECKED_CHARACTER_BYTES: Final = 13
+_USE_BYTES: Final = 300
 _log = structlog.get_logger(__name__)
 
 
@@ -169,7 +171,9 @@ class _Pair:
 
 
 def _size(token: str, principal: BiscuitPrincipal) -> int:
-    return len(token) * _CHECKED_CHARACTER_BYTES if principal.has_checks else len(token) + _TOKEN_BYTES
+    if principal.has_checks:
+        return len(token) * _CHECKED_CHARACTER_BYTES + KEPT_USES * _USE_BYTES
+    return len(token) + _TOKEN_BYTES
 
 
 def _verified(raw: bytes, pairs: list[_Pair]) -> tuple[biscuit_auth.Biscuit, _Pair]:

@@ -3,6 +3,9 @@
 Most tokens carry no check, or only `check if time($t), $t < DATE`, as `kms-cli` writes; those cost nothing
 a request. A token is put in that class only if every line of every block is such a check or a plain fact;
 whatever else a line may be (a rule, a scope, a string with a quote in it) sends the token to the authorizer.
+
+What it allowed is remembered where no check can see the time, since then the same use is always allowed. A refusal is
+not: it may have come from the bound of its run.
 """
 
 from __future__ import annotations
@@ -22,10 +25,17 @@ _EXPIRY: Final = re.compile(r"check if time\(\$(\w+)\), \$\1 (<=?) (\d{4}-\d\d-\
 _FACT: Final = re.compile(r'\w+\((?:"[^"\n]*"|\{(?:"[^"\n]*"(?:, "[^"\n]*")*|,)\})\);', re.ASCII)
 
 
+#: Uses that are remembered of each token, and the longest path among them, in characters.
+KEPT_USES: Final = 32
+_KEPT_PATH: Final = 256
+
+_Use = tuple[str, str, str, str, str]
+
+
 class BiscuitPrincipal:
     """The bearer of a verified biscuit. Implements `Principal`."""
 
-    __slots__ = ("_base", "_biscuit", "expires_at", "metadata", "resource", "revocation_ids", "right")
+    __slots__ = ("_allowed", "_base", "_biscuit", "expires_at", "metadata", "resource", "revocation_ids", "right")
 
     policies = ("default",)
     accessor = "n/a"
@@ -33,14 +43,16 @@ class BiscuitPrincipal:
     issued_at = 0
 
     def __init__(self, biscuit: Biscuit, resource: str, right: Right, owner: str | None, service: str) -> None:
-        ends, rest = read_checks(biscuit)
+        ends, others = read_checks(biscuit)
         self.resource: Final = resource
         self.right: Final = right
         self.metadata: Final[Mapping[str, str] | None] = None if owner is None else {"owner": owner}
         self.expires_at: Final = min(ends, default=None)
         self.revocation_ids: Final = tuple(biscuit.revocation_ids)
-        self._biscuit: Final = biscuit if rest else None
-        self._base: Final = _base(resource, service) if rest else None
+        self._biscuit: Final = biscuit if others else None
+        self._base: Final = _base(resource, service) if others else None
+        timeless = others and not any("time" in line for line in others)
+        self._allowed: Final[dict[_Use, None] | None] = {} if timeless else None
 
     @property
     def has_checks(self) -> bool:
@@ -51,7 +63,21 @@ class BiscuitPrincipal:
         """Tell whether every check of every block holds for `access`."""
         if self.expires_at is not None and access.time >= self.expires_at:
             return False
-        return self._biscuit is None or self._run(self._biscuit, access)
+        return self._biscuit is None or self._run_once(self._biscuit, access)
+
+    def _run_once(self, biscuit: Biscuit, access: Access) -> bool:
+        allowed = self._allowed
+        if allowed is None or len(access.path) > _KEPT_PATH:
+            return self._run(biscuit, access)
+        use = access.operation, access.path, access.mount, access.method, access.client_ip
+        if use in allowed:
+            return True
+        if not self._run(biscuit, access):
+            return False
+        if len(allowed) == KEPT_USES:
+            del allowed[next(iter(allowed))]
+        allowed[use] = None
+        return True
 
     def _run(self, biscuit: Biscuit, access: Access) -> bool:
         try:
@@ -79,18 +105,18 @@ def _base(resource: str, service: str) -> AuthorizerBuilder:
     )
 
 
-def read_checks(biscuit: Biscuit | UnverifiedBiscuit) -> tuple[list[float], bool]:
-    """Return the ends (seconds since 1970) that expiry checks set, and whether there is anything else to run."""
+def read_checks(biscuit: Biscuit | UnverifiedBiscuit) -> tuple[list[float], list[str]]:
+    """Return the ends (seconds since 1970) that expiry checks set, and all other lines that have to be run."""
     ends: list[float] = []
-    rest = False
+    others: list[str] = []
     for line in _lines(biscuit):
         match = _EXPIRY.fullmatch(line)
         end = _end(match[2], match[3]) if match else None
         if end is not None:
             ends.append(end)
         elif not _FACT.fullmatch(line):
-            rest = True
-    return ends, rest
+            others.append(line)
+    return ends, others
 
 
 def _lines(biscuit: Biscuit | UnverifiedBiscuit) -> Iterator[str]:

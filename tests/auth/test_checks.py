@@ -5,10 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from biscuit_auth import Biscuit
 
 from kms_actors.auth import datalog
 from kms_actors.auth.biscuit import BiscuitAuthenticator
-from kms_actors.auth.checks import BiscuitPrincipal, read_checks
+from kms_actors.auth.checks import KEPT_USES, BiscuitPrincipal, read_checks
 from kms_actors.auth.principal import Access, Capability
 from tests.auth.mint import NOW, VAULT, Mint
 
@@ -133,3 +134,93 @@ def test_a_check_that_fails_to_run_is_a_refusal(
 ) -> None:
     bearer = principal(authenticator, mint, "check if time($t), $t + 1 == 9223372036854775807 + 1;")
     assert not bearer.allows(access())
+
+
+class TestUsesThatAreRemembered:
+    """Of tokens whose checks cannot see the time."""
+
+    BLOCK = 'check if path($p), $p.starts_with("secret/data/"); check if operation("read");'
+
+    @pytest.fixture
+    def runs(self, monkeypatch: pytest.MonkeyPatch) -> list[Access]:
+        """The uses for which checks were run."""
+        runs: list[Access] = []
+        run = BiscuitPrincipal._run
+
+        def counted(self: BiscuitPrincipal, biscuit: Biscuit, access: Access) -> bool:
+            runs.append(access)
+            return run(self, biscuit, access)
+
+        monkeypatch.setattr(BiscuitPrincipal, "_run", counted)
+        return runs
+
+    def test_are_run_once(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make, runs: list[Access]
+    ) -> None:
+        bearer = principal(authenticator, mint, self.BLOCK)
+        assert all(bearer.allows(access(time=NOW + second)) for second in range(3))
+        assert len(runs) == 1
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"operation": Capability.UPDATE},
+            {"path": "sys/mounts"},
+            {"mount": "other/"},
+            {"method": "POST"},
+            {"client_ip": "192.0.2.9"},
+        ],
+    )
+    def test_stand_for_no_other(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make, runs: list[Access], other: dict[str, Any]
+    ) -> None:
+        bearer = principal(authenticator, mint, self.BLOCK)
+        assert bearer.allows(access())
+        assert bearer.allows(access(**other)) == ("operation" not in other and "path" not in other)
+        assert len(runs) == 2
+
+    def test_stand_for_no_other_token(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make, runs: list[Access]
+    ) -> None:
+        assert principal(authenticator, mint, self.BLOCK).allows(access())
+        assert not principal(authenticator, mint, 'check if path("other");').allows(access())
+        assert len(runs) == 2
+
+    def test_end_with_the_token(self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make) -> None:
+        token = mint.narrowed(mint.token(ttl=60), self.BLOCK)
+        bearer = authenticator.authenticate(token, NOW)
+        assert bearer.allows(access(time=NOW + 59))
+        assert not bearer.allows(access(time=NOW + 60))
+
+    @pytest.mark.parametrize(
+        "block",
+        [
+            "check if time($t), $t < 2027-01-15T08:30:00Z, operation($o);",
+            "check if time($t), $t < 2027-01-15T08:30:00Z or false;",
+            "reject if time($t), $t >= 2027-01-15T08:30:00Z;",
+        ],
+    )
+    def test_are_none_where_a_check_sees_the_time(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make, block: str
+    ) -> None:
+        bearer = principal(authenticator, mint, block)
+        assert bearer.allows(access())
+        assert not bearer.allows(access(time=NOW + 1801))
+
+    def test_are_no_refusals(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make, runs: list[Access]
+    ) -> None:
+        bearer = principal(authenticator, mint, self.BLOCK)
+        assert not any(bearer.allows(access(path="sys/mounts")) for _ in range(2))
+        assert len(runs) == 2
+
+    def test_are_bounded(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, access: Make, runs: list[Access]
+    ) -> None:
+        bearer = principal(authenticator, mint, self.BLOCK)
+        for number in range(3 * KEPT_USES):
+            assert bearer.allows(access(path=f"secret/data/{number}"))
+        assert bearer._allowed is not None
+        assert len(bearer._allowed) == KEPT_USES
+        assert bearer.allows(access(path="secret/data/" + "x" * 1000))
+        assert len(bearer._allowed) == KEPT_USES
