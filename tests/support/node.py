@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ StoreTable = Callable[[Path], str]
 PATIENCE = 30.0
 
 #: The last line of a start.
-_STARTED = "workers"
+_STARTED = re.compile(rb"workers +count=")
 
 _CONFIGURATION = """\
 port = {port}
@@ -128,7 +129,7 @@ class Node:
                 start_new_session=True,
             )
         deadline = time.monotonic() + PATIENCE
-        while _STARTED not in self._log_path.read_bytes()[already_written:].decode():
+        while _STARTED.search(self._log_path.read_bytes(), already_written) is None:
             assert self._process.poll() is None, f"the node ended with {self._process.returncode}:\n{self.log}"
             assert time.monotonic() < deadline, f"the node did not start:\n{self.log}"
             time.sleep(0.02)
