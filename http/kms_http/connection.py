@@ -136,6 +136,11 @@ class Connection(RequestHandler):
         if waiter is not None and self._messages and not self._request_in_progress and not waiter.done():
             self._take_up(waiter)
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Take note of the end, and let go of what leads back here: nothing waits for a collection of cycles."""
+        super().connection_lost(exc)
+        self._last_body = EMPTY_PAYLOAD
+
     def resume_reading(self, resume_parser: bool = True) -> None:
         """Resume after a pause. Streams call this after every read, and feeding the parser nothing is not free."""
         if self._reading_paused:
