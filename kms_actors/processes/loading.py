@@ -10,6 +10,8 @@ from typing import Final
 
 #: Where OpenSSL looks for the certificates that a client trusts.
 _AUTHORITIES: Final = "SSL_CERT_FILE"
+#: Collections of the middle generation from one full collection to the next, at least; 10 by default.
+_FULL: Final = 100
 
 
 @contextlib.contextmanager
@@ -20,8 +22,18 @@ def modules_kept() -> Iterator[None]:
         with _without_authorities():
             yield
     finally:
-        gc.freeze()
+        keep_modules()
         gc.enable()
+
+
+def keep_modules() -> None:
+    """Have collections pass over all there is, and have full ones be rare.
+
+    A full collection stops the process for as long as it takes to look at all that awake tenants hold: 0.13 s with
+    6,000 of them. It finds next to nothing, for nothing here waits for one to leave memory.
+    """
+    gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], _FULL)
 
 
 @contextlib.contextmanager

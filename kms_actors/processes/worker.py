@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -43,6 +42,7 @@ from kms_actors.processes.frames import (
 )
 from kms_actors.processes.hardening import keep_memory_private
 from kms_actors.processes.link import Link
+from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
 from kms_actors.processes.serving import http_server, node_service, tls_context
 from kms_http.server import HttpServer
@@ -142,7 +142,7 @@ class Worker:
 
 def main(arguments: list[str]) -> int:
     """Run a worker in a process of its own; return its exit code."""
-    gc.freeze()  # see `loading`
+    keep_modules()
     end, *listeners = (socket.socket(fileno=int(number)) for number in arguments)
     return work(end, listeners)
 

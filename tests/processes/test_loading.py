@@ -10,6 +10,7 @@ _PROGRAM = """
 import gc, os
 from kms_actors.processes.loading import modules_kept
 named = os.environ.get("SSL_CERT_FILE")
+before = gc.get_threshold()
 with modules_kept():
     assert not gc.isenabled()
     import aiohttp.connector
@@ -17,6 +18,7 @@ assert gc.isenabled()
 assert not any(found is aiohttp.connector.__dict__ for found in gc.get_objects())
 later = []
 assert any(found is later for found in gc.get_objects())
+assert gc.get_threshold() == (*before[:2], 100)
 assert aiohttp.connector._SSL_CONTEXT_VERIFIED.get_ca_certs() == []
 assert os.environ.get("SSL_CERT_FILE") == named
 """
