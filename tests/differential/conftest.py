@@ -52,3 +52,15 @@ def pair(reference: Side, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     ours.close()
     assert node.stop() == 0, node.log
     assert "Traceback" not in node.log
+
+
+@pytest.fixture(params=["from the reference", "to the reference"])
+def way(request: pytest.FixtureRequest, pair: Pair) -> tuple[Side, Side]:
+    """Where keys come from, and where they go."""
+    return (pair.reference, pair.ours) if request.param == "from the reference" else (pair.ours, pair.reference)
+
+
+@pytest.fixture
+def name() -> str:
+    """Return a name no key has."""
+    return f"key-{uuid4().hex[:12]}"
