@@ -31,7 +31,9 @@ async def exchange(port: int, token: str) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for method, path, body, status in (*REQUESTS, ("GET", "secret/data/a", "", 403)):
         sent = token if status != 403 else "no token"
-        head = f"{method} /v1/{path} HTTP/1.1\r\nHost: h\r\nX-Vault-Token: {sent}\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"{method} /v1/{path} HTTP/1.1\r\nHost: h\r\nX-Vault-Token: {sent}\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         writer.write(head.encode() + body.encode())
         answer = (await reader.readuntil(b"\r\n\r\n")).decode()
         assert answer.split(" ", 2)[1] == str(status), (path, answer)
