@@ -221,6 +221,8 @@ class Handler:
             raise PermissionDenied("permission denied")
         if mount is None and ((endpoint is not None and endpoint.anonymous) or is_self_service(exchange.path)):
             return _ALL_GRANTS
+        if not principal.narrowed:
+            return _ALL_GRANTS
 
         def allows(capability: Capability) -> bool:
             place = mount.path if mount is not None else ""
@@ -279,8 +281,8 @@ def _values(
 ) -> tuple[Mapping[str, Any], list[str]]:
     """Return converted fields, and warnings about those that were not used."""
     replaced: list[str] = []
-    if captures and sent and (both := captures.keys() & sent.keys()):
-        replaced = sorted(name for name in both if sent[name] is not None)
+    if not captures.keys().isdisjoint(sent):
+        replaced = sorted(name for name in captures.keys() & sent.keys() if sent[name] is not None)
         sent = {name: value for name, value in sent.items() if name not in captures}
     values, unknown = endpoint.fields.parse(sent)
     warnings = []

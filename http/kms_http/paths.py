@@ -6,6 +6,7 @@ and dots, what does not decode to UTF-8, and characters that do not print.
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -24,6 +25,11 @@ _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HIDDEN: Final = re.compile(r"%(?:2[EeFf]|5[Cc]|00)")
 
 
+#: Targets and paths that are remembered, and characters of the longest: few megabytes, whoever sends them.
+KEPT: Final = 4096
+LONGEST_KEPT: Final = 256
+
+
 def parse(target: str) -> tuple[str, str]:
     """Return path (without /v1/) and raw query of a request target, bytes beyond ASCII as surrogates or decoded.
 
@@ -32,12 +38,19 @@ def parse(target: str) -> tuple[str, str]:
         InvalidRequest: a path that is refused.
 
     """
+    return _kept(target) if len(target) <= LONGEST_KEPT else _parse(target)
+
+
+def _parse(target: str) -> tuple[str, str]:
     path, _, query = target.partition("?")
     if not path.startswith(_PREFIX):
         raise HttpError(404)
     if _SUSPICIOUS.search(path, 3) is None:
         return path[4:], query
     return _decode(path[4:]), query
+
+
+_kept = functools.lru_cache(maxsize=KEPT)(_parse)
 
 
 def _decode(path: str) -> str:

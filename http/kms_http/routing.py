@@ -8,6 +8,7 @@ as Vault defines it; `{path...}` matches all that follows, slashes included, and
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from kms_actors.auth.principal import Capability, Principal, Right
 from kms_actors.errors import UnsupportedOperation, UnsupportedPath
 
 from .fields import Fields
+from .paths import KEPT, LONGEST_KEPT
 
 NO_FIELDS = Fields()
 NO_MOUNTS = MountTable(())
@@ -145,12 +147,16 @@ class Router:
         #: Patterns that begin with a capture fit any first segment, after all others.
         self._catch_all = [entry for first in by_first if "{" in first for entry in by_first[first]]
         self._by_first = {first: entries + self._catch_all for first, entries in by_first.items() if "{" not in first}
+        self._kept = functools.lru_cache(maxsize=KEPT)(self._find)
 
     def find(self, path: str, operation: Operation) -> Found | None:
         """Return the route that fits, before all one that takes the operation; None where no pattern fits.
 
         A LIST path ends in `/`, which a pattern need not show.
         """
+        return self._kept(path, operation) if len(path) <= LONGEST_KEPT else self._find(path, operation)
+
+    def _find(self, path: str, operation: Operation) -> Found | None:
         first = None
         for expression, route in self._by_first.get(path.partition("/")[0], self._catch_all):
             endpoint = route.operations.get(operation)

@@ -171,7 +171,7 @@ class _Pair:
 
 
 def _size(token: str, principal: BiscuitPrincipal) -> int:
-    if principal.has_checks:
+    if principal.narrowed:
         return len(token) * _CHECKED_CHARACTER_BYTES + KEPT_USES * _USE_BYTES
     return len(token) + _TOKEN_BYTES
 

@@ -55,7 +55,7 @@ class BiscuitPrincipal:
         self._allowed: Final[dict[_Use, None] | None] = {} if timeless else None
 
     @property
-    def has_checks(self) -> bool:
+    def narrowed(self) -> bool:
         """True where checks are run at each use, beyond an expiry."""
         return self._biscuit is not None
 

@@ -75,5 +75,9 @@ class Principal(Protocol):
     def revocation_ids(self) -> tuple[str, ...]:
         """What a revocation list is compared with: one id a block for biscuits; empty for service tokens."""
 
+    @property
+    def narrowed(self) -> bool:
+        """False where `allows` refuses nothing before the token expires."""
+
     def allows(self, access: Access) -> bool:
         """Tell whether the token's own checks allow `access`; scope and right are checked by the caller."""

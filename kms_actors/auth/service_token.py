@@ -82,6 +82,7 @@ class ServicePrincipal:
     __slots__ = ("record", "resource")
 
     revocation_ids: Final[tuple[str, ...]] = ()
+    narrowed: Final = False
 
     def __init__(self, record: ServiceToken, resource: str) -> None:
         self.record: Final = record

@@ -41,6 +41,7 @@ class FakePrincipal:
     issued_at: int = 0
     expires_at: float | None = None
     revocation_ids: tuple[str, ...] = ("r1",)
+    narrowed: bool = True
     seen: list[Access] = field(default_factory=list)
 
     def allows(self, access: Access) -> bool:
