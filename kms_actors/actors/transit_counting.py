@@ -57,18 +57,20 @@ class Counting:
         self._take(mount, key, DATA_KEY, [made.encrypted[1] for made in results])
 
     def signed(self, mount: int, key: TransitKey, _: Any, results: Sequence[SignResult]) -> None:
-        self._take(mount, key, SIGN, [result.key_version for result in results if isinstance(result, Signed)])
+        made = [result for result in results if result.__class__ is Signed]
+        if made:  # by one version, as all that one request asks for
+            self._add(mount, key, made[0].key_version, SIGN, len(made))
 
     def requested(self, mount: int, key: TransitKey, version: int, request: asyncio.Task[Any]) -> None:
         """Take in a certificate signing request, once it is made."""
         if not request.cancelled() and request.exception() is None:
             self._add(mount, key, version or key.latest.number, SIGN)
 
-    def hmacs_made(self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[MacResult]) -> None:
-        self._take_named(mount, key, HMAC, [result for result in results if isinstance(result, str)])
+    def hmacs_made(self, mount: int, key: TransitKey, _: Any, results: Sequence[MacResult]) -> None:
+        self._take_macs(mount, key, HMAC, results)
 
-    def cmacs_made(self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[MacResult]) -> None:
-        self._take_named(mount, key, CMAC, [result for result in results if isinstance(result, str)])
+    def cmacs_made(self, mount: int, key: TransitKey, _: Any, results: Sequence[MacResult]) -> None:
+        self._take_macs(mount, key, CMAC, results)
 
     def signatures_verified(
         self, mount: int, key: TransitKey, items: Sequence[Any], results: Sequence[VerifyResult]
@@ -81,6 +83,11 @@ class Counting:
     ) -> None:
         verified = zip(items, results, strict=True)
         self._take_named(mount, key, VERIFY, [item.mac for item, result in verified if result is True])
+
+    def _take_macs(self, mount: int, key: TransitKey, operation: str, results: Sequence[MacResult]) -> None:
+        made = [result for result in results if result.__class__ is str]
+        if made:  # by one version, too
+            self._add(mount, key, _version_of(key, made[0]), operation, len(made))
 
     def _take_named(self, mount: int, key: TransitKey, operation: str, texts: list[str]) -> None:
         """Take in the uses of the versions that ciphertexts or signatures name."""
