@@ -198,7 +198,12 @@ class Connection(RequestHandler):
             response.write_to(request)
         except ConnectionError:  # the client has gone
             self._end_request()
-            return
+        except Exception as error:  # noqa: BLE001  # other connections' answers wait behind this one
+            self._give_up(error)
+        else:
+            self._sent(request, response)
+
+    def _sent(self, request: Request, response: Response) -> None:
         if self._paused:
             self._later = self._loop.create_task(self._drain(request, response))
         else:

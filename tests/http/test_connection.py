@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from kms_http import server
+from kms_http.response import Response
 from kms_http.server import HttpServer
 
 if TYPE_CHECKING:
@@ -116,6 +117,30 @@ async def test_a_panic_ends_its_connection_alone_and_shows_nothing(
         assert await asyncio.wait_for(client.reader.read(), 5) == b""
     assert logs == [{"event": "connection failed", "log_level": "warning", "error": "Panic"}]
     assert (await service.call("GET", "/v1/sys/health")).status == 200
+
+
+async def test_an_answer_that_cannot_be_written_ends_its_connection_alone(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_to = Response.write_to
+
+    def failing(self: Response, request: Any) -> None:
+        if "2" in request.raw_path:
+            raise RuntimeError(CANARY)
+        write_to(self, request)
+
+    monkeypatch.setattr(Response, "write_to", failing)
+    connections = [await asyncio.open_connection("127.0.0.1", service.server.port) for _ in range(4)]
+    with structlog.testing.capture_logs() as logs:
+        for number, (_, writer) in enumerate(connections):
+            writer.write(READ.replace(b"names/a", b"names/%d" % number))
+        for number, (reader, writer) in enumerate(connections):
+            if number == 2:
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            else:
+                assert (await Client(reader, writer).answer())[0].startswith(b"HTTP/1.1 200 ")
+            writer.close()
+    assert logs == [{"event": "connection failed", "log_level": "warning", "error": "RuntimeError"}]
 
 
 async def test_a_client_that_leaves_while_its_answer_waits_harms_nobody(
