@@ -39,9 +39,9 @@ def export(key: TransitKey, kind: str, version: str = "", form: str = "") -> Map
 
     """
     check_request(kind, form)
-    key.check_usable()
     if kind not in _PUBLIC_KINDS and not key.policy.exportable:
         raise InvalidRequest("private key material is not exportable")
+    key.check_usable()
     _check_kind(key, kind)
     exporter = _KINDS[kind]
     return {chosen.number: exporter(key, chosen, form) for chosen in _chosen(key, version)}
@@ -92,9 +92,7 @@ def _check_kind(key: TransitKey, kind: str) -> None:
         raise InvalidRequest("CMAC not supported for the key")
     if kind == "certificate-chain" and not key_type.signing:
         raise InvalidRequest("certificate chain not supported for keys that do not support signing")
-    if kind == "public-key" and not key_type.schemes:
-        raise InvalidRequest(f"unknown key type {key_type.name} for export type public-key")
-    if kind == "public-key" and key.policy.derived:
+    if kind == "public-key" and key.policy.derived and key_type.schemes:
         # It is half of what the keys of all contexts are derived from.
         raise InvalidRequest("public-key export is not supported for keys with derivation enabled")
 
@@ -145,7 +143,8 @@ def _private(key: TransitKey, version: Version, form: str) -> str:
 
 
 def _public(key: TransitKey, version: Version, form: str) -> str:
-    assert key.scheme is not None
+    if key.scheme is None:
+        raise InvalidRequest(f"unknown key type {key.type.name} for export type public-key")
     family = _refuse_raw(key, form)
     public = version.public
     parts = public if isinstance(public, tuple) else (public,)

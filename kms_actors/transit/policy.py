@@ -57,6 +57,7 @@ class KeyChanges(msgspec.Struct, frozen=True):
 
 def check_options(options: KeyOptions) -> KeyType:
     """Return the type of a new key; raises InvalidRequest for what no key can be, whether there is one or not."""
+    _check_period(options.auto_rotate_period)
     if options.convergent_encryption and not options.derived:
         raise InvalidRequest(NEEDS_DERIVATION)
     key_type = KEY_TYPES.get(options.type)
@@ -64,7 +65,6 @@ def check_options(options: KeyOptions) -> KeyType:
         raise InvalidRequest(f"unknown key type {options.type}")
     _check_key_size(options)
     _check_parameters(key_type, options.parameters)
-    _check_period(options.auto_rotate_period)
     return key_type
 
 
