@@ -47,6 +47,7 @@ def _without_authorities() -> Iterator[None]:
     try:
         yield
     finally:
-        del os.environ[_AUTHORITIES]
-        if named is not None:
+        if named is None:
+            del os.environ[_AUTHORITIES]
+        else:
             os.environ[_AUTHORITIES] = named
