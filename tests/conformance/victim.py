@@ -28,6 +28,7 @@ ECHOING: Final = (
     "invalid export type: ",
     "invalid format: ",
     "salt length neither ",
+    "key derivation algorithm ",
 )
 
 
