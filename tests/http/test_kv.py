@@ -345,3 +345,24 @@ async def test_existence_decides_the_capability_of_writes(api: Api) -> None:
 )
 def test_capabilities(operation: Operation, path: str, capability: Capability | None) -> None:
     assert ROUTER.resolve(path, operation)[1].capability is capability
+
+
+async def test_null_periods_change_nothing(api: Api) -> None:
+    await api(WRITE, "config", {"delete_version_after": "5s"})
+    await api(WRITE, "config", {"delete_version_after": None})
+    assert (await api(READ, "config"))[1]["delete_version_after"] == "5s"
+    assert await api(WRITE, "metadata/new", {"delete_version_after": None}) == (204, None)
+    with pytest.raises(NotFound):
+        await api(READ, "metadata/new")
+
+
+async def test_empty_lists_stand_for_empty_objects(api: Api) -> None:
+    assert (await api(WRITE, "data/a", {"data": [], "options": []}))[0] == 200
+    assert (await api(READ, "data/a"))[1]["data"] == {}
+    assert await api(WRITE, "metadata/a", {"custom_metadata": []}) == (204, None)
+    assert await api.refused(WRITE, "delete/a", {"versions": {}}) == "No version number provided"
+
+
+async def test_a_version_in_a_body_is_checked_though_it_plays_no_part(api: Api) -> None:
+    assert (await api(WRITE, "data/a", {"data": {}, "version": 7}))[1]["version"] == 1
+    assert 'field "version"' in await api.refused(WRITE, "data/a", {"data": {}, "version": ["x"]})

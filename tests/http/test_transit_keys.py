@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kms_actors.errors import NotFound
+from kms_actors.errors import InvalidRequest, NotFound
 from tests.actors.transit_tenant import opened
 from tests.http.transit_api import DELETE, FOX, LIST, READ, WRITE, Api
 
@@ -276,3 +276,30 @@ async def test_the_size_of_the_cache_is_kept(api: Api) -> None:
 async def test_a_cache_is_unlimited_or_for_ten_keys_at_least(api: Api, size: int) -> None:
     assert await api.refused("cache-config", size=size) == "size must be 0 or a value greater or equal to 10"
     assert await api(READ, "cache-config") == (200, {"size": 0})
+
+
+@pytest.mark.parametrize(
+    ("sent", "field"),
+    [
+        ({"auto_rotate_period": -1}, "auto_rotate_period"),
+        ({"auto_rotate_period": True}, "auto_rotate_period"),
+        ({"exportable": 5}, "exportable"),
+        ({"key_size": 32.0}, "key_size"),
+    ],
+)
+async def test_values_that_are_almost_of_a_type(api: Api, sent: dict[str, Any], field: str) -> None:
+    assert f'field "{field}"' in await api.refused("keys/k", **sent)
+
+
+async def test_a_context_is_checked_for_keys_that_are_there(api: Api) -> None:
+    with pytest.raises(NotFound):
+        await api(READ, "keys/none", {"context": "!"})
+    await created(api, "k")
+    with pytest.raises(InvalidRequest, match="failed to base64-decode context"):
+        await api(READ, "keys/k", {"context": "!"})
+
+
+async def test_an_empty_name_of_a_hash_is_none(api: Api) -> None:
+    await created(api, "h", type="hmac")
+    assert await api.refused("hmac/h", input="aGk=", algorithm="") == 'unsupported algorithm ""'
+    assert await api.refused("hash", input="aGk=", algorithm="") == "unsupported algorithm "
