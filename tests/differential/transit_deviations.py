@@ -11,101 +11,19 @@ from typing import Any, Final, NamedTuple
 
 from tests.differential.pair import BROKEN, Answer
 from tests.differential.steps import Step
-
-
-class Rewording(NamedTuple):
-    """Texts of the reference and of this project that say the same."""
-
-    reason: str
-    theirs: str  # a pattern
-    ours: str  # what it becomes
-
-
-#: Applied to the texts of both servers, in this order.
-REWORDINGS: Final = (
-    *(
-        Rewording("the library that reads batches tells the same in two forms", theirs, ours)
-        for theirs, ours in (
-            (r"(: )\d+ error\(s\) decoding:\n\n", r"\1"),
-            (r"(: )decoding failed due to the following error\(s\):\n\n", r"\1"),
-            (r"(?m)^\* |(?<=: )\* |(?<=: )'' ", ""),
-            (r"map\[string\]interface \{\}$", "map"),
-            (r"'(\[\d+\])' expected type 'transit\.\w+', got unconvertible type", r"\1 expected a map, got"),
-            (r"'(\[\d+\])' expected a map or struct, got \"(\w+)\"", r"\1 expected a map, got '\2'"),
-            (r"(must be an array or slice, got) json.Number", r"\1 string"),
-            (r"'(\S+)' cannot parse value as 'int': strconv", r"error decoding json.Number into \1: strconv"),
-        )
-    ),
-    Rewording("no text repeats a value that a caller sent", r'(field "[^"]+"): .*', r"\1"),
-    Rewording(
-        "no text repeats a value that a caller sent", r"strconv.ParseInt: parsing \"[^\"]*\"", "strconv.ParseInt"
-    ),
-    Rewording(
-        "what cannot be read is not told in the words of Go's libraries",
-        r"(?s)(error parsing asymmetric key|peer public key PEM|certificate in the certificate chain): .*",
-        r"\1",
-    ),
-    Rewording(
-        "what cannot be read is not told in the words of Go's libraries",
-        r"asn1: .*|x509: .*|could not parse the CSR that was given",
-        "malformed",
-    ),
-    Rewording(
-        "what cannot be read is not told in the words of Go's libraries",
-        r"(?s)invalid character .*|unexpected end of JSON input|json: .*|invalid backup: it is not the JSON of one",
-        "not JSON",
-    ),
-    Rewording(
-        "a private key of another type is none of this pair",
-        "failed to parse key entry public key: .*",
-        "cannot import key, key pair does not match",
-    ),
-    Rewording("OpenBao adds its own history", r" \(prior to the OpenBao fork\)", ""),
-    Rewording("a single item has no place in a batch", r"'\[0\].associated_data'", "'associated_data'"),
-    Rewording(
-        "a character of no meaning is told instead of the name", r"unsupported algorithm .*", "unsupported algorithm"
-    ),
-)
+from tests.differential.transit_texts import same, without
 
 #: Mistakes that are told here before those of the type or the version of a key.
 _FOUND_FIRST: Final = re.compile("unable to get associated_data|refusing to use soft-deleted key")
 
 #: What no imported key can have.
 _IMPOSSIBLE: Final = re.compile("auto rotate period must be|key derivation and convergent encryption not supported")
-#: Fields that only this project has.
-_OF_OURS: Final = ("usage",)
 #: Fields that tell of an import, and of what keys are derived with.
 _OF_IMPORTS: Final = ("imported_key", "imported_key_allow_rotation", "kdf", "kdf_mode")
 #: What is said of a key that is not there.
 _KEY_MISSING: Final = re.compile(
     "not found|no existing key|no key found|invalid key name|no such (source|destination)"
 )
-
-
-def _same(answer: Answer) -> Answer:
-    answer = _without(answer, *_OF_OURS)
-    return answer._replace(errors=_reworded(answer.errors), warnings=_reworded(answer.warnings))
-
-
-def _reworded(texts: tuple[str, ...]) -> tuple[str, ...]:
-    for _, theirs, ours in REWORDINGS:
-        texts = tuple(re.sub(theirs, ours, text) for text in texts)
-    return tuple(_sorted(text) if text.startswith(_BATCH) else text for text in texts)
-
-
-def _sorted(text: str) -> str:
-    return _BATCH + "\n".join(sorted(text.removeprefix(_BATCH).split("\n")))
-
-
-#: All that is wrong with the shape of a batch is told, in any order.
-_BATCH: Final = "failed to parse batch input: "
-
-
-def _without(answer: Answer, *names: str) -> Answer:
-    data = answer.data
-    if isinstance(data, dict):
-        data = {name: value for name, value in data.items() if name not in names}
-    return answer._replace(data=data)
 
 
 def _items(answer: Answer) -> list[Any]:
@@ -134,12 +52,12 @@ _SOFT_DELETED: Final = Answer(400, None, ("refusing to use soft-deleted key",))
 
 
 def _only_validity(ours: Answer, reference: Answer) -> bool:
-    def without(answer: Answer) -> Answer:
+    def kept_of(answer: Answer) -> Answer:
         items = [{name: value for name, value in item.items() if name != "valid"} for item in _items(answer)]
-        kept = _without(answer, "valid", "batch_results")
+        kept = without(answer, "valid", "batch_results")
         return kept._replace(data={**kept.data, "items": items}) if isinstance(kept.data, dict) else kept
 
-    return without(ours) == without(reference)
+    return kept_of(ours) == kept_of(reference)
 
 
 def _creates(step: Step) -> bool:
@@ -246,7 +164,7 @@ DEVIATIONS: Final = (
         lambda _, ours, reference: (
             isinstance(ours.data, dict)
             and bool(ours.data.get("imported_key"))
-            and _without(ours, *_OF_IMPORTS) == _without(reference, *_OF_IMPORTS)
+            and without(ours, *_OF_IMPORTS) == without(reference, *_OF_IMPORTS)
         ),
     ),
     Deviation(
@@ -334,7 +252,7 @@ DEVIATIONS: Final = (
 
 def deviation(step: Step, ours: Answer, reference: Answer) -> Deviation | None:
     """Return the deviation that explains a difference, if any does."""
-    ours, reference = _same(ours), _same(reference)
+    ours, reference = same(ours), same(reference)
     reference = _aligned(ours, reference)
     if ours == reference:
         return Deviation("reworded", lambda *_: True)
