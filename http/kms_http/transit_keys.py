@@ -129,6 +129,7 @@ def _render_cache(_: Call, settings: MountSettings) -> Reply:
 def _build_create(call: Call) -> CreateKey:
     values = dict(call.values)
     values.setdefault("type", DEFAULT_TYPE)
+    values.pop("context", None)  # declared, and without a meaning here
     return CreateKey(*_key(call), KeyOptions(**values))
 
 
@@ -189,6 +190,7 @@ _CREATE: Final = Fields(
     parameter_set=to_str,
     hybrid_key_type_pqc=to_str,
     hybrid_key_type_ec=to_str,
+    context=to_str,
 )
 _CONFIGURE: Final = Fields(
     min_decryption_version=to_int,
