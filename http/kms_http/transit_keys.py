@@ -158,7 +158,7 @@ def _build_soft_delete(call: Call) -> SoftDeleteKey:
 def _build_settings(call: Call) -> Message:
     if call.operation is Operation.READ:
         return ReadSettings(_mount(call))
-    return WriteSettings(_mount(call), call.values.get("disable_upsert"))
+    return WriteSettings(_mount(call), call.values.get("disable_upsert", False))
 
 
 def _build_cache(call: Call) -> Message:
