@@ -33,7 +33,7 @@ from kms_actors.kv.records import Config, Head, KeyMetadata
 from kms_actors.store.api import Transaction
 
 from .context import Handler, TenantContext
-from .kv_queue import Answer, SecretId, SecretQueues, Waiting
+from .kv_queue import COMPANY_SECONDS, Answer, SecretId, SecretQueues, Waiting
 from .kv_storage import MountStorage
 from .messages import Command, Event, Grants, Message
 
@@ -89,6 +89,8 @@ class KvController:
         async def body(transaction: Transaction) -> list[Any]:
             return [await self._outcome(waiting, transaction) for waiting in commands]
 
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
             outcomes = await self._context.store.run(body, idempotency_key=os.urandom(16))
@@ -96,7 +98,11 @@ class KvController:
             outcomes = [error] * len(commands)
         finally:
             answer(commands, outcomes)
-            self._context.notify(SecretFree(secret))
+            free = partial(self._context.notify, SecretFree(secret))
+            if len(commands) > 1 or self._queues.waits(secret):
+                loop.call_later(min(loop.time() - started, COMPANY_SECONDS), free)
+            else:
+                free()
 
     async def _outcome(self, waiting: Waiting, transaction: Transaction) -> Any:
         """Return a command's answer, or the error that is its answer alone: it was raised before any write."""

@@ -15,6 +15,10 @@ from .messages import Command
 #: Commands, and bytes of their data, that share a transaction.
 MOST_COMMANDS: Final = 64
 MOST_BYTES: Final = 256 * 1024
+#: Seconds from one transaction to the next where several write a secret, as long as the last one took at most: those
+#: who were answered come again and share it, and it is the chance of other processes, whose transactions would go on
+#: losing against shorter ones.
+COMPANY_SECONDS: Final = 0.003
 
 SecretId: TypeAlias = tuple[int, str]  # mount number, path
 Answer: TypeAlias = asyncio.Future[Any]
@@ -54,6 +58,10 @@ class SecretQueues:
         else:
             queue.append(waiting)
         return waiting.answer
+
+    def waits(self, secret: SecretId) -> bool:
+        """Tell whether any command waits for its turn."""
+        return bool(self._queues.get(secret))
 
     def done(self, secret: SecretId, start: Start) -> None:
         """Start what has come meanwhile, if anything."""

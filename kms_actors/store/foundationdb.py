@@ -18,7 +18,7 @@ from kms_actors.store.keyspace import HEADER
 
 #: A transaction with all its attempts ends after this time; one whose commit ended unknown has it once more.
 TIMEOUT_SECONDS: Final = 4.0
-#: A transaction that conflicts is tried again this often, after at most so many milliseconds.
+#: A transaction that fails is tried again this often, after at most so many milliseconds; but see `MOST_CONFLICTS`.
 RETRIES: Final = 50
 RETRY_MILLISECONDS: Final = 60
 #: Watches of one store at a time. The client is allowed more, since it lets go of ended ones a little later.

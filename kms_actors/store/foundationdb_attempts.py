@@ -28,6 +28,9 @@ MAYBE_COMMITTED: Final = {COMMIT_UNKNOWN, TIMED_OUT, CLUSTER_VERSION_CHANGED}
 CONFLICTS: Final = {TOO_OLD, NOT_COMMITTED}
 #: So many of them are to blame if a transaction runs out of time.
 MANY_CONFLICTS: Final = 10
+#: A transaction that conflicts is tried again at once, this often. The client library would pause, the longer the
+#: more often it lost, and so go on losing to others that write the same over and over: for seconds.
+MOST_CONFLICTS: Final = 400
 #: The transaction, a key, a value.
 TOO_LARGE: Final = {2101, 2102, 2103}
 
@@ -60,7 +63,11 @@ async def run_body(begin: Begin, operation: Operation, body: Body[T]) -> T:
             except Failure as failure:
                 operation.end()
                 conflicts += failure.code in CONFLICTS
-                await back_off(native, failure, conflicts)
+                if failure.code == NOT_COMMITTED and conflicts < MOST_CONFLICTS:
+                    native.destroy()
+                    native = begin()
+                else:
+                    await back_off(native, failure, conflicts)
     finally:
         native.destroy()
 

@@ -23,9 +23,11 @@ from kms_actors.store.sqlite_transaction import SqliteTransaction
 from kms_actors.store.sqlite_watches import Watches
 from kms_actors.store.sqlite_writer import Commit, Outcomes, Writer
 
-#: A transaction that conflicts is tried this often, and not again after so many seconds.
-ATTEMPTS: Final = 50
+#: A transaction that conflicts is tried again until so many seconds are over.
 RETRY_SECONDS: Final = 5.0
+#: Seconds to pause before that, at most. Whoever pauses the longer the more often it lost goes on losing: processes
+#: that write one secret over and over would keep each other out for half a second.
+PAUSE_SECONDS: Final = 0.001
 
 
 class SqliteStore:
@@ -51,7 +53,7 @@ class SqliteStore:
     async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
         """See `Store.run`. A commit here never ends unknown, so `idempotency_key` needs nothing."""
         deadline = time.monotonic() + RETRY_SECONDS
-        for attempt in range(ATTEMPTS):
+        while True:
             transaction = self._begin()
             try:
                 result = await body(transaction)
@@ -60,9 +62,8 @@ class SqliteStore:
             if not writes.log or await self._writer.commit(transaction.reads, writes.log):
                 return result
             if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(random.uniform(0, min(0.05, 0.001 * 2**attempt)))  # noqa: S311
-        raise TransactionConflict("a transaction met conflicting ones too often")
+                raise TransactionConflict("a transaction met conflicting ones too often")
+            await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311
 
     async def watch(self, key: bytes) -> asyncio.Future[None]:
         """See `Store.watch`."""

@@ -1,4 +1,4 @@
-"""Counters raised by check-and-set from all nodes at once: no update is lost."""
+"""One secret written from all nodes at once: no update is lost, and nobody is kept out."""
 
 from __future__ import annotations
 
@@ -65,3 +65,27 @@ async def test_of_many_writers_of_one_version_one_wins(users: Callers) -> None:
         assert len(winners) == 1
         assert all(answer.json == {"errors": [MISMATCH]} for answer in answers if answer.status != 200)
         assert (await users.get(turn % SIZE, path)).data["data"] == {"n": winners[0]}
+
+
+async def test_who_writes_one_secret_from_all_nodes_is_not_refused(
+    users: Callers, count: int, report: Report
+) -> None:
+    """Each node has its own turn, however often the others write: none loses until it gives up."""
+    longest = [0.0] * SIZE
+    versions: list[int] = []
+
+    async def client(number: int) -> None:
+        node = number % SIZE
+        for write in range(number, count, CLIENTS):
+            started = time.monotonic()
+            answer = await users.post(node, "secret/data/hot", {"data": {"write": write}})
+            longest[node] = max(longest[node], time.monotonic() - started)
+            assert answer.status == 200
+            versions.append(answer.data["version"])
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(CLIENTS):
+            group.create_task(client(number))
+    assert sorted(versions) == list(range(1, count + 1))
+    waits = ", ".join(f"{wait:.2f}" for wait in longest)
+    report(f"{count} writes of one secret by {SIZE} nodes, none refused; the longest took {waits} s by node")
