@@ -21,6 +21,10 @@ class Client:
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
+    def reconnect(self) -> None:
+        """Make another connection at the next request: a server closes one that was idle for long."""
+        self._connection.close()
+
     def microseconds(self, path: str, token: str) -> float:
         """Send a request, which must succeed, and return how long the answer took."""
         started = time.perf_counter()

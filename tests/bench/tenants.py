@@ -102,6 +102,7 @@ def _wake_all(
     yield _one(f"largest process, {len(vault_ids):,} awake", store, "megabytes", awake[-1] / 1e6)
     _wait_until_all_sleep(node, 60.0 + _idle_seconds(len(vault_ids)))
     yield _one("largest process, all asleep again", store, "megabytes", resident_bytes(node.pid)[-1] / 1e6)
+    client.reconnect()
     for token in tokens:
         client.microseconds(_REQUEST, token)
     yield _one("largest process, all awake again", store, "megabytes", resident_bytes(node.pid)[-1] / 1e6)
