@@ -36,6 +36,11 @@ class Commit:
 #: For each commit of a group: whether it was applied, or why none of the group was.
 Outcomes = Sequence[bool | StoreError]
 
+#: Once another process was met, the lock is left alone for a moment before each group, for so many seconds: who comes
+#: from a commit would take it again before those that wait for it look.
+_YIELD_SECONDS: Final = 0.0004
+_ALERT_SECONDS: Final = 1.0
+
 
 class Writer:
     """Owns the writing connection. `settle` is called on the event loop after each group."""
@@ -46,6 +51,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
         self._closed = False
+        self._met_other = float("-inf")  # when another process last held the lock
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -75,6 +81,8 @@ class Writer:
     def _write(self, group: list[Commit]) -> Outcomes:
         """Write `group` and what has queued up by the time the lock is ours; extends `group`."""
         try:
+            if time.monotonic() < self._met_other + _ALERT_SECONDS:
+                time.sleep(_YIELD_SECONDS)
             self._lock()
             self._gather(group)
             outcomes = self._apply_group(group)
@@ -94,6 +102,7 @@ class Writer:
             except sqlite3.OperationalError as error:
                 if not is_busy(error) or time.monotonic() > deadline:
                     raise
+                self._met_other = time.monotonic()
                 # Shorter than SQLite's own waits of up to 100 ms: another process holds it for one disk sync.
                 time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311
             else:
