@@ -7,38 +7,19 @@ that takes a few minutes of two cores. Without Go there is nothing to run.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.programs import built_once, named_by
+from tests.support.programs import installed
 
 _VERSION = "v3.10.2"
-_BUILD_SECONDS = 15 * 60
 _RUN_SECONDS = 30
 
 
 def find_sops() -> Path:
     """Return the binary, built at need; skip the test where that cannot be."""
-    named = named_by("KMS_TEST_SOPS")
-    if named is not None:
-        return named
-    if installed := shutil.which("sops"):
-        return Path(installed)
     absent = "sops is not here: set KMS_TEST_SOPS to a binary, or install Go and let the tests build it"
-    return built_once(f"sops-{_VERSION}", _build, absent)
-
-
-def _build(go: str, target: Path) -> None:
-    place = target.with_suffix(".new")
-    subprocess.run(
-        [go, "install", f"github.com/getsops/sops/v3/cmd/sops@{_VERSION}"],
-        env={**os.environ, "GOBIN": str(place)},
-        check=True,
-        timeout=_BUILD_SECONDS,
-    )
-    (place / "sops").rename(target)
-    place.rmdir()
+    return installed("sops", "KMS_TEST_SOPS", "github.com/getsops/sops/v3/cmd/sops", _VERSION, absent)
 
 
 def run_sops(home: Path, token: str, *arguments: str, code: int = 0) -> str:

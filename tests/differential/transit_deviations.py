@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from tests.differential.deviation import OTHER_WRONG_TYPE, Deviation
 from tests.differential.pair import BROKEN, Answer
 from tests.differential.steps import Step
 from tests.differential.transit_texts import same, without
@@ -64,13 +64,6 @@ def _creates(step: Step) -> bool:
     return step.method == "POST" and step.path.startswith("transit/keys/") and step.path.count("/") == 2
 
 
-class Deviation(NamedTuple):
-    """A difference in more than words."""
-
-    reason: str
-    applies: Callable[[Step, Answer, Answer], bool]  # ours, the reference's
-
-
 DEVIATIONS: Final = (
     Deviation(
         "a mistake of the caller is 400, not 500: clients repeat what answers 500",
@@ -96,13 +89,7 @@ DEVIATIONS: Final = (
             and reference.errors == ("invalid key size for HMAC key, must be between 32 and 512 bytes",)
         ),
     ),
-    Deviation(
-        "of several fields of wrong types another is told",
-        lambda _, ours, reference: all(
-            answer.status == 400 and "error converting input for field" in "".join(answer.errors)
-            for answer in (ours, reference)
-        ),
-    ),
+    OTHER_WRONG_TYPE,
     Deviation(
         "an item that fails by its associated data counts for the status of its batch like any other",
         lambda step, ours, reference: (

@@ -5,10 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+_BUILD_SECONDS = 15 * 60
 
 #: Builds the program at the path with the Go tool named first.
 Build = Callable[[str, Path], None]
@@ -39,3 +42,23 @@ def built_once(name: str, build: Build, absent: str) -> Path:
             print(f"building {target}, once; this takes some minutes")
             build(go, target)
     return target
+
+
+def installed(name: str, variable: str, package: str, version: str, absent: str) -> Path:
+    """Return the program that `variable` names, that is on the PATH, or that `go install` makes of a package."""
+    ready = named_by(variable) or shutil.which(name)
+    if ready is not None:
+        return Path(ready)
+
+    def build(go: str, target: Path) -> None:
+        place = target.with_suffix(".new")
+        subprocess.run(
+            [go, "install", f"{package}@{version}"],
+            env={**os.environ, "GOBIN": str(place)},
+            check=True,
+            timeout=_BUILD_SECONDS,
+        )
+        (place / name).rename(target)
+        place.rmdir()
+
+    return built_once(f"{name}-{version}", build, absent)
