@@ -1,6 +1,6 @@
 """Every error the service raises on purpose.
 
-The tree; what HTTP makes of each is one table in `kms_http.errors`, engines know no status::
+The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engines know no status::
 
     KmsError
     ├── InvalidRequest            the caller's mistake; the text is for the caller

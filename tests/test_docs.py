@@ -11,7 +11,10 @@ import pytest
 
 from kms_actors.cli import client, layer
 from kms_actors.transit.key_types import KEY_TYPES
-from kms_http.routes import ENGINES, SYSTEM
+from kms_http.api.routes import (
+    ENGINES,
+    SYSTEM,
+)
 from kms_http.routing import Operation, Router
 from tests.support.api import Api
 from tests.support.node import Node, sqlite_table

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from kms_actors.actors.messages import Message
-from kms_actors.actors.mounts import MountTable
 from kms_actors.auth.principal import Principal
+from kms_actors.messages import Message
+from kms_actors.mounts import MountTable
 
 #: Told of every request once it is answered: route label, status, seconds.
 Observe = Callable[[str, int, float], None]

@@ -11,12 +11,15 @@ from typing import Final, NamedTuple
 import structlog
 from multidict import istr
 
-from kms_actors.actors.messages import AuthenticateToken
 from kms_actors.auth import service_token
 from kms_actors.auth.principal import Principal, Right
 from kms_actors.errors import AuthenticationFailed, Sealed
-
-from .backend import Authenticator, Backend, Tenant
+from kms_actors.messages import AuthenticateToken
+from kms_http.backend import (
+    Authenticator,
+    Backend,
+    Tenant,
+)
 
 TOKEN: Final = istr("X-Vault-Token")
 NAMESPACE: Final = istr("X-Vault-Namespace")

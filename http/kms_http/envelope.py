@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from . import json_codec
-from .response import Response
-from .routing import Reply
+from kms_http.routing import Reply
+from kms_http.wire import json_codec
+from kms_http.wire.response import Response
 
 _POOL: Final = 256  # request ids drawn at once
 

@@ -16,8 +16,6 @@ import structlog
 from aiohttp.web import BaseRequest
 from multidict import istr
 
-from kms_actors.actors.messages import Grants
-from kms_actors.actors.mounts import Mount
 from kms_actors.auth.principal import Access, Capability
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import (
@@ -28,14 +26,42 @@ from kms_actors.errors import (
     UnsupportedOperation,
     UnsupportedPath,
 )
-
-from . import body, caller, envelope, errors, paths
-from .backend import Authenticator, Backend, Observe
-from .caller import NOBODY, Callers
-from .errors import HttpError
-from .fields import WrongType, to_bool
-from .response import Response
-from .routing import ANY_RIGHT, EXISTENCE, NO_MOUNTS, Call, Endpoint, Found, Operation, Router
+from kms_actors.messages import Grants
+from kms_actors.mounts import Mount
+from kms_http import (
+    caller,
+    envelope,
+)
+from kms_http.backend import (
+    Authenticator,
+    Backend,
+    Observe,
+)
+from kms_http.caller import (
+    NOBODY,
+    Callers,
+)
+from kms_http.fields import (
+    WrongType,
+    to_bool,
+)
+from kms_http.routing import (
+    ANY_RIGHT,
+    EXISTENCE,
+    NO_MOUNTS,
+    Call,
+    Endpoint,
+    Found,
+    Operation,
+    Router,
+)
+from kms_http.wire import (
+    body,
+    errors,
+    paths,
+)
+from kms_http.wire.errors import HttpError
+from kms_http.wire.response import Response
 
 # The parser has no LIST; the server renames it to LINK, which Vault does not have (`server.Connection`).
 OPERATIONS: Final = {

@@ -1,6 +1,6 @@
 """Routes as data: which path and operation becomes which message, and how its answer is shown.
 
-A slice of the API (`kms_http.kv`, `kms_http.transit`, `kms_http.sys`) is a tuple of `Route`s. Patterns are
+A slice of the API (`api.kv`, `api.transit`, `api.sys`) is a tuple of `Route`s. Patterns are
 relative to the mount (`data/{path...}`) or, for sys and auth, to `/v1/`. `{name}` matches one key-name segment
 as Vault defines it; `{path...}` matches all that follows, slashes included, and may be empty.
 """
@@ -15,13 +15,21 @@ from typing import Any
 
 import msgspec
 
-from kms_actors.actors.messages import Grants, Message
-from kms_actors.actors.mounts import Mount, MountTable
 from kms_actors.auth.principal import Capability, Principal, Right
 from kms_actors.errors import UnsupportedOperation, UnsupportedPath
-
-from .fields import Fields
-from .paths import KEPT, LONGEST_KEPT
+from kms_actors.messages import (
+    Grants,
+    Message,
+)
+from kms_actors.mounts import (
+    Mount,
+    MountTable,
+)
+from kms_http.fields import Fields
+from kms_http.wire.paths import (
+    KEPT,
+    LONGEST_KEPT,
+)
 
 NO_FIELDS = Fields()
 NO_MOUNTS = MountTable(())

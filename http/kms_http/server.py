@@ -14,13 +14,24 @@ from typing import Any, Final
 
 from aiohttp.web import BaseRequest, RequestHandler, Server
 
-from .acceptor import Acceptor
-from .backend import Authenticator, Backend, Observe
-from .connection import Connection, Outbox, Request
-from .handler import Handler
-from .response import Response
-from .routes import ENGINES, SYSTEM
-from .routing import Router
+from kms_http.api.routes import (
+    ENGINES,
+    SYSTEM,
+)
+from kms_http.backend import (
+    Authenticator,
+    Backend,
+    Observe,
+)
+from kms_http.handler import Handler
+from kms_http.routing import Router
+from kms_http.wire.acceptor import Acceptor
+from kms_http.wire.connection import (
+    Connection,
+    Outbox,
+    Request,
+)
+from kms_http.wire.response import Response
 
 MAX_LINE: Final = 32 * 1024  # bytes of the request line, and of each header
 MAX_HEADERS: Final = 64

@@ -14,16 +14,15 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from kms_actors.actors import changes
-from kms_actors.actors.schedule import look_at
-from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.actors.cluster import changes
+from kms_actors.actors.cluster.schedule import look_at
+from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.backup.layout import LOCK
 from kms_actors.errors import FormatError, InvalidRequest
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
-
-from .layout import LOCK
 
 _NUMBER_LENGTH: Final = 8
 

@@ -11,15 +11,23 @@ import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
+from kms_actors.backup.format import (
+    ALL,
+    Cluster,
+    FrameWriter,
+    Records,
+    Tenant,
+)
+from kms_actors.backup.groups import read_groups
+from kms_actors.backup.layout import (
+    LAST,
+    LOCK,
+)
 from kms_actors.errors import InvalidRequest
 from kms_actors.store import keyspace
 from kms_actors.store.api import Entry, Store, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 from kms_actors.store.pages import PAGE_BYTES, behind, read_page, size_of
-
-from .format import ALL, Cluster, FrameWriter, Records, Tenant
-from .groups import read_groups
-from .layout import LAST, LOCK
 
 VAULTS: Final = keyspace.pack("vault")
 NODES: Final = keyspace.pack("node")

@@ -8,9 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from kms_actors.backup.format import (
+    AnyFrame,
+    Cluster,
+    End,
+    FrameReader,
+    FrameWriter,
+    Header,
+    Records,
+    Tenant,
+)
 from kms_actors.errors import FormatError, InvalidRequest
-
-from .format import AnyFrame, Cluster, End, FrameReader, FrameWriter, Header, Records, Tenant
 
 
 class Taken(NamedTuple):

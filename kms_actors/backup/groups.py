@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from kms_actors.backup.layout import (
+    Span,
+    step,
+)
 from kms_actors.errors import TransactionConflict
 from kms_actors.store import keyspace
 from kms_actors.store.api import Entry, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.pages import PAGE_BYTES, PAGE_ENTRIES, Page, read_page, size_of
-
-from .layout import Span, step
 
 #: A large secret that changes while it is read is read again, this often.
 _ATTEMPTS: Final = 50

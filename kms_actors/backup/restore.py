@@ -13,16 +13,30 @@ import time
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final
 
-from kms_actors.actors import changes
+from kms_actors.actors.cluster import changes
+from kms_actors.backup import claim
+from kms_actors.backup.claim import (
+    Lock,
+    decode_number,
+    encode_number,
+)
+from kms_actors.backup.format import (
+    ALL,
+    Cluster,
+    End,
+    FrameReader,
+    Records,
+    Tenant,
+)
+from kms_actors.backup.verify import (
+    Advance,
+    Contents,
+    verify,
+)
 from kms_actors.errors import InvalidRequest
 from kms_actors.store import keyspace
 from kms_actors.store.api import Body, Entry, Store, T, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
-
-from . import claim
-from .claim import Lock, decode_number, encode_number
-from .format import ALL, Cluster, End, FrameReader, Records, Tenant
-from .verify import Advance, Contents, verify
 
 #: Seconds a request that has begun may take to its commit.
 REQUEST_SECONDS: Final = 5.0

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import BinaryIO, Final, NamedTuple
 
+from kms_actors.backup.export import NODES
+from kms_actors.backup.format import (
+    ALL,
+    Cluster,
+    End,
+    FrameReader,
+    Header,
+    Records,
+    Tenant,
+)
 from kms_actors.errors import FormatError
 from kms_actors.store import keyspace, schema
 from kms_actors.store.api import Entry
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
-
-from .export import NODES
-from .format import ALL, Cluster, End, FrameReader, Header, Records, Tenant
 
 #: Told how many more bytes of the file are done.
 Advance = Callable[[int], None]

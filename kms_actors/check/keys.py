@@ -7,7 +7,11 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from kms_actors.actors.node import NodeRecords
+from kms_actors.actors.node.actor import NodeRecords
+from kms_actors.check.records import (
+    Open,
+    Sealing,
+)
 from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring.check_value import has_check_value
 from kms_actors.keyring.keyring import Keyring, unwrap
@@ -16,8 +20,6 @@ from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
-
-from .records import Open, Sealing
 
 Openers = Mapping[Sealing, Open]
 

@@ -8,10 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kms_actors.actors.changes import Change
-from kms_actors.actors.mounts import Mount
-from kms_actors.actors.schedule import Claim
-from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.actors.cluster.changes import Change
+from kms_actors.actors.cluster.schedule import Claim
+from kms_actors.actors.tenant.records import TenantHeader
 from kms_actors.auth.service_token import ServiceToken
 from kms_actors.backup.claim import Lock
 from kms_actors.errors import FormatError, IntegrityError
@@ -19,6 +18,7 @@ from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
+from kms_actors.mounts import Mount
 from kms_actors.store import schema
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 from kms_actors.transit.usage import UsageRecord

@@ -6,20 +6,32 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from kms_actors.actors.mounts import Mount
-from kms_actors.actors.schedule import decode_time
-from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.actors.cluster.schedule import decode_time
+from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.check.findings import (
+    Kind,
+    Page,
+    parts_of,
+)
+from kms_actors.check.keys import (
+    Master,
+    Openers,
+    tenant_openers,
+)
+from kms_actors.check.records import (
+    TENANT_RECORDS,
+    Sealing,
+    examine,
+    find,
+)
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.kv.records import Head
+from kms_actors.mounts import Mount
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.transit.key import rotates
 from kms_actors.transit.records import KeyPolicy, VersionRecord
-
-from .findings import Kind, Page, parts_of
-from .keys import Master, Openers, tenant_openers
-from .records import TENANT_RECORDS, Sealing, examine, find
 
 _ENGINES: Final = ("kv", "transit")
 

@@ -13,20 +13,32 @@ from typing import Final
 
 import fdb.tuple
 
-from kms_actors.actors.changes import LOG
-from kms_actors.actors.schedule import Due, entry_of
-from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.actors.cluster.changes import LOG
+from kms_actors.actors.cluster.schedule import (
+    Due,
+    entry_of,
+)
+from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.check.findings import (
+    Kind,
+    Page,
+    Report,
+    parts_of,
+)
+from kms_actors.check.keys import Master
+from kms_actors.check.records import (
+    CLUSTER_RECORDS,
+    change,
+    examine,
+    find,
+)
+from kms_actors.check.tenant import TenantCheck
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
 from kms_actors.store.api import VERSIONSTAMP_LENGTH, Store, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, HEADER, ROOT, TenantKeys
 from kms_actors.store.pages import read_page
-
-from .findings import Kind, Page, Report, parts_of
-from .keys import Master
-from .records import CLUSTER_RECORDS, change, examine, find
-from .tenant import TenantCheck
 
 #: Told how many more vaults and records were looked at.
 Advance = Callable[[int, int], None]

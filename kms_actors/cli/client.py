@@ -11,10 +11,13 @@ import click
 from kms_actors import __version__
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.wire import TokenRefused
-from kms_actors.cli import store_commands
-from kms_actors.cli.biscuit import KEY_FILE, biscuit
+from kms_actors.cli.biscuit.commands import (
+    KEY_FILE,
+    biscuit,
+)
 from kms_actors.cli.key_file import write_key_file
-from kms_actors.cli.rewrap import transit
+from kms_actors.cli.rewrap.command import transit
+from kms_actors.cli.store import commands as store_commands
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.check_value import key_check_value
 from kms_actors.keyring.seal import validate_counts

@@ -14,11 +14,15 @@ import click
 import tomli
 
 from kms_actors import config
-from kms_actors.actors.messages import Initialize, ReadSealStatus, Unseal
-from kms_actors.actors.service import NodeService
+from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.build import Privilege, build_token
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.cli.key_file import read_key_file, write_key_file
+from kms_actors.messages import (
+    Initialize,
+    ReadSealStatus,
+    Unseal,
+)
 
 VAULT_ID = "vault_8fa9b31c-4c55-4f11-b9bf-6a656c678906"
 _OWNER = "orga_development"

@@ -10,8 +10,12 @@ import click
 import structlog
 import uvloop
 
-from kms_actors import __version__, config, log
+from kms_actors import (
+    __version__,
+    config,
+)
 from kms_actors.errors import KmsError
+from kms_actors.observe import log
 from kms_actors.processes.loading import modules_kept
 
 if TYPE_CHECKING:
@@ -66,7 +70,7 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
 def _serve(configuration: config.Configuration, prepared: Development | None) -> None:
     with modules_kept():
         # Here, for they take most of a start, and what went wrong before needs none of them.
-        from kms_actors.cli import node_process  # noqa: PLC0415
+        from kms_actors.processes import node as node_process  # noqa: PLC0415
         from kms_actors.processes.forking import fork_all  # noqa: PLC0415
     workers = None
     if prepared is None and configuration.worker_count > 1:

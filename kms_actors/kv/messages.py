@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from kms_actors.actors.messages import Command, Grants, Message, Query
 from kms_actors.kv.records import Version
 from kms_actors.kv.settings import Settings
+from kms_actors.messages import (
+    Command,
+    Grants,
+    Message,
+    Query,
+)
 
 
 class ReadConfig(Query, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kms_actors.actors.changes import recording
+from kms_actors.actors.cluster.changes import recording
 from kms_actors.store.api import Body, Store, T
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final, Self
 
 from kms_actors.config import Configuration
-from kms_actors.metric_families import Family
+from kms_actors.observe.families import Family
 from kms_actors.processes.frames import (
     FROM_WORKER,
     Drain,

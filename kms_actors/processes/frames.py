@@ -12,11 +12,18 @@ from typing import Any, Final
 import msgspec
 
 from kms_actors import errors
-from kms_actors.actors.messages import Initialize, Message, ReadSealStatus, ResetUnseal, Seal, Unseal
-from kms_actors.actors.node import RevokeOperator
+from kms_actors.actors.node.actor import RevokeOperator
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
-from kms_actors.metric_families import Family
+from kms_actors.messages import (
+    Initialize,
+    Message,
+    ReadSealStatus,
+    ResetUnseal,
+    Seal,
+    Unseal,
+)
+from kms_actors.observe.families import Family
 
 MAX_FRAME: Final = 1 << 20  # bytes
 _PREFIX: Final = 4

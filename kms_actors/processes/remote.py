@@ -8,11 +8,22 @@ from typing import Any, Final
 
 import msgspec
 
-from kms_actors.actors.messages import Event, Initialization, Initialize, Message, Seal, SealStatus
-from kms_actors.actors.node import RevokeOperator, SealObserver, Unsealed
+from kms_actors.actors.node.actor import (
+    RevokeOperator,
+    SealObserver,
+    Unsealed,
+)
 from kms_actors.errors import Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.keyring.seal import SealConfig
+from kms_actors.messages import (
+    Event,
+    Initialization,
+    Initialize,
+    Message,
+    Seal,
+    SealStatus,
+)
 from kms_actors.processes.frames import Answer, Ask, Done, NodeState, Refusal, error_of
 from kms_actors.processes.link import Link
 

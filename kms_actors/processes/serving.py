@@ -6,12 +6,12 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator
 
-from kms_actors.actors.node_link import NodeLink
-from kms_actors.actors.service import NodeService
+from kms_actors.actors.node.link import NodeLink
+from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.config import Configuration, bytes_of
-from kms_actors.key_metrics import KeyOperations
-from kms_actors.metrics import Metrics
+from kms_actors.observe.key_metrics import KeyOperations
+from kms_actors.observe.metrics import Metrics
 from kms_actors.store.api import Store
 from kms_http.server import HttpServer
 

@@ -17,12 +17,12 @@ import msgspec
 import structlog
 from prometheus_client import Counter
 
-from kms_actors.actors.node import Unsealed
-from kms_actors.actors.node_link import NodeLink
+from kms_actors.actors.node.actor import Unsealed
+from kms_actors.actors.node.link import NodeLink
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
-from kms_actors.metric_families import Sum
-from kms_actors.metrics import Metrics
+from kms_actors.observe.families import Sum
+from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.child import Child
 from kms_actors.processes.frames import (
     Announce,

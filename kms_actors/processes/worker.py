@@ -18,11 +18,10 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from kms_actors import log
-from kms_actors.cli.node_process import open_store
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
-from kms_actors.metrics import Metrics
+from kms_actors.observe import log
+from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,
@@ -45,6 +44,7 @@ from kms_actors.processes.link import Link
 from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
 from kms_actors.processes.serving import http_server, node_service, tls_context
+from kms_actors.store.opening import open_store
 from kms_http.server import HttpServer
 
 #: Seconds until the end, whatever is under way, when the supervisor is gone.

@@ -8,8 +8,10 @@ from binascii import b2a_base64
 from typing import Final
 
 from kms_actors.errors import InvalidRequest
-
-from .go_base64 import decode_base64, decode_base64url
+from kms_actors.transit.go_base64 import (
+    decode_base64,
+    decode_base64url,
+)
 
 PREFIX: Final = "vault:v"
 TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"

@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kms_actors.errors import InvalidRequest
-
-from .items import Encrypted, EncryptItem
-from .key import TransitKey
-from .macs import hmac_key
+from kms_actors.transit.items import (
+    Encrypted,
+    EncryptItem,
+)
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.macs import hmac_key
 
 _LABEL: Final = b"clever-kms derived key v1"
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from .key import TransitKey
-from .version import Version
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.version import Version
 
 _KEY: Final = 900  # policy, tables
 _VERSION: Final = 550  # record, beside its bytes

@@ -14,10 +14,13 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidTag
 
 from kms_actors.errors import InvalidRequest
-
-from . import ciphertext
-from .derivation import KDFS, NONCE_KEY_BYTES, convergent_nonce
-from .items import (
+from kms_actors.transit import ciphertext
+from kms_actors.transit.derivation import (
+    KDFS,
+    NONCE_KEY_BYTES,
+    convergent_nonce,
+)
+from kms_actors.transit.items import (
     DecryptItem,
     DecryptResult,
     Encrypted,
@@ -29,11 +32,19 @@ from .items import (
     bare,
     each,
 )
-from .key_types import KEY_TYPES, Cipher, KeyType, Parameters
-from .records import KeyPolicy, VersionRecord
-from .rsa import Rsa
-from .scheme import Scheme
-from .version import Version
+from kms_actors.transit.key_types import (
+    KEY_TYPES,
+    Cipher,
+    KeyType,
+    Parameters,
+)
+from kms_actors.transit.records import (
+    KeyPolicy,
+    VersionRecord,
+)
+from kms_actors.transit.schemes.rsa import Rsa
+from kms_actors.transit.schemes.scheme import Scheme
+from kms_actors.transit.version import Version
 
 SOFT_DELETED: Final = "refusing to use soft-deleted key"
 NO_SUCH_VERSION: Final = "no such key version"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from . import ed25519
-from .certificates import show_chain
-from .key import TransitKey
-from .messages import KeyInfo, VersionInfo
-from .signing import public_of
-from .version import Version
+from kms_actors.transit.exchange.certificates import show_chain
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.messages import (
+    KeyInfo,
+    VersionInfo,
+)
+from kms_actors.transit.schemes import ed25519
+from kms_actors.transit.signing import public_of
+from kms_actors.transit.version import Version
 
 
 def describe(key: TransitKey, context: bytes = b"", warnings: tuple[str, ...] = ()) -> KeyInfo:

@@ -12,12 +12,15 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from .ecdsa import Ecdsa
-from .ed25519 import Ed25519
-from .mldsa import PARAMETER_SETS, Hybrid
-from .rsa import Rsa
-from .scheme import Scheme
-from .xchacha import XChaCha20Poly1305
+from kms_actors.transit.schemes.ecdsa import Ecdsa
+from kms_actors.transit.schemes.ed25519 import Ed25519
+from kms_actors.transit.schemes.mldsa import (
+    PARAMETER_SETS,
+    Hybrid,
+)
+from kms_actors.transit.schemes.rsa import Rsa
+from kms_actors.transit.schemes.scheme import Scheme
+from kms_actors.transit.schemes.xchacha import XChaCha20Poly1305
 
 
 class Cipher(Protocol):

@@ -10,12 +10,24 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
 from kms_actors.errors import InvalidRequest
-
-from . import ciphertext, go_base64
-from .digests import check_hmac_algorithm, hmac_of
-from .items import CmacItem, HmacItem, MacItem, MacResult, VerifyResult, each
-from .key import TransitKey
-from .version import Version
+from kms_actors.transit import (
+    ciphertext,
+    go_base64,
+)
+from kms_actors.transit.digests import (
+    check_hmac_algorithm,
+    hmac_of,
+)
+from kms_actors.transit.items import (
+    CmacItem,
+    HmacItem,
+    MacItem,
+    MacResult,
+    VerifyResult,
+    each,
+)
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.version import Version
 
 #: Bytes of a whole CMAC: one block of AES.
 CMAC_BYTES: Final = 16

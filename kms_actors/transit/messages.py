@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from kms_actors.actors.messages import Command, Grants, Message, Query
-from kms_actors.actors.mounts import Mount
 from kms_actors.errors import InvalidRequest
-
-from .derived_keys import Derivation
-from .items import (
+from kms_actors.messages import (
+    Command,
+    Grants,
+    Message,
+    Query,
+)
+from kms_actors.mounts import Mount
+from kms_actors.transit.derived_keys import Derivation
+from kms_actors.transit.items import (
     CmacItem,
     DecryptItem,
     Encrypted,
@@ -23,10 +27,13 @@ from .items import (
     SignItem,
     VerifyItem,
 )
-from .policy import KeyChanges, KeyOptions
-from .records import KeyPolicy
-from .signature import SignatureParameters
-from .usage import Uses
+from kms_actors.transit.policy import (
+    KeyChanges,
+    KeyOptions,
+)
+from kms_actors.transit.records import KeyPolicy
+from kms_actors.transit.signature import SignatureParameters
+from kms_actors.transit.usage import Uses
 
 # Keys.
 

@@ -9,10 +9,21 @@ from typing import Final, TypeVar
 import msgspec
 
 from kms_actors.errors import InvalidRequest
-
-from .key import SOFT_DELETED, parameters_of
-from .key_types import DEFAULT_TYPE, KEY_TYPES, KeyType, Parameters
-from .records import HMAC_KEY_BYTES, KeyPolicy, VersionRecord
+from kms_actors.transit.key import (
+    SOFT_DELETED,
+    parameters_of,
+)
+from kms_actors.transit.key_types import (
+    DEFAULT_TYPE,
+    KEY_TYPES,
+    KeyType,
+    Parameters,
+)
+from kms_actors.transit.records import (
+    HMAC_KEY_BYTES,
+    KeyPolicy,
+    VersionRecord,
+)
 
 T = TypeVar("T")
 

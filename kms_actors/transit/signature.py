@@ -9,9 +9,8 @@ import msgspec
 from cryptography.hazmat.primitives import hashes
 
 from kms_actors.errors import InvalidRequest
-
-from .ciphertext import parse_int64
-from .digests import DEFAULT_ALGORITHM
+from kms_actors.transit.ciphertext import parse_int64
+from kms_actors.transit.digests import DEFAULT_ALGORITHM
 
 #: By the names of the API; `none` is for input that is signed as it is.
 HASHES: Final[Mapping[str, hashes.HashAlgorithm | None]] = {

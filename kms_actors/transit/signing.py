@@ -6,13 +6,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from kms_actors.errors import InvalidRequest
-
-from . import ciphertext, ed25519
-from .items import Signed, SignItem, SignResult, VerifyItem, VerifyResult, bare, each
-from .key import MISSING_CONTEXT, TransitKey
-from .scheme import Scheme
-from .signature import SignatureParameters
-from .version import Version
+from kms_actors.transit import ciphertext
+from kms_actors.transit.items import (
+    Signed,
+    SignItem,
+    SignResult,
+    VerifyItem,
+    VerifyResult,
+    bare,
+    each,
+)
+from kms_actors.transit.key import (
+    MISSING_CONTEXT,
+    TransitKey,
+)
+from kms_actors.transit.schemes import ed25519
+from kms_actors.transit.schemes.scheme import Scheme
+from kms_actors.transit.signature import SignatureParameters
+from kms_actors.transit.version import Version
 
 
 def sign(

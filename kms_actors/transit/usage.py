@@ -11,8 +11,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from kms_actors.keyring import stored
-
-from .ciphertext import PREFIX
+from kms_actors.transit.ciphertext import PREFIX
 
 #: Kinds of operation. A rewrap is a `decrypt` by one version and an `encrypt` by another; a certificate signing
 #: request is a `sign`.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from . import ciphertext
-from .key_types import Cipher, KeyType
-from .records import VersionRecord
-from .scheme import Scheme
+from kms_actors.transit import ciphertext
+from kms_actors.transit.key_types import (
+    Cipher,
+    KeyType,
+)
+from kms_actors.transit.records import VersionRecord
+from kms_actors.transit.schemes.scheme import Scheme
 
 
 class Version:

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from kms_actors.actors.context import TenantContext
-from kms_actors.actors.kv import KvController
-from kms_actors.actors.messages import Message
+from kms_actors.actors.kv.controller import KvController
+from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import messages as kv
+from kms_actors.messages import Message
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.sqlite.engine import SqliteStore
 
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND

@@ -10,10 +10,15 @@ from typing import Any
 import msgspec
 
 from kms_actors import config
-from kms_actors.actors.directory import TenantHandle
-from kms_actors.actors.messages import Initialization, Initialize, SealStatus, Unseal
-from kms_actors.actors.service import NodeService
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.actors.node.directory import TenantHandle
+from kms_actors.actors.node.service import NodeService
+from kms_actors.messages import (
+    Initialization,
+    Initialize,
+    SealStatus,
+    Unseal,
+)
+from kms_actors.store.sqlite.engine import SqliteStore
 
 VAULT = "vault_one"
 OTHER = "vault_two"

@@ -10,16 +10,16 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from kms_actors.actors.context import TenantContext
-from kms_actors.actors.messages import Message
-from kms_actors.actors.mounts import Mount
-from kms_actors.actors.transit import TransitController
-from kms_actors.actors.transit_usage import TransitUsage
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.transit.controller import TransitController
+from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.messages import Message
+from kms_actors.mounts import Mount
 from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.sqlite.engine import SqliteStore
 
 MOUNT = Mount("transit/", "transit", 2, "uuid", "accessor")
 

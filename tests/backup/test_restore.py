@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from kms_actors.actors import changes
+from kms_actors.actors.cluster import changes
 from kms_actors.backup import groups
 from kms_actors.backup.format import Cluster, FrameWriter, Header, Records, Tenant
 from kms_actors.backup.restore import Restore

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from kms_actors.actors.messages import AuthenticateToken, ReadSealStatus
 from kms_actors.auth.service_token import tenant_of
 from kms_actors.errors import IntegrityError
 from kms_actors.kv import messages as kv
+from kms_actors.messages import (
+    AuthenticateToken,
+    ReadSealStatus,
+)
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 from tests.store.access import get, get_all, put

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from kms_actors.actors.service import NodeService
+from kms_actors.actors.node.service import NodeService
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv.messages import ReadConfig
 from kms_actors.secret import SecretBytes

@@ -21,7 +21,7 @@ import fdb
 import uvloop
 
 from kms_actors.store.api import Transaction
-from kms_actors.store.foundationdb import FoundationDbStore
+from kms_actors.store.foundationdb.engine import FoundationDbStore
 from tests.store.access import put
 from tests.support.fdb_cluster import API_VERSION, FdbCluster
 

@@ -8,14 +8,14 @@ from typing import Any, Final, cast
 import msgspec
 import tomli
 
-from kms_actors.actors.node import NodeRecords
-from kms_actors.actors.schedule import look_at
-from kms_actors.actors.tenant_records import TenantRecords
-from kms_actors.actors.unsealing import ClusterUnsealing
-from kms_actors.cli.node_process import open_store
+from kms_actors.actors.cluster.schedule import look_at
+from kms_actors.actors.node.actor import NodeRecords
+from kms_actors.actors.tenant.records import TenantRecords
+from kms_actors.actors.tenant.unsealing import ClusterUnsealing
 from kms_actors.config import Cluster
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Body, Store, T, Transaction
+from kms_actors.store.opening import open_store
 from tests.support.tokens import NAMESPACE, new_vault_id
 
 #: Tenants that share a transaction: about 300 kB, and well below FoundationDB's five seconds.

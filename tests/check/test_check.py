@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
-from kms_actors.actors.messages import EnableMount, Seal
-from kms_actors.actors.schedule import CLAIM
-from kms_actors.actors.tenant_records import TenantHeader
+from kms_actors.actors.cluster.schedule import CLAIM
+from kms_actors.actors.tenant.records import TenantHeader
 from kms_actors.backup import groups
 from kms_actors.check.findings import Finding, Kind, Report
 from kms_actors.check.keys import Master, open_master
@@ -21,6 +20,10 @@ from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring import stored
 from kms_actors.kv import messages as kv
 from kms_actors.kv.settings import Settings
+from kms_actors.messages import (
+    EnableMount,
+    Seal,
+)
 from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store

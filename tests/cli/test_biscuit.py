@@ -121,7 +121,7 @@ def test_a_missing_file_ends_with_code_1(run: Run) -> None:
     ("ttl", "seconds"), [("90", 90), ("90s", 90), ("30m", 1800), ("1h", 3600), ("1d12h", 129600)]
 )
 def test_a_ttl_ends_the_token(run: Run, ttl: str, seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kms_actors.cli.biscuit.time.time", lambda: 1_800_000_000.9)
+    monkeypatch.setattr("kms_actors.cli.biscuit.commands.time.time", lambda: 1_800_000_000.9)
     assert authenticator().authenticate(make(run, "--ttl", ttl), 0).expires_at == 1_800_000_000 + seconds
 
 

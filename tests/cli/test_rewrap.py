@@ -19,11 +19,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_actors.cli.client import main
-from kms_actors.cli.rewrap_campaign import Campaign
-from kms_actors.cli.rewrap_client import ATTEMPTS, MAX_WAIT, RequestFailed, RewrapClient, Rewrapped, Wanted
-from kms_actors.cli.rewrap_csv import MAX_RECORD, csv_reader
-from kms_actors.cli.rewrap_json import json_reader
-from kms_actors.cli.rewrap_records import Beside, Reader, Record, read_lines
+from kms_actors.cli.rewrap.campaign import Campaign
+from kms_actors.cli.rewrap.client import (
+    ATTEMPTS,
+    MAX_WAIT,
+    RequestFailed,
+    RewrapClient,
+    Rewrapped,
+    Wanted,
+)
+from kms_actors.cli.rewrap.csv_file import (
+    MAX_RECORD,
+    csv_reader,
+)
+from kms_actors.cli.rewrap.json_file import json_reader
+from kms_actors.cli.rewrap.records import (
+    Beside,
+    Reader,
+    Record,
+    read_lines,
+)
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 from tests.support.api import Api, b64, initialise, unseal

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from kms_actors.actors.node import NodeRecords
+from kms_actors.actors.node.actor import NodeRecords
 from kms_actors.cli.client import main
 from kms_actors.keyring.seal import make_key
 from kms_actors.keyring.shamir import encode_share
@@ -156,7 +156,7 @@ def test_vaults_move_with_backup_and_restore(source: Path, target: Path) -> None
 
 
 def test_one_vault_is_replaced_when_asked_for(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kms_actors.cli.store_work.REQUEST_SECONDS", -2.0)  # with the lease, no wait at all
+    monkeypatch.setattr("kms_actors.cli.store.work.REQUEST_SECONDS", -2.0)  # with the lease, no wait at all
     (vault_a,) = asyncio.run(_fill(source, "vault_a"))
     file = source / "a.backup"
     assert run("backup", "--configuration", static(source), "--output", file, "--vault", "vault_a").exit_code == 0

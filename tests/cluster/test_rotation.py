@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from kms_actors.cli.node_process import open_store
 from kms_actors.config import Cluster
+from kms_actors.store.opening import open_store
 from kms_actors.transit import messages as m
 from kms_actors.transit.policy import KeyOptions
 from tests.support.api import Api

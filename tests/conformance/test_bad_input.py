@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from kms_http import kv, transit
-from kms_http.capabilities import SYSTEM_ROUTES
+from kms_http.api.kv import routes as kv
+from kms_http.api.sys.capabilities import SYSTEM_ROUTES
+from kms_http.api.transit import routes as transit
 from kms_http.routing import Endpoint, Operation, Route
 from tests.conformance.victim import CANARY, Caller, Victim, check
 

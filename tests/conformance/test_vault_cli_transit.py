@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from kms_actors.transit.scheme import pkcs8
+from kms_actors.transit.schemes.scheme import pkcs8
 from tests.conformance.test_vault_cli import vault_for
 from tests.conformance.vault_cli import VaultCli
 from tests.support.api import b64

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from kms_actors.transit.wrapping import wrap
+from kms_actors.transit.exchange.wrapping import wrap
 from tests.differential.steps import Made, Own
 
 CURVES: Final[Mapping[str, ec.EllipticCurve]] = {

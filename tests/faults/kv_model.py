@@ -6,10 +6,10 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from kms_actors.actors.messages import Message
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.kv import messages as kv
 from kms_actors.kv.engine import DEFAULT_MAX_VERSIONS
+from kms_actors.messages import Message
 from tests.actors.kv_tenant import MOUNT
 from tests.faults.model import Ask
 

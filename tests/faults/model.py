@@ -12,8 +12,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from kms_actors.actors.messages import Message
 from kms_actors.errors import InvalidRequest, NotFound, StoreUnavailable
+from kms_actors.messages import Message
 from tests.faults.shim import Faults
 
 State = TypeVar("State")

@@ -14,11 +14,20 @@ from enum import Enum
 from typing import Final
 
 from kms_actors.store.api import Body, Entry, Store, T
-from kms_actors.store.foundationdb import FoundationDbStore
-from kms_actors.store.foundationdb_attempts import COMMIT_UNKNOWN, NOT_COMMITTED, TIMED_OUT, TOO_OLD, run_body
-from kms_actors.store.foundationdb_native import Failure, Native
-from kms_actors.store.foundationdb_operations import Operations
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.foundationdb.attempts import (
+    COMMIT_UNKNOWN,
+    NOT_COMMITTED,
+    TIMED_OUT,
+    TOO_OLD,
+    run_body,
+)
+from kms_actors.store.foundationdb.engine import FoundationDbStore
+from kms_actors.store.foundationdb.native import (
+    Failure,
+    Native,
+)
+from kms_actors.store.foundationdb.operations import Operations
+from kms_actors.store.sqlite.engine import SqliteStore
 from tests.faults.sqlite_native import SqliteNative
 
 
@@ -93,7 +102,7 @@ class Faults:
 
 
 class FaultyNative:
-    """See `kms_actors.store.foundationdb_native.Native`."""
+    """See `kms_actors.store.foundationdb.native.Native`."""
 
     def __init__(self, native: Native, faults: Faults) -> None:
         self._native = native

@@ -7,9 +7,13 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from kms_actors.store.api import Entry
-from kms_actors.store.foundationdb_attempts import COMMIT_UNKNOWN, NOT_COMMITTED, TOO_OLD
-from kms_actors.store.foundationdb_native import Failure
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.foundationdb.attempts import (
+    COMMIT_UNKNOWN,
+    NOT_COMMITTED,
+    TOO_OLD,
+)
+from kms_actors.store.foundationdb.native import Failure
+from kms_actors.store.sqlite.engine import SqliteStore
 
 T = TypeVar("T")
 
@@ -18,7 +22,7 @@ RETRIES: Final = 50
 
 
 class SqliteNative:
-    """See `kms_actors.store.foundationdb_native.Native`."""
+    """See `kms_actors.store.foundationdb.native.Native`."""
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store

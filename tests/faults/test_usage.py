@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from kms_actors.actors.messages import Grants
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.messages import Grants
 from kms_actors.store.api import Store
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import EncryptItem

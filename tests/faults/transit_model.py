@@ -6,8 +6,11 @@ import random
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from kms_actors.actors.messages import Grants, Message
 from kms_actors.errors import InvalidRequest, NotFound
+from kms_actors.messages import (
+    Grants,
+    Message,
+)
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import DecryptItem, EncryptItem
 from kms_actors.transit.policy import KeyChanges, KeyOptions

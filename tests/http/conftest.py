@@ -13,10 +13,19 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from kms_actors.actors.messages import Command, Message, Query, ReadSealStatus, SealStatus
-from kms_actors.actors.mounts import Mount, MountTable
 from kms_actors.auth.principal import Access, Capability, Right
 from kms_actors.errors import AuthenticationFailed, Sealed
+from kms_actors.messages import (
+    Command,
+    Message,
+    Query,
+    ReadSealStatus,
+    SealStatus,
+)
+from kms_actors.mounts import (
+    Mount,
+    MountTable,
+)
 from kms_http import server
 from kms_http.fields import Fields, to_int, to_str
 from kms_http.routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route, Router

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from kms_actors.actors.messages import AuthenticateToken
 from kms_actors.auth.principal import Access, Capability
 from kms_actors.errors import (
     AuthenticationFailed,
@@ -25,6 +24,7 @@ from kms_actors.errors import (
     UnsupportedOperation,
     UnsupportedPath,
 )
+from kms_actors.messages import AuthenticateToken
 from kms_http.routing import Reply
 
 if TYPE_CHECKING:

@@ -9,8 +9,12 @@ import pytest
 import structlog
 from aiohttp import ClientSession
 
-from kms_http import body, response, server
+from kms_http import server
 from kms_http.server import HttpServer
+from kms_http.wire import (
+    body,
+    response,
+)
 
 if TYPE_CHECKING:
     from tests.http.conftest import Service

@@ -9,14 +9,17 @@ from typing import Any
 
 import pytest
 
-from kms_actors.actors.messages import Grants
-from kms_actors.actors.transit_records import TransitRecords
+from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import InvalidRequest
+from kms_actors.messages import Grants
 from kms_actors.store.api import Transaction
 from kms_actors.transit.records import KeyPolicy, VersionRecord
-from kms_http.json_codec import dumps, loads
+from kms_http.api.transit.routes import ROUTES
 from kms_http.routing import Call, Endpoint, Operation, Reply, Router
-from kms_http.transit import ROUTES
+from kms_http.wire.json_codec import (
+    dumps,
+    loads,
+)
 from tests.actors.transit_tenant import MOUNT, Tenant
 
 ROUTER = Router(ROUTES)

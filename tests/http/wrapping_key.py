@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from kms_actors.actors.transit_records import TransitRecords
+from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.store.api import Transaction
 from kms_actors.transit.records import WrappingKey
-from kms_actors.transit.rsa import Rsa
+from kms_actors.transit.schemes.rsa import Rsa
 from tests.actors.transit_tenant import MOUNT, Tenant
 
 

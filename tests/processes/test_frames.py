@@ -11,10 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kms_actors import errors
-from kms_actors.actors.messages import Initialize, Message, ReadSealStatus, ResetUnseal, Seal, Unseal
-from kms_actors.actors.node import ProgressDropped, RevokeOperator
+from kms_actors.actors.node.actor import (
+    ProgressDropped,
+    RevokeOperator,
+)
 from kms_actors.errors import InvalidShares, KmsError, Overloaded, Unavailable
-from kms_actors.metric_families import Family
+from kms_actors.messages import (
+    Initialize,
+    Message,
+    ReadSealStatus,
+    ResetUnseal,
+    Seal,
+    Unseal,
+)
+from kms_actors.observe.families import Family
 from kms_actors.processes import frames
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,

@@ -6,8 +6,11 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from kms_actors.metric_families import Family, Sum
-from kms_actors.metrics import Metrics
+from kms_actors.observe.families import (
+    Family,
+    Sum,
+)
+from kms_actors.observe.metrics import Metrics
 
 
 def worker(requests: int, sealed: float, depth: float) -> list[Family]:

@@ -11,8 +11,8 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from kms_actors.store.api import Store
-from kms_actors.store.foundationdb import FoundationDbStore
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.foundationdb.engine import FoundationDbStore
+from kms_actors.store.sqlite.engine import SqliteStore
 from tests.support.fdb_cluster import API_VERSION, absent, shared_cluster
 
 

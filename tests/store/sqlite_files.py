@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.sqlite.engine import SqliteStore
 
 
 @asynccontextmanager

@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from kms_actors import config
-from kms_actors.actors.directory import TenantHandle
-from kms_actors.actors.messages import Grants, Initialize, ReadSealStatus, Unseal
-from kms_actors.actors.mounts import Mount
-from kms_actors.actors.service import NodeService
+from kms_actors.actors.node.directory import TenantHandle
+from kms_actors.actors.node.service import NodeService
 from kms_actors.kv import messages as kv
+from kms_actors.messages import (
+    Grants,
+    Initialize,
+    ReadSealStatus,
+    Unseal,
+)
+from kms_actors.mounts import Mount
 from kms_actors.store import schema
 from kms_actors.store.api import Store
-from kms_actors.store.sqlite import SqliteStore
+from kms_actors.store.sqlite.engine import SqliteStore
 from kms_actors.transit import messages as transit
 from kms_actors.transit.items import DecryptItem, EncryptItem
 from kms_actors.transit.policy import KeyOptions

@@ -9,7 +9,7 @@ from kms_actors.transit import policy as policies
 from kms_actors.transit.key import TransitKey, parameters_of
 from kms_actors.transit.key_types import KEY_TYPES, Parameters
 from kms_actors.transit.records import KeyPolicy, VersionRecord
-from kms_actors.transit.scheme import subject_public_key_info
+from kms_actors.transit.schemes.scheme import subject_public_key_info
 
 Variant = tuple[str, Parameters]
 

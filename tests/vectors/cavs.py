@@ -11,7 +11,11 @@ import cryptography_vectors
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from kms_actors.transit.scheme import pem, pkcs8, subject_public_key_info
+from kms_actors.transit.schemes.scheme import (
+    pem,
+    pkcs8,
+    subject_public_key_info,
+)
 from tests.vectors.ciphers import Opens, Unwraps
 from tests.vectors.derivations import Agrees, Derives
 from tests.vectors.proofs import NO_KEY, Cmac, Hashes, Hmac, Verifies

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit.exchange.wrapping import unwrap
 from kms_actors.transit.items import DecryptItem, EncryptItem
 from kms_actors.transit.key_types import KEY_TYPES
-from kms_actors.transit.wrapping import unwrap
 from tests.support.api import b64
 from tests.vectors.answers import field, text
 from tests.vectors.vector import Key, Node, loaded

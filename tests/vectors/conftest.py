@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap_with_padding
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from kms_actors.transit.scheme import pem
+from kms_actors.transit.schemes.scheme import pem
 from tests.support.api import Api, b64, initialise, unseal
 from tests.support.node import Node, sqlite_table
 from tests.support.tenant import make_tenant

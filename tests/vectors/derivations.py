@@ -10,8 +10,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kms_actors.errors import InvalidRequest
-from kms_actors.transit.agreement import agreed_key
 from kms_actors.transit.derivation import hkdf_sha256
+from kms_actors.transit.exchange.agreement import agreed_key
 from tests.support.api import b64
 from tests.vectors.answers import field
 from tests.vectors.vector import Key, Node, loaded

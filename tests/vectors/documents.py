@@ -11,8 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kms_actors.transit.key_types import Parameters
-from kms_actors.transit.mldsa import PARAMETER_SETS
-from kms_actors.transit.scheme import pkcs8, subject_public_key_info
+from kms_actors.transit.schemes.mldsa import PARAMETER_SETS
+from kms_actors.transit.schemes.scheme import (
+    pkcs8,
+    subject_public_key_info,
+)
 from tests.vectors.cavs import CURVES, DIRECTORY, SHA
 from tests.vectors.ciphers import Opens
 from tests.vectors.derivations import Grows

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from kms_actors.transit.ecdsa import Ecdsa
-from kms_actors.transit.ed25519 import Ed25519
 from kms_actors.transit.key_types import KEY_TYPES, Parameters
-from kms_actors.transit.mldsa import PARAMETER_SETS
-from kms_actors.transit.scheme import Scheme
+from kms_actors.transit.schemes.ecdsa import Ecdsa
+from kms_actors.transit.schemes.ed25519 import Ed25519
+from kms_actors.transit.schemes.mldsa import PARAMETER_SETS
+from kms_actors.transit.schemes.scheme import Scheme
 from kms_actors.transit.signature import parameters
 from tests.vectors.proofs import Verifies
 from tests.vectors.vector import Key, Source, Vector, Way

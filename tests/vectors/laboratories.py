@@ -9,7 +9,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kms_actors.transit.scheme import pkcs8
+from kms_actors.transit.schemes.scheme import pkcs8
 from tests.vectors.cavs import DIRECTORY
 from tests.vectors.ciphers import Opens
 from tests.vectors.proofs import Verifies

@@ -8,7 +8,7 @@ import pytest
 
 from kms_actors.transit import digests, signature
 from kms_actors.transit.key_types import KEY_TYPES
-from kms_actors.transit.mldsa import PARAMETER_SETS
+from kms_actors.transit.schemes.mldsa import PARAMETER_SETS
 from tests.vectors.catalogue import SOURCES
 from tests.vectors.proofs import Hashes, Hmac, Verifies
 from tests.vectors.vector import Source, Vector, Way

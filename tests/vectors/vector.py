@@ -14,7 +14,10 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_types import KEY_TYPES, Parameters
 from kms_actors.transit.records import KeyPolicy, VersionRecord
-from kms_actors.transit.scheme import pkcs8, subject_public_key_info
+from kms_actors.transit.schemes.scheme import (
+    pkcs8,
+    subject_public_key_info,
+)
 from tests.support.api import Api
 
 #: Good vectors of each source in its sample at most, and as many bad ones.

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kms_actors.transit.key_types import KEY_TYPES, Parameters
-from kms_actors.transit.mldsa import PARAMETER_SETS
+from kms_actors.transit.schemes.mldsa import PARAMETER_SETS
 from tests.support.wycheproof import Case, cases
 from tests.vectors.ciphers import Opens, Unwraps, UnwrapsAesKey
 from tests.vectors.derivations import Agrees, Derives

@@ -1,0 +1,1 @@
+"""The API: routes to messages, a room for each family of paths."""

@@ -1,0 +1,1 @@
+"""Routes below `auth/`: the caller's own token."""

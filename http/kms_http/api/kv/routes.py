@@ -1,0 +1,233 @@
+"""Paths of KV version 2, relative to the mount, and the messages they become.
+
+Source: Vault's KV version 2 API. A path that misses its `data/` or `metadata/` is answered with a warning that
+says which command would add it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kms_actors.auth.principal import Capability
+from kms_actors.errors import InvalidRequest, NotFound, UnsupportedOperation
+from kms_actors.kv import documents
+from kms_actors.kv.messages import (
+    DeleteMetadata,
+    DeleteVersions,
+    DestroyVersions,
+    ListSecrets,
+    PatchMetadata,
+    PatchSecret,
+    ReadConfig,
+    ReadMetadata,
+    ReadSecret,
+    ReadSubkeys,
+    UndeleteVersions,
+    WriteConfig,
+    WriteMetadata,
+    WriteSecret,
+)
+from kms_actors.messages import Message
+from kms_http.api.kv.replies import (
+    show_config,
+    show_key,
+    show_metadata_written,
+    show_names,
+    show_nothing,
+    show_secret,
+    show_written,
+    show_wrong_path,
+)
+from kms_http.api.kv.settings import (
+    CONFIG,
+    METADATA,
+    METADATA_PATCH,
+    config_settings,
+    metadata_settings,
+)
+from kms_http.fields import (
+    Fields,
+    WrongType,
+    to_int,
+    to_int_list,
+    to_map,
+    to_str,
+)
+from kms_http.routing import (
+    EXISTENCE,
+    Call,
+    Endpoint,
+    Operation,
+    Route,
+)
+
+
+def _mount(call: Call) -> int:
+    assert call.mount is not None
+    return call.mount.number
+
+
+def _path(call: Call) -> str:
+    path = call.captures["path"].removesuffix("/")
+    if path:
+        return path
+    if call.operation in (Operation.WRITE, Operation.PATCH):
+        raise InvalidRequest("cannot write to a path ending in '/'")
+    raise NotFound
+
+
+def _cas(values: Mapping[str, Any]) -> int | None:
+    options = values.get("options", {})
+    try:
+        return to_int(options["cas"]) if "cas" in options else None
+    except WrongType:
+        raise InvalidRequest("error parsing check-and-set parameter") from None
+
+
+def _data(values: Mapping[str, Any]) -> bytes:
+    if "data" not in values:
+        raise InvalidRequest("no data provided")
+    if values["data"] is None:
+        raise InvalidRequest("Invalid JSON Patch")
+    return documents.pack(values["data"])
+
+
+def _nullable_map(value: Any) -> dict[str, Any] | None:
+    return None if value is None else to_map(value)
+
+
+def _versions(call: Call, missing: str) -> tuple[int, ...]:
+    if not call.values.get("versions"):
+        raise InvalidRequest(missing)
+    return tuple(call.values["versions"])
+
+
+def _read_secret(call: Call) -> Message:
+    return ReadSecret(_mount(call), _path(call), call.values.get("version", 0))
+
+
+def _read_subkeys(call: Call) -> Message:
+    return ReadSubkeys(_mount(call), _path(call), call.values.get("version", 0), call.values.get("depth", 0))
+
+
+def _write_secret(call: Call) -> Message:
+    return WriteSecret(_mount(call), _path(call), _data(call.values), _cas(call.values), call.grants)
+
+
+def _patch_secret(call: Call) -> Message:
+    return PatchSecret(_mount(call), _path(call), _data(call.values), _cas(call.values))
+
+
+def _delete_versions(call: Call) -> Message:
+    return DeleteVersions(_mount(call), _path(call), _versions(call, "No version number provided"))
+
+
+def _undelete_versions(call: Call) -> Message:
+    return UndeleteVersions(_mount(call), _path(call), _versions(call, "No version number provided"))
+
+
+def _destroy_versions(call: Call) -> Message:
+    return DestroyVersions(_mount(call), _path(call), _versions(call, "no version number provided"))
+
+
+def _list_secrets(call: Call) -> Message:
+    folder = call.captures.get("path", "").removesuffix("/")
+    after, limit = call.values.get("after", ""), max(0, call.values.get("limit", 0))
+    return ListSecrets(_mount(call), f"{folder}/" if folder else "", after, limit)
+
+
+def _write_metadata(call: Call) -> Message:
+    return WriteMetadata(_mount(call), _path(call), metadata_settings(call.values), call.grants)
+
+
+def _patch_metadata(call: Call) -> Message:
+    return PatchMetadata(_mount(call), _path(call), metadata_settings(call.values, merge=True))
+
+
+def _refuse(_: Call) -> Message:
+    raise UnsupportedOperation("unsupported operation")
+
+
+class _Anything(Fields):
+    """No field is declared, and none is unknown."""
+
+    __slots__ = ()
+
+    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return {}, []
+
+
+def _route(pattern: str, **operations: Endpoint) -> Route:
+    """Return a route that takes these operations and refuses others, but leaves LIST to the wrong paths."""
+    return Route(pattern, _REFUSED | {Operation(name): endpoint for name, endpoint in operations.items()})
+
+
+def _versions_endpoint(build: Callable[[Call], Message]) -> Endpoint:
+    return Endpoint(build, show_nothing, Capability.UPDATE, Fields(versions=to_int_list))
+
+
+_LIST: Final = Endpoint(_list_secrets, show_names, Capability.LIST, Fields(after=to_str, limit=to_int))
+_CAPABILITIES: Final = {
+    Operation.READ: Capability.READ,
+    Operation.LIST: Capability.LIST,
+    Operation.WRITE: Capability.UPDATE,
+    Operation.PATCH: Capability.PATCH,
+    Operation.DELETE: Capability.DELETE,
+}
+_WRONG_PATH: Final = {
+    operation: Endpoint(lambda _: None, show_wrong_path, capability, _Anything())
+    for operation, capability in _CAPABILITIES.items()
+}
+_REFUSED: Final = {
+    operation: Endpoint(_refuse, show_nothing, capability)
+    for operation, capability in _CAPABILITIES.items()
+    if operation is not Operation.LIST
+}
+
+ROUTES: Final[tuple[Route, ...]] = (
+    _route(
+        "config",
+        read=Endpoint(lambda call: ReadConfig(_mount(call)), show_config, Capability.READ),
+        write=Endpoint(
+            lambda call: WriteConfig(_mount(call), config_settings(call.values)),
+            show_nothing,
+            Capability.UPDATE,
+            CONFIG,
+        ),
+    ),
+    _route(
+        "data/{path...}",
+        read=Endpoint(_read_secret, show_secret("data"), Capability.READ, Fields(version=to_int)),
+        write=Endpoint(
+            _write_secret,
+            show_written,
+            EXISTENCE,
+            Fields(existence_checked=True, data=to_map, options=to_map, version=to_int),
+        ),
+        patch=Endpoint(
+            _patch_secret,
+            show_written,
+            Capability.PATCH,
+            Fields(data=_nullable_map, options=to_map, version=to_int),
+        ),
+        delete=Endpoint(lambda call: DeleteVersions(_mount(call), _path(call)), show_nothing, Capability.DELETE),
+    ),
+    _route("delete/{path...}", write=_versions_endpoint(_delete_versions)),
+    _route("undelete/{path...}", write=_versions_endpoint(_undelete_versions)),
+    _route("destroy/{path...}", write=_versions_endpoint(_destroy_versions)),
+    Route("metadata", {Operation.LIST: _LIST}),
+    _route(
+        "metadata/{path...}",
+        read=Endpoint(lambda call: ReadMetadata(_mount(call), _path(call)), show_key, Capability.READ),
+        write=Endpoint(_write_metadata, show_metadata_written, EXISTENCE, METADATA),
+        patch=Endpoint(_patch_metadata, show_metadata_written, Capability.PATCH, METADATA_PATCH),
+        delete=Endpoint(lambda call: DeleteMetadata(_mount(call), _path(call)), show_nothing, Capability.DELETE),
+        list=_LIST,
+    ),
+    _route(
+        "subkeys/{path...}",
+        read=Endpoint(_read_subkeys, show_secret("subkeys"), Capability.READ, Fields(version=to_int, depth=to_int)),
+    ),
+    Route("{rest...}", _WRONG_PATH),
+)

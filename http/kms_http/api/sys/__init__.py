@@ -1,0 +1,1 @@
+"""Routes below `sys/`: health, seal, mounts, capabilities."""

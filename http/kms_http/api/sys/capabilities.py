@@ -1,0 +1,98 @@
+"""What the caller's token may do on paths it names; and, since it looks through them, all routes of sys/ and auth/.
+
+Source: Vault's API page `sys/capabilities-self`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kms_actors.auth.principal import Access, Capability, Principal, Right
+from kms_actors.auth.self_service import is_self_service
+from kms_actors.errors import InvalidRequest
+from kms_http.api.auth.token import TOKEN_ROUTES
+from kms_http.api.sys.seal import SEAL_ROUTES
+from kms_http.api.sys.system import SYS_ROUTES
+from kms_http.fields import (
+    Fields,
+    to_any,
+    to_list,
+    to_str,
+)
+from kms_http.routing import (
+    ANY_RIGHT,
+    Call,
+    Endpoint,
+    Operation,
+    Reply,
+    Route,
+    Router,
+)
+
+#: Paths one request may name.
+MAX_PATHS: Final = 1000
+
+_ON_DATA: Final = frozenset(Capability) - {Capability.SUDO}
+
+
+def _nothing(_: Call) -> None:
+    return None
+
+
+def _show(call: Call, _: None) -> Reply:
+    paths = [*call.values.get("paths", ()), *call.values.get("path", ())]
+    if not paths:
+        raise InvalidRequest("paths must be supplied")
+    if len(paths) > MAX_PATHS:
+        raise InvalidRequest(f"more than {MAX_PATHS} paths")
+    assert call.principal is not None
+    data = {path: _capabilities(call, call.principal, path) for path in paths}
+    if len(paths) == 1:
+        data["capabilities"] = data[paths[0]]
+    return Reply(data=dict(sorted(data.items())), mirrored=True)
+
+
+def _capabilities(call: Call, principal: Principal, path: str) -> list[str]:
+    matched = call.mounts.match(path)
+    place = matched[0].path if matched else ""
+    wanted = _granted(principal.right, path, on_data=matched is not None)
+    if not is_self_service(path):
+        wanted = {
+            capability
+            for capability in wanted
+            if principal.allows(Access(capability, path, place, call.method, call.client_ip, call.now))
+        }
+    if wanted == frozenset(Capability) and principal.right is Right.ROOT:
+        return ["root"]
+    return sorted(wanted) or ["deny"]
+
+
+def _granted(right: Right, path: str, *, on_data: bool) -> set[Capability]:
+    """Return what a right gives on a path before the token's own checks."""
+    if right is Right.ROOT:
+        return set(Capability)
+    if on_data:
+        return set(_ON_DATA)
+    found = [_ROUTER.find(path, operation) for operation in Operation]
+    endpoints = [match.endpoint for match in found if match is not None and match.endpoint is not None]
+    return {endpoint.capability for endpoint in endpoints if right in endpoint.rights and endpoint.capability}
+
+
+def _paths(value: Any) -> list[str]:
+    return [to_str(path) for path in to_list(value)]
+
+
+CAPABILITIES_ROUTES: Final = (
+    Route(
+        "sys/capabilities-self",
+        {
+            Operation.WRITE: Endpoint(
+                _nothing, _show, Capability.UPDATE, Fields(path=_paths, paths=_paths, token=to_any), ANY_RIGHT
+            )
+        },
+    ),
+)
+
+SYSTEM_ROUTES: Final = (*SEAL_ROUTES, *SYS_ROUTES, *TOKEN_ROUTES, *CAPABILITIES_ROUTES)
+
+_ROUTER: Final = Router(SYSTEM_ROUTES)

@@ -1,0 +1,212 @@
+"""Initialisation, seal and health of the node or of the caller's tenant. No envelope; only looks are anonymous.
+
+Source: Vault's API pages `sys/init`, `sys/seal-status`, `sys/seal`, `sys/unseal`, `sys/health`, `sys/leader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from kms_actors import API_VERSION
+from kms_actors.auth.principal import Capability
+from kms_actors.errors import InvalidRequest
+from kms_actors.keyring.seal import validate_counts
+from kms_actors.keyring.shamir import encode_share, parse_share
+from kms_actors.messages import (
+    Initialization,
+    Initialize,
+    Message,
+    ReadSealStatus,
+    ResetUnseal,
+    Seal,
+    SealStatus,
+    Unseal,
+)
+from kms_http.fields import Fields
+from kms_http.routing import (
+    ANY_RIGHT,
+    SCOPE_ADMIN,
+    Call,
+    Endpoint,
+    Operation,
+    Reply,
+    Route,
+)
+from kms_http.wire.errors import HttpError
+
+T = TypeVar("T", int, str, bool)
+
+_LEADER: Final = {
+    "ha_enabled": False,
+    "is_self": False,
+    "active_time": "0001-01-01T00:00:00Z",
+    "leader_address": "",
+    "leader_cluster_address": "",
+    "performance_standby": False,
+    "performance_standby_last_remote_wal": 0,
+}
+_HEALTH_CODES: Final = {
+    "active": ("activecode", 200),
+    "sealed": ("sealedcode", 503),
+    "uninitialized": ("uninitcode", 501),
+}
+_JSON_NAMES: Final = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
+_GO_NAMES: Final = {str: "string", bool: "bool", int: "int"}
+_NOT_SUPPORTED: Final = ("pgp_keys", "root_token_pgp_key", "recovery_pgp_keys")
+
+
+def _read_status(_: Call) -> ReadSealStatus:
+    return ReadSealStatus()
+
+
+def _show_status(_: Call, status: SealStatus) -> Reply:
+    return Reply(
+        bare={
+            "type": "n/a",
+            "initialized": status.initialized,
+            "sealed": status.sealed,
+            "t": status.threshold,
+            "n": status.shares,
+            "progress": status.progress,
+            "nonce": status.nonce,
+            "version": API_VERSION,
+            "build_date": "n/a",
+            "migration": False,
+            "recovery_seal": False,
+            "storage_type": "n/a",
+        }
+    )
+
+
+def _show_initialized(_: Call, status: SealStatus) -> Reply:
+    return Reply(bare={"initialized": status.initialized})
+
+
+def _initialize(call: Call) -> Initialize:
+    sent = call.values
+    shares = _typed(sent, "secret_shares", int, "InitRequest.secret_shares")
+    threshold = _typed(sent, "secret_threshold", int, "InitRequest.secret_threshold")
+    if any(sent.get(name) for name in _NOT_SUPPORTED):
+        raise InvalidRequest("PGP keys are not supported")
+    recovery = [name for name in ("recovery_shares", "recovery_threshold") if sent.get(name)]
+    if recovery:
+        raise InvalidRequest(f"parameters {','.join(recovery)} not applicable to seal type shamir")
+    validate_counts(shares, threshold)
+    return Initialize(shares, threshold)
+
+
+def _show_initialization(_: Call, made: Initialization) -> Reply:
+    return Reply(
+        bare={
+            "keys": [share.hex() for share in made.shares],
+            "keys_base64": [encode_share(share) for share in made.shares],
+            "root_token": made.root_token,
+        }
+    )
+
+
+def _unseal(call: Call) -> Unseal | ResetUnseal:
+    sent = call.values
+    if _typed(sent, "reset", bool, "UnsealRequest.Reset"):
+        return ResetUnseal()
+    key = _typed(sent, "key", str, "UnsealRequest.Key")
+    if not key:
+        raise InvalidRequest("'key' must be specified in request body as JSON, or 'reset' set to true")
+    share = parse_share(key)
+    if _typed(sent, "migrate", bool, "UnsealRequest.Migrate"):
+        raise InvalidRequest("can't perform a seal migration, no migration seal found")
+    return Unseal(share)
+
+
+def _typed(sent: Mapping[str, Any], name: str, kind: type[T], go_field: str) -> T:
+    """Return a field that must have just this type; the zero value when it is absent or null.
+
+    These endpoints decode into Go structs and are strict, unlike those of the framework.
+    """
+    value = sent.get(name)
+    if value is None:
+        return kind()
+    if type(value) is not kind:
+        text = f"cannot unmarshal {_JSON_NAMES.get(type(value), 'object')} into Go struct field {go_field}"
+        raise InvalidRequest(f"failed to parse JSON input: json: {text} of type {_GO_NAMES[kind]}")
+    return value
+
+
+def _health(call: Call, status: SealStatus) -> Reply:
+    sent = call.values
+    codes = {state: _status_code(sent, parameter, usual) for state, (parameter, usual) in _HEALTH_CODES.items()}
+    state = "active" if not status.sealed else "sealed" if status.initialized else "uninitialized"
+    mode = "unknown" if status.sealed else "disabled"
+    return Reply(
+        status=codes[state],
+        bare={
+            "initialized": status.initialized,
+            "sealed": status.sealed,
+            "standby": status.sealed,
+            "performance_standby": False,
+            "replication_performance_mode": mode,
+            "replication_dr_mode": mode,
+            "server_time_utc": int(call.now),
+            "version": API_VERSION,
+        },
+    )
+
+
+def _status_code(sent: Mapping[str, Any], parameter: str, usual: int) -> int:
+    text = sent.get(parameter, usual)
+    try:
+        code = int(text)
+    except (TypeError, ValueError):
+        raise HttpError(400) from None
+    if not 200 <= code <= 599:
+        raise HttpError(400)
+    return code
+
+
+def _read_leader(_: Call) -> None:
+    return None
+
+
+def _show_leader(_: Call, __: None) -> Reply:
+    return Reply(bare=_LEADER)
+
+
+def _no_content(_: Call, __: None) -> Reply:
+    return Reply(status=204)
+
+
+class StructFields(Fields):
+    """Fields as Go decodes a struct: names in any case, values as they are, unknown ones ignored."""
+
+    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return {name.lower(): value for name, value in sent.items()}, []
+
+
+def _public(build: Callable[[Call], Message | None], render: Callable[[Call, Any], Reply], **more: Any) -> Endpoint:
+    """Return a look at the seal that needs no token."""
+    return Endpoint(build, render, Capability.READ, rights=ANY_RIGHT, anonymous=True, while_sealed=True, **more)
+
+
+def _guarded(build: Callable[[Call], Message], render: Callable[[Call, Any], Reply]) -> Endpoint:
+    """Return a change of the seal, for who holds the whole scope."""
+    return Endpoint(build, render, Capability.UPDATE, StructFields(), SCOPE_ADMIN, while_sealed=True)
+
+
+SEAL_ROUTES: Final = (
+    Route("sys/seal-status", {Operation.READ: _public(_read_status, _show_status)}, bare=True),
+    Route(
+        "sys/health", {Operation.READ: _public(_read_status, _health, fields=StructFields(), head=True)}, bare=True
+    ),
+    Route("sys/leader", {Operation.READ: _public(_read_leader, _show_leader)}, bare=True),
+    Route(
+        "sys/init",
+        {
+            Operation.READ: _public(_read_status, _show_initialized),
+            Operation.WRITE: _guarded(_initialize, _show_initialization),
+        },
+        bare=True,
+    ),
+    Route("sys/unseal", {Operation.WRITE: _guarded(_unseal, _show_status)}, bare=True),
+    Route("sys/seal", {Operation.WRITE: _guarded(lambda _: Seal(), _no_content)}, bare=True),
+)

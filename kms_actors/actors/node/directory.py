@@ -1,0 +1,268 @@
+"""Tenant actors are virtual: made at their first message, put to sleep when idle, made anew after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import Any
+
+import pykka
+
+from kms_actors.actors.cluster.changes import Change
+from kms_actors.actors.node.tenant_actor import (
+    ChangedElsewhere,
+    Services,
+    TenantActor,
+    TenantView,
+)
+from kms_actors.actors.tenant.records import (
+    TenantRecords,
+    TenantState,
+    vault_of,
+)
+from kms_actors.cache import Account, Budget, ByteCache
+from kms_actors.config import bytes_of
+from kms_actors.errors import Overloaded, Sealed, TenantFaulted, Unavailable
+from kms_actors.messages import (
+    Event,
+    Message,
+)
+from kms_actors.mounts import MountTable
+from kms_actors.runtime import ActorFailed, FailureWindow, ask
+
+_SWEEP_SECONDS = 5.0
+_ATTEMPTS = 3
+_SLEEP_TOGETHER = 32
+_VAULT_IDS = 4 << 20  # bytes of vault ids that are known by their number
+
+
+class TenantHandle:
+    """The way to one awake tenant; kept by nobody longer than a request."""
+
+    __slots__ = ("_directory", "_view", "in_flight", "last_used", "ref", "vault_id")
+
+    def __init__(
+        self, directory: TenantDirectory, vault_id: str, ref: pykka.ActorRef[TenantActor], view: TenantView
+    ) -> None:
+        self._directory = directory
+        self._view = view
+        self.vault_id = vault_id
+        self.ref = ref
+        self.in_flight = 0
+        self.last_used = time.monotonic()
+
+    @property
+    def sealed(self) -> bool:
+        """True also before initialisation."""
+        return self._view.sealed
+
+    @property
+    def mounts(self) -> MountTable:
+        return self._view.mounts
+
+    def revoked(self, revocation_ids: tuple[str, ...]) -> bool:
+        """Tell whether any of a token's ids is revoked in this tenant."""
+        return bool(self._view.revoked) and not self._view.revoked.isdisjoint(revocation_ids)
+
+    def close_account(self) -> None:
+        """Count its memory no longer: it is about to be given back."""
+        self._view.account.close()
+
+    async def ask(self, message: Message) -> Any:
+        """Send a command or query and return its answer.
+
+        Raises:
+            Overloaded, TenantFaulted, Unavailable, Sealed: the tenant does not take it now.
+            KmsError: as the handler says.
+
+        """
+        if isinstance(message, Event):
+            raise TypeError("events do not come from outside")
+        self._directory.require_fresh()
+        self.last_used = time.monotonic()
+        self.in_flight += 1
+        try:
+            return await ask(self.ref, message)
+        except pykka.ActorDeadError:
+            # It stopped with the message unread in its mailbox, so asking its successor does nothing twice.
+            return await self._directory.ask_again(self.vault_id, message)
+        except ActorFailed:
+            self._directory.failed(self)
+            raise
+        finally:
+            self.in_flight -= 1
+
+
+class TenantDirectory:
+    """All awake tenants of an unsealed node."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._awake: OrderedDict[str, TenantHandle] = OrderedDict()
+        self._budget = Budget(bytes_of(services.cache.tenants), self._make_room)
+        self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
+        self._failures: dict[str, FailureWindow] = {}
+        self._vault_ids: ByteCache[int, str] = ByteCache(_VAULT_IDS, lambda _, vault_id: 300 + len(vault_id))
+        self._changed: set[str] = set()  # among those that wake: what was read may be older than a change
+        self._sweeper = asyncio.create_task(self._sweep())
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._awake)
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory the awake tenants take."""
+        return self._budget.bytes
+
+    def depths(self) -> int:
+        """Return how many messages wait in all mailboxes."""
+        return sum(handle.in_flight for handle in self._awake.values())
+
+    def awake(self, vault_id: str) -> TenantHandle | None:
+        """Return the handle of a tenant that is awake, which counts as a use."""
+        handle = self._awake.get(vault_id)
+        if handle is not None:
+            self._awake.move_to_end(vault_id)
+        return handle
+
+    async def tenant(self, vault_id: str) -> TenantHandle:
+        """Return the handle of a tenant, awake."""
+        handle = self.awake(vault_id)
+        if handle is not None:
+            return handle
+        if self._closed:
+            raise Sealed
+        failures = self._failures.get(vault_id)
+        if failures is not None and failures.faulted(time.monotonic()):
+            raise TenantFaulted("this vault failed too often and rests; others are served")
+        waking = self._waking.get(vault_id)
+        if waking is None:
+            waking = self._waking[vault_id] = asyncio.create_task(self._wake(vault_id))
+            waking.add_done_callback(lambda _: self._waking.pop(vault_id, None))
+        return await asyncio.shield(waking)
+
+    async def tenant_by_number(self, number: int) -> TenantHandle | None:
+        """Return the tenant a service token names, or None."""
+        vault_id = self._vault_ids.get(number)
+        if vault_id is None:
+            # In a task: requests begin outside of one, and the store may want to limit how long it is waited for.
+            vault_id = await asyncio.create_task(vault_of(self._services.store, number))
+            if vault_id is None:
+                return None
+            self._vault_ids.put(number, vault_id)
+        return await self.tenant(vault_id)
+
+    async def ask_again(self, vault_id: str, message: Message) -> Any:
+        """Ask the successor of an actor that stopped before it read `message`."""
+        for _ in range(_ATTEMPTS):
+            handle = await self.tenant(vault_id)
+            try:
+                return await ask(handle.ref, message)
+            except pykka.ActorDeadError:
+                self._forget(handle)
+        raise Overloaded("this vault is being restarted")
+
+    def failed(self, handle: TenantHandle) -> None:
+        """Count a failure; the next request makes the actor anew, unless there were too many."""
+        settings = self._services.settings
+        window = self._failures.setdefault(
+            handle.vault_id, FailureWindow(settings.failure_limit, settings.failure_seconds)
+        )
+        window.record(time.monotonic())
+        self._forget(handle)
+
+    def require_fresh(self) -> None:
+        """Raise Unavailable where memory may be older than the lease allows."""
+        if not self._services.fresh():
+            raise Unavailable("the store was not heard within the lease")
+
+    def deliver(self, change: Change | None) -> asyncio.Future[None] | None:
+        """Pass a change on to the tenant it names; None means all tenants, whatever they hold.
+
+        The future is done once the tenant acts upon it; without one, that is so already. When it is cancelled, the
+        tenant does not know the change and never will: it sleeps, and is read anew.
+        """
+        if change is None:
+            self._changed.update(self._waking)
+            for handle in list(self._awake.values()):
+                self._sleep(handle)
+            return None
+        if change.vault_id in self._waking:
+            self._changed.add(change.vault_id)
+        named = self._awake.get(change.vault_id)
+        if named is None:
+            return None
+        applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        applied.add_done_callback(lambda done: self._sleep(named) if done.cancelled() else None)
+        try:
+            named.ref.tell(ChangedElsewhere(change, applied))
+        except pykka.ActorDeadError:
+            self._forget(named)
+            return None
+        return applied
+
+    async def close(self) -> None:
+        """Put every tenant to sleep; their keys are forgotten when this returns."""
+        self._closed = True
+        self._sweeper.cancel()
+        await asyncio.gather(*self._waking.values(), return_exceptions=True)
+        handles = list(self._awake.values())
+        self._awake.clear()
+        await asyncio.gather(*(handle.ref.stop(block=False) for handle in handles))
+
+    async def _wake(self, vault_id: str) -> TenantHandle:
+        state = await self._read(vault_id)
+        if self._closed:
+            raise Sealed
+        view = TenantView(Account(self._budget))
+        handle = TenantHandle(self, vault_id, TenantActor.start(self._services, view, state), view)
+        self._awake[vault_id] = handle
+        if len(self._awake) > self._services.settings.max_active:
+            self._sleep_first_idle()
+        return handle
+
+    async def _read(self, vault_id: str) -> TenantState:
+        records = TenantRecords(self._services.store, self._services.unsealing, vault_id)
+        while True:
+            self._changed.discard(vault_id)
+            state = await records.load()
+            if vault_id not in self._changed:
+                return state
+
+    def _forget(self, handle: TenantHandle) -> None:
+        handle.close_account()
+        if self._awake.get(handle.vault_id) is handle:
+            del self._awake[handle.vault_id]
+
+    def _make_room(self) -> None:
+        """Put tenants to sleep until those awake take no more memory than they may, or all are at work."""
+        while self._budget.exceeded and self._sleep_first_idle():
+            pass
+
+    def _sleep_first_idle(self) -> bool:
+        """Put the least recently used idle tenant to sleep; tell whether there was one."""
+        idle = next((handle for handle in self._awake.values() if handle.in_flight == 0), None)
+        if idle is None:
+            return False
+        self._sleep(idle)
+        return True
+
+    def _sleep(self, handle: TenantHandle) -> None:
+        self._forget(handle)
+        handle.ref.stop(block=False)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(min(_SWEEP_SECONDS, self._services.settings.idle_seconds))
+            horizon = time.monotonic() - self._services.settings.idle_seconds
+            await self._sleep_idle(horizon)
+
+    async def _sleep_idle(self, horizon: float) -> None:
+        """Put to sleep who was not used since `horizon`, a few at a time: requests are served in between."""
+        for number, handle in enumerate(list(self._awake.values())):
+            if handle.in_flight == 0 and handle.last_used < horizon:
+                self._sleep(handle)
+            if number % _SLEEP_TOGETHER == 0:
+                await asyncio.sleep(0)

@@ -1,0 +1,67 @@
+"""The way from a process to the node actor, wherever that lives.
+
+A node has one node actor. With one process it is here (`LocalNode`); with several it is in the supervisor, and each
+worker has a link to it (`kms_actors.processes.remote`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from kms_actors.actors.node.actor import (
+    NodeActor,
+    NodeRecords,
+    SealObserver,
+    unseal_from_file,
+)
+from kms_actors.config import Configuration
+from kms_actors.messages import (
+    Event,
+    Message,
+)
+from kms_actors.runtime import ask
+from kms_actors.secret import SecretBytes
+from kms_actors.store.api import Store
+
+
+class NodeLink(Protocol):
+    """Asks the node actor, and hears of each unseal and seal."""
+
+    async def start(self, observe: SealObserver) -> None:
+        """Begin; `observe` is called at once if the node is unsealed, and at each change."""
+
+    async def ask(self, message: Message) -> Any:
+        """Send a command or query; raises what the node actor's handler does."""
+
+    async def stop(self) -> None: ...
+
+
+class LocalNode:
+    """The node actor in this process."""
+
+    def __init__(self, configuration: Configuration, store: Store) -> None:
+        self._configuration = configuration
+        self._records = NodeRecords(store, configuration.master_keyring_provider.namespace)
+
+    async def start(self, observe: SealObserver) -> None:
+        """Start the node actor; with the `static` provider, unseal."""
+        provider = self._configuration.master_keyring_provider
+        progress_seconds = self._configuration.tenants.unseal_progress_seconds
+        self._actor = NodeActor.start(self._records, provider, progress_seconds, observe)
+        if provider.name == "static":
+            await unseal_from_file(self._actor, self._records, _read_key(Path(str(provider.key_file))))
+
+    async def ask(self, message: Message) -> Any:
+        """See `NodeLink.ask`."""
+        if isinstance(message, Event):
+            raise TypeError("events do not come from outside")
+        return await ask(self._actor, message)
+
+    async def stop(self) -> None:
+        """End the actor."""
+        await self._actor.stop(block=False)
+
+
+def _read_key(path: Path) -> SecretBytes:
+    return SecretBytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))

@@ -1,0 +1,109 @@
+"""The sweep: has the Transit keys of all unsealed tenants rotated when they are due, used or not.
+
+Each process looks at the index of `schedule` now and then, which is one short read while nothing is due. The one that
+finds something claims the work, and visits the tenants whose time has come: no other tenant is woken or read. The
+claim only spares the others the trouble. That a key gets one version, whoever visits its tenant, is up to the
+transaction that rotates it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from functools import partial
+from typing import Final
+
+import structlog
+
+from kms_actors.actors.cluster.schedule import (
+    Due,
+    claim,
+    due_tenants,
+    entry_of,
+    look_at,
+)
+from kms_actors.actors.node.directory import TenantDirectory
+from kms_actors.actors.node.tenant_actor import Services
+from kms_actors.actors.tenant.records import owner_of
+from kms_actors.actors.transit.schedule import RotateDue
+from kms_actors.errors import KmsError
+from kms_actors.store import keyspace
+from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import TenantKeys
+
+#: Tenants visited before the claim is renewed.
+_PAGE: Final = 16
+#: Seconds for which a page is claimed, at least.
+_CLAIM: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class RotationSweep:
+    """One process's part, from `__init__` to `close`."""
+
+    def __init__(self, services: Services, directory: TenantDirectory) -> None:
+        self._services = services
+        self._directory = directory
+        self._owner = uuid.uuid4().hex
+        # Where each node is unsealed for itself, no other may be able to do what this one can.
+        self._shared = services.settings.unseal_scope == "cluster"
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """End; a visit under way is not waited for."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def sweep(self) -> int:
+        """Visit all tenants with keys that are due, unless another process does; return how many were rotated."""
+        rotated, last = 0, None
+        while page := await self._services.store.run(partial(self._page, last=last)):
+            for due in page:
+                rotated += await self._visit(due)
+            last = page[-1]
+        return rotated
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._services.settings.rotation_check_seconds)
+            try:
+                rotated = await self.sweep()
+            except KmsError as error:
+                _log.warning("transit keys that are due could not be looked for", error=type(error).__name__)
+            else:
+                if rotated:
+                    _log.info("transit keys rotated", count=rotated)
+
+    async def _page(self, tr: Transaction, last: Due | None) -> list[Due]:
+        now = self._services.clock()
+        page = await due_tenants(tr, last, now, _PAGE)
+        lifetime = int(max(_CLAIM, self._services.settings.rotation_check_seconds) * 1e9)
+        if page and self._shared and not await claim(tr, self._owner, now, lifetime):
+            return []
+        return page
+
+    async def _visit(self, due: Due) -> int:
+        try:
+            vault_id = await self._services.store.run(partial(self._vault, due=due))
+            if vault_id is None:
+                return 0
+            rotated: int = await (await self._directory.tenant(vault_id)).ask(RotateDue())
+        except KmsError as error:
+            _log.warning("a vault with transit keys that are due was not visited", error=type(error).__name__)
+            return 0
+        return rotated
+
+    async def _vault(self, tr: Transaction, due: Due) -> str | None:
+        """Return the vault to visit, or None if it is sealed here or has moved on; entries of nobody are removed."""
+        keys = TenantKeys(due.tenant)
+        if await entry_of(tr, keys) != due.time:
+            tr.clear(keyspace.due(*due))
+            return None
+        vault_id, epoch = await owner_of(tr, keys), await tr.get(keys.key("epoch"))
+        unsealing = self._services.unsealing
+        if vault_id and await unsealing.root_key(tr, keys, int.from_bytes(epoch or b"", "little")) is not None:
+            return vault_id
+        if self._shared:
+            await look_at(tr, keys, None)
+        return None

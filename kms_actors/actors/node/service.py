@@ -1,0 +1,196 @@
+"""A node as the HTTP edge sees it: the way to the node actor, and the directory of tenants while it is unsealed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from kms_actors.actors.cluster.changes import (
+    CLUSTER,
+    Change,
+    ChangeFeed,
+)
+from kms_actors.actors.node.actor import (
+    NodeRecords,
+    RevokeOperator,
+    Unsealed,
+)
+from kms_actors.actors.node.directory import (
+    TenantDirectory,
+    TenantHandle,
+)
+from kms_actors.actors.node.link import (
+    LocalNode,
+    NodeLink,
+)
+from kms_actors.actors.node.rotation_sweep import RotationSweep
+from kms_actors.actors.node.tenant_actor import (
+    ObserveUses,
+    Services,
+    unobserved,
+)
+from kms_actors.actors.tenant.records import status_of
+from kms_actors.actors.tenant.unsealing import (
+    ClusterUnsealing,
+    NodeUnsealing,
+)
+from kms_actors.config import Configuration
+from kms_actors.errors import Sealed
+from kms_actors.messages import (
+    Message,
+    ReadSealStatus,
+    RevokeToken,
+    SealStatus,
+)
+from kms_actors.store.api import Store
+
+
+class NodeService:
+    """Owns the actors of one process. Make it with `start`, end it with `stop`.
+
+    `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970.
+    `observe_uses` is told what Transit keys were used for.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Store,
+        node: NodeLink | None = None,
+        clock: Callable[[], int] = time.time_ns,
+        observe_uses: ObserveUses = unobserved,
+    ) -> None:
+        self._configuration = configuration
+        self._store = store
+        self._node = node or LocalNode(configuration, store)
+        self._records = NodeRecords(store, self.namespace)
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="crypto")
+        self._clock = clock
+        self._observe_uses = observe_uses
+        self._directory: TenantDirectory | None = None
+        self._sweep: RotationSweep | None = None
+        self._unsealed_status: SealStatus | None = None
+        self._revoked: frozenset[str] = frozenset()
+        self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds)
+
+    async def start(self) -> None:
+        """Begin to hear of changes, and reach the node actor."""
+        await self._feed.start()
+        self._revoked = await self._records.revoked()
+        await self._node.start(self._seal_changed)
+
+    async def stop(self) -> None:
+        """End the actors; requests under way have ended before."""
+        await self._close_directory()
+        await self._node.stop()
+        await self._feed.stop()
+        self._threads.shutdown()
+
+    @property
+    def namespace(self) -> str:
+        return self._configuration.master_keyring_provider.namespace
+
+    @property
+    def node_sealed(self) -> bool:
+        return self._directory is None
+
+    @property
+    def active_tenants(self) -> int:
+        return 0 if self._directory is None else len(self._directory)
+
+    @property
+    def tenant_bytes(self) -> int:
+        """About how much memory the awake tenants take."""
+        return 0 if self._directory is None else self._directory.bytes
+
+    @property
+    def waiting(self) -> int:
+        """Messages accepted by tenants and not yet answered."""
+        return 0 if self._directory is None else self._directory.depths()
+
+    @property
+    def lease_age(self) -> float:
+        """Seconds since the change log was last known to be read to its end."""
+        return self._feed.age
+
+    async def ask_node(self, message: Message) -> Any:
+        """Send a command or query to the node actor."""
+        if self._unsealed_status is not None and isinstance(message, ReadSealStatus):
+            return self._unsealed_status
+        if isinstance(message, RevokeToken):
+            return await self._revoke(message.principal.revocation_ids[-1])
+        return await self._node.ask(message)
+
+    async def _revoke(self, revocation_id: str) -> None:
+        await self._node.ask(RevokeOperator(revocation_id))
+        self._revoked |= {revocation_id}
+
+    def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
+        """Tell whether a cluster operator's token is revoked."""
+        return not self._revoked.isdisjoint(revocation_ids)
+
+    def awake(self, vault_id: str) -> TenantHandle | None:
+        """Return a tenant if it is awake."""
+        return None if self._directory is None else self._directory.awake(vault_id)
+
+    async def tenant(self, vault_id: str) -> TenantHandle:
+        """Return a tenant, awake; raises Sealed while the node is."""
+        if self._directory is None:
+            raise Sealed
+        return await self._directory.tenant(vault_id)
+
+    async def tenant_by_number(self, number: int) -> TenantHandle | None:
+        """Return the tenant that a service token names, or None; raises Sealed while the node is."""
+        if self._directory is None:
+            raise Sealed
+        return await self._directory.tenant_by_number(number)
+
+    async def catch_up(self) -> None:
+        """Return once every change committed before this call has its effect here."""
+        await self._feed.catch_up()
+
+    def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
+        if unsealed is None:
+            self._unsealed_status = None
+            return asyncio.ensure_future(self._close_directory())
+        settings = self._configuration.tenants
+        unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
+        services = Services(
+            self._store,
+            unsealing,
+            self._threads,
+            settings,
+            fresh=lambda: self._feed.fresh,
+            clock=self._clock,
+            usage_seconds=self._configuration.transit.usage_flush_seconds,
+            observe_uses=self._observe_uses,
+            cache=self._configuration.cache,
+        )
+        self._directory = TenantDirectory(services)
+        self._sweep = RotationSweep(services, self._directory)
+        self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
+        return None
+
+    def _deliver(self, change: Change | None) -> asyncio.Future[None] | None:
+        if change is not None and change.vault_id == CLUSTER:
+            self._revoked |= {change.name}
+            return None
+        applied = None if self._directory is None else self._directory.deliver(change)
+        return applied if change is not None else asyncio.ensure_future(self._read_revoked(applied))
+
+    async def _read_revoked(self, before: asyncio.Future[None] | None) -> None:
+        """Read all revocations of the cluster anew, for some may have gone by unheard."""
+        if before is not None:
+            await before
+        self._revoked |= await self._records.revoked()
+
+    async def _close_directory(self) -> None:
+        directory, self._directory = self._directory, None
+        sweep, self._sweep = self._sweep, None
+        if sweep is not None:
+            await sweep.close()
+        if directory is not None:
+            await directory.close()

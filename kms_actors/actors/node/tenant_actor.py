@@ -1,0 +1,347 @@
+"""The actor of one tenant: its seal, and the controllers that do its work while it is unsealed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, ClassVar, Final, TypeAlias
+
+import pykka
+
+from kms_actors.actors.cluster.changes import (
+    TENANT,
+    TOKEN,
+    TRANSIT,
+    Change,
+    record,
+)
+from kms_actors.actors.kv.controller import (
+    KV_MESSAGES,
+    KvController,
+)
+from kms_actors.actors.tenant.context import (
+    Controller,
+    Handler,
+    TenantContext,
+)
+from kms_actors.actors.tenant.mounting import (
+    MOUNT_MESSAGES,
+    MountController,
+    Mounts,
+)
+from kms_actors.actors.tenant.records import (
+    TenantRecords,
+    TenantState,
+    status_of,
+)
+from kms_actors.actors.tenant.unsealing import Unsealing
+from kms_actors.actors.token.controller import (
+    TOKEN_MESSAGES,
+    TokenController,
+    TokenRevoked,
+)
+from kms_actors.actors.transit.controller import (
+    KeyChanged,
+    TransitController,
+)
+from kms_actors.actors.transit.storage import TransitRecords
+from kms_actors.actors.transit.usage import TransitUsage
+from kms_actors.cache import Account
+from kms_actors.config import Cache, Tenants, bytes_of
+from kms_actors.errors import Sealed, UnsupportedOperation
+from kms_actors.messages import (
+    Event,
+    Initialization,
+    Initialize,
+    Message,
+    ReadSealStatus,
+    ResetUnseal,
+    Seal,
+    SealStatus,
+    Unseal,
+)
+from kms_actors.mounts import MountTable
+from kms_actors.runtime import AsyncioActor, ask
+from kms_actors.store.api import Store, Transaction
+
+#: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
+#: revoked token; of a controller, and what that of Transit takes more.
+_TENANT_BYTES: Final = 6_600
+_KEY_BYTES: Final = 2_800
+_MOUNT_BYTES: Final = 750
+_REVOKED_BYTES: Final = 250
+_CONTROLLER_BYTES: Final = 800
+_TRANSIT_BYTES: Final = 2_300
+
+#: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
+ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
+
+
+def unobserved(*_: Any) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a node lends its tenant actors."""
+
+    store: Store
+    unsealing: Unsealing
+    threads: Executor
+    settings: Tenants
+    fresh: Callable[[], bool]  # False once the store was not heard within the lease
+    clock: Callable[[], int] = time.time_ns
+    usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
+    observe_uses: ObserveUses = unobserved
+    cache: Cache = field(default_factory=Cache)
+
+
+class TenantView:
+    """What others may see of a tenant without asking: replaced values, changed only in the actor's turns.
+
+    `account` counts the memory it takes.
+    """
+
+    __slots__ = ("account", "mounts", "revoked", "sealed")
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.sealed = True
+        self.mounts = MountTable(())
+        self.revoked: frozenset[str] = frozenset()
+
+
+class StateChanged(Event, frozen=True):
+    """The tenant's own records as they were read after a change of theirs."""
+
+    state: TenantState
+
+
+class ChangedElsewhere(Event, frozen=True):
+    """The change log names something of this tenant.
+
+    `applied` is done once nobody is answered without it, and cancelled if that cannot be.
+    """
+
+    change: Change
+    applied: asyncio.Future[None]
+
+
+class TenantActor(AsyncioActor):
+    """One tenant on one node."""
+
+    def __init__(self, services: Services, view: TenantView, state: TenantState) -> None:
+        super().__init__()
+        self.mailbox_limit = services.settings.mailbox_limit
+        self._services = services
+        self._view = view
+        self._records = TenantRecords(services.store, services.unsealing, state.vault_id)
+        self._state = state
+        self._context: TenantContext | None = None
+        self._controllers: dict[_MakeController, Controller] = {}
+        self._usage: TransitUsage | None = None
+        self._handlers: dict[type[Message], Handler] = {}
+        self._install(state)
+
+    def on_receive(self, message: Message) -> Any:
+        handler = self._handlers.get(type(message))
+        if handler is None:
+            handler = self._handlers[type(message)] = self._find_handler(type(message))
+        return handler(message)
+
+    def on_stopping(self) -> None:
+        if self._usage is not None:
+            self._usage.end()
+
+    def on_stop(self) -> None:
+        self._forget()
+
+    def on_failure(self, *_: Any) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of keys and controllers, which lead back to this actor: nobody waits for a collection of cycles."""
+        self._context = None
+        self._controllers = {}
+        self._usage = None
+        self._handlers = {}
+        self._state = TenantState(self._state.vault_id)
+
+    def _find_handler(self, kind: type[Message]) -> Handler:
+        """Return what handles a message type, from then on kept: most tenants need few of all the handlers."""
+        own = self._OWN.get(kind)
+        if own is not None:
+            return partial(own, self)
+        handler = self._controller(self._MAKERS.get(kind, TenantActor._make_transit)).handlers().get(kind)
+        if handler is None:
+            raise UnsupportedOperation("unsupported operation")
+        return handler
+
+    def _controller(self, make: _MakeController) -> Controller:
+        """Return a controller, from then on kept: most tenants need few of those, too."""
+        controller = self._controllers.get(make)
+        if controller is None:
+            if self._context is None:
+                self._context = self._make_context()
+            controller = self._controllers[make] = make(self, self._context)
+            self._view.account.add(_CONTROLLER_BYTES)
+        return controller
+
+    def _install(self, state: TenantState) -> None:
+        """Become what the store says; controllers and all they held are made anew, or dropped."""
+        self._state = state
+        if self._usage is not None:
+            self._usage.end()
+            self._usage = None
+        self._context = None
+        self._controllers = {}
+        self._handlers = {}
+        self._mounts_revision = -1
+        self._publish_mounts(state.mounts)
+        self._view.revoked = state.revoked
+        self._view.sealed = state.keyring is None
+        # What controllers had counted is gone with them.
+        self._view.account.add(_bytes_of(state) - self._view.account.bytes)
+
+    def _make_context(self) -> TenantContext:
+        state = self._state
+        if state.keys is None or state.keyring is None:
+            raise Sealed
+        return TenantContext(
+            vault_id=state.vault_id,
+            store=self._services.store,
+            keys=state.keys,
+            keyring=state.keyring,
+            clock=self._services.clock,
+            spawn=self.spawn,
+            ask=self._ask_self,
+            notify=self.notify,
+            record=self._record,
+            threads=self._services.threads,
+            account=self._view.account,
+            key_bytes=bytes_of(self._services.cache.tenant_keys),
+        )
+
+    def _make_transit(self, context: TenantContext) -> Controller:
+        context.account.add(_TRANSIT_BYTES)
+        transit = TransitController(context, usage=self._make_usage)
+        self._usage = transit.usage
+        return transit
+
+    def _make_usage(self, context: TenantContext, records: TransitRecords) -> TransitUsage:
+        return TransitUsage(context, records, self._services.usage_seconds, self._observe_use)
+
+    def _observe_use(self, mount: int, name: str, version: int, operation: str, number: int) -> None:
+        path = next((known.path for known in self._view.mounts if known.number == mount), "")
+        self._services.observe_uses((self._state.vault_id, path, name, str(version), operation), number)
+
+    def _record(self, tr: Transaction, area: str, name: str) -> None:
+        record(tr, Change(self._state.vault_id, area, name, self._now()))
+
+    def _publish_mounts(self, mounts: Mounts) -> None:
+        if mounts.revision > self._mounts_revision:
+            self._mounts_revision = mounts.revision
+            self._view.mounts = MountTable(mounts.all)
+
+    def _publish_revoked(self, ids: tuple[str, ...]) -> None:
+        self._view.revoked |= frozenset(ids)
+
+    async def _ask_self(self, message: Message) -> Any:
+        return await ask(self.actor_ref, message)
+
+    def _state_changed(self, event: StateChanged) -> None:
+        """Take what was read, unless something later is known: an epoch begins sealed and may end unsealed."""
+        known, found = self._state, event.state
+        known_rank, found_rank = (known.epoch, known.keyring is not None), (found.epoch, found.keyring is not None)
+        if found_rank > known_rank:
+            self._install(found)
+        elif found_rank == known_rank:
+            self._publish_mounts(found.mounts)
+            self._view.revoked |= found.revoked
+
+    def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
+        change, applied = event.change, event.applied
+        if applied.done():
+            return  # too late: this actor was told to stop
+        if change.area == TENANT:
+            self.spawn(self._reload()).add_done_callback(lambda reload: _settle(applied, reload))
+            return
+        # These are in the mailbox before any request that comes later.
+        applied.set_result(None)
+        if change.area == TOKEN:
+            self.notify(TokenRevoked(bytes.fromhex(change.name), ()))
+        elif change.area == TRANSIT:
+            mount, _, name = change.name.partition("/")
+            self.notify(KeyChanged((int(mount), name)))
+
+    def _now(self) -> float:
+        return self._services.clock() / 1e9
+
+    def _seal_status(self, _: ReadSealStatus) -> SealStatus | asyncio.Task[SealStatus]:
+        if self._state.keyring is not None and self._state.seal is not None:
+            return status_of(self._state.seal, None, sealed=False)
+        return self.spawn(self._records.seal_status(self._now()))
+
+    async def _initialise(self, message: Initialize) -> Initialization:
+        made = await self._records.initialise(message.shares, message.threshold, self._now())
+        await self._reload()
+        return made
+
+    async def _unseal(self, message: Unseal) -> SealStatus:
+        lifetime = self._services.settings.unseal_progress_seconds
+        status = await self._records.give_share(message.share, self._now(), lifetime)
+        if not status.sealed:
+            await self._reload()
+        return status
+
+    async def _seal(self) -> None:
+        if self._usage is not None:
+            await self._usage.flush_soon()
+        await self._records.seal(self._now())
+        await self._reload()
+
+    async def _reload(self) -> None:
+        state = await self._records.load()
+        with contextlib.suppress(pykka.ActorDeadError):  # put to sleep meanwhile: whoever wakes it reads anew
+            await self._ask_self(StateChanged(state))
+
+    #: What makes the controller of each message type; all others are of Transit.
+    _MAKERS: ClassVar[Mapping[type[Message], _MakeController]] = {
+        **dict.fromkeys(KV_MESSAGES, lambda _, context: KvController(context)),
+        **dict.fromkeys(MOUNT_MESSAGES, lambda self, context: MountController(context, self._publish_mounts)),
+        **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
+    }
+    _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
+        ReadSealStatus: _seal_status,
+        Initialize: lambda self, message: self.spawn(self._initialise(message)),
+        Unseal: lambda self, message: self.spawn(self._unseal(message)),
+        ResetUnseal: lambda self, _: self.spawn(self._records.reset_progress()),
+        Seal: lambda self, _: self.spawn(self._seal()),
+        StateChanged: _state_changed,
+        ChangedElsewhere: _changed_elsewhere,
+    }
+
+
+_MakeController: TypeAlias = Callable[[TenantActor, TenantContext], Controller]
+
+
+def _bytes_of(state: TenantState) -> int:
+    """Return about what a tenant takes as it was read."""
+    keys = 0 if state.keyring is None else state.keyring.active_version
+    held = _KEY_BYTES * keys + _MOUNT_BYTES * len(state.mounts.all) + _REVOKED_BYTES * len(state.revoked)
+    return _TENANT_BYTES + held
+
+
+def _settle(applied: asyncio.Future[None], reload: asyncio.Future[None]) -> None:
+    """Let `applied` end as the reload did."""
+    if applied.done():
+        return
+    if reload.cancelled() or reload.exception() is not None:
+        applied.cancel()
+    else:
+        applied.set_result(None)

@@ -1,0 +1,1 @@
+"""What a tenant keeps about itself, and what its controllers share."""

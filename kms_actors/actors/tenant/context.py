@@ -1,0 +1,54 @@
+"""What the controllers of a tenant actor work with.
+
+A tenant actor hands each concern (KV, Transit, mounts, tokens) to a controller. Controllers are made when they are
+needed while the tenant is unsealed, and are dropped with everything they hold when it is sealed.
+
+A handler runs within a mailbox turn: it is synchronous, may change the controller's state, and returns the
+answer, or `context.spawn(coroutine)` when the answer needs the store. The coroutine changes no state: what it
+found goes back as an event (`await context.ask(event)`), before it returns its own answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from kms_actors.cache import Account
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.messages import (
+    Event,
+    Message,
+)
+from kms_actors.store.api import Store, Transaction
+from kms_actors.store.keyspace import TenantKeys
+
+T = TypeVar("T")
+Handler = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TenantContext:
+    """An unsealed tenant: its place in the store, its keyring, and the actor's own services."""
+
+    vault_id: str
+    store: Store
+    keys: TenantKeys
+    keyring: Keyring
+    clock: Callable[[], int]  # nanoseconds since 1970
+    spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
+    ask: Callable[[Message], Awaitable[Any]]  # through this actor's own mailbox
+    notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
+    record: Callable[[Transaction, str, str], None]  # (transaction, area, name): tells other nodes of a change
+    threads: Executor  # for CPU-heavy work: key generation, RSA, large payloads
+    account: Account = field(default_factory=Account)  # of all memory this tenant takes
+    key_bytes: int = 16 << 20  # what its loaded keys may take of that
+
+
+class Controller(Protocol):
+    """One concern of a tenant."""
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        """Return which message types this controller takes and what handles each."""

@@ -1,0 +1,192 @@
+"""Mounts: enabling, tuning and disabling engines of a tenant.
+
+Records: (`mount`, number), sealed; (`mount-number`,) the last number given out; (`mount-revision`,). A number is
+never reused, so what a disabled mount left in caches can belong to nobody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+import msgspec
+
+from kms_actors.actors.cluster.changes import TENANT
+from kms_actors.actors.tenant.context import (
+    Handler,
+    TenantContext,
+)
+from kms_actors.errors import InvalidRequest
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.messages import (
+    DisableMount,
+    EnableMount,
+    Event,
+    Message,
+    TuneMount,
+)
+from kms_actors.mounts import (
+    Mount,
+    MountTable,
+)
+from kms_actors.store.api import Entry, Transaction
+from kms_actors.store.keyspace import TenantKeys
+
+#: Engine types by the name a caller gives, with the options each implies.
+ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
+    "kv": ("kv", {"version": "2"}),
+    "kv-v2": ("kv", {"version": "2"}),
+    "transit": ("transit", {}),
+}
+_RESERVED = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/")
+_PATH = re.compile(r"(?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?/)+", re.ASCII)
+
+SealedMounts: TypeAlias = tuple[list[Entry], bytes | None]
+Change = Callable[[Transaction, tuple[Mount, ...]], Awaitable[tuple[Mount, ...]]]
+
+
+class Mounts(msgspec.Struct, frozen=True):
+    """All mounts of a tenant; `revision` counts their changes, so that of two readings the later is known."""
+
+    revision: int = 0
+    all: tuple[Mount, ...] = ()
+
+
+class MountsChanged(Event, frozen=True):
+    """The mounts as a change has left them."""
+
+    mounts: Mounts
+
+
+#: What a `MountController` handles.
+MOUNT_MESSAGES = (EnableMount, DisableMount, TuneMount, MountsChanged)
+
+
+def default_mounts() -> tuple[Mount, ...]:
+    """Return what a new tenant has: `secret/` (KV version 2) and `transit/`."""
+    return (
+        _new_mount(1, "secret/", "kv", "key/value secret storage", {"version": "2"}),
+        _new_mount(2, "transit/", "transit", "", {}),
+    )
+
+
+def mount_record(keys: TenantKeys, keyring: Keyring, mount: Mount) -> tuple[bytes, bytes]:
+    """Return key and sealed record of a mount."""
+    key = keys.key("mount", mount.number)
+    return key, keyring.seal(key, msgspec.json.encode(mount))
+
+
+async def read_mounts(tr: Transaction, keys: TenantKeys) -> SealedMounts:
+    """Read all mounts of a tenant, as they are stored."""
+    return await asyncio.gather(tr.get_range(*keys.span("mount")), tr.get(keys.key("mount-revision")))
+
+
+def open_mounts(keyring: Keyring, found: SealedMounts) -> Mounts:
+    """Return the mounts that were read."""
+    entries, revision = found
+    mounts = tuple(msgspec.json.decode(keyring.open(key, record), type=Mount) for key, record in entries)
+    return Mounts(int.from_bytes(revision or b"", "little"), mounts)
+
+
+class MountController:
+    """Changes mounts; each change is one transaction on the whole table."""
+
+    def __init__(self, context: TenantContext, publish: Callable[[Mounts], None]) -> None:
+        self._context = context
+        self._publish = publish
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        return {
+            EnableMount: lambda message: self._context.spawn(self._enable(message)),
+            DisableMount: lambda message: self._context.spawn(self._disable(message)),
+            TuneMount: lambda message: self._context.spawn(self._tune(message)),
+            MountsChanged: lambda event: self._publish(event.mounts),
+        }
+
+    async def _enable(self, message: EnableMount) -> None:
+        if message.type not in ENGINES:
+            raise InvalidRequest("plugin not found in the catalog")
+        engine, implied = ENGINES[message.type]
+        _check_path(message.path)
+        made = _new_mount(0, message.path, engine, message.description, {**implied, **message.options})
+        _check_version(made)
+        counter = self._context.keys.key("mount-number")
+
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+            existing = MountTable(mounts).collides(message.path)
+            if existing is not None:
+                raise InvalidRequest(f"path is already in use at {existing.path}")
+            last = await tr.get(counter)
+            number = (len(default_mounts()) if last is None else int.from_bytes(last, "little")) + 1
+            mount = msgspec.structs.replace(made, number=number)
+            tr.set(counter, number.to_bytes(8, "little"))
+            tr.set(*mount_record(self._context.keys, self._context.keyring, mount))
+            return (*mounts, mount)
+
+        await self._change(change)
+
+    async def _disable(self, message: DisableMount) -> None:
+        keys = self._context.keys
+
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+            gone = MountTable(mounts).get(message.path)
+            if gone is None:
+                return mounts
+            tr.clear(keys.key("mount", gone.number))
+            tr.clear_range(*keys.span(gone.type, gone.number))
+            tr.clear_range(*keys.span("due", gone.number))
+            return tuple(mount for mount in mounts if mount.number != gone.number)
+
+        await self._change(change)
+
+    async def _tune(self, message: TuneMount) -> None:
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+            mount = MountTable(mounts).get(message.path)
+            if mount is None:
+                raise InvalidRequest(f"no mount at {message.path}")
+            tuned = msgspec.structs.replace(
+                mount,
+                description=mount.description if message.description is None else message.description,
+                options={**mount.options, **(message.options or {})},
+            )
+            _check_version(tuned)
+            tr.set(*mount_record(self._context.keys, self._context.keyring, tuned))
+            return tuple(tuned if entry.number == tuned.number else entry for entry in mounts)
+
+        await self._change(change)
+
+    async def _change(self, change: Change) -> None:
+        context = self._context
+
+        async def body(tr: Transaction) -> Mounts:
+            before = open_mounts(context.keyring, await read_mounts(tr, context.keys))
+            after = Mounts(before.revision + 1, await change(tr, before.all))
+            tr.set(context.keys.key("mount-revision"), after.revision.to_bytes(8, "little"))
+            context.record(tr, TENANT, "")
+            return after
+
+        mounts = await context.store.run(body, idempotency_key=os.urandom(16))
+        # Asked, not told: the table is read without asking, so it must be in place before the answer.
+        await context.ask(MountsChanged(mounts))
+
+
+def _check_version(mount: Mount) -> None:
+    if mount.type == "kv" and mount.options.get("version") != "2":
+        raise InvalidRequest("only version 2 of the kv engine is supported")
+
+
+def _check_path(path: str) -> None:
+    if any(path.startswith(reserved) for reserved in _RESERVED):
+        raise InvalidRequest(f'cannot mount "{path}"')
+    if len(path) > 256 or not _PATH.fullmatch(path):
+        raise InvalidRequest("a mount path has segments of letters, digits, '_', '-' and '.' only")
+
+
+def _new_mount(number: int, path: str, engine: str, description: str, options: dict[str, str]) -> Mount:
+    identity = str(uuid.uuid4())
+    accessor = f"{engine}_{identity.replace('-', '')[:8]}"
+    return Mount(path, engine, number, identity, accessor, description, options)

@@ -1,0 +1,286 @@
+"""What a tenant keeps about itself, and the transactions of its seal.
+
+Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
+initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` and
+`revoked` (see `tokens`), `due` (see `schedule`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from kms_actors.actors.cluster.changes import (
+    TENANT,
+    Change,
+    record,
+)
+from kms_actors.actors.cluster.schedule import (
+    look_at,
+    look_soon,
+)
+from kms_actors.actors.tenant.mounting import (
+    Mounts,
+    default_mounts,
+    mount_record,
+    open_mounts,
+)
+from kms_actors.actors.tenant.unsealing import Unsealing
+from kms_actors.auth.service_token import ServiceToken, new_service_token, token_hash
+from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
+from kms_actors.keyring import stored
+from kms_actors.keyring.keyring import Keyring, unwrap, wrap
+from kms_actors.keyring.seal import SealConfig, UnsealProgress, add_share, complete, make_key
+from kms_actors.messages import (
+    Initialization,
+    SealStatus,
+)
+from kms_actors.store import keyspace
+from kms_actors.store.api import Store, Transaction
+from kms_actors.store.keyspace import TenantKeys, after
+
+TOKEN_LABEL = b"token"
+#: What tells that a tenant is there, and how it is sealed.
+_SEAL: Final = ("header", "seal", "epoch")
+NOT_INITIALIZED = "Vault is not initialized"
+
+
+class TenantHeader(msgspec.Struct, frozen=True):
+    """First record of a tenant: whose it is, and the format of all the others."""
+
+    vault_id: str
+    created: float  # seconds since 1970
+    format: int = stored.FORMAT
+
+
+class TenantState(msgspec.Struct, frozen=True):
+    """What activation finds. `keyring` is there exactly while the tenant is unsealed."""
+
+    vault_id: str
+    keys: TenantKeys | None = None  # None before initialisation
+    seal: SealConfig | None = None
+    epoch: int = 0
+    keyring: Keyring | None = None
+    mounts: Mounts = Mounts()
+    revoked: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<TenantState of {self.vault_id}>"
+
+
+class TenantRecords:
+    """The records of one vault. `now` is in seconds since 1970."""
+
+    def __init__(self, store: Store, unsealing: Unsealing, vault_id: str) -> None:
+        self._store = store
+        self._unsealing = unsealing
+        self._vault_id = vault_id
+
+    async def load(self) -> TenantState:
+        """Read the tenant as it is in the store, opened if it is unsealed."""
+        return await self._store.run(self._load)
+
+    async def initialise(self, shares: int, threshold: int, now: float) -> Initialization:
+        """Make the tenant: root key and shares, keyring, default mounts, root token. It stays sealed.
+
+        Raises:
+            InvalidRequest: wrong counts, or initialised already.
+
+        """
+        root_key, parts, seal = make_key(shares, threshold, now)
+        keyring = Keyring.generate(now, owner=self._vault_id)
+        mounts = default_mounts()
+
+        async def body(tr: Transaction) -> str:
+            if await tr.get(keyspace.vault(self._vault_id)) is not None:
+                raise InvalidRequest("Vault is already initialized")
+            number = int.from_bytes(await tr.get(keyspace.ALLOCATOR) or b"", "little") + 1
+            keys = TenantKeys(number)
+            tr.set(keyspace.ALLOCATOR, number.to_bytes(8, "little"))
+            tr.set(keyspace.vault(self._vault_id), number.to_bytes(8, "little"))
+            tr.set(keys.key("header"), stored.encode(TenantHeader(self._vault_id, now)))
+            tr.set(keys.key("seal"), seal.encode())
+            tr.set(keys.key("keyring"), wrap(root_key, keys.key("keyring"), keyring))
+            self._raise_epoch(tr, keys, now)
+            for mount in mounts:
+                tr.set(*mount_record(keys, keyring, mount))
+            root_token = new_service_token(number)
+            token_key = keys.key("token", token_hash(keyring.derive(TOKEN_LABEL), root_token))
+            tr.set(token_key, keyring.seal(token_key, ServiceToken.root(now).encode()))
+            return root_token
+
+        return Initialization(parts, await self._store.run(body, idempotency_key=os.urandom(16)))
+
+    async def seal_status(self, now: float) -> SealStatus:
+        """Read the seal state, with the shares given so far."""
+
+        async def body(tr: Transaction) -> SealStatus:
+            found = await self._find(tr)
+            if found is None:
+                return SealStatus(initialized=False, sealed=True)
+            keys, seal, epoch = found
+            if await self._unsealing.root_key(tr, keys, epoch) is not None:
+                return status_of(seal, None, sealed=False)
+            return status_of(seal, await self._live_progress(tr, keys, now), sealed=True)
+
+        return await self._store.run(body)
+
+    async def give_share(self, share: bytes, now: float, lifetime: float) -> SealStatus:
+        """Add one share; at the threshold the root key comes back and the tenant is unsealed.
+
+        Raises:
+            InvalidRequest: not initialised.
+            InvalidShares: the quorum does not give the key; the progress is gone.
+
+        """
+        nonce = str(uuid.uuid4())
+        unsealing = self._unsealing
+
+        async def body(tr: Transaction) -> SealStatus | InvalidShares:
+            keys, seal, epoch = await self._initialised(tr)
+            if await unsealing.root_key(tr, keys, epoch) is not None:
+                return status_of(seal, None, sealed=False)
+            given = await self._live_progress(tr, keys, now)
+            try:
+                progress = add_share(given, share, seal, now, nonce, lifetime=lifetime)
+                root_key = complete(progress, seal)
+            except InvalidShares as error:
+                unsealing.keep_progress(tr, keys, None)
+                return error  # not raised here: the dropped progress must be committed
+            if root_key is None:
+                unsealing.keep_progress(tr, keys, progress)
+                return status_of(seal, progress, sealed=True)
+            unsealing.keep_root_key(tr, keys, epoch, root_key)
+            await look_soon(tr, keys, int(now * 1e9))
+            record(tr, Change(self._vault_id, TENANT, "", now))
+            return status_of(seal, None, sealed=False)
+
+        outcome = await self._store.run(body, idempotency_key=os.urandom(16))
+        if isinstance(outcome, InvalidShares):
+            raise outcome
+        return outcome
+
+    async def reset_progress(self) -> SealStatus:
+        """Forget the shares given so far.
+
+        Raises:
+            InvalidRequest: not initialised, or unsealed.
+
+        """
+
+        async def body(tr: Transaction) -> SealStatus:
+            keys, seal, epoch = await self._initialised(tr)
+            if await self._unsealing.root_key(tr, keys, epoch) is not None:
+                raise InvalidRequest("vault is unsealed")
+            self._unsealing.keep_progress(tr, keys, None)
+            return status_of(seal, None, sealed=True)
+
+        return await self._store.run(body, idempotency_key=os.urandom(16))
+
+    async def seal(self, now: float) -> None:
+        """Drop the root key, and raise the epoch: sealed on every node."""
+
+        async def body(tr: Transaction) -> None:
+            found = await self._find(tr)
+            if found is not None:
+                self._unsealing.seal(tr, found[0])
+                await look_at(tr, found[0], None)
+                self._raise_epoch(tr, found[0], now)
+
+        await self._store.run(body, idempotency_key=os.urandom(16))
+
+    async def _load(self, tr: Transaction) -> TenantState:
+        keys = await self._keys(tr)
+        if keys is None:
+            return TenantState(self._vault_id)
+        # All at once, and few reads: over a network, a wake takes as long as it has rounds.
+        first, second = own_spans(keys)
+        kept, keyring_entries, mount_entries = await asyncio.gather(
+            self._unsealing.stored(tr, keys), tr.get_range(*first), tr.get_range(*second)
+        )
+        own = dict(keyring_entries + mount_entries)
+        found = _seal_of(*(own.get(keys.key(name)) for name in _SEAL))
+        if found is None:
+            return TenantState(self._vault_id)
+        revoked = frozenset(keys.parts(key)[1] for key in _below(keys, "revoked", own))
+        state = TenantState(self._vault_id, keys, *found, revoked=revoked)
+        root_key, wrapped = self._unsealing.opened(keys, state.epoch, kept), own.get(keys.key("keyring"))
+        if root_key is None or wrapped is None:
+            return state
+        keyring = unwrap(root_key, keys.key("keyring"), wrapped)
+        if keyring.owner != self._vault_id:
+            # Who can write to the store could point this vault's entry at another's records.
+            raise IntegrityError("the records found belong to another vault")
+        mounts = [(key, own[key]) for key in _below(keys, "mount", own)]
+        opened = open_mounts(keyring, (mounts, own.get(keys.key("mount-revision"))))
+        return msgspec.structs.replace(state, keyring=keyring, mounts=opened)
+
+    async def _keys(self, tr: Transaction) -> TenantKeys | None:
+        number = await tr.get(keyspace.vault(self._vault_id))
+        return None if number is None else TenantKeys(int.from_bytes(number, "little"))
+
+    async def _find(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int] | None:
+        keys = await self._keys(tr)
+        if keys is None:
+            return None
+        found = _seal_of(*await asyncio.gather(*(tr.get(keys.key(name)) for name in _SEAL)))
+        return None if found is None else (keys, *found)
+
+    async def _initialised(self, tr: Transaction) -> tuple[TenantKeys, SealConfig, int]:
+        found = await self._find(tr)
+        if found is None:
+            raise InvalidRequest(NOT_INITIALIZED)
+        return found
+
+    def _raise_epoch(self, tr: Transaction, keys: TenantKeys, now: float) -> None:
+        tr.add(keys.key("epoch"), 1)
+        record(tr, Change(self._vault_id, TENANT, "", now))
+
+    async def _live_progress(self, tr: Transaction, keys: TenantKeys, now: float) -> UnsealProgress | None:
+        progress = await self._unsealing.progress(tr, keys)
+        return progress if progress is not None and now < progress.expires else None
+
+
+def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
+    """Return where the records lie that a wake needs; what else lies there is as small."""
+    return (keys.key("epoch"), after(keys.key("keyring"))), (keys.key("mount"), after(keys.key("seal")))
+
+
+def _below(keys: TenantKeys, area: str, records: Iterable[bytes]) -> list[bytes]:
+    begin, end = keys.span(area)
+    return [key for key in records if begin < key < end]
+
+
+def _seal_of(header: bytes | None, seal: bytes | None, epoch: bytes | None) -> tuple[SealConfig, int] | None:
+    if header is None or seal is None:
+        return None
+    stored.decode(header, TenantHeader, "tenant header")  # refuses a vault that a newer program has written
+    return SealConfig.decode(seal), int.from_bytes(epoch or b"", "little")
+
+
+async def vault_of(store: Store, number: int) -> str | None:
+    """Return the vault id of a tenant integer, or None."""
+    return await store.run(lambda tr: owner_of(tr, TenantKeys(number)))
+
+
+async def owner_of(tr: Transaction, keys: TenantKeys) -> str | None:
+    """Return the vault id that a tenant's header has, or None."""
+    header = await tr.get(keys.key("header"))
+    return None if header is None else stored.decode(header, TenantHeader, "tenant header").vault_id
+
+
+def status_of(config: SealConfig, progress: UnsealProgress | None, *, sealed: bool) -> SealStatus:
+    """Return the status of an initialised scope."""
+    return SealStatus(
+        initialized=True,
+        sealed=sealed,
+        threshold=config.threshold,
+        shares=config.shares,
+        progress=len(progress.parts) if progress else 0,
+        nonce=progress.nonce if progress else "",
+    )

@@ -1,0 +1,131 @@
+"""Tokens of a tenant: short service tokens, and revocation of any kind of token.
+
+Records: (`token`, keyed hash), sealed; (`revoked`, revocation id). The key of the hash is derived from the tenant
+keyring, so a copy of the database cannot be searched for a token, and a sealed tenant knows none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kms_actors.actors.cluster.changes import (
+    TENANT,
+    TOKEN,
+)
+from kms_actors.actors.tenant.context import (
+    Handler,
+    TenantContext,
+)
+from kms_actors.actors.tenant.records import TOKEN_LABEL
+from kms_actors.auth.principal import Principal
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, token_hash
+from kms_actors.cache import ByteCache
+from kms_actors.errors import AuthenticationFailed, InvalidRequest
+from kms_actors.messages import (
+    AuthenticateToken,
+    Event,
+    Message,
+    RenewToken,
+    RevokeToken,
+)
+from kms_actors.store.api import Transaction
+
+#: Bytes of the service tokens that a tenant keeps, and of each: record, texts and place in the cache.
+_CACHE_BYTES = 4 << 20
+_TOKEN_BYTES = 1_300
+
+
+class TokenLoaded(Event, frozen=True):
+    """A service token was found in the store."""
+
+    digest: bytes
+    principal: ServicePrincipal
+
+
+class TokenRevoked(Event, frozen=True):
+    """A token is revoked in the store; `digest` of a service token, ids of a biscuit."""
+
+    digest: bytes | None
+    revocation_ids: tuple[str, ...]
+
+
+#: What a `TokenController` handles.
+TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, TokenLoaded, TokenRevoked)
+
+
+class TokenController:
+    """Authenticates service tokens from a cache in front of the store, and revokes."""
+
+    def __init__(self, context: TenantContext, publish_revoked: Callable[[tuple[str, ...]], None]) -> None:
+        self._context = context
+        self._publish_revoked = publish_revoked
+        self._hash_key = context.keyring.derive(TOKEN_LABEL)
+        self._cache: ByteCache[bytes, ServicePrincipal] = ByteCache(
+            _CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account
+        )
+        self._revocations = 0  # a load that began before a revocation must not fill the cache after it
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        return {
+            AuthenticateToken: self._authenticate,
+            RenewToken: self._renew,
+            RevokeToken: lambda message: self._context.spawn(self._revoke(message)),
+            TokenLoaded: self._loaded,
+            TokenRevoked: self._revoked,
+        }
+
+    def _authenticate(self, message: AuthenticateToken) -> ServicePrincipal | asyncio.Task[ServicePrincipal]:
+        digest = token_hash(self._hash_key, message.token)
+        principal = self._cache.get(digest)
+        if principal is None:
+            return self._context.spawn(self._load(digest, self._revocations))
+        return self._unexpired(principal)
+
+    def _unexpired(self, principal: ServicePrincipal) -> ServicePrincipal:
+        if principal.expires_at is not None and self._context.clock() >= principal.expires_at * 1e9:
+            raise AuthenticationFailed("service token expired")
+        return principal
+
+    async def _load(self, digest: bytes, revocations: int) -> ServicePrincipal:
+        key = self._context.keys.key("token", digest)
+        record = await self._context.store.run(lambda tr: tr.get(key))
+        if record is None:
+            raise AuthenticationFailed("unknown service token")
+        token = ServiceToken.decode(self._context.keyring.open(key, record))
+        principal = self._unexpired(ServicePrincipal(token, self._context.vault_id))
+        if revocations == self._revocations:
+            await self._context.ask(TokenLoaded(digest, principal))
+        return principal
+
+    def _loaded(self, event: TokenLoaded) -> None:
+        self._cache.put(event.digest, event.principal)
+
+    def _renew(self, message: RenewToken) -> Principal:
+        # Neither biscuits nor the root token can be renewed; Vault words it so.
+        raise InvalidRequest("lease is not renewable")
+
+    async def _revoke(self, message: RevokeToken) -> None:
+        context = self._context
+        ids = message.principal.revocation_ids
+        digest = None if ids else token_hash(self._hash_key, message.token)
+
+        async def body(tr: Transaction) -> None:
+            if digest is not None:
+                tr.clear(context.keys.key("token", digest))
+                context.record(tr, TOKEN, digest.hex())
+            else:
+                # The last block's id: its holder revokes what was narrowed from this token, not its parents.
+                tr.set(context.keys.key("revoked", ids[-1]), b"")
+                context.record(tr, TENANT, "")
+
+        await context.store.run(body, idempotency_key=os.urandom(16))
+        await context.ask(TokenRevoked(digest, ids[-1:]))
+
+    def _revoked(self, event: TokenRevoked) -> Any:
+        self._revocations += 1
+        if event.digest is not None:
+            self._cache.discard(event.digest)
+        self._publish_revoked(event.revocation_ids)

@@ -1,0 +1,1 @@
+"""The controller of Transit mounts: operations, changes, usage, schedules, and its records in the store."""

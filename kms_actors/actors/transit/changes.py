@@ -1,0 +1,245 @@
+"""The transactions that change Transit keys. Material and times are made before, so that a body may run again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from kms_actors.actors.cluster.changes import TRANSIT
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.transit.schedule import TransitSchedule
+from kms_actors.actors.transit.storage import TransitRecords
+from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
+from kms_actors.mounts import Mount
+from kms_actors.store.api import Body, Transaction
+from kms_actors.transit import policy as policies
+from kms_actors.transit.exchange import certificates
+from kms_actors.transit.key import TransitKey
+from kms_actors.transit.messages import (
+    Certified,
+    ConfigureKey,
+    CreateKey,
+    DeleteKey,
+    Encrypt,
+    KeyInfo,
+    RotateKey,
+    SetCertificate,
+    SoftDeleteKey,
+    TrimKey,
+    WriteSettings,
+)
+from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
+
+T = TypeVar("T")
+
+
+class Named(Protocol):
+    """Any message about one key."""
+
+    @property
+    def mount(self) -> Mount: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+class TransitChanges:
+    """One coroutine a command; each commits, or changes nothing."""
+
+    def __init__(self, context: TenantContext, records: TransitRecords) -> None:
+        self._context = context
+        self._records = records
+        self._schedule = TransitSchedule(context.keys, records)
+
+    async def create(self, message: CreateKey) -> KeyInfo:
+        mount, records = message.mount.number, self._records
+        policies.check_options(message.options)
+        found = await self._context.store.run(lambda tr: records.found(tr, mount, message.name))
+        if found is not None:
+            return found
+        policy = policies.new_policy(message.name, message.options)
+        version = await self._new_version(policy)
+
+        async def body(tr: Transaction) -> KeyInfo:
+            existing = await records.policy(tr, mount, message.name)
+            if existing is None:
+                records.put_policy(tr, mount, policy)
+                records.put_version(tr, mount, policy.name, 1, version)
+            return await records.info(tr, mount, existing or policy)
+
+        return await self.commit(message, body)
+
+    async def upsert(self, message: Encrypt) -> TransitKey:
+        """Make the key that an encryption misses; return it, or the one that another made meanwhile."""
+        if not message.grants.create:
+            raise PermissionDenied("permission denied")
+        mount, records = message.mount.number, self._records
+        policy = policies.upserted_policy(
+            message.name, message.type, derived=message.with_context, convergent=message.convergent
+        )
+        version = await self._new_version(policy)
+
+        async def body(tr: Transaction) -> TransitKey:
+            existing = await records.key(tr, mount, message.name)
+            if existing is not None:
+                if not message.grants.update:
+                    raise PermissionDenied("permission denied")
+                return existing
+            if (await records.settings(tr, mount)).disable_upsert:
+                raise InvalidRequest("encryption key not found")
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, policy.name, 1, version)
+            return TransitKey(policy, {1: version})
+
+        return await self.commit(message, body)
+
+    async def rotate(self, message: RotateKey) -> KeyInfo:
+        mount, name, records = message.mount.number, message.name, self._records
+        made_for = await self._context.store.run(lambda tr: records.policy(tr, mount, name))
+        if made_for is None:
+            raise InvalidRequest("key not found")
+        version = await self._new_version(made_for)
+
+        async def body(tr: Transaction) -> KeyInfo:
+            current = await self._existing(tr, message, "key not found")
+            if not policies.same_material(current, made_for):
+                raise TransactionConflict("the key was replaced by one of another type meanwhile")
+            policy = policies.rotated(current)
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, name, policy.latest_version, version)
+            return await records.info(tr, mount, policy)
+
+        return await self.commit(message, body)
+
+    async def rotate_due(self, mount: int, name: str) -> bool:
+        """Add the version that is due; return False if there was nothing to do, since another node was first."""
+        records, now = self._records, self._context.clock()
+        seen = await self._context.store.run(lambda tr: records.key(tr, mount, name))
+        if seen is None or not seen.is_due(now):
+            await self._context.store.run(lambda tr: self._schedule.note(tr, mount, name))
+            return False
+        version = await self._new_version(seen.policy)
+
+        async def body(tr: Transaction) -> bool:
+            current = await records.key(tr, mount, name)
+            if current is None or not current.is_due(now) or not policies.same_material(current.policy, seen.policy):
+                return False
+            policy = policies.rotated(current.policy)
+            records.put_policy(tr, mount, policy)
+            records.put_version(tr, mount, name, policy.latest_version, version)
+            return True
+
+        return await self._commit(mount, name, body)
+
+    async def due_keys(self, now: int) -> list[tuple[int, str]]:
+        """Return mount and name of the keys whose next version is due by `now`."""
+        return await self._context.store.run(lambda tr: self._schedule.due(tr, now))
+
+    async def look_again(self, now: int) -> None:
+        """Note when the next key is due; those that were by `now` and still are have failed."""
+        await self._context.store.run(lambda tr: self._schedule.look_again(tr, now))
+
+    async def configure(self, message: ConfigureKey) -> KeyInfo:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> KeyInfo:
+            current = await self._existing(tr, message, f"no existing key named {message.name} could be found")
+            policy, warnings = policies.configured(current, message.changes)
+            records.put_policy(tr, mount, policy)
+            return await records.info(tr, mount, policy, warnings)
+
+        return await self.commit(message, body)
+
+    async def trim(self, message: TrimKey) -> KeyInfo:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> KeyInfo:
+            current = await self._existing(tr, message, "invalid key name")
+            policy = policies.trimmed(current, message.min_available_version)
+            records.put_policy(tr, mount, policy)
+            records.destroy_versions(tr, mount, policy)
+            return await records.info(tr, mount, policy)
+
+        return await self.commit(message, body)
+
+    async def delete(self, message: DeleteKey) -> None:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> None:
+            policies.check_deletable(message.name, await records.policy(tr, mount, message.name))
+            records.destroy(tr, mount, message.name)
+
+        await self.commit(message, body)
+
+    async def soft_delete(self, message: SoftDeleteKey) -> KeyInfo | None:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> KeyInfo | None:
+            current = await records.policy(tr, mount, message.name)
+            if current is None:
+                return None
+            policy, warnings = policies.soft_deleted(current, message.deleted)
+            records.put_policy(tr, mount, policy)
+            return await records.info(tr, mount, policy, warnings)
+
+        return await self.commit(message, body)
+
+    async def set_certificate(self, message: SetCertificate) -> Certified:
+        mount, name, records = message.mount.number, message.name, self._records
+
+        async def body(tr: Transaction) -> Certified:
+            policy = await records.policy(tr, mount, name)
+            if policy is None:
+                raise InvalidRequest(f"key with provided name '{name}' not found")
+            certificates.check_certifiable(policy)
+            chain = certificates.parse_chain(message.chain)
+            number = message.version or policy.latest_version
+            version = (await records.versions(tr, mount, policy)).get(number)
+            records.put_policy(tr, mount, policy)  # every change of a key writes it
+            records.put_version(tr, mount, name, number, certificates.certified(policy, version, chain))
+            return Certified(policy.type, message.chain)
+
+        return await self.commit(message, body)
+
+    async def write_settings(self, message: WriteSettings) -> MountSettings:
+        mount, records = message.mount.number, self._records
+        wanted = {"disable_upsert": message.disable_upsert, "cache_size": message.cache_size}
+        changes = {name: value for name, value in wanted.items() if value is not None}
+
+        async def body(tr: Transaction) -> MountSettings:
+            settings = await records.settings(tr, mount)
+            if changes:
+                settings = msgspec.structs.replace(settings, **changes)
+                records.put_settings(tr, mount, settings)
+            return settings
+
+        return await self._context.store.run(body, idempotency_key=os.urandom(16))
+
+    async def commit(self, message: Named, body: Body[T]) -> T:
+        """Run a transaction that changes the key of `message`, and tell all nodes of it."""
+        return await self._commit(message.mount.number, message.name, body)
+
+    async def _commit(self, mount: int, name: str, body: Body[T]) -> T:
+        async def recorded(tr: Transaction) -> T:
+            result = await body(tr)
+            await self._schedule.note(tr, mount, name)
+            self._context.record(tr, TRANSIT, f"{mount}/{name}")
+            return result
+
+        return await self._context.store.run(recorded, idempotency_key=os.urandom(16))
+
+    async def _existing(
+        self, tr: Transaction, message: ConfigureKey | RotateKey | TrimKey, missing: str
+    ) -> KeyPolicy:
+        policy = await self._records.policy(tr, message.mount.number, message.name)
+        if policy is None:
+            raise InvalidRequest(missing)
+        return policy
+
+    async def _new_version(self, policy: KeyPolicy) -> VersionRecord:
+        # In a thread, whatever the type: some keys take long to make, and making one is rare.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._context.threads, policies.new_version, policy, self._context.clock())

@@ -1,0 +1,283 @@
+"""Transit in a tenant actor: a cache of loaded keys in front of the store.
+
+A cached key is used within the mailbox turn. A missing one is loaded by a task, shared by all who wait for it,
+which reports what it found for the cache (`KeyLoaded`); those who wait compute on that same key.
+
+After each change, and before its answer, `KeyChanged` drops the key and disowns a load that is under way, since
+it may have read the store before the change. A disowned load still serves those who asked before the change was
+answered, but is not cached. So whoever asks after the answer finds nothing older than the change. Both events
+are told, not asked: the mailbox takes them even when it is full, and in the order of all messages.
+
+A key with an `auto_rotate_period` is rotated when the sweep of the cluster finds it due (`RotateDue`), or when it is
+used past that time before. Whichever node sees it first does it; the transaction of any other finds that nothing is
+due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
+
+import structlog
+
+from kms_actors.actors.tenant.context import (
+    Handler,
+    TenantContext,
+)
+from kms_actors.actors.tenant.work import Work
+from kms_actors.actors.transit.backups import TransitBackups
+from kms_actors.actors.transit.changes import TransitChanges
+from kms_actors.actors.transit.imports import TransitImports
+from kms_actors.actors.transit.operations import (
+    TransitOperations,
+    Use,
+    missing,
+)
+from kms_actors.actors.transit.schedule import RotateDue
+from kms_actors.actors.transit.storage import TransitRecords
+from kms_actors.actors.transit.usage import (
+    MakeUsage,
+    TransitUsage,
+)
+from kms_actors.cache import ByteCache
+from kms_actors.errors import InvalidRequest, KmsError, NotFound, PermissionDenied
+from kms_actors.messages import (
+    Event,
+    Message,
+)
+from kms_actors.store.api import Transaction
+from kms_actors.transit import digests
+from kms_actors.transit import messages as m
+from kms_actors.transit.exchange.exporting import export_wrapped
+from kms_actors.transit.footprint import footprint
+from kms_actors.transit.key import SOFT_DELETED, TransitKey
+from kms_actors.transit.records import MountSettings
+from kms_actors.transit.usage import Part
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+KeyId: TypeAlias = tuple[int, str]  # mount number, name
+_UseIfThere: TypeAlias = Callable[[Any, TransitKey | None], Any]
+
+
+class Load:
+    """One reading of a key from the store."""
+
+    task: asyncio.Task[TransitKey | None]
+
+
+class KeyLoaded(Event, frozen=True):
+    """A load has ended; `key` is None if there is no such key, or the load failed."""
+
+    id: KeyId
+    load: Load
+    key: TransitKey | None
+
+
+class KeyChanged(Event, frozen=True):
+    """A key is, or may be, other in the store than it was."""
+
+    id: KeyId
+
+
+class TransitController:
+    """Keys and their use, for all Transit mounts of a tenant. `usage` makes what counts the uses of these keys."""
+
+    def __init__(self, context: TenantContext, usage: MakeUsage = TransitUsage) -> None:
+        self._context = context
+        self._records = TransitRecords(context.keys, context.keyring)
+        self._changes = TransitChanges(context, self._records)
+        self.usage = usage(context, self._records)
+        self._imports = TransitImports(context, self._records, self._changes, self.usage)
+        self._backups = TransitBackups(context, self._records, self._changes)
+        self._work = Work(context.spawn, context.threads)
+        self._operations = TransitOperations(self._work, self.usage)
+        self._cache: ByteCache[KeyId, TransitKey] = ByteCache(
+            context.key_bytes, lambda _, key: footprint(key), account=context.account
+        )
+        self._loads: dict[KeyId, Load] = {}
+        self._rotating: set[KeyId] = set()
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        changes, imports = self._changes, self._imports
+        return {
+            m.Encrypt: partial(self._use, self._encrypt),
+            **{kind: partial(self._use, _existing(use)) for kind, use in self._operations.uses().items()},
+            m.MakeHash: self._hash,
+            m.MakeRandom: lambda message: os.urandom(message.length),
+            m.CreateKey: lambda message: self._change(message, changes.create),
+            m.RotateKey: lambda message: self._change(message, changes.rotate),
+            m.ConfigureKey: lambda message: self._change(message, changes.configure),
+            m.TrimKey: lambda message: self._change(message, changes.trim),
+            m.DeleteKey: lambda message: self._change(message, changes.delete),
+            m.SoftDeleteKey: lambda message: self._change(message, changes.soft_delete),
+            m.ImportKey: lambda message: self._change(message, imports.import_key),
+            m.ImportVersion: lambda message: self._change(message, imports.import_version),
+            m.SetCertificate: lambda message: self._change(message, changes.set_certificate),
+            m.DeriveKey: lambda message: self._change(message, imports.derive),
+            m.ReadWrappingKey: lambda message: self._context.spawn(imports.wrapping_key(message)),
+            m.WrapKey: lambda message: self._context.spawn(self._wrap(message)),
+            m.BackUpKey: lambda message: self._change(message, self._backups.back_up),
+            m.RestoreKey: lambda message: self._context.spawn(self._restore(message)),
+            m.ReadKey: lambda message: self._context.spawn(self._read(message)),
+            m.ListKeys: lambda message: self._context.spawn(self._list(message)),
+            m.ReadSettings: lambda message: self._context.spawn(self._settings(message)),
+            m.WriteSettings: lambda message: self._context.spawn(changes.write_settings(message)),
+            RotateDue: lambda _: self._context.spawn(self._rotate_all_due()),
+            KeyLoaded: self._loaded,
+            KeyChanged: self._changed,
+        }
+
+    # The cache.
+
+    def _use(self, use: _UseIfThere, message: Any) -> Any:
+        """Let `use` work with the key of `message`, now or once it is loaded."""
+        key_id = (message.mount.number, message.name)
+        key = self._cache.get(key_id)
+        if key is None:
+            return self._context.spawn(self._use_loaded(self._load(key_id), message, use))
+        if key.due is not None:
+            self._rotate_if_due(key_id, key)
+        return use(message, key)
+
+    async def _use_loaded(self, load: Load, message: Any, use: _UseIfThere) -> Any:
+        # Shielded: one caller who gives up must not take the key from the others.
+        answer = use(message, await asyncio.shield(load.task))
+        return await answer if isinstance(answer, asyncio.Future) else answer
+
+    def _load(self, key_id: KeyId) -> Load:
+        load = self._loads.get(key_id)
+        if load is None or load.task.done():
+            load = self._loads[key_id] = Load()
+            load.task = self._context.spawn(self._read_key(key_id, load))
+        return load
+
+    async def _read_key(self, key_id: KeyId, load: Load) -> TransitKey | None:
+        key: TransitKey | None = None
+        try:
+            key = await self._context.store.run(lambda tr: self._records.key(tr, *key_id))
+        finally:
+            self._context.notify(KeyLoaded(key_id, load, key))
+        return key
+
+    def _loaded(self, event: KeyLoaded) -> None:
+        if self._loads.get(event.id) is not event.load:
+            return
+        del self._loads[event.id]
+        if event.key is not None:
+            self._rotate_if_due(event.id, event.key)
+            self._cache.put(event.id, event.key)
+
+    def _changed(self, event: KeyChanged) -> None:
+        self._cache.discard(event.id)
+        self._loads.pop(event.id, None)
+        self._rotating.discard(event.id)
+
+    # Changes.
+
+    def _change(self, message: Any, change: Callable[[Any], Awaitable[T]]) -> asyncio.Task[T]:
+        return self._context.spawn(self._changing(message, change))
+
+    async def _changing(self, message: Any, change: Callable[[Any], Awaitable[T]]) -> T:
+        try:
+            return await change(message)
+        finally:
+            # Also after an error: a change whose outcome is unknown may have happened.
+            self._context.notify(KeyChanged((message.mount.number, message.name)))
+
+    def _rotate_if_due(self, key_id: KeyId, key: TransitKey) -> None:
+        """Let a key that is used past its time get its next version; nobody waits for that."""
+        if key_id not in self._rotating and key.is_due(self._context.clock()):
+            self._rotating.add(key_id)
+            self._context.spawn(self._rotate_due(key_id))
+
+    async def _rotate_all_due(self) -> int:
+        now = self._context.clock()
+        rotated = 0
+        for key_id in await self._changes.due_keys(now):
+            rotated += await self._rotate_due(key_id)
+        await self._changes.look_again(now)
+        return rotated
+
+    async def _rotate_due(self, key_id: KeyId) -> bool:
+        try:
+            return await self._changes.rotate_due(*key_id)
+        except KmsError as error:
+            _log.warning("a transit key that is due was not rotated", error=type(error).__name__)
+            return False
+        finally:
+            self._context.notify(KeyChanged(key_id))
+
+    async def _restore(self, message: m.RestoreKey) -> None:
+        await self._changing(await self._backups.read(message), self._backups.restore)
+
+    # Looking, from the store: what is shown is never older than the request.
+
+    async def _read(self, message: m.ReadKey) -> m.KeyInfo:
+        mount, records = message.mount.number, self._records
+
+        async def body(tr: Transaction) -> tuple[m.KeyInfo, list[Part]]:
+            policy, uses = await asyncio.gather(
+                records.policy(tr, mount, message.name), records.usage(tr, mount, message.name)
+            )
+            if policy is None:
+                raise NotFound
+            return await records.info(tr, mount, policy, context=message.context), uses
+
+        return await self.usage.read(mount, body)
+
+    async def _list(self, message: m.ListKeys) -> list[str]:
+        return await self._context.store.run(
+            lambda tr: self._records.names(tr, message.mount.number, message.after, message.limit)
+        )
+
+    async def _settings(self, message: m.ReadSettings) -> MountSettings:
+        return await self._context.store.run(lambda tr: self._records.settings(tr, message.mount.number))
+
+    # Cryptography.
+
+    def _encrypt(self, message: m.Encrypt, key: TransitKey | None) -> Any:
+        if key is None:
+            return self._change(message, self._upsert)
+        if not message.grants.update:
+            raise PermissionDenied("permission denied")
+        return self._operations.encrypt(message, key)
+
+    async def _upsert(self, message: m.Encrypt) -> Any:
+        key = await self._changes.upsert(message)
+        answer = self._operations.encrypt(message, key)
+        return await answer if isinstance(answer, asyncio.Future) else answer
+
+    async def _wrap(self, message: m.WrapKey) -> m.ExportedKey:
+        mount, records = message.mount.number, self._records
+
+        async def both(tr: Transaction) -> tuple[TransitKey | None, TransitKey | None]:
+            return await records.key(tr, mount, message.destination), await records.key(tr, mount, message.name)
+
+        destination, source = await self._context.store.run(both)
+        if destination is None:
+            raise InvalidRequest("no such destination key to export to")
+        if destination.policy.soft_deleted:
+            raise InvalidRequest(f"for destination key: {SOFT_DELETED}")
+        if source is None:
+            raise InvalidRequest("no such source key for export")
+        keys = await self._work.in_thread(export_wrapped, source, destination, message.version, message.hash_function)
+        return m.ExportedKey(source.type.name, keys)
+
+    def _hash(self, message: m.MakeHash) -> Any:
+        return self._work.once(len(message.data), digests.hash_of, message.algorithm, message.data)
+
+
+def _existing(use: Use) -> _UseIfThere:
+    """Return a use that answers requests whose key is missing."""
+
+    def checked(message: Any, key: TransitKey | None) -> Any:
+        if key is None:
+            raise missing(message)
+        return use(message, key)
+
+    return checked

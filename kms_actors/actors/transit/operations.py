@@ -1,0 +1,165 @@
+"""What is done with a loaded key, message by message: which operation of the engine, and how long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias, TypeVar
+
+from kms_actors.actors.tenant.work import Work
+from kms_actors.actors.transit.counting import Counting
+from kms_actors.actors.transit.usage import TransitUsage
+from kms_actors.errors import InvalidRequest, KmsError, NotFound
+from kms_actors.messages import Message
+from kms_actors.transit import macs, signing
+from kms_actors.transit import messages as m
+from kms_actors.transit.derived_keys import derived_keys
+from kms_actors.transit.exchange.certificates import signing_request
+from kms_actors.transit.exchange.exporting import export
+from kms_actors.transit.items import EncryptItem
+from kms_actors.transit.key import TransitKey
+
+T = TypeVar("T")
+Use: TypeAlias = Callable[[Any, TransitKey], Any]
+_Answer: TypeAlias = T | asyncio.Task[T]
+
+#: Microseconds of an operation with a symmetric key on a short input, most of them for Python; and of HKDF.
+SHORT_US: Final = 2
+DERIVE_US: Final = 40
+
+_NOT_FOUND: Final = InvalidRequest("encryption key not found")
+_MISSING: Final[Mapping[type[Message], KmsError]] = {
+    m.Sign: InvalidRequest("signing key not found"),
+    m.Verify: InvalidRequest("signature verification key not found"),
+    m.ExportKey: NotFound(),
+}
+
+
+def missing(message: Message) -> KmsError:
+    """Return what a message is answered whose key does not exist."""
+    error = _MISSING.get(type(message), _NOT_FOUND)
+    if isinstance(message, m.MakeSigningRequest):
+        return InvalidRequest(f"key with provided name '{message.name}' not found")
+    return type(error)(*error.args)
+
+
+class TransitOperations:
+    """The uses of keys; `uses` is the table of them, and `usage` counts them."""
+
+    def __init__(self, work: Work, usage: TransitUsage) -> None:
+        self._work = work
+        self._counting = Counting(usage.add)
+
+    def uses(self) -> Mapping[type[Message], Use]:
+        """Return what uses a key for each type of message."""
+        return {
+            m.Decrypt: self._decrypt,
+            m.Rewrap: self._rewrap,
+            m.MakeDataKey: self._data_key,
+            m.MakeDataKeys: self._data_keys,
+            m.MakeDerivedKeys: self._derived_keys,
+            m.MakeHmac: self._make_hmacs,
+            m.VerifyHmacs: self._verify_hmacs,
+            m.MakeCmac: self._make_cmacs,
+            m.VerifyCmacs: self._verify_cmacs,
+            m.Sign: self._sign,
+            m.Verify: self._verify,
+            m.ExportKey: self._export,
+            m.MakeSigningRequest: self._signing_request,
+        }
+
+    def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
+        """Encrypt with a key that is there."""
+        count = partial(self._counting.encrypted, message.mount.number, key)
+        return self._work.each(
+            key.encrypt, message.items, microseconds=_public_us(key), field="plaintext", count=count
+        )
+
+    def _decrypt(self, message: m.Decrypt, key: TransitKey) -> Any:
+        count = partial(self._counting.decrypted, message.mount.number, key)
+        return self._work.each(
+            key.decrypt, message.items, microseconds=_private_us(key), field="ciphertext", count=count
+        )
+
+    def _rewrap(self, message: m.Rewrap, key: TransitKey) -> Any:
+        us = _private_us(key) + _public_us(key)
+        count = partial(self._counting.rewrapped, message.mount.number, key)
+        return self._work.each(key.rewrap, message.items, microseconds=us, field="ciphertext", count=count)
+
+    def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> m.DataKey:
+        made = m.DataKey(*key.data_key(message.length, message.item))
+        self._counting.data_keys_made(message.mount.number, key, (message.item,), (made,))
+        return made
+
+    def _data_keys(self, message: m.MakeDataKeys, key: TransitKey) -> Any:
+        def made(items: Sequence[EncryptItem]) -> list[m.DataKey]:
+            return [m.DataKey(*key.data_key(message.length, item)) for item in items]
+
+        items = [message.item] * message.count
+        count = partial(self._counting.data_keys_made, message.mount.number, key)
+        return self._work.each(made, items, microseconds=_public_us(key), field="plaintext", count=count)
+
+    def _derived_keys(self, message: m.MakeDerivedKeys, key: TransitKey) -> Any:
+        def made(indices: Sequence[int]) -> list[m.DataKey]:
+            return [m.DataKey(*pair) for pair in derived_keys(key, message.derivation, indices, message.item)]
+
+        us = DERIVE_US + _public_us(key)
+        count = partial(self._counting.data_keys_made, message.mount.number, key)
+        return self._work.each(made, message.indices, microseconds=us, field="", count=count)
+
+    def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
+        operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)
+        count = partial(self._counting.hmacs_made, message.mount.number, key)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+
+    def _verify_hmacs(self, message: m.VerifyHmacs, key: TransitKey) -> Any:
+        operation = partial(macs.verify_hmacs, key, algorithm=message.algorithm)
+        count = partial(self._counting.macs_verified, message.mount.number, key)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+
+    def _make_cmacs(self, message: m.MakeCmac, key: TransitKey) -> Any:
+        operation = partial(macs.make_cmacs, key, key_version=message.key_version)
+        count = partial(self._counting.cmacs_made, message.mount.number, key)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+
+    def _verify_cmacs(self, message: m.VerifyCmacs, key: TransitKey) -> Any:
+        operation = partial(macs.verify_cmacs, key)
+        count = partial(self._counting.macs_verified, message.mount.number, key)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+
+    def _sign(self, message: m.Sign, key: TransitKey) -> Any:
+        operation = partial(signing.sign, key, how=message.parameters, key_version=message.key_version)
+        count = partial(self._counting.signed, message.mount.number, key)
+        return self._work.each(operation, message.items, microseconds=_private_us(key), field="input", count=count)
+
+    def _verify(self, message: m.Verify, key: TransitKey) -> Any:
+        operation = partial(signing.verify, key, how=message.parameters)
+        count = partial(self._counting.signatures_verified, message.mount.number, key)
+        return self._work.each(operation, message.items, microseconds=_public_us(key), field="input", count=count)
+
+    def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
+        return self._work.apart(self._exported, message, key)
+
+    def _signing_request(self, message: m.MakeSigningRequest, key: TransitKey) -> Any:
+        request = self._work.apart(self._requested, message, key)
+        request.add_done_callback(partial(self._counting.requested, message.mount.number, key, message.version))
+        return request
+
+    def _requested(self, message: m.MakeSigningRequest, key: TransitKey) -> m.Certified:
+        return m.Certified(key.type.name, signing_request(key, message.version, message.template))
+
+    def _exported(self, message: m.ExportKey, key: TransitKey) -> m.ExportedKey:
+        return m.ExportedKey(key.type.name, export(key, message.kind, message.version, message.form))
+
+
+def _private_us(key: TransitKey) -> int:
+    """Return about how long decrypting or signing takes."""
+    own = SHORT_US if key.scheme is None else key.scheme.sign_us
+    return own + DERIVE_US * key.policy.derived
+
+
+def _public_us(key: TransitKey) -> int:
+    """Return about how long encrypting or verifying takes."""
+    own = SHORT_US if key.scheme is None else key.scheme.verify_us
+    return own + DERIVE_US * key.policy.derived

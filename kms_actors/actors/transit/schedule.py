@@ -1,0 +1,61 @@
+"""When keys with an `auto_rotate_period` get their next versions; where that is kept is told in `schedule`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kms_actors.actors.cluster.schedule import (
+    decode_time,
+    encode_time,
+    key_entries,
+    look_at,
+    look_by,
+)
+from kms_actors.actors.transit.storage import TransitRecords
+from kms_actors.messages import Command
+from kms_actors.store.api import Transaction
+from kms_actors.store.keyspace import TenantKeys
+from kms_actors.transit.key import rotates
+
+#: Nanoseconds until a key is tried again whose rotation failed.
+RETRY: Final = 600 * 10**9
+
+
+class RotateDue(Command, frozen=True):
+    """Rotate the keys that are due, and note when the next one is. Answer: how many were rotated."""
+
+
+class TransitSchedule:
+    """The times of one tenant's keys; mounts are given by number."""
+
+    def __init__(self, keys: TenantKeys, records: TransitRecords) -> None:
+        self._keys = keys
+        self._records = records
+
+    async def note(self, tr: Transaction, mount: int, name: str) -> None:
+        """Write when a key is due, as this transaction leaves it."""
+        place = self._keys.key("due", mount, name)
+        time, before = await self._due(tr, mount, name), await tr.get(place)
+        if time is None:
+            if before is not None:
+                tr.clear(place)
+        elif before is None or decode_time(before) != time:
+            tr.set(place, encode_time(time))
+            await look_by(tr, self._keys, time)
+
+    async def due(self, tr: Transaction, now: int) -> list[tuple[int, str]]:
+        """Return mount and name of the keys that are due."""
+        entries = await key_entries(tr, self._keys)
+        return [self._keys.parts(key)[1:] for key, time in entries if decode_time(time) <= now]
+
+    async def look_again(self, tr: Transaction, now: int) -> None:
+        """Have the tenant looked at when its next key is due, once those that were due at `now` are done."""
+        times = [decode_time(time) for _, time in await key_entries(tr, self._keys)]
+        await look_at(tr, self._keys, min((time if time > now else now + RETRY for time in times), default=None))
+
+    async def _due(self, tr: Transaction, mount: int, name: str) -> int | None:
+        policy = await self._records.policy(tr, mount, name)
+        if policy is None or not rotates(policy):
+            return None
+        latest = await self._records.version(tr, mount, name, policy.latest_version)
+        return None if latest is None else latest.created + policy.auto_rotate_period

@@ -1,0 +1,1 @@
+"""`kms-cli biscuit`: tokens made, narrowed and looked into."""

@@ -1,0 +1,183 @@
+"""`kms-cli biscuit`: make a token, show one, narrow one."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Final
+
+import click
+
+from kms_actors.auth.build import Privilege, attenuate, build_token
+from kms_actors.auth.keys import TokenKeys
+from kms_actors.auth.principal import Capability
+from kms_actors.cli.biscuit.inspection import (
+    describe,
+    verify,
+)
+from kms_actors.cli.biscuit.parameters import (
+    DURATION,
+    PRIVATE_KEY,
+    PUBLIC_KEY,
+    token_argument,
+)
+from kms_actors.cli.key_file import read_key_file
+from kms_actors.secret import SecretBytes
+
+KEY_FILE: Final = Path("kms-keys.toml")
+
+_key_file_option = click.option(
+    "--keys",
+    "key_file",
+    type=click.Path(path_type=Path),
+    envvar="KMS_KEYS_FILE",
+    show_envvar=True,
+    metavar="FILE",
+    help=f"Key file of `kms-cli keys`; {KEY_FILE} if it is here.",
+)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--addon-id", metavar="ID", help="Vault id; for a cluster operator, the cluster's namespace.")
+@click.option("--privilege", type=click.Choice([privilege.value for privilege in Privilege]))
+@click.option("--owner", default="orga_local", show_default=True, metavar="ORGA", help="Who owns the vault.")
+@click.option("--ttl", type=DURATION, help="Life of the token: 90s, 30m, 1h, 7d. Without it, no end.")
+@click.option(
+    "--root-private-key",
+    type=PRIVATE_KEY,
+    envvar="KMS_ROOT_PRIVATE_KEY",
+    show_envvar=True,
+    help="Instead of a key file. Prefer the variable: options show in process lists.",
+)
+@click.option(
+    "--service-private-key",
+    type=PRIVATE_KEY,
+    envvar="KMS_SERVICE_PRIVATE_KEY",
+    show_envvar=True,
+    help="Likewise.",
+)
+@_key_file_option
+@click.pass_context
+def biscuit(
+    context: click.Context,
+    /,
+    *,
+    addon_id: str | None,
+    privilege: str | None,
+    owner: str,
+    ttl: int | None,
+    root_private_key: SecretBytes | None,
+    service_private_key: SecretBytes | None,
+    key_file: Path | None,
+) -> None:
+    """Make a token, or inspect or narrow one.
+
+    \b
+    kms-cli biscuit --addon-id kms-c1 --privilege cluster-operator
+    kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant-operator
+    kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant --ttl 12h
+
+    A cluster operator initialises and unseals the node, a tenant operator one vault; a tenant uses its data.
+    """  # noqa: D301  click keeps lines after \b
+    if context.invoked_subcommand is not None:
+        return
+    if not addon_id or privilege is None:
+        raise click.UsageError("--addon-id and --privilege are needed to make a token")
+    keys = _keys(root_private_key, service_private_key, key_file)
+    token = build_token(
+        keys.root, keys.service, addon_id, Privilege(privilege), owner=owner, now=time.time(), ttl=ttl
+    )
+    root, service = keys.public
+    click.echo(f"Token: {token}")
+    click.echo(f"Root Public Key ed25519/{root}")
+    click.echo(f"Service Public Key ed25519/{service}")
+
+
+@biscuit.command()
+@token_argument
+@click.option("--root-public-key", type=PUBLIC_KEY, help="Check the token's signatures with this root key.")
+@click.option("--service-public-key", type=PUBLIC_KEY, help="Check that this key signed the second block.")
+@_key_file_option
+def inspect(
+    *, token: str, root_public_key: str | None, service_public_key: str | None, key_file: Path | None
+) -> None:
+    """Show what a token holds; check its signatures if keys are given.
+
+    Exit code 1 if it is no token, or does not verify.
+
+    \b
+    kms-cli biscuit inspect - < token
+    kms-cli biscuit inspect - --root-public-key 11aa… --service-public-key 22bb… < token
+    """  # noqa: D301  click keeps lines after \b
+    if key_file is not None:
+        root, service = read_key_file(key_file).public
+        root_public_key, service_public_key = root_public_key or root, service_public_key or service
+    click.echo(describe(token))
+    if root_public_key is None:
+        click.echo("Verified: not checked (no root public key given)")
+        return
+    verify(token, root_public_key, service_public_key)
+    click.echo(f"Verified: yes, with {'root and service' if service_public_key else 'root'} public key")
+
+
+@biscuit.command("attenuate")
+@token_argument
+@click.option("--ttl", type=DURATION, help="End of the new token, from now.")
+@click.option(
+    "--path",
+    "paths",
+    multiple=True,
+    metavar="PATTERN",
+    help="API path, exact; `*` ends a prefix, `+` is one segment. Repeat for alternatives.",
+)
+@click.option(
+    "--operation",
+    "operations",
+    multiple=True,
+    type=click.Choice([capability.value for capability in Capability]),
+    help="Vault capability. Repeat for alternatives.",
+)
+@click.option("--mount", "mounts", multiple=True, metavar="MOUNT", help="Mount, such as secret. Repeatable.")
+@click.option("--service", "services", multiple=True, metavar="NAME", help="`service` of a node's configuration.")
+def attenuate_command(
+    *,
+    token: str,
+    ttl: int | None,
+    paths: tuple[str, ...],
+    operations: tuple[str, ...],
+    mounts: tuple[str, ...],
+    services: tuple[str, ...],
+) -> None:
+    """Narrow a token and print the new one; needs neither keys nor a server.
+
+    Each kind of limit must hold; values of one kind are alternatives. A token can be narrowed again and
+    again, and never widened. The token given stays as it is.
+
+    \b
+    kms-cli biscuit attenuate - --ttl 1h --path 'secret/data/app/*' --operation read < token
+    kms-cli biscuit attenuate - --path 'transit/encrypt/orders' --operation update < token
+
+    Secrets of KV version 2 lie under <mount>/data/, their listing under <mount>/metadata/. Writing one takes
+    the operations create and update.
+    """  # noqa: D301  click keeps lines after \b
+    narrowed = attenuate(
+        token,
+        now=time.time(),
+        ttl=ttl,
+        paths=paths,
+        operations=[Capability(operation) for operation in operations],
+        mounts=mounts,
+        services=services,
+    )
+    click.echo(narrowed)
+
+
+def _keys(root: SecretBytes | None, service: SecretBytes | None, path: Path | None) -> TokenKeys:
+    """Return the keys given one by one, or those of the file."""
+    if root is not None and service is not None:
+        return TokenKeys(root, service)
+    if root is not None or service is not None:
+        raise click.UsageError("both private keys are needed, or a key file")
+    if path is None and not KEY_FILE.exists():
+        raise click.UsageError("no keys: make them with `kms-cli keys`, or give --keys FILE or both private keys")
+    return read_key_file(path or KEY_FILE)

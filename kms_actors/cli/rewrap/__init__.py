@@ -1,0 +1,1 @@
+"""`kms-cli rewrap`: ciphertexts of files moved to the newest key version."""

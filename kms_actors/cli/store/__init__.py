@@ -1,0 +1,1 @@
+"""`kms-cli store`: checks, backups, restores."""

@@ -1,0 +1,109 @@
+"""What `kms-cli store check`, `backup` and `restore` do once their options are read."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from kms_actors import config
+from kms_actors.backup import file
+from kms_actors.backup.export import Export, count_vaults, number_of
+from kms_actors.backup.format import ALL, Header
+from kms_actors.backup.restore import REQUEST_SECONDS, Restore
+from kms_actors.check.findings import Report
+from kms_actors.check.keys import open_master
+from kms_actors.check.walk import check
+from kms_actors.errors import InvalidRequest, StoreUnavailable
+from kms_actors.secret import SecretBytes
+from kms_actors.store import schema
+from kms_actors.store.api import Store
+
+
+async def checked(configuration: config.Configuration, key: SecretBytes | None) -> Report:
+    """Check the store; `key` is the master key, if at hand."""
+    async with opened_store(configuration.cluster) as opened:
+        namespace = configuration.master_keyring_provider.namespace
+        master = None if key is None else await open_master(opened, namespace, key)
+        with _bar("check", await count_vaults(opened)) as bar:
+            return await check(opened, master, _counting(bar))
+
+
+async def backed_up(configuration: config.Configuration, output: Path, scope: str, *, resume: bool) -> str:
+    """Back up a vault or `ALL`; return what to print."""
+    async with opened_store(configuration.cluster) as opened:
+        if not await schema.exists(opened):
+            raise InvalidRequest("there is no cluster in this store")
+        if scope != ALL:
+            await number_of(opened, scope)  # before there is a file
+        header = Header(store_format=schema.FORMAT, scope=scope, created=time.time())
+        with file.resume(output, scope) if resume else file.create(output, header) as (writer, last):
+            with _bar("backup", await count_vaults(opened) if scope == ALL else 1) as bar:
+                bar.update(writer.tally.vaults)
+                digest = await Export(opened, writer, _counting(bar)).run(scope, last)
+            tally = writer.tally
+    return f"Vaults: {tally.vaults}\nRecords: {tally.entries}\nBytes: {tally.bytes}\nSHA-256: {digest}"
+
+
+async def restored(
+    configuration: config.Configuration,
+    source: BinaryIO,
+    vault: str | None,
+    *,
+    replace: bool,
+    restart: bool,
+    dry_run: bool,
+) -> str:
+    """Restore, or with `dry_run` see whether that would do; return what to print."""
+    size = source.seek(0, 2)
+    settle = configuration.tenants.lease_seconds + REQUEST_SECONDS
+    async with opened_store(configuration.cluster, make=not dry_run) as opened:
+        run = Restore(opened, source, vault, replace=replace, settle=settle)
+        with _bar("verify", size) as bar:
+            contents = await run.prepare(bar.update, restart=restart and not dry_run)
+        if not dry_run:
+            with _bar("restore", size) as bar:
+                await run.run(bar.update)
+    vaults = "\n".join(f"{vault_id}" for vault_id in contents.vaults if vault in (None, vault_id))
+    done = "can be restored" if dry_run else "restored, sealed"
+    return f"SHA-256: {contents.digest.hex()}\n{vaults}\n{done}"
+
+
+def _bar(label: str, length: int) -> Any:
+    """Return a progress bar on standard error; nothing but its label where that is no terminal."""
+    return click.progressbar(
+        length=length, label=label, file=sys.stderr, show_eta=False, item_show_func=lambda item: item
+    )
+
+
+def _counting(bar: Any) -> Callable[[int, int], None]:
+    """Return what moves the bar by vaults, and shows the records so far."""
+    total = 0
+
+    def advance(vaults: int, records: int) -> None:
+        nonlocal total
+        total += records
+        bar.update(vaults, f"{total} records")
+
+    return advance
+
+
+@contextlib.asynccontextmanager
+async def opened_store(cluster: config.Cluster, *, make: bool = False) -> AsyncIterator[Store]:
+    """Open the store; one that is not there is an error unless `make`."""
+    from kms_actors.store.opening import open_store  # noqa: PLC0415 - spares other commands the store engines
+
+    if not make and cluster.backend == "sqlite" and not Path(cluster.path).exists():  # noqa: ASYNC240
+        raise StoreUnavailable(f"store path {cluster.path}: there is no store")
+    opened = await open_store(cluster)
+    try:
+        if make:
+            await schema.initialise(opened)
+        yield opened
+    finally:
+        await opened.close()

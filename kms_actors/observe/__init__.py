@@ -1,0 +1,1 @@
+"""What people watch a node by: metrics and logs."""

@@ -1,0 +1,136 @@
+"""A node's life: ordered start, serving, stop in reverse order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+
+from kms_actors.actors.node.link import LocalNode
+from kms_actors.actors.node.service import NodeService
+from kms_actors.config import Configuration
+from kms_actors.observe.families import Sum
+from kms_actors.observe.metrics import (
+    Collect,
+    Metrics,
+    MetricsServer,
+)
+from kms_actors.processes.announcing import AnnouncingStore
+from kms_actors.processes.hardening import keep_memory_private
+from kms_actors.processes.launch import Workers
+from kms_actors.processes.serving import authenticator, http_server, node_service, tls_context
+from kms_actors.processes.supervisor import Supervisor
+from kms_actors.store import schema
+from kms_actors.store.api import Store
+from kms_actors.store.opening import open_store
+
+_log = structlog.get_logger("kms_actors")
+
+Ready = Callable[[NodeService], Awaitable[None]]
+
+
+async def serve(configuration: Configuration, workers: Workers | None = None, ready: Ready | None = None) -> None:
+    """Run a node until SIGTERM or SIGINT: with `workers` as their supervisor, else in this process.
+
+    `ready` is awaited once it serves, and wants it in one process.
+    """
+    keep_memory_private()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    async with contextlib.AsyncExitStack() as stack:
+        if workers is None:
+            service = await stack.enter_async_context(running(configuration))
+            if ready is not None:
+                await ready(service)
+        else:
+            supervisor = await stack.enter_async_context(supervising(configuration, workers))
+            loop.add_signal_handler(signal.SIGHUP, supervisor.restart)
+        await stopping.wait()
+        _log.info("stopping: requests under way may end", seconds=configuration.stop_seconds)
+    _log.info("stopped")
+
+
+@contextlib.asynccontextmanager
+async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
+    """Run a node in this process; leave in reverse order, also when a later start fails."""
+    async with contextlib.AsyncExitStack() as stack:
+        metrics = Metrics()
+
+        async def collect() -> Sum:
+            total = Sum()
+            total.add("1", metrics.families())
+            return total
+
+        await _show_metrics(stack, configuration, collect)
+        store = metrics.metered(await _prepared_store(stack, configuration))
+        _log_authenticator(configuration)
+        node = LocalNode(configuration, store)
+        service = await stack.enter_async_context(node_service(configuration, store, metrics, node))
+        _log_master_keyring_provider(configuration)
+        server = http_server(configuration, service, metrics)
+        stack.push_async_callback(server.stop, configuration.stop_seconds)
+        await server.start(configuration.host, configuration.port, ssl_context=tls_context(configuration))
+        _log_serving(configuration, workers=1)
+        yield service
+
+
+@contextlib.asynccontextmanager
+async def supervising(configuration: Configuration, workers: Workers) -> AsyncIterator[Supervisor]:
+    """Run a node whose requests are served by `workers`; leave in reverse order."""
+    async with contextlib.AsyncExitStack() as stack:
+        metrics = Metrics()
+        tls_context(configuration)  # a certificate that cannot be used is found here and now
+        supervisor = Supervisor(configuration, workers.listeners, metrics)
+        stack.push_async_callback(supervisor.stop)
+        await supervisor.adopt(workers.processes)
+        await _show_metrics(stack, configuration, supervisor.metrics)
+        store = await _prepared_store(stack, configuration)
+        stack.push_async_callback(supervisor.stop)  # before the store is closed
+        _log_authenticator(configuration)
+        node = LocalNode(configuration, AnnouncingStore(metrics.metered(store), supervisor.announce))
+        _log_master_keyring_provider(configuration)
+        await supervisor.start(node)
+        _log_serving(configuration, len(workers.processes))
+        yield supervisor
+
+
+async def _show_metrics(stack: contextlib.AsyncExitStack, configuration: Configuration, collect: Collect) -> None:
+    server = MetricsServer(collect)
+    stack.push_async_callback(server.stop)
+    await server.start(configuration.metrics.host, configuration.metrics.port)
+    _log.info("metrics", url=f"http://{configuration.metrics.host}:{configuration.metrics.port}/metrics")
+
+
+async def _prepared_store(stack: contextlib.AsyncExitStack, configuration: Configuration) -> Store:
+    store = await open_store(configuration.cluster)
+    stack.push_async_callback(store.close)
+    _log.info("schemas are being initialised", backend=configuration.cluster.backend)
+    await schema.initialise(store)
+    _log.info("schemas initialised", format=schema.FORMAT)
+    return store
+
+
+def _log_authenticator(configuration: Configuration) -> None:
+    _log.info(
+        "authenticator",
+        name=configuration.authenticator.name,
+        provider=configuration.authenticator.provider.name,
+        root_public_keys=list(authenticator(configuration).root_public_keys),
+    )
+
+
+def _log_master_keyring_provider(configuration: Configuration) -> None:
+    master = configuration.master_keyring_provider
+    _log.info("master keyring provider", name=master.name, namespace=master.namespace, node_name=master.node_name)
+
+
+def _log_serving(configuration: Configuration, workers: int) -> None:
+    _log.info("listening", host=configuration.host, port=configuration.port)
+    _log.info("tls", enabled=configuration.tls is not None)
+    _log.info("workers", count=workers)

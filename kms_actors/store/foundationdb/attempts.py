@@ -1,0 +1,132 @@
+"""Running a body until it has been applied exactly once, or certainly not, or time is over.
+
+A failure before the commit, or one that says "not committed", leads to another attempt. A commit that ended
+unknown (commit_unknown_result, a time-out) is settled first: the body runs again only once it is certain that
+this attempt was not applied and never will be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kms_actors.errors import StoreError, StoreUnavailable, TransactionConflict, TransactionTooLarge
+from kms_actors.store.api import Body, T
+from kms_actors.store.foundationdb.native import (
+    Failure,
+    Native,
+)
+from kms_actors.store.foundationdb.operations import Operation
+from kms_actors.store.foundationdb.transaction import FoundationDbTransaction
+
+TOO_OLD: Final = 1007
+NOT_COMMITTED: Final = 1020
+COMMIT_UNKNOWN: Final = 1021
+TIMED_OUT: Final = 1031
+CLUSTER_VERSION_CHANGED: Final = 1039
+
+#: Codes of a commit that may have been applied; after a time-out it may even be applied later.
+MAYBE_COMMITTED: Final = {COMMIT_UNKNOWN, TIMED_OUT, CLUSTER_VERSION_CHANGED}
+#: Codes that blame what other transactions did meanwhile.
+CONFLICTS: Final = {TOO_OLD, NOT_COMMITTED}
+#: So many of them are to blame if a transaction runs out of time.
+MANY_CONFLICTS: Final = 10
+#: A transaction that conflicts is tried again at once, this often. The client library would pause, the longer the
+#: more often it lost, and so go on losing to others that write the same over and over: for seconds.
+MOST_CONFLICTS: Final = 400
+#: The transaction, a key, a value.
+TOO_LARGE: Final = {2101, 2102, 2103}
+
+Begin = Callable[[], Native]
+
+
+class _Unknown(Exception):
+    """The commit of an attempt ended unknown."""
+
+    def __init__(self, result: Any) -> None:
+        super().__init__()
+        self.result = result
+
+
+async def run_body(begin: Begin, operation: Operation, body: Body[T]) -> T:
+    """Return the result of the applied attempt, or of the last one if it wrote nothing."""
+    native = begin()
+    conflicts = 0
+    try:
+        while True:
+            try:
+                return await _attempt(native, operation, body)
+            except _Unknown as unknown:
+                if await _settle(begin, operation):
+                    result: T = unknown.result
+                    return result
+                operation.end()
+                native.destroy()
+                native = begin()
+            except Failure as failure:
+                operation.end()
+                conflicts += failure.code in CONFLICTS
+                if failure.code == NOT_COMMITTED and conflicts < MOST_CONFLICTS:
+                    native.destroy()
+                    native = begin()
+                else:
+                    await back_off(native, failure, conflicts)
+    finally:
+        native.destroy()
+
+
+async def back_off(native: Native, failure: Failure, conflicts: int = 0) -> None:
+    """Make the transaction, which met so many conflicts, ready for another attempt after a while.
+
+    Raises:
+        StoreError: the failure allows none, or there were enough.
+
+    """
+    try:
+        await native.on_error(failure.code)
+    except Failure as final:
+        raise _translate(final, conflicts) from failure
+
+
+def _translate(failure: Failure, conflicts: int) -> StoreError:
+    if failure.code in CONFLICTS or (failure.code == TIMED_OUT and conflicts >= MANY_CONFLICTS):
+        return TransactionConflict("a transaction met conflicting ones too often")
+    if failure.code in TOO_LARGE:
+        return TransactionTooLarge(f"more than the store takes at once: {failure}")
+    return StoreUnavailable(f"the store does not answer: {failure}")
+
+
+async def _attempt(native: Native, operation: Operation, body: Body[T]) -> T:
+    transaction = FoundationDbTransaction(native)
+    try:
+        result = await body(transaction)
+    except Exception:
+        if transaction.failure is not None:
+            raise transaction.failure from None
+        raise
+    finally:
+        transaction.end()
+    if transaction.failure is not None:  # the body went on without what it could not read
+        raise transaction.failure
+    if transaction.writes:
+        operation.mark(native)
+        try:
+            await native.commit()
+        except Failure as failure:
+            if failure.code in MAYBE_COMMITTED:
+                raise _Unknown(result) from failure
+            raise
+    return result
+
+
+async def _settle(begin: Begin, operation: Operation) -> bool:
+    """Return whether the attempt was applied; if False, it never will be."""
+    native = begin()
+    try:
+        while True:
+            try:
+                return await operation.settle(native)
+            except Failure as failure:
+                await back_off(native, failure)
+    finally:
+        native.destroy()

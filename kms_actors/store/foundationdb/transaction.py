@@ -1,0 +1,114 @@
+"""A transaction of the FoundationDB engine: one attempt, as its body sees it."""
+
+from __future__ import annotations
+
+from kms_actors.errors import TransactionTooLarge
+from kms_actors.store.api import TRANSACTION_BYTES, VERSIONSTAMP_LENGTH, Entry
+from kms_actors.store.foundationdb.native import (
+    Failure,
+    Native,
+)
+from kms_actors.store.foundationdb.values import (
+    CHUNK_BYTES,
+    chunks_between,
+    chunks_of,
+    is_plain,
+    read_chunks,
+    write_chunks,
+)
+from kms_actors.store.writes import COUNTER_LENGTH
+
+
+class FoundationDbTransaction:
+    """See `kms_actors.store.api.Transaction`. Versionstamped keys are written after all others."""
+
+    __slots__ = ("_native", "_plain", "_size", "_stamped", "failure", "writes")
+
+    def __init__(self, native: Native) -> None:
+        #: The first read that failed, whatever the body made of it.
+        self.failure: Failure | None = None
+        self.writes = False
+        self._native: Native | None = native
+        self._plain: set[bytes] = set()  # keys known to have no chunks
+        self._stamped: list[tuple[bytes, bytes, bytes]] = []
+        self._size = 0  # bytes written
+
+    async def get(self, key: bytes) -> bytes | None:
+        native = self._open()
+        try:
+            value = await native.get(key)
+            if value is None or is_plain(value):
+                self._plain.add(key)
+                return value
+            return await read_chunks(native, key, value)
+        except Failure as failure:
+            raise self._note(failure) from None
+
+    async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
+        native = self._open()
+        try:
+            entries = await native.get_range(begin, end, limit=limit, reverse=reverse)
+            for place, (key, value) in enumerate(entries):
+                if not is_plain(value):
+                    entries[place] = (key, await read_chunks(native, key, value))
+        except Failure as failure:
+            raise self._note(failure) from None
+        return entries
+
+    def set(self, key: bytes, value: bytes) -> None:
+        native = self._open_to_write(len(key) + len(value))
+        if key not in self._plain:
+            native.clear_range(*chunks_of(key))
+        if is_plain(value):
+            native.set(key, value)
+        else:
+            self._plain.discard(key)
+            write_chunks(native, key, value)
+
+    def clear(self, key: bytes) -> None:
+        native = self._open_to_write(len(key))
+        native.clear_range(*chunks_of(key))
+        native.clear(key)
+
+    def clear_range(self, begin: bytes, end: bytes) -> None:
+        if begin >= end:
+            self._open()
+            return
+        native = self._open_to_write(len(begin) + len(end))
+        native.clear_range(*chunks_between(begin, end))
+        native.clear_range(begin, end)
+
+    def add(self, key: bytes, delta: int) -> None:
+        # Chunks of a long value at the key would stay, unseen until it is written or cleared.
+        self._open_to_write(len(key) + COUNTER_LENGTH).add(key, delta.to_bytes(COUNTER_LENGTH, "little", signed=True))
+
+    def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
+        self._open_to_write(len(prefix) + VERSIONSTAMP_LENGTH + len(suffix) + len(value))
+        if not is_plain(value):
+            raise TransactionTooLarge(f"the value of a versionstamped key may have at most {CHUNK_BYTES} bytes")
+        self._stamped.append((prefix, suffix, value))
+
+    def end(self) -> None:
+        """Refuse any further use. Idempotent."""
+        native, self._native = self._native, None
+        if native is not None:
+            # Only now: the client refuses reads where a versionstamped key may come to lie.
+            for prefix, suffix, value in self._stamped:
+                native.set_versionstamped(prefix, suffix, value)
+
+    def _open(self) -> Native:
+        if self._native is None:
+            raise RuntimeError("the transaction has ended")
+        return self._native
+
+    def _open_to_write(self, size: int) -> Native:
+        native = self._open()
+        self.writes = True
+        self._size += size
+        if self._size > TRANSACTION_BYTES:
+            raise TransactionTooLarge(f"a transaction may write at most {TRANSACTION_BYTES} bytes")
+        return native
+
+    def _note(self, failure: Failure) -> Failure:
+        self.failure = self.failure or failure
+        return failure

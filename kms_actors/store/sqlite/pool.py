@@ -1,0 +1,91 @@
+"""A bounded pool of connections that each hold one read snapshot while taken."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from pathlib import Path
+from typing import Final
+
+from kms_actors.errors import StoreUnavailable
+from kms_actors.store.sqlite.file import (
+    LOCK_SECONDS,
+    connect,
+    is_busy,
+    read_version,
+    translate,
+)
+
+#: Transactions that may read at the same time; others wait.
+CONNECTIONS: Final = 32
+
+
+class SnapshotPool:
+    """Gives out snapshots of one database file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: list[sqlite3.Connection] = []
+        self._places = asyncio.Semaphore(CONNECTIONS)
+        self._closed = False
+
+    async def take(self) -> tuple[sqlite3.Connection, int]:
+        """Return a connection at a snapshot of now, and that snapshot's commit version."""
+        await self._take_place()
+        try:
+            return await self._begin()
+        except BaseException:
+            self._places.release()
+            raise
+
+    def give_back(self, connection: sqlite3.Connection) -> None:
+        """End the snapshot."""
+        self._places.release()
+        self._rest(connection)
+
+    def close(self) -> None:
+        """Close what is idle, now, and what is taken, when it comes back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            # Bounded, since bodies that open transactions of their own could wait for each other.
+            async with asyncio.timeout(LOCK_SECONDS):
+                await self._places.acquire()
+        except TimeoutError:
+            raise StoreUnavailable("the store has too many transactions open") from None
+
+    async def _begin(self) -> tuple[sqlite3.Connection, int]:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not self._closed:
+            connection = None
+            try:
+                connection = self._idle.pop() if self._idle else connect(self._path, read_only=True)
+                connection.execute("BEGIN")
+                return connection, read_version(connection)
+            except sqlite3.Error as error:
+                if connection is not None:
+                    self._rest(connection)
+                # Readers meet a lock only while another process recovers or removes the write-ahead log.
+                if not is_busy(error) or time.monotonic() > deadline:
+                    raise translate(error) from error
+            await asyncio.sleep(0.002)
+        raise StoreUnavailable("the store is closed")
+
+    def _rest(self, connection: sqlite3.Connection) -> None:
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.close()
+            return
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)

@@ -1,0 +1,138 @@
+"""A transaction of the SQLite engine: reads at a snapshot and remembers them, collects writes."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Final, NamedTuple
+
+from kms_actors.store.api import Entry
+from kms_actors.store.sqlite.file import (
+    read_range,
+    read_value,
+    translate,
+)
+from kms_actors.store.sqlite.pool import SnapshotPool
+from kms_actors.store.writes import Writes
+
+#: Entries read in one go; the event loop turns between two.
+CHUNK: Final = 256
+
+
+class RangeRead(NamedTuple):
+    """All entries seen with begin <= key < end, in ascending order."""
+
+    begin: bytes
+    end: bytes
+    entries: list[Entry]
+
+
+class Reads:
+    """What a transaction has seen of the store, to be compared at commit."""
+
+    __slots__ = ("ranges", "snapshot", "values")
+
+    def __init__(self) -> None:
+        self.snapshot: int | None = None  # commit version; None: nothing read
+        self.values: dict[bytes, bytes | None] = {}
+        self.ranges: list[RangeRead] = []
+
+    def hold(self, connection: sqlite3.Connection, version: int) -> bool:
+        """Return whether `connection`, at commit version `version`, would give the same."""
+        if self.snapshot is None or self.snapshot == version:
+            return True
+        return all(read_value(connection, key) == value for key, value in self.values.items()) and all(
+            read_range(connection, begin, end, limit=len(entries) + 1) == entries
+            for begin, end, entries in self.ranges
+        )
+
+
+class SqliteTransaction:
+    """See `kms_actors.store.api.Transaction`."""
+
+    __slots__ = ("_connection", "_ended", "_pool", "_writes", "reads")
+
+    def __init__(self, pool: SnapshotPool) -> None:
+        self.reads = Reads()
+        self._pool = pool
+        self._writes = Writes()
+        self._connection: sqlite3.Connection | None = None
+        self._ended = False
+
+    async def get(self, key: bytes) -> bytes | None:
+        writes = self._open_writes()
+        if not writes.reads_through(key):
+            return writes.view(key, None)
+        seen = self.reads.values
+        if key not in seen:
+            connection = self._connection or await self._snapshot()
+            try:
+                seen[key] = read_value(connection, key)
+            except sqlite3.Error as error:
+                raise translate(error) from error
+        return writes.view(key, seen[key])
+
+    async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
+        self._open_writes()
+        found: list[Entry] = []
+        while begin < end:
+            count = min(CHUNK, limit - len(found)) if limit else CHUNK
+            chunk = await self._read_chunk(begin, end, count, reverse=reverse)
+            found += self._open_writes().merge(chunk.entries, chunk.begin, chunk.end, reverse=reverse)
+            if limit and len(found) >= limit:
+                return found[:limit]
+            begin, end = (begin, chunk.begin) if reverse else (chunk.end, end)
+            await asyncio.sleep(0)
+        return found
+
+    def set(self, key: bytes, value: bytes) -> None:
+        self._open_writes().set(key, value)
+
+    def clear(self, key: bytes) -> None:
+        self._open_writes().clear(key)
+
+    def clear_range(self, begin: bytes, end: bytes) -> None:
+        self._open_writes().clear_range(begin, end)
+
+    def add(self, key: bytes, delta: int) -> None:
+        self._open_writes().add(key, delta)
+
+    def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
+        self._open_writes().set_versionstamped(prefix, suffix, value)
+
+    def end(self) -> Writes:
+        """Let go of the snapshot, refuse any further use, and return the writes. Idempotent."""
+        self._ended = True
+        if self._connection is not None:
+            self._pool.give_back(self._connection)
+            self._connection = None
+        return self._writes
+
+    async def _read_chunk(self, begin: bytes, end: bytes, count: int, *, reverse: bool) -> RangeRead:
+        """Read up to `count` stored entries and return them with the part of the range they cover."""
+        connection = self._connection or await self._snapshot()
+        try:
+            entries = read_range(connection, begin, end, limit=count, reverse=reverse)
+        except sqlite3.Error as error:
+            raise translate(error) from error
+        if len(entries) == count:
+            begin, end = (entries[-1][0], end) if reverse else (begin, entries[-1][0] + b"\0")
+        chunk = RangeRead(begin, end, entries)
+        self.reads.ranges.append(RangeRead(begin, end, entries[::-1]) if reverse else chunk)
+        return chunk
+
+    async def _snapshot(self) -> sqlite3.Connection:
+        self._open_writes()
+        connection, version = await self._pool.take()
+        if self._ended or self._connection is not None:  # the body ended, or another of its reads was first
+            self._pool.give_back(connection)
+            self._open_writes()
+        else:
+            self._connection, self.reads.snapshot = connection, version
+        assert self._connection is not None
+        return self._connection
+
+    def _open_writes(self) -> Writes:
+        if self._ended:
+            raise RuntimeError("the transaction has ended")
+        return self._writes

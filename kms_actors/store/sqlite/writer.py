@@ -1,0 +1,159 @@
+"""The one thread that writes to a SQLite store: takes queued transactions in groups, one disk sync a group."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kms_actors.errors import StoreError, StoreUnavailable
+from kms_actors.store.sqlite.file import (
+    LOCK_SECONDS,
+    is_busy,
+    read_value,
+    read_version,
+    translate,
+)
+from kms_actors.store.sqlite.transaction import Reads
+from kms_actors.store.writes import Add, Clear, ClearRange, Mutation, Set, SetVersionstamped, plus
+
+#: Transactions in a group at most.
+GROUP: Final = 256
+
+_PUT: Final = "REPLACE INTO kv VALUES (?, ?)"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commit:
+    """A transaction on its way; `done` becomes whether it was applied (False: a conflict)."""
+
+    reads: Reads
+    log: Sequence[Mutation]
+    done: asyncio.Future[bool]
+
+
+#: For each commit of a group: whether it was applied, or why none of the group was.
+Outcomes = Sequence[bool | StoreError]
+
+#: Once another process was met, the lock is left alone for a moment before each group, for so many seconds: who comes
+#: from a commit would take it again before those that wait for it look.
+_YIELD_SECONDS: Final = 0.0004
+_ALERT_SECONDS: Final = 1.0
+
+
+class Writer:
+    """Owns the writing connection. `settle` is called on the event loop after each group."""
+
+    def __init__(self, connection: sqlite3.Connection, settle: Callable[[Sequence[Commit], Outcomes], None]) -> None:
+        self._connection = connection
+        self._settle = settle
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
+        self._closed = False
+        self._met_other = float("-inf")  # when another process last held the lock
+        self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def commit(self, reads: Reads, log: Sequence[Mutation]) -> bool:
+        """Return once the writes are on disk (True), or what was read has changed (False)."""
+        if self._closed:
+            raise StoreUnavailable("the store is closed")
+        done: asyncio.Future[bool] = self._loop.create_future()
+        self._queue.put(Commit(reads, log, done))
+        return await done
+
+    async def close(self) -> None:
+        """Write what is queued, then end. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group = [first]
+            outcomes = self._write(group)
+            with contextlib.suppress(RuntimeError):  # a closed loop: nobody waits any more
+                self._loop.call_soon_threadsafe(self._settle, group, outcomes)
+        self._connection.close()
+
+    def _write(self, group: list[Commit]) -> Outcomes:
+        """Write `group` and what has queued up by the time the lock is ours; extends `group`."""
+        try:
+            if time.monotonic() < self._met_other + _ALERT_SECONDS:
+                time.sleep(_YIELD_SECONDS)
+            self._lock()
+            self._gather(group)
+            outcomes = self._apply_group(group)
+            self._connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001  a dead thread would leave every caller waiting
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("ROLLBACK")
+            self._gather(group)
+            return [_failure(error) for _ in group]
+        return outcomes
+
+    def _lock(self) -> None:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if not is_busy(error) or time.monotonic() > deadline:
+                    raise
+                self._met_other = time.monotonic()
+                # Shorter than SQLite's own waits of up to 100 ms: another process holds it for one disk sync.
+                time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311
+            else:
+                return
+
+    def _gather(self, group: list[Commit]) -> None:
+        with contextlib.suppress(queue.Empty):
+            while len(group) < GROUP:
+                commit = self._queue.get_nowait()
+                if commit is None:
+                    self._queue.put(None)  # nothing comes after it, so it stays the last
+                    return
+                group.append(commit)
+
+    def _apply_group(self, group: Sequence[Commit]) -> list[bool]:
+        before = version = read_version(self._connection)
+        outcomes = []
+        for commit in group:
+            applied = commit.reads.hold(self._connection, version)
+            if applied:
+                version += 1
+                stamp = version.to_bytes(8, "big") + b"\0\0"
+                for mutation in commit.log:
+                    _apply(self._connection, mutation, stamp)
+            outcomes.append(applied)
+        if version != before:
+            self._connection.execute("UPDATE commits SET version = ?", (version,))
+        return outcomes
+
+
+def _apply(connection: sqlite3.Connection, mutation: Mutation, stamp: bytes) -> None:
+    match mutation:
+        case Set(key, value):
+            connection.execute(_PUT, (key, value))
+        case Clear(key):
+            connection.execute("DELETE FROM kv WHERE key = ?", (key,))
+        case ClearRange(begin, end):
+            connection.execute("DELETE FROM kv WHERE key >= ? AND key < ?", (begin, end))
+        case Add(key, delta):
+            connection.execute(_PUT, (key, plus(read_value(connection, key), delta)))
+        case SetVersionstamped(prefix, suffix, value):
+            connection.execute(_PUT, (prefix + stamp + suffix, value))
+
+
+def _failure(error: Exception) -> StoreError:
+    if isinstance(error, sqlite3.Error):
+        return translate(error)
+    return StoreUnavailable(f"the store's writer failed ({type(error).__name__})")

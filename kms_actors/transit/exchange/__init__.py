@@ -1,0 +1,1 @@
+"""Keys that come and go: import, export, backup, certificates, agreement."""

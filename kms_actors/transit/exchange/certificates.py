@@ -1,0 +1,162 @@
+"""X.509 for keys: certificate signing requests (RFC 2986) by a version, and the chain that a version was given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from kms_actors.errors import InvalidRequest
+from kms_actors.transit.key import (
+    NO_SUCH_VERSION,
+    TransitKey,
+)
+from kms_actors.transit.key_types import KEY_TYPES
+from kms_actors.transit.records import (
+    KeyPolicy,
+    VersionRecord,
+)
+from kms_actors.transit.schemes.scheme import subject_public_key_info
+
+#: What signs a request, by the families of schemes; on curves it is as wide as the curve.
+_HASHES: Final[Mapping[str, HashAlgorithm | None]] = {
+    "P-256": SHA256(),
+    "P-384": SHA384(),
+    "P-521": SHA512(),
+    "ed25519": None,
+    "rsa-2048": SHA256(),
+    "rsa-3072": SHA256(),
+    "rsa-4096": SHA256(),
+}
+_ALGORITHMS: Final = (
+    (ec.EllipticCurvePublicKey, "ECDSA", "ecdsa-"),
+    (rsa.RSAPublicKey, "RSA", "rsa-"),
+    (ed25519.Ed25519PublicKey, "Ed25519", "ed25519"),
+)
+_BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s[^-]*-----END \1-----", re.ASCII)
+_NO_PEM: Final = "could not decode a PEM block in the certificate chain"
+
+
+def check_certifiable(policy: KeyPolicy) -> None:
+    """Raise InvalidRequest unless keys like this one can stand in certificates."""
+    key_type = KEY_TYPES[policy.type]
+    if not key_type.signing:
+        raise InvalidRequest(f"key type '{policy.type}' does not support signing")
+    if policy.derived:
+        raise InvalidRequest("operation not supported for keys with derivation enabled")
+    if _hash_name(policy) not in _HASHES:
+        raise InvalidRequest(f"certificates are not supported for key type {policy.type}")
+
+
+def signing_request(key: TransitKey, number: int = 0, template: str = "") -> str:
+    """Return the PEM of a request for a version (0: the latest), with subject and extensions of a template (PEM)."""
+    check_certifiable(key.policy)
+    key.check_usable()
+    builder = _builder(template)
+    try:
+        version = key.version(number) if number else key.latest
+    except InvalidRequest as error:
+        raise InvalidRequest(f"could not create the csr: {error}") from None
+    if version.private is None:
+        raise InvalidRequest("could not create the csr: private key not imported for key version selected")
+    assert key.scheme is not None
+    (private,) = key.scheme.parts(version.private)
+    made = builder.sign(private, _HASHES[_hash_name(key.policy)])  # type: ignore[arg-type]
+    return made.public_bytes(Encoding.PEM).decode("ascii")
+
+
+def parse_chain(text: str) -> tuple[bytes, ...]:
+    """Return the certificates (DER) of a PEM, in order; other blocks, and text before a block, are passed over."""
+    blocks = list(_BLOCK.finditer(text))
+    if text[blocks[-1].end() if blocks else 0 :].strip():
+        raise InvalidRequest(_NO_PEM)
+    try:
+        loaded = [x509.load_pem_x509_certificate(b[0].encode("ascii")) for b in blocks if b[1] == "CERTIFICATE"]
+    except ValueError:
+        raise InvalidRequest(
+            "could not parse a certificate in the certificate chain: x509: malformed certificate"
+        ) from None
+    if not loaded:
+        raise InvalidRequest("provided certificate chain did not contain any valid PEM encoded certificate")
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in loaded)
+
+
+def certified(policy: KeyPolicy, version: VersionRecord | None, chain: Sequence[bytes]) -> VersionRecord:
+    """Return a version with its chain: the certificate of its own public key first, an authority's last."""
+    try:
+        certificates = [x509.load_der_x509_certificate(der) for der in chain]
+        _check_order([_is_authority(certificate) for certificate in certificates])
+        public: Any = certificates[0].public_key()
+    except ValueError:
+        raise InvalidRequest(
+            "could not parse a certificate in the certificate chain: x509: malformed certificate"
+        ) from None
+    if version is None:
+        raise _refused(NO_SUCH_VERSION)
+    _check_algorithm(policy.type, public)
+    if subject_public_key_info(public) != version.public_key:
+        raise _refused("leaf certificate public key does not match the selected key version")
+    return msgspec.structs.replace(version, certificate_chain=tuple(chain))
+
+
+def show_chain(chain: Sequence[bytes]) -> str:
+    """Return the PEM of a chain, without its last line end; empty for none."""
+    loaded = (x509.load_der_x509_certificate(der) for der in chain)
+    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in loaded).rstrip("\n")
+
+
+def _builder(template: str) -> x509.CertificateSigningRequestBuilder:
+    builder = x509.CertificateSigningRequestBuilder()
+    if not template:
+        return builder.subject_name(x509.Name([]))
+    if _BLOCK.search(template) is None:
+        raise InvalidRequest("could not decode PEM CSR")
+    try:
+        given = x509.load_pem_x509_csr(template.encode("utf-8", "surrogatepass"))
+        builder = builder.subject_name(given.subject)
+        for extension in given.extensions:
+            builder = builder.add_extension(extension.value, extension.critical)
+    except (ValueError, x509.DuplicateExtension):
+        raise InvalidRequest("could not parse the CSR that was given") from None
+    return builder
+
+
+def _hash_name(policy: KeyPolicy) -> str:
+    return next(iter(KEY_TYPES[policy.type].schemes.values())).name
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _check_order(authorities: Sequence[bool]) -> None:
+    if authorities[0]:
+        raise _refused("certificate in the first element is not a valid leaf certificate")
+    if len(authorities) > 1 and not authorities[-1]:
+        raise _refused("certificate in the last element is not a valid CA certificate")
+    if authorities.count(False) > 1:
+        raise _refused("could not validate if there is only one leaf certificate in the provided chain")
+
+
+def _check_algorithm(type_name: str, public: Any) -> None:
+    found = ((algorithm, prefix) for kind, algorithm, prefix in _ALGORITHMS if isinstance(public, kind))
+    algorithm, prefix = next(found, ("unknown", " "))
+    if type_name.startswith(prefix):
+        return
+    raise _refused(
+        "could not validate key match between leaf certificate key and key entry in transit: provided leaf "
+        f"certificate public key algorithm '{algorithm}' does not match the transit key type '{type_name}'"
+    )
+
+
+def _refused(text: str) -> InvalidRequest:
+    return InvalidRequest(f"failed to persist certificate chain: {text}")

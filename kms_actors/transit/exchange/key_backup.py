@@ -1,0 +1,232 @@
+"""A whole key as one text: base64 of the JSON that Vault and OpenBao write, so that keys move between all three.
+
+It holds every version that exists, in the clear. Types and their numbers are normative, as are the names; versions
+lie in `archived_keys` from `archive_min_version` on, and those that may decrypt in the policy as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from kms_actors.errors import InvalidRequest
+from kms_actors.transit.ciphertext import PREFIX
+from kms_actors.transit.exchange.backup_entry import (
+    CONVERGENT_VERSION,
+    NO_TIME,
+    Entry,
+    entry_of,
+    parse_time,
+    rfc3339,
+    version_of,
+)
+from kms_actors.transit.go_base64 import decode as decode_base64
+from kms_actors.transit.go_base64 import encode as encode_base64
+from kms_actors.transit.key import SOFT_DELETED
+from kms_actors.transit.policy import (
+    check_policy,
+    new_incarnation,
+)
+from kms_actors.transit.records import (
+    KeyPolicy,
+    Moment,
+    VersionRecord,
+)
+
+#: Types by their numbers. Those that are not here have none, or none that is known.
+_TYPES: Final[Mapping[int, str]] = {
+    0: "aes256-gcm96",
+    1: "ecdsa-p256",
+    2: "ed25519",
+    3: "rsa-2048",
+    4: "rsa-4096",
+    5: "chacha20-poly1305",
+    6: "ecdsa-p384",
+    7: "ecdsa-p521",
+    8: "aes128-gcm96",
+    9: "rsa-3072",
+    10: "hmac",
+    11: "xchacha20-poly1305",
+}
+_NUMBERS: Final = {name: number for number, name in _TYPES.items()}
+_KDFS: Final = ("hmac-sha256-counter", "hkdf_sha256")
+_TEMPLATES: Final = ("", PREFIX + "{{version}}:")
+_NAME: Final = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
+
+
+class _When(msgspec.Struct, frozen=True):
+    time: str
+    version: int
+
+
+class _Policy(
+    msgspec.Struct, frozen=True, rename={"imported": "Imported", "allow_rotation": "AllowImportedKeyRotation"}
+):
+    name: str
+    type: int
+    keys: dict[str, Entry] = {}
+    derived: bool = False
+    kdf: int = 1
+    convergent_encryption: bool = False
+    exportable: bool = False
+    min_decryption_version: int = 1
+    min_encryption_version: int = 0
+    latest_version: int = 1
+    archive_version: int = 1
+    archive_min_version: int = 0
+    min_available_version: int = 0
+    deletion_allowed: bool = False
+    convergent_version: int = 0
+    backup_info: _When | None = None
+    restore_info: _When | None = None
+    allow_plaintext_backup: bool = False
+    version_template: str = ""
+    storage_prefix: str = ""
+    auto_rotate_period: int = 0  # nanoseconds
+    imported: bool = False
+    allow_rotation: bool = False
+    soft_deleted: bool = False
+    key_size: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Archive(msgspec.Struct, frozen=True):
+    keys: list[Entry] = []
+
+
+class _Backup(msgspec.Struct, frozen=True):
+    policy: _Policy
+    archived_keys: _Archive | None = None
+
+    def __repr__(self) -> str:
+        return "<Backup>"
+
+
+def backed_up(policy: KeyPolicy, now: int) -> KeyPolicy:
+    """Return the policy of a key that is backed up `now`; raises InvalidRequest if it may not be."""
+    if policy.soft_deleted:
+        raise InvalidRequest(SOFT_DELETED)
+    if not policy.exportable:
+        raise InvalidRequest("exporting is disallowed on the policy")
+    if not policy.allow_plaintext_backup:
+        raise InvalidRequest("plaintext backup is disallowed on the policy")
+    if policy.type not in _NUMBERS:
+        raise InvalidRequest(f"backup is not supported for key type {policy.type}")
+    return msgspec.structs.replace(policy, backup=Moment(now, policy.latest_version))
+
+
+def write(policy: KeyPolicy, versions: Mapping[int, VersionRecord]) -> str:
+    """Return the backup of a key with all its versions."""
+    entries = {number: entry_of(policy, version) for number, version in sorted(versions.items())}
+    archived = list(entries.values())
+    if not policy.min_available_version:
+        archived.insert(0, Entry())  # of version 0, which never was
+    content = _Policy(
+        name=policy.name,
+        type=_NUMBERS[policy.type],
+        keys={str(n): entry for n, entry in entries.items() if n >= policy.min_decryption_version},
+        derived=policy.derived,
+        kdf=_KDFS.index(policy.kdf) if policy.derived else 0,
+        convergent_encryption=policy.convergent,
+        exportable=policy.exportable,
+        min_decryption_version=policy.min_decryption_version,
+        min_encryption_version=policy.min_encryption_version,
+        latest_version=policy.latest_version,
+        archive_version=policy.latest_version,
+        archive_min_version=policy.min_available_version,
+        min_available_version=policy.min_available_version,
+        deletion_allowed=policy.deletion_allowed,
+        convergent_version=-1 if policy.convergent else 0,
+        backup_info=_when(policy.backup),
+        restore_info=_when(policy.restored),
+        allow_plaintext_backup=policy.allow_plaintext_backup,
+        auto_rotate_period=policy.auto_rotate_period,
+        imported=policy.imported,
+        allow_rotation=policy.imported and policy.allow_rotation,
+        soft_deleted=policy.soft_deleted,
+        key_size=policy.key_size or msgspec.UNSET,
+    )
+    return encode_base64(msgspec.json.encode(_Backup(content, _Archive(archived))))
+
+
+def read(text: str, name: str, now: int) -> tuple[KeyPolicy, Mapping[int, VersionRecord]]:
+    """Return the key of a backup under `name` (empty: its own), restored `now`.
+
+    Raises:
+        InvalidRequest: not a backup, or not of a key that can be used here.
+
+    """
+    try:
+        backup = msgspec.json.decode(decode_base64(text), type=_Backup)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        raise InvalidRequest("invalid backup: it is not the JSON of one") from None
+    policy = _restored(backup.policy, name or backup.policy.name, now)
+    oldest = max(1, policy.min_available_version)
+    versions = {
+        number: version_of(policy, _entry(backup, number)) for number in range(oldest, policy.latest_version + 1)
+    }
+    return policy, versions
+
+
+def _restored(content: _Policy, name: str, now: int) -> KeyPolicy:
+    if _NAME.fullmatch(name) is None:
+        raise InvalidRequest("key names cannot be paths")
+    if content.type not in _TYPES:
+        raise InvalidRequest(f"invalid backup: unknown key type {content.type}")
+    if content.kdf not in range(len(_KDFS)) or content.version_template not in _TEMPLATES:
+        raise InvalidRequest("invalid backup: its key derivation or its prefix is not supported")
+    policy = KeyPolicy(
+        name=name,
+        type=_TYPES[content.type],
+        derived=content.derived,
+        convergent=content.convergent_encryption,
+        kdf=_KDFS[content.kdf if content.derived else -1],
+        exportable=content.exportable,
+        allow_plaintext_backup=content.allow_plaintext_backup,
+        deletion_allowed=content.deletion_allowed,
+        soft_deleted=content.soft_deleted,
+        latest_version=content.latest_version,
+        min_available_version=content.min_available_version,
+        min_decryption_version=max(1, content.min_decryption_version),
+        min_encryption_version=content.min_encryption_version,
+        auto_rotate_period=content.auto_rotate_period,
+        key_size=content.key_size or 0,
+        imported=content.imported,
+        allow_rotation=content.allow_rotation or not content.imported,
+        backup=_moment(content.backup_info),
+        restored=Moment(now, content.latest_version),
+        incarnation=new_incarnation(),
+    )
+    check_policy(policy)
+    return policy
+
+
+def _entry(backup: _Backup, number: int) -> Entry:
+    """Return a version from the policy, or from the archive."""
+    content = backup.policy
+    entry = content.keys.get(str(number))
+    archived = backup.archived_keys.keys if backup.archived_keys else []
+    place = number - content.archive_min_version
+    if entry is None and 0 <= place < len(archived):
+        entry = archived[place]
+    if entry is None:
+        raise InvalidRequest("invalid backup: a version is missing")
+    version = entry.convergent_version if content.convergent_version == -1 else content.convergent_version
+    if content.convergent_encryption and version != CONVERGENT_VERSION:
+        raise InvalidRequest(f"refusing to support decryption with old convergent encryption key: version {version}")
+    return entry
+
+
+def _when(moment: Moment | None) -> _When | None:
+    return None if moment is None else _When(rfc3339(moment.time), moment.version)
+
+
+def _moment(when: _When | None) -> Moment | None:
+    if when is None or when.time == NO_TIME:
+        return None
+    try:
+        return Moment(parse_time(when.time), when.version)
+    except (ValueError, OverflowError):
+        raise InvalidRequest("invalid backup: the time of a backup is not one") from None

@@ -1,0 +1,1 @@
+"""One kind of key each: what it can do and how."""

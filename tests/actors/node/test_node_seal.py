@@ -1,0 +1,155 @@
+"""The node's seal: initialisation, shares, restarts."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from kms_actors.errors import InvalidRequest, InvalidShares, Sealed
+from kms_actors.keyring import shamir
+from kms_actors.keyring.check_value import key_check_value
+from kms_actors.messages import (
+    Event,
+    Initialization,
+    Initialize,
+    ReadSealStatus,
+    ResetUnseal,
+    Seal,
+    SealStatus,
+    Unseal,
+)
+from kms_actors.secret import SecretBytes
+from tests.actors.node_service import VAULT, configuration, started, unseal_node, unseal_tenant, with_check_value
+
+
+async def test_a_new_node_is_not_initialised_and_sealed(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        assert await service.ask_node(ReadSealStatus()) == SealStatus(initialized=False, sealed=True)
+        assert service.node_sealed
+        with pytest.raises(Sealed):
+            await service.tenant(VAULT)
+
+
+async def test_shares_count_up_and_the_threshold_unseals(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        made: Initialization = await service.ask_node(Initialize(5, 3))
+        assert [share[0] for share in made.shares] == [1, 2, 3, 4, 5]
+        assert made.root_token == ""
+
+        first: SealStatus = await service.ask_node(Unseal(made.shares[4]))
+        again: SealStatus = await service.ask_node(Unseal(made.shares[4]))
+        second: SealStatus = await service.ask_node(Unseal(made.shares[0]))
+        third: SealStatus = await service.ask_node(Unseal(made.shares[2]))
+
+        assert (first.progress, again.progress, second.progress) == (1, 1, 2)
+        assert first.nonce == second.nonce != ""
+        assert third == SealStatus(initialized=True, sealed=False, threshold=3, shares=5)
+        assert not service.node_sealed
+
+
+async def test_a_second_initialisation_is_refused(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await service.ask_node(Initialize(5, 3))
+        with pytest.raises(InvalidRequest, match="Vault is already initialized"):
+            await service.ask_node(Initialize(5, 3))
+
+
+async def test_two_initialisations_at_once_leave_one_winner(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        outcomes = await asyncio.gather(
+            *(service.ask_node(Initialize(5, 3)) for _ in range(2)), return_exceptions=True
+        )
+        made = [outcome for outcome in outcomes if isinstance(outcome, Initialization)]
+        assert len(made) == 1
+        await unseal_node(service, made[0].shares)
+
+
+async def test_wrong_shares_reset_the_progress_and_reveal_nothing(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        made: Initialization = await service.ask_node(Initialize(5, 3))
+        foreign = shamir.split(SecretBytes(os.urandom(32)), 5, 3)
+        texts = set()
+        for wrong in (foreign[2], b"\x03" + bytes(32), b"\x01" + made.shares[2][1:]):
+            for share in made.shares[:2]:
+                await service.ask_node(Unseal(share))
+            with pytest.raises(InvalidShares) as caught:
+                await service.ask_node(Unseal(wrong))
+            texts.add(str(caught.value))
+            assert (await service.ask_node(ReadSealStatus())).progress == 0
+        assert len(texts) == 1
+        await unseal_node(service, made.shares)
+
+
+async def test_a_reset_forgets_the_shares_given(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        made: Initialization = await service.ask_node(Initialize(3, 2))
+        await service.ask_node(Unseal(made.shares[0]))
+        assert (await service.ask_node(ResetUnseal())).progress == 0
+        assert (await service.ask_node(ReadSealStatus())).progress == 0
+
+
+async def test_unsealing_before_initialisation_is_refused(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        for message in (Unseal(b"\x01" * 33), ResetUnseal()):
+            with pytest.raises(InvalidRequest, match="Vault is not initialized"):
+                await service.ask_node(message)
+
+
+async def test_progress_expires(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(unseal_progress_seconds=0.01)) as service:
+        made: Initialization = await service.ask_node(Initialize(3, 2))
+        await service.ask_node(Unseal(made.shares[0]))
+        await asyncio.sleep(0.02)
+        assert (await service.ask_node(ReadSealStatus())).progress == 0
+        assert (await service.ask_node(Unseal(made.shares[1]))).sealed
+
+
+async def test_a_sealed_node_serves_no_tenant_until_unsealed_again(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        shares = await unseal_node(service)
+        await unseal_tenant(service)
+        await service.ask_node(Seal())
+        assert service.node_sealed
+        assert service.active_tenants == 0
+        with pytest.raises(Sealed):
+            await service.tenant(VAULT)
+        await unseal_node(service, shares)
+        assert not (await service.tenant(VAULT)).sealed
+
+
+async def test_after_a_restart_the_node_is_sealed_and_its_shares_unseal_it(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        shares = await unseal_node(service)
+        await unseal_tenant(service)
+    async with started(tmp_path) as service:
+        status: SealStatus = await service.ask_node(ReadSealStatus())
+        assert (status.initialized, status.sealed) == (True, True)
+        await unseal_node(service, shares[2:])
+        assert not (await service.tenant(VAULT)).sealed
+
+
+async def test_a_master_key_made_before_is_known_by_its_check_value(tmp_path: Path) -> None:
+    key = SecretBytes(os.urandom(32))
+    settings = with_check_value(configuration(), key_check_value(key))
+    async with started(tmp_path, settings) as service:
+        made: Initialization = await service.ask_node(Initialize(5, 3))
+        assert made.shares == ()
+        with pytest.raises(InvalidShares):
+            await unseal_node(service, shamir.split(SecretBytes(os.urandom(32)), 5, 3))
+        shares = shamir.split(key, 5, 3)
+        await unseal_node(service, shares)
+    async with started(tmp_path, settings) as service:
+        await unseal_node(service, shares[1:])
+
+
+async def test_events_are_not_taken_from_outside(tmp_path: Path) -> None:
+    class Forged(Event, frozen=True):
+        pass
+
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant = await service.tenant(VAULT)
+        for asked in (service.ask_node, tenant.ask):
+            with pytest.raises(TypeError):
+                await asked(Forged())

@@ -1,0 +1,68 @@
+"""Times and durations in Go's forms."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kms_http.api.times import (
+    duration,
+    rfc3339,
+)
+from kms_http.fields import to_duration
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, ""),
+        (1, "1970-01-01T00:00:00.000000001Z"),
+        (1_795_000_000 * SECOND, "2026-11-18T11:06:40Z"),
+        (1_795_000_000 * SECOND + 66_412_969, "2026-11-18T11:06:40.066412969Z"),
+        (1_795_000_000 * SECOND + 500_000_000, "2026-11-18T11:06:40.5Z"),
+    ],
+)
+def test_times(nanoseconds: int, text: str) -> None:
+    assert rfc3339(nanoseconds) == text
+
+
+@given(st.integers(1, 2**64))
+def test_a_time_loses_nothing(nanoseconds: int) -> None:
+    text = rfc3339(nanoseconds)
+    seconds, _, fraction = text[:-1].partition(".")
+    whole = int(datetime.fromisoformat(seconds).replace(tzinfo=UTC).timestamp())
+    assert whole * SECOND + int(fraction.ljust(9, "0") or 0) == nanoseconds
+    assert not fraction.endswith("0")
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0s"),
+        (-SECOND, "-1s"),
+        (SECOND, "1s"),
+        (60 * SECOND, "1m0s"),
+        (30 * 60 * SECOND, "30m0s"),
+        (3600 * SECOND, "1h0m0s"),
+        (86400 * SECOND, "24h0m0s"),
+        (12319 * SECOND, "3h25m19s"),
+        (1_500_000_000, "1.5s"),
+        (90_010_000_000, "1m30.01s"),
+        (1_500_000, "1.5ms"),
+        (2_000, "2µs"),
+        (999, "999ns"),
+        (-1_100, "-1.1µs"),
+    ],
+)
+def test_durations(nanoseconds: int, text: str) -> None:
+    assert duration(nanoseconds) == text
+
+
+@given(st.integers(-(2**63) + 1, 2**63 - 1))
+def test_a_duration_parses_back(nanoseconds: int) -> None:
+    assert to_duration(duration(nanoseconds)) == nanoseconds

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kms_actors.errors import InvalidRequest
+from kms_http.wire import paths
+from kms_http.wire.errors import HttpError
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        ("/v1/secret/data/app", "secret/data/app", ""),
+        ("/v1/secret/data/app?version=2&x", "secret/data/app", "version=2&x"),
+        ("/v1/", "", ""),
+        ("/v1/a/", "a/", ""),
+        ("/v1/a/b.c/.hidden/..x/x..", "a/b.c/.hidden/..x/x..", ""),
+        ("/v1/a/b%20c", "a/b c", ""),
+        ("/v1/a/%C3%A9t%c3%a9", "a/été", ""),
+        ("/v1/a/été", "a/été", ""),
+        ("/v1/a/100%25", "a/100%", ""),
+        ("/v1/a/%2525", "a/%25", ""),
+        ("/v1/%72oot/x", "root/x", ""),
+        ("/v1/a/b?x=../..//%2F", "a/b", "x=../..//%2F"),
+    ],
+)
+def test_a_plain_path_is_taken_as_it_is_and_an_encoded_one_decoded_once(target: str, path: str, query: str) -> None:
+    assert paths.parse(target) == (path, query)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "secret/../sys/seal",
+        "..",
+        "../x",
+        ".",
+        "a/.",
+        "a/..",
+        "a/./b",
+        "/a",
+        "a//b",
+        "a//",
+        "a%2Fb",
+        "a%2fb",
+        "a/%2e%2e/b",
+        "a/%2E/b",
+        "a/.%2e/b",
+        "a/b%2Ec",
+        "a%00b",
+        "a%0Ab",
+        "a%7fb",
+        "a%5Cb",
+        "a\\b",
+        "a#b",
+        "a%",
+        "a%2",
+        "a%zz",
+        "a%C3",
+        "a%ff",
+        "a/\udcff",
+        "a%E2%80%A8b",
+        "a%C0%AFb",
+        "a%25%32%46/%2E",
+    ],
+)
+def test_a_path_that_could_be_read_in_two_ways_is_refused(path: str) -> None:
+    with pytest.raises(InvalidRequest):
+        paths.parse(f"/v1/{path}")
+
+
+@pytest.mark.parametrize(
+    "target", ["/", "/v1", "/V1/x", "/v2/x", "/ui/", "*", "http://host/v1/x", "/%76%31/x", "//v1/x"]
+)
+def test_there_is_nothing_outside_v1(target: str) -> None:
+    with pytest.raises(HttpError) as raised:
+        paths.parse(target)
+    assert (raised.value.status, raised.value.texts) == (404, ())
+
+
+@given(st.text(alphabet=st.sampled_from("a./%2fFeE5cC0\\#é\x00 ~"), max_size=30))
+def test_no_accepted_path_has_a_segment_that_is_a_dot_or_empty(text: str) -> None:
+    try:
+        path, _ = paths.parse(f"/v1/{text}")
+    except InvalidRequest:
+        return
+    segments = path.split("/")
+    assert not {".", ".."} & set(segments)
+    assert "" not in segments[:-1]
+    assert path.isprintable()
+
+
+def test_repeated_fields_of_a_form_become_lists() -> None:
+    assert paths.form("a=1&b=x%20y&a=2&a=&c=") == {"a": ["1", "2", ""], "b": "x y", "c": ""}
+
+
+@pytest.mark.parametrize("text", ["a=%ff", "a=\udcff", "&".join(f"a{i}=" for i in range(200))])
+def test_a_form_that_is_no_text_or_too_long_is_refused(text: str) -> None:
+    with pytest.raises(InvalidRequest):
+        paths.form(text)
