@@ -33,9 +33,10 @@ cluster-test: env ## Three nodes over one database, with the full counts; figure
 faults: env ## Models under 100,000 steps of drawn store faults each; nodes and FoundationDB killed under load
 	KMS_FAULT_STEPS=100000 KMS_FAULT_TURNS=10 $(BIN)/pytest tests/faults
 
-lint: env ## Check style
+lint: env ## Check style, and that imports run downwards only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: env ## Check types
 	$(BIN)/mypy
