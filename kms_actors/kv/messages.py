@@ -1,4 +1,4 @@
-"""Messages of KV version 2. `mount` is the mount's number, `path` the secret's below it, data is JSON as bytes."""
+"""Messages of KV version 2; data is JSON as bytes."""
 
 from __future__ import annotations
 
@@ -12,125 +12,109 @@ from kms_actors.messages import (
 )
 
 
-class ReadConfig(Query, frozen=True):
+class OfMount(Message, frozen=True):
+    """Base of those that concern the mount with this number."""
+
+    mount: int
+
+
+class OfSecret(OfMount, frozen=True):
+    """Base of those that concern one secret; `path` is its path below the mount."""
+
+    path: str
+
+
+class ReadConfig(OfMount, Query, frozen=True):
     """Answer: Config."""
 
-    mount: int
 
-
-class WriteConfig(Command, frozen=True):
+class WriteConfig(OfMount, Command, frozen=True):
     """Answer: None."""
 
-    mount: int
     settings: Settings
 
 
-class ReadSecret(Query, frozen=True):
+class ReadSecret(OfSecret, Query, frozen=True):
     """A version at or below 0 is the current one. Answer: SecretVersion; raises NotFound."""
 
-    mount: int
-    path: str
     version: int = 0
 
 
-class ReadSubkeys(Query, frozen=True):
+class ReadSubkeys(OfSecret, Query, frozen=True):
     """As ReadSecret, but the data holds names alone, to level `depth` where that is above 0."""
 
-    mount: int
-    path: str
     version: int = 0
     depth: int = 0
 
 
-class WriteSecret(Command, frozen=True):
+class WriteSecret(OfSecret, Command, frozen=True):
     """Add a version. Answer: SecretVersion without data."""
 
-    mount: int
-    path: str
     data: bytes
     cas: int | None = None
     grants: Grants = Grants()
 
 
-class PatchSecret(Command, frozen=True):
+class PatchSecret(OfSecret, Command, frozen=True):
     """Add a version, merged from the current one (RFC 7396).
 
     Answer: SecretVersion without data; of the current version and not readable, if that cannot be patched; None
     where no secret is.
     """
 
-    mount: int
-    path: str
     patch: bytes
     cas: int | None = None
 
 
-class DeleteVersions(Command, frozen=True):
+class DeleteVersions(OfSecret, Command, frozen=True):
     """Delete these versions, or the current one, so that they can be undeleted. Answer: None."""
 
-    mount: int
-    path: str
     versions: tuple[int, ...] | None = None
 
 
-class UndeleteVersions(Command, frozen=True):
+class UndeleteVersions(OfSecret, Command, frozen=True):
     """Answer: None."""
 
-    mount: int
-    path: str
     versions: tuple[int, ...]
 
 
-class DestroyVersions(Command, frozen=True):
+class DestroyVersions(OfSecret, Command, frozen=True):
     """Remove the data of these versions for good. Answer: None."""
 
-    mount: int
-    path: str
     versions: tuple[int, ...]
 
 
-class ReadMetadata(Query, frozen=True):
+class ReadMetadata(OfSecret, Query, frozen=True):
     """Answer: KeyMetadata; raises NotFound."""
 
-    mount: int
-    path: str
 
-
-class ListSecrets(Query, frozen=True):
+class ListSecrets(OfMount, Query, frozen=True):
     """Names at one level, sorted; folders end with a slash.
 
     `folder` is empty or ends with a slash. Names up to `after` are left out; `limit` 0 is all. Answer: names;
     raises NotFound where there are none.
     """
 
-    mount: int
     folder: str
     after: str = ""
     limit: int = 0
 
 
-class WriteMetadata(Command, frozen=True):
+class WriteMetadata(OfSecret, Command, frozen=True):
     """Set what `settings` holds, also before there is a version. Answer: MetadataWritten."""
 
-    mount: int
-    path: str
     settings: Settings
     grants: Grants = Grants()
 
 
-class PatchMetadata(Command, frozen=True):
+class PatchMetadata(OfSecret, Command, frozen=True):
     """As WriteMetadata, for what exists. Answer: MetadataWritten, or None where no secret is."""
 
-    mount: int
-    path: str
     settings: Settings
 
 
-class DeleteMetadata(Command, frozen=True):
+class DeleteMetadata(OfSecret, Command, frozen=True):
     """Remove a secret with all its versions. Answer: None."""
-
-    mount: int
-    path: str
 
 
 class SecretVersion(Message, frozen=True):

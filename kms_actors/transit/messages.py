@@ -35,6 +35,19 @@ from kms_actors.transit.records import KeyPolicy
 from kms_actors.transit.signature import SignatureParameters
 from kms_actors.transit.usage import Uses
 
+
+class OfMount(Message, frozen=True):
+    """Base of those that concern a mount."""
+
+    mount: Mount
+
+
+class OfKey(OfMount, frozen=True):
+    """Base of those that concern the key `name` of a mount."""
+
+    name: str
+
+
 # Keys.
 
 
@@ -72,114 +85,86 @@ class KeyInfo(Message, frozen=True):
         return {number: version.created for number, version in self.versions.items()}
 
 
-class CreateKey(Command, frozen=True):
+class CreateKey(OfKey, Command, frozen=True):
     """Make a key, unless there is one. Answer: KeyInfo of what is there now."""
 
-    mount: Mount
-    name: str
     options: KeyOptions
 
 
-class ReadKey(Query, frozen=True):
+class ReadKey(OfKey, Query, frozen=True):
     """Answer: KeyInfo, read from the store; raises NotFound. Of derived keys it shows those of `context`."""
 
-    mount: Mount
-    name: str
     context: bytes = b""
 
 
-class ListKeys(Query, frozen=True):
+class ListKeys(OfMount, Query, frozen=True):
     """Answer: list of names in order, those behind `after`, at most `limit` of them (0: all)."""
 
-    mount: Mount
     after: str = ""
     limit: int = 0
 
 
-class RotateKey(Command, frozen=True):
+class RotateKey(OfKey, Command, frozen=True):
     """Add a version. Answer: KeyInfo."""
 
-    mount: Mount
-    name: str
 
-
-class ConfigureKey(Command, frozen=True):
+class ConfigureKey(OfKey, Command, frozen=True):
     """Answer: KeyInfo."""
 
-    mount: Mount
-    name: str
     changes: KeyChanges
 
 
-class TrimKey(Command, frozen=True):
+class TrimKey(OfKey, Command, frozen=True):
     """Destroy the versions below `min_available_version`. Answer: KeyInfo."""
 
-    mount: Mount
-    name: str
     min_available_version: int | None
 
 
-class DeleteKey(Command, frozen=True):
+class DeleteKey(OfKey, Command, frozen=True):
     """Destroy a key. Answer: None."""
 
-    mount: Mount
-    name: str
 
-
-class SoftDeleteKey(Command, frozen=True):
+class SoftDeleteKey(OfKey, Command, frozen=True):
     """Disable a key, or with `deleted` False enable it again. Answer: KeyInfo, or None if there is no such key."""
 
-    mount: Mount
-    name: str
     deleted: bool
 
 
-class ReadWrappingKey(Command, frozen=True):
+class ReadWrappingKey(OfMount, Command, frozen=True):
     """Answer: the public half (SubjectPublicKeyInfo DER) of the mount's wrapping key, which is made on first use."""
 
-    mount: Mount
 
-
-class ImportKey(Command, frozen=True):
+class ImportKey(OfKey, Command, frozen=True):
     """Make a key of material that is given: wrapped, or a public key. Answer: None."""
 
-    mount: Mount
-    name: str
     options: KeyOptions
     allow_rotation: bool
     material: WrappedMaterial
 
 
-class ImportVersion(Command, frozen=True):
+class ImportVersion(OfKey, Command, frozen=True):
     """Add a version to an imported key, or the private key to version `version` (0: the latest). Answer: None."""
 
-    mount: Mount
-    name: str
     version: int
     material: WrappedMaterial
 
 
-class DeriveKey(Command, frozen=True):
+class DeriveKey(OfKey, Command, frozen=True):
     """Make a key of `type`, or its next version, of what a key on a curve and a peer agree on. Answer: None."""
 
-    mount: Mount
-    name: str
     base: str
     base_version: int  # 0: the latest
     peer: str  # the PEM of a public key
     type: str
 
 
-class ReadSettings(Query, frozen=True):
+class ReadSettings(OfMount, Query, frozen=True):
     """Answer: MountSettings."""
 
-    mount: Mount
 
-
-class WriteSettings(Command, frozen=True):
+class WriteSettings(OfMount, Command, frozen=True):
     """Change a mount's settings; None keeps what is. Answer: MountSettings."""
 
-    mount: Mount
     disable_upsert: bool | None = None
     cache_size: int | None = None
 
@@ -187,14 +172,12 @@ class WriteSettings(Command, frozen=True):
 # Cryptography.
 
 
-class Encrypt(Command, frozen=True):
+class Encrypt(OfKey, Command, frozen=True):
     """Encrypt items; make the key if it is missing. Answer: list of EncryptResult.
 
     A key made on the way is of `type`, derived if `with_context`; `grants` decides over use and making.
     """
 
-    mount: Mount
-    name: str
     items: Sequence[EncryptItem | Plaintext | InvalidRequest]
     grants: Grants
     with_context: bool
@@ -202,46 +185,36 @@ class Encrypt(Command, frozen=True):
     convergent: bool
 
 
-class Decrypt(Query, frozen=True):
+class Decrypt(OfKey, Query, frozen=True):
     """Answer: list of DecryptResult."""
 
-    mount: Mount
-    name: str
     items: Sequence[DecryptItem | InvalidRequest]
 
 
-class Rewrap(Query, frozen=True):
+class Rewrap(OfKey, Query, frozen=True):
     """Answer: list of EncryptResult."""
 
-    mount: Mount
-    name: str
     items: Sequence[RewrapItem | InvalidRequest]
 
 
-class MakeDataKey(Query, frozen=True):
+class MakeDataKey(OfKey, Query, frozen=True):
     """Make a random key of `length` bytes, encrypted as `item` says. Answer: DataKey."""
 
-    mount: Mount
-    name: str
     length: int
     item: EncryptItem | InvalidRequest
 
 
-class MakeDataKeys(Query, frozen=True):
+class MakeDataKeys(OfKey, Query, frozen=True):
     """Make `count` data keys. Answer: list of DataKey."""
 
-    mount: Mount
-    name: str
     length: int
     item: EncryptItem
     count: int
 
 
-class MakeDerivedKeys(Query, frozen=True):
+class MakeDerivedKeys(OfKey, Query, frozen=True):
     """Derive the keys with these indices, and encrypt them as `item` says. Answer: list of DataKey."""
 
-    mount: Mount
-    name: str
     derivation: Derivation
     indices: range
     item: EncryptItem | InvalidRequest
@@ -254,85 +227,67 @@ class DataKey(Message, frozen=True):
     plaintext: bytes
 
 
-class MakeHmac(Query, frozen=True):
+class MakeHmac(OfKey, Query, frozen=True):
     """Answer: list of MacResult. `key_version` 0 means the latest."""
 
-    mount: Mount
-    name: str
     items: Sequence[HmacItem | InvalidRequest]
     algorithm: str
     key_version: int = 0
 
 
-class VerifyHmacs(Query, frozen=True):
+class VerifyHmacs(OfKey, Query, frozen=True):
     """Answer: list of VerifyResult."""
 
-    mount: Mount
-    name: str
     items: Sequence[MacItem | InvalidRequest]
     algorithm: str
 
 
-class MakeCmac(Query, frozen=True):
+class MakeCmac(OfKey, Query, frozen=True):
     """Answer: list of MacResult. `key_version` 0 means the latest."""
 
-    mount: Mount
-    name: str
     items: Sequence[CmacItem | InvalidRequest]
     key_version: int = 0
 
 
-class VerifyCmacs(Query, frozen=True):
+class VerifyCmacs(OfKey, Query, frozen=True):
     """Answer: list of VerifyResult."""
 
-    mount: Mount
-    name: str
     items: Sequence[MacItem | InvalidRequest]
 
 
-class Sign(Query, frozen=True):
+class Sign(OfKey, Query, frozen=True):
     """Answer: list of SignResult. `key_version` 0 means the latest."""
 
-    mount: Mount
-    name: str
     items: Sequence[SignItem | InvalidRequest]
     parameters: SignatureParameters
     key_version: int = 0
 
 
-class Verify(Query, frozen=True):
+class Verify(OfKey, Query, frozen=True):
     """Answer: list of VerifyResult."""
 
-    mount: Mount
-    name: str
     items: Sequence[VerifyItem | InvalidRequest]
     parameters: SignatureParameters
 
 
-class ExportKey(Query, frozen=True):
+class ExportKey(OfKey, Query, frozen=True):
     """Give out key material; see `transit.export`. Answer: ExportedKey; raises NotFound."""
 
-    mount: Mount
-    name: str
     kind: str
     version: str = ""  # empty: all
     form: str = ""
 
 
-class MakeSigningRequest(Query, frozen=True):
+class MakeSigningRequest(OfKey, Query, frozen=True):
     """Ask for a certificate for version `version` (0: the latest). Answer: Certified, with the PEM of the request."""
 
-    mount: Mount
-    name: str
     version: int
     template: str  # PEM of a request whose subject and extensions are taken; may be empty
 
 
-class SetCertificate(Command, frozen=True):
+class SetCertificate(OfKey, Command, frozen=True):
     """Give version `version` (0: the latest) its certificate chain, in PEM. Answer: Certified, with that chain."""
 
-    mount: Mount
-    name: str
     version: int
     chain: str
 
@@ -344,34 +299,28 @@ class Certified(Message, frozen=True):
     pem: str
 
 
-class WrapKey(Query, frozen=True):
+class WrapKey(OfMount, Query, frozen=True):
     """Give out the versions of a key wrapped for another server: under the RSA key `destination`.
 
     Answer: ExportedKey, with the blobs (base64) by which the other imports them.
     """
 
-    mount: Mount
     destination: str
     name: str
     hash_function: str
     version: str = ""  # empty: all
 
 
-class BackUpKey(Command, frozen=True):
+class BackUpKey(OfKey, Command, frozen=True):
     """Take a backup of a key, which keeps when. Answer: its text; see `transit.key_backup`."""
 
-    mount: Mount
-    name: str
 
-
-class RestoreKey(Command, frozen=True):
+class RestoreKey(OfKey, Command, frozen=True):
     """Make a key of a backup, with `force` in place of the one that is there. Answer: None.
 
     `name` is empty for the name that the backup has.
     """
 
-    mount: Mount
-    name: str
     backup: str
     force: bool
 
