@@ -1,29 +1,60 @@
-"""A guard in every test: what stops an event loop fails the test.
+"""What holds for every test: an environment of its own, a guard of event loops, and a short account of skips.
 
-On a thread whose loop runs it refuses calls that would block, and finds callbacks that keep the loop too
-long (not on uvloop, whose callbacks cannot be timed). Their time is CPU time, since other processes of a
-busy machine must not fail a test; a wait that no refused call explains gets a generous bound.
-SQLite is not refused: its point reads are short.
+The environment is set before any test module is imported (see `tests.support.environment`).
+
+The guard: what stops an event loop fails the test. On a thread whose loop runs it refuses calls that would block, and
+finds callbacks that keep the loop too long (not on uvloop, whose callbacks cannot be timed). Their time is CPU time,
+since other processes of a busy machine must not fail a test; a wait that no refused call explains gets a generous
+bound. SQLite is not refused: its point reads are short.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import queue
+import shutil
 import socket
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import pykka
 import pytest
 
+from tests.support.environment import environment_of_tests
+from tests.support.skips import skips_by_cause
+
 #: Seconds one callback may compute, and may take in all.
 MOST_CPU: Final = 0.5
 MOST_WAIT: Final = 3.0
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give tests, and all that they start or import, an environment and a home of their own."""
+    users, home = dict(os.environ), tempfile.mkdtemp(prefix="kms-tests-home-")
+    _replace_environment(environment_of_tests(users, Path(home)))
+    config.add_cleanup(lambda: _replace_environment(users))
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped by its causes, of which there are few, instead of by test."""
+    lines = skips_by_cause(str(report.longrepr[2]) for report in terminalreporter.getreports("skipped"))
+    if lines:
+        terminalreporter.section("skipped, and how to have it run (each one: -rs)")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+def _replace_environment(variables: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
 
 
 class BlockingCall(AssertionError):

@@ -28,8 +28,7 @@ def named_by(variable: str) -> Path | None:
 
 def built_once(name: str, build: Build, absent: str) -> Path:
     """Return the program kept as `name` in the cache, built at need; skip, saying `absent`, where Go is missing."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    target = cache / "clever-kms" / name
+    target = _cache() / name
     if target.exists():
         return target
     go = shutil.which("go")
@@ -42,6 +41,12 @@ def built_once(name: str, build: Build, absent: str) -> Path:
             print(f"building {target}, once; this takes some minutes")
             build(go, target)
     return target
+
+
+def _cache() -> Path:
+    """Return where programs are kept: what tests are told (their home is not the user's), else the user's cache."""
+    named = os.environ.get("KMS_TEST_CACHE")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clever-kms"
 
 
 def installed(name: str, variable: str, package: str, version: str, absent: str) -> Path:
