@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from kms_actors import clock
 from kms_actors.errors import KmsError
 from kms_actors.store import keyspace
 from kms_actors.store.api import VERSIONSTAMP_LENGTH, Store, Transaction
@@ -85,12 +86,15 @@ Deliver = Callable[[Change | None], asyncio.Future[None] | None]
 
 
 class ChangeFeed:
-    """Reads the log as it grows. `fresh` tells whether memory may be served from."""
+    """Reads the log as it grows. `fresh` tells whether memory may be served from; `elapsed` measures the lease."""
 
-    def __init__(self, store: Store, deliver: Deliver, lease_seconds: float) -> None:
+    def __init__(
+        self, store: Store, deliver: Deliver, lease_seconds: float, elapsed: clock.Clock = clock.elapsed
+    ) -> None:
         self._store = store
         self._deliver = deliver
         self._lease = lease_seconds
+        self._elapsed = elapsed
         self._position = b""
         self._confirmed = float("-inf")
         self._next_trim = time.monotonic() + _TRIM_EVERY
@@ -101,16 +105,16 @@ class ChangeFeed:
     @property
     def fresh(self) -> bool:
         """True while the log was read to its end within the lease."""
-        return time.monotonic() - self._confirmed < self._lease
+        return self._elapsed() - self._confirmed < self._lease
 
     @property
     def age(self) -> float:
         """Seconds since the log was last known to be read to its end."""
-        return time.monotonic() - self._confirmed
+        return self._elapsed() - self._confirmed
 
     async def start(self) -> None:
         """Begin at the log's end: what is loaded from now on is newer than all before it."""
-        started = time.monotonic()
+        started = self._elapsed()
         last = await self._store.run(lambda tr: tr.get_range(LOG, keyspace.after(LOG), limit=1, reverse=True))
         self._position = last[0][0][len(LOG) :] if last else b"\x00" * VERSIONSTAMP_LENGTH
         self._confirmed = started
@@ -148,7 +152,7 @@ class ChangeFeed:
 
     async def _catch_up(self) -> None:
         while True:
-            started = time.monotonic()
+            started = self._elapsed()
             trimmed, entries = await self._store.run(self._page)
             if trimmed > self._position:
                 await self._move_past(trimmed)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from kms_actors import clock as clocks
 from kms_actors.actors.cluster.changes import (
     CLUSTER,
     Change,
@@ -38,7 +39,7 @@ from kms_actors.actors.tenant.unsealing import (
     NodeUnsealing,
 )
 from kms_actors.config import Configuration
-from kms_actors.errors import Sealed
+from kms_actors.errors import Sealed, Unavailable
 from kms_actors.messages import (
     Message,
     ReadSealStatus,
@@ -51,8 +52,8 @@ from kms_actors.store.api import Store
 class NodeService:
     """Owns the actors of one process. Make it with `start`, end it with `stop`.
 
-    `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970.
-    `observe_uses` is told what Transit keys were used for.
+    `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970,
+    `elapsed` measures the lease. `observe_uses` is told what Transit keys were used for.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class NodeService:
         node: NodeLink | None = None,
         clock: Callable[[], int] = time.time_ns,
         observe_uses: ObserveUses = unobserved,
+        *,
+        elapsed: clocks.Clock = clocks.elapsed,
     ) -> None:
         self._configuration = configuration
         self._store = store
@@ -74,12 +77,12 @@ class NodeService:
         self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
         self._revoked: frozenset[str] = frozenset()
-        self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds)
+        self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds, elapsed)
 
     async def start(self) -> None:
         """Begin to hear of changes, and reach the node actor."""
         await self._feed.start()
-        self._revoked = await self._records.revoked()
+        self._revoked |= await self._records.revoked()  # beside what was heard since the reading began
         await self._node.start(self._seal_changed)
 
     async def stop(self) -> None:
@@ -129,21 +132,25 @@ class NodeService:
         self._revoked |= {revocation_id}
 
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
-        """Tell whether a cluster operator's token is revoked."""
+        """Tell whether a cluster operator's token is revoked; raises Unavailable past the lease."""
+        self._require_fresh()
         return not self._revoked.isdisjoint(revocation_ids)
 
     def awake(self, vault_id: str) -> TenantHandle | None:
-        """Return a tenant if it is awake."""
+        """Return a tenant if it is awake; raises Unavailable past the lease, as all that leads to a tenant."""
+        self._require_fresh()
         return None if self._directory is None else self._directory.awake(vault_id)
 
     async def tenant(self, vault_id: str) -> TenantHandle:
         """Return a tenant, awake; raises Sealed while the node is."""
+        self._require_fresh()
         if self._directory is None:
             raise Sealed
         return await self._directory.tenant(vault_id)
 
     async def tenant_by_number(self, number: int) -> TenantHandle | None:
         """Return the tenant that a service token names, or None; raises Sealed while the node is."""
+        self._require_fresh()
         if self._directory is None:
             raise Sealed
         return await self._directory.tenant_by_number(number)
@@ -151,6 +158,11 @@ class NodeService:
     async def catch_up(self) -> None:
         """Return once every change committed before this call has its effect here."""
         await self._feed.catch_up()
+
+    def _require_fresh(self) -> None:
+        """Raise Unavailable where memory may be older than the lease allows, revoked tokens of operators included."""
+        if not self._feed.fresh:
+            raise Unavailable("the store was not heard within the lease")
 
     def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
         if unsealed is None:
