@@ -25,7 +25,7 @@ from kms_actors.backup.layout import (
 )
 from kms_actors.errors import InvalidRequest
 from kms_actors.store import keyspace
-from kms_actors.store.api import Entry, Store, Transaction
+from kms_actors.store.api import Entry, Priority, Store, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 from kms_actors.store.pages import PAGE_BYTES, behind, read_page, size_of
 
@@ -83,7 +83,7 @@ class Export:
     async def _rest(self, begin: bytes) -> None:
         async for vault, number in _vaults(self._store, begin):
             await self._tenant(vault, number, b"")
-        self._write(Cluster(tuple(await self._store.run(_cluster))))
+        self._write(Cluster(tuple(await self._store.run(_cluster, priority=Priority.BATCH))))
 
     async def _tenant(self, vault: str, number: int, begin: bytes) -> None:
         keys = TenantKeys(number)
@@ -96,7 +96,13 @@ class Export:
                 self._write(Records(vault, number, tuple(part), b""))
             for part in parts[-1:]:
                 self._write(Records(vault, number, tuple(part), place or keyspace.after(keys.prefix)))
-        self._write(Tenant(vault, number, tuple(await self._store.run(lambda tr: _what_it_is(tr, vault, keys)))))
+        self._write(
+            Tenant(
+                vault,
+                number,
+                tuple(await self._store.run(lambda tr: _what_it_is(tr, vault, keys), priority=Priority.BATCH)),
+            )
+        )
 
     def _write(self, frame: Records | Tenant | Cluster) -> None:
         self._writer.write(frame)
@@ -107,7 +113,9 @@ async def _vaults(store: Store, begin: bytes) -> AsyncIterator[tuple[str, int]]:
     """Yield id and tenant integer of each vault, in the order of their ids."""
     place: bytes | None = begin
     while place is not None:
-        page = await store.run(functools.partial(read_page, begin=place, end=keyspace.after(VAULTS)))
+        page = await store.run(
+            functools.partial(read_page, begin=place, end=keyspace.after(VAULTS)), priority=Priority.BATCH
+        )
         for key, number in page.entries:
             yield keyspace.unpack(key)[1], int.from_bytes(number, "little")
         place = page.next

@@ -10,7 +10,7 @@ from kms_actors.backup.layout import (
 )
 from kms_actors.errors import TransactionConflict
 from kms_actors.store import keyspace
-from kms_actors.store.api import Entry, Store, Transaction
+from kms_actors.store.api import Entry, Priority, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.pages import PAGE_BYTES, PAGE_ENTRIES, Page, read_page, size_of
 
@@ -28,7 +28,7 @@ class Groups(NamedTuple):
 
 async def read_groups(store: Store, keys: TenantKeys, begin: bytes) -> Groups:
     """Return the first groups from `begin` on, in key order of their leading records."""
-    page = await store.run(lambda tr: _page(tr, keys, begin))
+    page = await store.run(lambda tr: _page(tr, keys, begin), priority=Priority.BATCH)
     if page.large is None:
         return page
     return Groups(await _read_large(store, keys, page.large), step(keys, page.large).next)
@@ -64,7 +64,7 @@ async def _page(tr: Transaction, keys: TenantKeys, begin: bytes) -> Groups:
 async def _read_large(store: Store, keys: TenantKeys, key: bytes) -> list[Entry]:
     """Read a group page by page, until its leading record was the same from first to last."""
     for _ in range(_ATTEMPTS):
-        leader = await store.run(lambda tr: tr.get(key))
+        leader = await store.run(lambda tr: tr.get(key), priority=Priority.BATCH)
         if leader is None:
             return []
         group = [(key, leader)]
@@ -86,7 +86,7 @@ async def _extend(store: Store, group: list[Entry], span: Span) -> bool:
         async def body(tr: Transaction, start: bytes = start) -> tuple[bytes | None, Page]:
             return await tr.get(key), await read_page(tr, start, end)
 
-        found, (entries, following) = await store.run(body)
+        found, (entries, following) = await store.run(body, priority=Priority.BATCH)
         if found != leader:
             return False
         group += entries

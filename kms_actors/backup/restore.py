@@ -35,7 +35,7 @@ from kms_actors.backup.verify import (
 )
 from kms_actors.errors import InvalidRequest
 from kms_actors.store import keyspace
-from kms_actors.store.api import Body, Entry, Store, T, Transaction
+from kms_actors.store.api import Body, Entry, Priority, Store, T, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 
 #: Seconds a request that has begun may take to its commit.
@@ -187,7 +187,7 @@ class Restore:
         return lambda tr: claim.standing(tr, self._lock(vault), number, replace=self._replace)
 
     async def _run(self, body: Body[T]) -> T:
-        return await self._store.run(body, idempotency_key=os.urandom(16))
+        return await self._store.run(body, idempotency_key=os.urandom(16), priority=Priority.BATCH)
 
 
 def place_key(digest: bytes, scope: str) -> bytes:

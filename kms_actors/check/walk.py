@@ -36,7 +36,7 @@ from kms_actors.check.tenant import TenantCheck
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
-from kms_actors.store.api import VERSIONSTAMP_LENGTH, Store, Transaction
+from kms_actors.store.api import STAMP_LENGTH, VERSIONSTAMP_LENGTH, Priority, Store, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, HEADER, ROOT, TenantKeys
 from kms_actors.store.pages import read_page
 
@@ -54,7 +54,7 @@ async def check(store: Store, master: Master | None, advance: Advance) -> Report
     report = Report()
     begin: bytes | None = _BEGIN
     while begin is not None:
-        page, begin = await store.run(functools.partial(_page, begin=begin, master=master))
+        page, begin = await store.run(functools.partial(_page, begin=begin, master=master), priority=Priority.BATCH)
         report.add(page)
         advance(page.vaults, page.records)
     return report
@@ -82,7 +82,7 @@ async def _examine(tr: Transaction, key: bytes, value: bytes, master: Master | N
     parts = parts_of(key)
     known = None if parts is None else find(CLUSTER_RECORDS, parts)
     try:
-        if key.startswith(LOG) and len(key) == len(LOG) + VERSIONSTAMP_LENGTH:
+        if key.startswith(LOG) and len(key) - len(LOG) in (STAMP_LENGTH, VERSIONSTAMP_LENGTH):
             change(value)
         elif known is None:
             page.add(Kind.UNKNOWN_KEY, key, "no record of this program lies here")

@@ -22,7 +22,7 @@ from kms_actors.observe.histograms import (
     Counts,
     Latencies,
 )
-from kms_actors.store.api import Body, Store, T
+from kms_actors.store.api import Body, Priority, Store, T
 
 _BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 
@@ -71,10 +71,12 @@ class _MeteredStore:
         self.watch = store.watch
         self.close = store.close
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         started = time.perf_counter()
         try:
-            return await self._inner.run(body, idempotency_key=idempotency_key)
+            return await self._inner.run(body, idempotency_key=idempotency_key, priority=priority)
         except StoreError as error:
             self._errors.add((type(error).__name__,))
             raise

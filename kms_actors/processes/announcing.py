@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from kms_actors.actors.cluster.changes import recording
-from kms_actors.store.api import Body, Store, T
+from kms_actors.store.api import Body, Priority, Store, T
 
 
 class AnnouncingStore:
@@ -25,10 +25,12 @@ class AnnouncingStore:
         self.watch = store.watch
         self.close = store.close
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         """See `Store.run`."""
         with recording() as recorded:
-            result = await self._inner.run(body, idempotency_key=idempotency_key)
+            result = await self._inner.run(body, idempotency_key=idempotency_key, priority=priority)
         if recorded:
             await self._announce_commit()
         return result

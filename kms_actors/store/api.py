@@ -8,6 +8,7 @@ nonces, key material, times) is made outside it. An open store belongs to the ev
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
@@ -16,11 +17,26 @@ T = TypeVar("T")
 Body = Callable[["Transaction"], Awaitable[T]]
 Entry = tuple[bytes, bytes]
 
-#: Bytes of a versionstamp: 8 of commit version, 2 of order within it, big-endian.
-VERSIONSTAMP_LENGTH: Final = 10
+#: Bytes of a versionstamp: 8 of commit version, 2 of order within it, 2 that count the writes of one transaction that
+#: have one, so that none of them replaces another; all big-endian.
+VERSIONSTAMP_LENGTH: Final = 12
+#: Of these, those that are the same for a whole transaction, and those that count within.
+STAMP_LENGTH: Final = 10
+PLACE_LENGTH: Final = VERSIONSTAMP_LENGTH - STAMP_LENGTH
 
 #: Bytes of keys and values that one transaction may write.
 TRANSACTION_BYTES: Final = 10_000_000
+
+
+class Priority(enum.Enum):
+    """What a transaction gives way to.
+
+    REQUEST: somebody waits for it. BATCH: the work of backups, checks, trims and sweeps, which stands back while
+    there are requests, and so may take its time.
+    """
+
+    REQUEST = enum.auto()
+    BATCH = enum.auto()
 
 
 class Transaction(Protocol):
@@ -37,6 +53,12 @@ class Transaction(Protocol):
         """Return entries with begin <= key < end in key order; `limit` 0 means all.
 
         With `reverse` the order is descending, and `limit` takes the last ones.
+        """
+
+    async def snapshot_stamp(self) -> bytes:
+        """Return a versionstamp that none committed before this snapshot is above, and all later ones are.
+
+        A versionstamp above it is of another run of versions: of a store whose data was moved into this one.
         """
 
     def set(self, key: bytes, value: bytes) -> None:
@@ -57,14 +79,17 @@ class Transaction(Protocol):
     def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
         """At commit, write `value` at prefix ‖ versionstamp ‖ suffix.
 
-        The versionstamp is the same for the whole transaction, greater than that of any committed before.
+        Versionstamps of a transaction are greater than those of any committed before, and grow in the order of the
+        calls: each has a place of its own. More than 65,536 in one transaction raise TransactionTooLarge.
         """
 
 
 class Store(Protocol):
     """An open database."""
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         """Run `body` in a transaction, commit, return its result; retry on conflict up to the engine's limit.
 
         With `idempotency_key` (16 random bytes, made by the caller) an engine whose commit may end

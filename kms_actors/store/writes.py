@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from typing import Final, NamedTuple
 
 from kms_actors.errors import TransactionTooLarge
-from kms_actors.store.api import TRANSACTION_BYTES, VERSIONSTAMP_LENGTH, Entry
+from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, TRANSACTION_BYTES, Entry
 
 COUNTER_LENGTH: Final = 8
 
@@ -39,7 +39,7 @@ class Add(NamedTuple):
 
 
 class SetVersionstamped(NamedTuple):
-    """Write a value at prefix ‖ versionstamp ‖ suffix."""
+    """Write a value at prefix ‖ stamp of the transaction ‖ suffix, which begins with the place within it."""
 
     prefix: bytes
     suffix: bytes
@@ -53,6 +53,13 @@ def plus(value: bytes | None, delta: int) -> bytes:
     """Return the counter `value` (little-endian, taken as 8 bytes, None = 0) plus `delta`, wrapped around."""
     number = int.from_bytes((value or b"")[:COUNTER_LENGTH], "little")
     return ((number + delta) % (1 << 8 * COUNTER_LENGTH)).to_bytes(COUNTER_LENGTH, "little")
+
+
+def place(number: int) -> bytes:
+    """Return the end of the versionstamp of a transaction's write of that number, from 0."""
+    if number >= 1 << 8 * PLACE_LENGTH:
+        raise TransactionTooLarge("a transaction has too many versionstamped keys")
+    return number.to_bytes(PLACE_LENGTH, "big")
 
 
 class Ranges:
@@ -80,11 +87,12 @@ class Ranges:
 class Writes:
     """The writes of one transaction, in order (`log`) and as they change what it reads."""
 
-    __slots__ = ("_cleared", "_keys", "_size", "_view", "log")
+    __slots__ = ("_cleared", "_keys", "_places", "_size", "_view", "log")
 
     def __init__(self) -> None:
         self.log: list[Mutation] = []
         self._size = 0
+        self._places = 0  # given out to versionstamped keys
         self._cleared = Ranges()
         self._keys: list[bytes] = []  # of _view, sorted
         self._view: dict[bytes, bytes | int | None] = {}  # an integer is a sum on top of what is stored
@@ -117,8 +125,9 @@ class Writes:
             self._show(key, plus(self.view(key, None), delta))
 
     def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
-        size = len(prefix) + VERSIONSTAMP_LENGTH + len(suffix) + len(value)
-        self._note(SetVersionstamped(prefix, suffix, value), size)
+        placed = place(self._places) + suffix
+        self._places += 1
+        self._note(SetVersionstamped(prefix, placed, value), len(prefix) + STAMP_LENGTH + len(placed) + len(value))
 
     def reads_through(self, key: bytes) -> bool:
         """Return whether what a read of `key` gives depends on what is stored."""

@@ -62,12 +62,12 @@ class Tenant(AsyncioActor):
     def on_stopping(self) -> None:
         self.controller.usage.end()
 
-    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
+    async def run(self, body: Any, *, idempotency_key: bytes | None = None, **options: Any) -> Any:
         """Run on the real store; a read may be held open behind `gate` once it has its result."""
         if idempotency_key is not None:
-            return await self._store.run(body, idempotency_key=idempotency_key)
+            return await self._store.run(body, idempotency_key=idempotency_key, **options)
         self.reads += 1
-        result = await self._store.run(body)
+        result = await self._store.run(body, **options)
         if self.gate is not None:
             if self.after_read is not None:
                 self.after_read.set()

@@ -10,7 +10,7 @@ from kms_actors.backup import file, groups
 from kms_actors.backup.export import Export, count_vaults
 from kms_actors.backup.format import Cluster, FrameReader, FrameWriter, Records, Tenant
 from kms_actors.errors import FormatError, InvalidRequest, TransactionConflict
-from kms_actors.store.api import Body, Store, T
+from kms_actors.store.api import Body, Priority, Store, T
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import clear, get_all, put
 from tests.support.backups import backup, fill, header, resumed
@@ -195,9 +195,11 @@ async def test_a_large_secret_that_never_rests_is_given_up(store: Store) -> None
     await put(store, (meta, b"0"))
 
     class Restless(CountingStore):
-        async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+        async def run(
+            self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+        ) -> T:
             await put(store, (meta, b"%d" % self.runs))
-            return await super().run(body, idempotency_key=idempotency_key)
+            return await super().run(body, idempotency_key=idempotency_key, priority=priority)
 
     with pytest.raises(TransactionConflict, match="changed too often"):
         await Export(Restless(store), FrameWriter.begin(io.BytesIO(), header("vault_a"))).run("vault_a")

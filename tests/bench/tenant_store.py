@@ -14,7 +14,7 @@ from kms_actors.actors.tenant.records import TenantRecords
 from kms_actors.actors.tenant.unsealing import ClusterUnsealing
 from kms_actors.config import Cluster
 from kms_actors.secret import SecretBytes
-from kms_actors.store.api import Body, Store, T, Transaction
+from kms_actors.store.api import Body, Priority, Store, T, Transaction
 from kms_actors.store.opening import open_store
 from tests.support.tokens import NAMESPACE, new_vault_id
 
@@ -28,7 +28,9 @@ class _Within:
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         return await body(self._transaction)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from kms_actors.store.api import Body, Entry, Store, T
+from kms_actors.store.api import Body, Entry, Priority, Store, T
 from kms_actors.store.foundationdb.attempts import (
     COMMIT_UNKNOWN,
     NOT_COMMITTED,
@@ -58,6 +58,7 @@ class Faults:
     failing_reads: int = 0  # the first so many reads fail
     late_after: int | None = None  # steps; None: by chance
     met: list[Fate] = field(default_factory=list)
+    stood_back: int = 0  # attempts
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -110,6 +111,7 @@ class FaultyNative:
         self._late = False
         for name in ("set", "clear", "clear_range", "add", "set_versionstamped", "add_read_conflict", "on_error"):
             setattr(self, name, getattr(native, name))
+        self.read_version = native.read_version
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         return asyncio.ensure_future(self._get(key, snapshot))
@@ -117,6 +119,10 @@ class FaultyNative:
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
         await self._read()
         return await self._native.get_range(begin, end, limit=limit, reverse=reverse)
+
+    def stand_back(self) -> None:
+        self._faults.stood_back += 1
+        self._native.stand_back()
 
     def commit(self) -> asyncio.Future[None]:
         return asyncio.ensure_future(self._commit())
@@ -159,11 +165,13 @@ class FaultyStore:
         self._operations = Operations()
         self._begin_native = _beginning(store)
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         await self._faults.step()
         operation = self._operations.take()
         try:
-            return await run_body(self._begin, operation, body)
+            return await run_body(self._begin, operation, body, priority)
         finally:
             self._operations.give_back(operation)
 

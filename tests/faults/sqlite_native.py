@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
-from kms_actors.store.api import Entry
+from kms_actors.store.api import Entry, Priority
 from kms_actors.store.foundationdb.attempts import (
     COMMIT_UNKNOWN,
     NOT_COMMITTED,
@@ -14,6 +14,7 @@ from kms_actors.store.foundationdb.attempts import (
 )
 from kms_actors.store.foundationdb.native import Failure
 from kms_actors.store.sqlite.engine import SqliteStore
+from kms_actors.store.writes import SetVersionstamped
 
 T = TypeVar("T")
 
@@ -26,10 +27,16 @@ class SqliteNative:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._transaction = store._begin()
+        self._transaction = store._begin(Priority.REQUEST)
         self._conflicts: list[bytes] = []
         self._deferred: dict[bytes, bytes] = {}  # written after the read that makes the conflict
         self._retries = 0
+
+    def stand_back(self) -> None:
+        """Nothing: there is nobody else."""
+
+    def read_version(self) -> asyncio.Future[int]:
+        return _future(self._read_version())
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         return _future(self._transaction.get(key))
@@ -53,7 +60,8 @@ class SqliteNative:
         self._transaction.add(key, int.from_bytes(delta, "little", signed=True))
 
     def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
-        self._transaction.set_versionstamped(prefix, suffix, value)
+        # As the engine counted them: the place of each is in its suffix already.
+        self._transaction._writes.log.append(SetVersionstamped(prefix, suffix, value))
 
     def add_read_conflict(self, key: bytes) -> None:
         self._conflicts.append(key)
@@ -70,6 +78,9 @@ class SqliteNative:
     def destroy(self) -> None:
         self._transaction.end()
 
+    async def _read_version(self) -> int:
+        return int.from_bytes((await self._transaction.snapshot_stamp())[:8], "big")
+
     async def _commit(self) -> None:
         for key in self._conflicts:
             await self._transaction.get(key)
@@ -85,7 +96,7 @@ class SqliteNative:
             raise Failure(code)
         await asyncio.sleep(0)
         self._transaction.end()
-        self._transaction = self._store._begin()
+        self._transaction = self._store._begin(Priority.REQUEST)
         self._conflicts.clear()
         self._deferred.clear()
 

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from kms_actors.errors import StoreUnavailable, TransactionConflict
-from kms_actors.store.api import Store, Transaction
+from kms_actors.store.api import Priority, Store, Transaction
 from tests.faults.shim import LATEST, Fate, Faults, FaultyStore
 from tests.store.access import get, put
 
@@ -53,6 +53,17 @@ async def test_a_body_runs_again_only_if_it_was_not_applied(store: Store, fate: 
     body = Counting()
     assert await FaultyStore(store, Faults(script=[fate])).run(body) == runs
     assert body.runs == runs
+
+
+async def test_each_attempt_of_batch_work_stands_back_and_none_of_a_request(store: Store) -> None:
+    """The client forgets the option when a transaction is made new."""
+    script = [Fate.TOO_OLD, Fate.CONFLICT, Fate.UNKNOWN_NOT_APPLIED]
+    faults, body = Faults(script=[*script]), Counting()
+    await FaultyStore(store, faults).run(body, priority=Priority.BATCH)
+    assert (faults.stood_back, body.runs) == (4, 4)
+    faults = Faults(script=[*script])
+    await FaultyStore(store, faults).run(Counting())
+    assert faults.stood_back == 0
 
 
 @pytest.mark.parametrize("steps", range(1, LATEST))

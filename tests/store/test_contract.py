@@ -10,7 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from kms_actors.errors import StoreUnavailable, TransactionConflict, TransactionTooLarge
-from kms_actors.store.api import TRANSACTION_BYTES, VERSIONSTAMP_LENGTH, Store, Transaction
+from kms_actors.store.api import (
+    PLACE_LENGTH,
+    TRANSACTION_BYTES,
+    VERSIONSTAMP_LENGTH,
+    Priority,
+    Store,
+    Transaction,
+)
 from tests.store.access import clear, get, get_all, increment, put
 from tests.store.model import INITIAL, STEPS, check_against_model
 
@@ -357,16 +364,45 @@ async def test_versionstamps_of_concurrent_commits_differ(store: Store) -> None:
     assert all(key[len(b"log/") + VERSIONSTAMP_LENGTH :] == b"/" + value for key, value in entries)
 
 
-async def test_a_transaction_has_one_versionstamp_and_does_not_see_its_keys(store: Store) -> None:
+async def test_versionstamped_writes_of_a_transaction_keep_their_order_and_are_not_seen_by_it(store: Store) -> None:
+    count = 300
+
     async def body(transaction: Transaction) -> int:
-        transaction.set_versionstamped(b"log/", b"/1", b"")
-        transaction.set_versionstamped(b"log/", b"/2", b"")
+        for number in range(count):
+            transaction.set_versionstamped(b"log/", b"", b"%d" % number)
         return len(await transaction.get_range(b"log/", b"log0"))
 
     assert await store.run(body) == 0
-    first, second = await get_all(store)
-    assert (first[0][-2:], second[0][-2:]) == (b"/1", b"/2")
-    assert first[0][:-1] == second[0][:-1]
+    entries = await get_all(store)
+    assert [int(value) for _, value in entries] == list(range(count))
+    assert {len(key) for key, _ in entries} == {len(b"log/") + VERSIONSTAMP_LENGTH}
+    assert len({key[:-PLACE_LENGTH] for key, _ in entries}) == 1
+
+
+async def test_a_snapshot_lies_between_the_versionstamps_before_it_and_those_after(store: Store) -> None:
+    await _append(store, 1)
+    stamp = await store.run(lambda transaction: transaction.snapshot_stamp())
+    await _append(store, 2)
+    first, second = (key[len(b"log/") :][:VERSIONSTAMP_LENGTH] for key, _ in await get_all(store))
+    assert first < stamp < second
+
+
+async def test_a_transaction_of_batch_priority_does_the_same(store: Store) -> None:
+    async def body(transaction: Transaction) -> bytes | None:
+        transaction.set(b"a", b"1")
+        return await transaction.get(b"a")
+
+    assert await store.run(body, priority=Priority.BATCH) == b"1"
+    assert await get(store, b"a") == b"1"
+
+
+async def test_transactions_of_batch_priority_conflict_like_all(store: Store) -> None:
+    async def body(transaction: Transaction) -> None:
+        transaction.set(b"counter", b"%d" % (int(await transaction.get(b"counter") or 0) + 1))
+
+    both = (Priority.BATCH, Priority.REQUEST)
+    await asyncio.gather(*(store.run(body, priority=both[number % 2]) for number in range(40)))
+    assert await get(store, b"counter") == b"40"
 
 
 async def test_an_idempotency_key_applies_the_body_once(store: Store) -> None:

@@ -30,12 +30,14 @@ def test_the_log_keeps_the_order_of_writes() -> None:
     writes.clear(b"a")
     writes.add(b"n", -1)
     writes.set_versionstamped(b"p", b"s", b"v")
+    writes.set_versionstamped(b"p", b"s", b"v")
     writes.clear_range(b"a", b"z")
     assert writes.log == [
         Set(b"a", b"1"),
         Clear(b"a"),
         Add(b"n", -1),
-        SetVersionstamped(b"p", b"s", b"v"),
+        SetVersionstamped(b"p", b"\0\0s", b"v"),
+        SetVersionstamped(b"p", b"\0\1s", b"v"),
         ClearRange(b"a", b"z"),
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from kms_actors.store.api import Body, Store, T
+from kms_actors.store.api import Body, Priority, Store, T
 
 
 class Interrupted(Exception):
@@ -21,11 +21,13 @@ class CountingStore:
         self._then = then or self._interrupt
         self.runs = 0
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         self.runs += 1
         if self.runs - 1 == self._at:
             await self._then()
-        return await self._store.run(body, idempotency_key=idempotency_key)
+        return await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
 
     async def watch(self, key: bytes) -> asyncio.Future[None]:
         return await self._store.watch(key)

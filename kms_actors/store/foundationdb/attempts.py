@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from kms_actors.errors import StoreError, StoreUnavailable, TransactionConflict, TransactionTooLarge
-from kms_actors.store.api import Body, T
+from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.foundationdb.native import (
     Failure,
     Native,
@@ -48,14 +48,14 @@ class _Unknown(Exception):
         self.result = result
 
 
-async def run_body(begin: Begin, operation: Operation, body: Body[T]) -> T:
+async def run_body(begin: Begin, operation: Operation, body: Body[T], priority: Priority = Priority.REQUEST) -> T:
     """Return the result of the applied attempt, or of the last one if it wrote nothing."""
     native = begin()
     conflicts = 0
     try:
         while True:
             try:
-                return await _attempt(native, operation, body)
+                return await _attempt(native, operation, body, priority)
             except _Unknown as unknown:
                 if await _settle(begin, operation):
                     result: T = unknown.result
@@ -96,7 +96,9 @@ def _translate(failure: Failure, conflicts: int) -> StoreError:
     return StoreUnavailable(f"the store does not answer: {failure}")
 
 
-async def _attempt(native: Native, operation: Operation, body: Body[T]) -> T:
+async def _attempt(native: Native, operation: Operation, body: Body[T], priority: Priority) -> T:
+    if priority is Priority.BATCH:
+        native.stand_back()
     transaction = FoundationDbTransaction(native)
     try:
         result = await body(transaction)

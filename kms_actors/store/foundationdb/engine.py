@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from kms_actors.errors import StoreUnavailable
-from kms_actors.store.api import Body, T
+from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.foundationdb.attempts import (
     back_off,
     run_body,
@@ -76,12 +76,14 @@ class FoundationDbStore:
             raise StoreUnavailable(f"cluster file {cluster_file}: {error}") from error
         return store
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         """See `Store.run`. Every transaction here has an operation id, so `idempotency_key` needs nothing."""
         self._check_open()
         operation = self._operations.take()
         try:
-            return await run_body(self._begin, operation, body)
+            return await run_body(self._begin, operation, body, priority)
         finally:
             self._operations.give_back(operation)
 

@@ -38,6 +38,7 @@ class Futures:
         self._loop = loop
         self._completed: deque[int] = deque()
         self._woken = False
+        self._number = ctypes.c_int64()
         self._present, self._length, self._more = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
         self._data = ctypes.c_void_p()
         self._value_out = (ctypes.byref(self._present), ctypes.byref(self._data), ctypes.byref(self._length))
@@ -46,6 +47,10 @@ class Futures:
     def value(self, address: int) -> asyncio.Future[bytes | None]:
         """Wait for a C future of one value."""
         return self._wait(address, self._take_value)
+
+    def number(self, address: int) -> asyncio.Future[int]:
+        """Wait for a C future of an integer."""
+        return self._wait(address, self._take_number)
 
     def rows(self, address: int) -> asyncio.Future[tuple[list[Entry], bool]]:
         """Wait for a C future of entries; the bool says that the range has more."""
@@ -104,6 +109,12 @@ class Futures:
         if code:
             raise self.failure(code)
         return ctypes.string_at(self._data.value or 0, self._length.value) if self._present.value else None
+
+    def _take_number(self, address: int) -> int:
+        code = self._library.fdb_future_get_int64(address, ctypes.byref(self._number))
+        if code:
+            raise self.failure(code)
+        return self._number.value
 
     def _take_rows(self, address: int) -> tuple[list[Entry], bool]:
         code = self._library.fdb_future_get_keyvalue_array(address, *self._rows_out)

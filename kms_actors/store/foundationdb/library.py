@@ -27,6 +27,8 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "fdb_get_error": (_BYTES, _INT),
     "fdb_database_create_transaction": (_INT, _ADDRESS, _OUT_ADDRESS),
     "fdb_transaction_destroy": (None, _ADDRESS),
+    "fdb_transaction_set_option": (_INT, _ADDRESS, _INT, *_KEY),
+    "fdb_transaction_get_read_version": (_ADDRESS, _ADDRESS),
     "fdb_transaction_get": (_ADDRESS, _ADDRESS, *_KEY, _INT),
     "fdb_transaction_get_range": (_ADDRESS, _ADDRESS, *_SELECTOR, *_SELECTOR, *[_INT] * 6),
     "fdb_transaction_set": (None, _ADDRESS, *_KEY, *_KEY),
@@ -41,6 +43,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "fdb_future_cancel": (None, _ADDRESS),
     "fdb_future_destroy": (None, _ADDRESS),
     "fdb_future_get_error": (_INT, _ADDRESS),
+    "fdb_future_get_int64": (_INT, _ADDRESS, ctypes.POINTER(ctypes.c_int64)),
     "fdb_future_get_value": (_INT, _ADDRESS, _OUT_INT, _OUT_ADDRESS, _OUT_INT),
     "fdb_future_get_keyvalue_array": (_INT, _ADDRESS, _OUT_ADDRESS, _OUT_INT, _OUT_INT),
 }

@@ -6,7 +6,7 @@ import asyncio
 import ctypes
 from typing import Final, Protocol
 
-from kms_actors.store.api import VERSIONSTAMP_LENGTH, Entry
+from kms_actors.store.api import STAMP_LENGTH, Entry
 from kms_actors.store.foundationdb.futures import (
     Failure,
     Futures,
@@ -17,10 +17,21 @@ _FIRST_GREATER_OR_EQUAL: Final = (0, 1)  # of a key selector
 _ADD: Final = 2
 _SET_VERSIONSTAMPED_KEY: Final = 14
 _READ_CONFLICT: Final = 0
+#: Options of a transaction.
+_PRIORITY_BATCH: Final = 201
+_TIMEOUT: Final = 500
+#: Milliseconds that one of low priority may take with its attempts: the cluster may have it wait for its beginning.
+_BATCH_TIMEOUT: Final = 30_000
 
 
 class Native(Protocol):
     """Reads and commits raise `Failure`. Keys and values are as stored."""
+
+    def stand_back(self) -> None:
+        """Give way to other transactions; forgotten by `on_error`."""
+
+    def read_version(self) -> asyncio.Future[int]:
+        """Return the version that is read at."""
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         """Return the value at `key`; with `snapshot`, without a read conflict."""
@@ -61,6 +72,16 @@ class NativeTransaction:
             raise futures.failure(code)
         self._address = out.value
 
+    def stand_back(self) -> None:
+        timeout = _BATCH_TIMEOUT.to_bytes(8, "little")
+        for option, value in ((_PRIORITY_BATCH, b""), (_TIMEOUT, timeout)):
+            code = self._library.fdb_transaction_set_option(self._address, option, value, len(value))
+            if code:
+                raise self._futures.failure(code)
+
+    def read_version(self) -> asyncio.Future[int]:
+        return self._futures.number(self._library.fdb_transaction_get_read_version(self._address))
+
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         return self._futures.value(self._library.fdb_transaction_get(self._address, key, len(key), snapshot))
 
@@ -89,7 +110,7 @@ class NativeTransaction:
         self._library.fdb_transaction_atomic_op(self._address, key, len(key), delta, len(delta), _ADD)
 
     def set_versionstamped(self, prefix: bytes, suffix: bytes, value: bytes) -> None:
-        key = prefix + bytes(VERSIONSTAMP_LENGTH) + suffix + len(prefix).to_bytes(4, "little")
+        key = prefix + bytes(STAMP_LENGTH) + suffix + len(prefix).to_bytes(4, "little")
         self._library.fdb_transaction_atomic_op(
             self._address, key, len(key), value, len(value), _SET_VERSIONSTAMPED_KEY
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kms_actors.errors import TransactionTooLarge
-from kms_actors.store.api import TRANSACTION_BYTES, VERSIONSTAMP_LENGTH, Entry
+from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, TRANSACTION_BYTES, VERSIONSTAMP_LENGTH, Entry
 from kms_actors.store.foundationdb.native import (
     Failure,
     Native,
@@ -16,7 +16,7 @@ from kms_actors.store.foundationdb.values import (
     read_chunks,
     write_chunks,
 )
-from kms_actors.store.writes import COUNTER_LENGTH
+from kms_actors.store.writes import COUNTER_LENGTH, place
 
 
 class FoundationDbTransaction:
@@ -55,6 +55,13 @@ class FoundationDbTransaction:
             raise self._note(failure) from None
         return entries
 
+    async def snapshot_stamp(self) -> bytes:
+        try:
+            version = await self._open().read_version()
+        except Failure as failure:
+            raise self._note(failure) from None
+        return version.to_bytes(8, "big") + b"\xff" * (STAMP_LENGTH - 8 + PLACE_LENGTH)
+
     def set(self, key: bytes, value: bytes) -> None:
         native = self._open_to_write(len(key) + len(value))
         if key not in self._plain:
@@ -86,7 +93,7 @@ class FoundationDbTransaction:
         self._open_to_write(len(prefix) + VERSIONSTAMP_LENGTH + len(suffix) + len(value))
         if not is_plain(value):
             raise TransactionTooLarge(f"the value of a versionstamped key may have at most {CHUNK_BYTES} bytes")
-        self._stamped.append((prefix, suffix, value))
+        self._stamped.append((prefix, place(len(self._stamped)) + suffix, value))
 
     def end(self) -> None:
         """Refuse any further use. Idempotent."""

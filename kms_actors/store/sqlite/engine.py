@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from kms_actors.errors import StoreError, StoreUnavailable, TransactionConflict
-from kms_actors.store.api import Body, T
+from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.sqlite.file import (
     open_file,
     read_value,
@@ -58,16 +58,18 @@ class SqliteStore:
         """
         return cls(path, *await asyncio.to_thread(open_file, path))
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         """See `Store.run`. A commit here never ends unknown, so `idempotency_key` needs nothing."""
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
-            transaction = self._begin()
+            transaction = self._begin(priority)
             try:
                 result = await body(transaction)
             finally:
                 writes = transaction.end()
-            if not writes.log or await self._writer.commit(transaction.reads, writes.log):
+            if not writes.log or await self._writer.commit(transaction.reads, writes.log, priority):
                 return result
             if time.monotonic() > deadline:
                 raise TransactionConflict("a transaction met conflicting ones too often")
@@ -92,9 +94,9 @@ class SqliteStore:
         await self._watches.close()
         await self._writer.close()  # last, so that it is the one to fold the write-ahead log into the file
 
-    def _begin(self) -> SqliteTransaction:
+    def _begin(self, priority: Priority) -> SqliteTransaction:
         self._check_open()
-        return SqliteTransaction(self._pool)
+        return SqliteTransaction(self._pool, priority)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from kms_actors.errors import StoreUnavailable
+from kms_actors.store.api import Priority
 from kms_actors.store.sqlite.file import (
     LOCK_SECONDS,
     connect,
@@ -19,6 +20,8 @@ from kms_actors.store.sqlite.file import (
 
 #: Transactions that may read at the same time; others wait.
 CONNECTIONS: Final = 32
+#: Of these, those that work which stands back may have.
+BATCH_CONNECTIONS: Final = 8
 
 
 class SnapshotPool:
@@ -28,20 +31,21 @@ class SnapshotPool:
         self._path = path
         self._idle: list[sqlite3.Connection] = []
         self._places = asyncio.Semaphore(CONNECTIONS)
+        self._batch_places = asyncio.Semaphore(BATCH_CONNECTIONS)
         self._closed = False
 
-    async def take(self) -> tuple[sqlite3.Connection, int]:
+    async def take(self, priority: Priority = Priority.REQUEST) -> tuple[sqlite3.Connection, int]:
         """Return a connection at a snapshot of now, and that snapshot's commit version."""
-        await self._take_place()
+        await self._take_places(priority)
         try:
             return await self._begin()
         except BaseException:
-            self._places.release()
+            self._release_places(priority)
             raise
 
-    def give_back(self, connection: sqlite3.Connection) -> None:
-        """End the snapshot."""
-        self._places.release()
+    def give_back(self, connection: sqlite3.Connection, priority: Priority = Priority.REQUEST) -> None:
+        """End a snapshot that was taken with this priority."""
+        self._release_places(priority)
         self._rest(connection)
 
     def close(self) -> None:
@@ -50,16 +54,21 @@ class SnapshotPool:
         while self._idle:
             self._idle.pop().close()
 
-    async def _take_place(self) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
+    async def _take_places(self, priority: Priority) -> None:
+        if priority is Priority.REQUEST:
+            await _take_place(self._places)
             return
+        await _take_place(self._batch_places)
         try:
-            # Bounded, since bodies that open transactions of their own could wait for each other.
-            async with asyncio.timeout(LOCK_SECONDS):
-                await self._places.acquire()
-        except TimeoutError:
-            raise StoreUnavailable("the store has too many transactions open") from None
+            await _take_place(self._places)
+        except BaseException:
+            self._batch_places.release()
+            raise
+
+    def _release_places(self, priority: Priority) -> None:
+        self._places.release()
+        if priority is Priority.BATCH:
+            self._batch_places.release()
 
     async def _begin(self) -> tuple[sqlite3.Connection, int]:
         deadline = time.monotonic() + LOCK_SECONDS
@@ -89,3 +98,15 @@ class SnapshotPool:
             connection.close()
         else:
             self._idle.append(connection)
+
+
+async def _take_place(places: asyncio.Semaphore) -> None:
+    if not places.locked():
+        await places.acquire()
+        return
+    try:
+        # Bounded, since bodies that open transactions of their own could wait for each other.
+        async with asyncio.timeout(LOCK_SECONDS):
+            await places.acquire()
+    except TimeoutError:
+        raise StoreUnavailable("the store has too many transactions open") from None

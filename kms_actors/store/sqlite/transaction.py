@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from typing import Final, NamedTuple
 
-from kms_actors.store.api import Entry
+from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, Entry, Priority
 from kms_actors.store.sqlite.file import (
     read_range,
     read_value,
@@ -50,11 +50,12 @@ class Reads:
 class SqliteTransaction:
     """See `kms_actors.store.api.Transaction`."""
 
-    __slots__ = ("_connection", "_ended", "_pool", "_writes", "reads")
+    __slots__ = ("_connection", "_ended", "_pool", "_priority", "_writes", "reads")
 
-    def __init__(self, pool: SnapshotPool) -> None:
+    def __init__(self, pool: SnapshotPool, priority: Priority = Priority.REQUEST) -> None:
         self.reads = Reads()
         self._pool = pool
+        self._priority = priority
         self._writes = Writes()
         self._connection: sqlite3.Connection | None = None
         self._ended = False
@@ -85,6 +86,12 @@ class SqliteTransaction:
             await asyncio.sleep(0)
         return found
 
+    async def snapshot_stamp(self) -> bytes:
+        if self._connection is None:
+            await self._snapshot()
+        assert self.reads.snapshot is not None
+        return self.reads.snapshot.to_bytes(8, "big") + b"\xff" * (STAMP_LENGTH - 8 + PLACE_LENGTH)
+
     def set(self, key: bytes, value: bytes) -> None:
         self._open_writes().set(key, value)
 
@@ -104,7 +111,7 @@ class SqliteTransaction:
         """Let go of the snapshot, refuse any further use, and return the writes. Idempotent."""
         self._ended = True
         if self._connection is not None:
-            self._pool.give_back(self._connection)
+            self._pool.give_back(self._connection, self._priority)
             self._connection = None
         return self._writes
 
@@ -123,9 +130,9 @@ class SqliteTransaction:
 
     async def _snapshot(self) -> sqlite3.Connection:
         self._open_writes()
-        connection, version = await self._pool.take()
+        connection, version = await self._pool.take(self._priority)
         if self._ended or self._connection is not None:  # the body ended, or another of its reads was first
-            self._pool.give_back(connection)
+            self._pool.give_back(connection, self._priority)
             self._open_writes()
         else:
             self._connection, self.reads.snapshot = connection, version

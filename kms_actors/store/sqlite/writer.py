@@ -1,4 +1,8 @@
-"""The one thread that writes to a SQLite store: takes queued transactions in groups, one disk sync a group."""
+"""The one thread that writes to a SQLite store: takes queued transactions in groups, one disk sync a group.
+
+Transactions of requests come first. Those of batch priority wait for a moment without any, though not for ever, and
+are written one at a time, so that a request waits for one of them at most.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,13 @@ import random
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, TypeGuard
 
 from kms_actors.errors import StoreError, StoreUnavailable
+from kms_actors.store.api import Priority
 from kms_actors.store.sqlite.file import (
     LOCK_SECONDS,
     is_busy,
@@ -37,6 +43,8 @@ class Commit:
     reads: Reads
     log: Sequence[Mutation]
     done: asyncio.Future[bool]
+    priority: Priority = Priority.REQUEST
+    queued: float = field(default_factory=time.monotonic)
 
 
 #: For each commit of a group: whether it was applied, or why none of the group was.
@@ -46,6 +54,8 @@ Outcomes = Sequence[bool | StoreError]
 #: from a commit would take it again before those that wait for it look.
 _YIELD_SECONDS: Final = 0.0004
 _ALERT_SECONDS: Final = 1.0
+#: Seconds that a transaction of batch priority gives way at most.
+PATIENCE_SECONDS: Final = 0.25
 
 
 class Writer:
@@ -56,17 +66,19 @@ class Writer:
         self._settle = settle
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Commit | None] = queue.SimpleQueue()
+        self._standing_back: deque[Commit] = deque()  # the thread's own
+        self._ending = False  # the thread's own: nothing more is in the queue
         self._closed = False
         self._met_other = float("-inf")  # when another process last held the lock
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, reads: Reads, log: Sequence[Mutation]) -> bool:
+    async def commit(self, reads: Reads, log: Sequence[Mutation], priority: Priority = Priority.REQUEST) -> bool:
         """Return once the writes are on disk (True), or what was read has changed (False)."""
         if self._closed:
             raise StoreUnavailable("the store is closed")
         done: asyncio.Future[bool] = self._loop.create_future()
-        self._queue.put(Commit(reads, log, done))
+        self._queue.put(Commit(reads, log, done, priority))
         return await done
 
     async def close(self) -> None:
@@ -77,17 +89,42 @@ class Writer:
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while (first := self._next()) is not None:
             group = [first]
             outcomes = self._write(group)
             with contextlib.suppress(RuntimeError):  # a closed loop: nobody waits any more
                 self._loop.call_soon_threadsafe(self._settle, group, outcomes)
         self._connection.close()
 
+    def _next(self) -> Commit | None:
+        """Return what to write next, or None when all is written and nothing more will come."""
+        waiting = self._standing_back
+        while True:
+            if waiting and (self._ending or time.monotonic() > waiting[0].queued + PATIENCE_SECONDS):
+                return waiting.popleft()
+            if self._ending:
+                return None
+            try:
+                commit = self._queue.get(block=not waiting)
+            except queue.Empty:
+                return waiting.popleft()
+            if self._takes(commit):
+                return commit
+
+    def _takes(self, commit: Commit | None) -> TypeGuard[Commit]:
+        """Tell whether to write it now; else it waits, or is the sign of the end."""
+        if commit is None:
+            self._ending = True
+            return False
+        if commit.priority is Priority.BATCH:
+            self._standing_back.append(commit)
+            return False
+        return True
+
     def _write(self, group: list[Commit]) -> Outcomes:
         """Write `group` and what has queued up by the time the lock is ours; extends `group`."""
         try:
-            if time.monotonic() < self._met_other + _ALERT_SECONDS:
+            if group[0].priority is Priority.BATCH or time.monotonic() < self._met_other + _ALERT_SECONDS:
                 time.sleep(_YIELD_SECONDS)
             self._lock()
             self._gather(group)
@@ -118,10 +155,8 @@ class Writer:
         with contextlib.suppress(queue.Empty):
             while len(group) < GROUP:
                 commit = self._queue.get_nowait()
-                if commit is None:
-                    self._queue.put(None)  # nothing comes after it, so it stays the last
-                    return
-                group.append(commit)
+                if self._takes(commit):
+                    group.append(commit)
 
     def _apply_group(self, group: Sequence[Commit]) -> list[bool]:
         before = version = read_version(self._connection)

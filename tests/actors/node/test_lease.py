@@ -18,7 +18,7 @@ from kms_actors import clock
 from kms_actors.actors.node.service import NodeService
 from kms_actors.errors import StoreUnavailable, Unavailable
 from kms_actors.kv.messages import ReadSecret, WriteSecret
-from kms_actors.store.api import Body, T
+from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.sqlite.engine import SqliteStore
 from tests.actors.node_service import VAULT, configuration, unseal_node, unseal_tenant
 
@@ -38,10 +38,12 @@ class Suspended:
     def elapsed(self) -> float:
         return clock.elapsed() + self.jump
 
-    async def run(self, body: Body[T], *, idempotency_key: bytes | None = None) -> T:
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
         if self.cut:
             raise StoreUnavailable("cut off")
-        return await self._store.run(body, idempotency_key=idempotency_key)
+        return await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
 
 
 @pytest_asyncio.fixture

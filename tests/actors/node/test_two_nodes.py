@@ -179,10 +179,10 @@ class CutOff:
         self.watch = store.watch
         self.close = store.close
 
-    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
+    async def run(self, body: Any, *, idempotency_key: bytes | None = None, **options: Any) -> Any:
         if self.cut:
             raise StoreUnavailable("cut off")
-        return await self._store.run(body, idempotency_key=idempotency_key)
+        return await self._store.run(body, idempotency_key=idempotency_key, **options)
 
 
 class FailingLoads:
@@ -194,10 +194,10 @@ class FailingLoads:
         self.watch = store.watch
         self.close = store.close
 
-    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
+    async def run(self, body: Any, *, idempotency_key: bytes | None = None, **options: Any) -> Any:
         if self.failing and getattr(body, "__name__", "") == TenantRecords._load.__name__:
             raise StoreUnavailable("cut off")
-        return await self._store.run(body, idempotency_key=idempotency_key)
+        return await self._store.run(body, idempotency_key=idempotency_key, **options)
 
 
 async def test_a_node_cut_off_stops_serving_from_memory_within_its_lease_and_comes_back(tmp_path: Path) -> None:

@@ -129,13 +129,13 @@ class Failing:
         self.answers: asyncio.Event | None = None
         self.watch, self.close = store.watch, store.close
 
-    async def run(self, body: Any, *, idempotency_key: bytes | None = None) -> Any:
+    async def run(self, body: Any, *, idempotency_key: bytes | None = None, **options: Any) -> Any:
         if idempotency_key is not None:
             if self.hangs:
                 await asyncio.Event().wait()
             if self.errors:
                 raise self.errors.pop(0)
-        result = await self._store.run(body, idempotency_key=idempotency_key)
+        result = await self._store.run(body, idempotency_key=idempotency_key, **options)
         if idempotency_key is not None and self.answers is not None:
             self.committed.set()
             await self.answers.wait()

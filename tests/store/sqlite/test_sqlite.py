@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from kms_actors.errors import StoreError, StoreUnavailable
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Priority, Transaction
 from kms_actors.store.sqlite import (
     pool as sqlite_pool,
 )
@@ -235,3 +235,79 @@ def test_a_closed_loop_does_not_stop_the_writer(path: Path) -> None:
     store._watches._connection.close()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT value FROM kv").fetchall() == [(b"value",)]
+
+
+# Work that stands back.
+
+
+async def _stamp(store: SqliteStore, name: bytes, priority: Priority) -> None:
+    async def body(transaction: Transaction) -> None:
+        transaction.set_versionstamped(b"order/", b"/" + name, b"")
+
+    await store.run(body, priority=priority)
+
+
+async def _order(store: SqliteStore) -> list[bytes]:
+    return [key.rpartition(b"/")[2] for key, _ in await get_all(store)]
+
+
+async def _queue_behind_a_lock(path: Path, store: SqliteStore, names: Sequence[tuple[bytes, Priority]]) -> None:
+    """Have transactions wait for the writer together, in this order."""
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    first = asyncio.create_task(_stamp(store, b"first", Priority.REQUEST))
+    await asyncio.sleep(0.02)  # it is in the writer's hands
+    rest = [asyncio.create_task(_stamp(store, name, priority)) for name, priority in names]
+    await asyncio.sleep(0.02)
+    other.execute("COMMIT")
+    other.close()
+    await asyncio.gather(first, *rest)
+
+
+async def test_requests_are_written_before_batch_work_that_came_first(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    batch = [(b"batch%d" % number, Priority.BATCH) for number in range(3)]
+    await _queue_behind_a_lock(path, store, [*batch, (b"request", Priority.REQUEST)])
+    assert await _order(store) == [b"first", b"request", b"batch0", b"batch1", b"batch2"]
+    await store.close()
+
+
+async def test_batch_work_is_not_put_off_for_ever(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_writer, "PATIENCE_SECONDS", 0.0)
+    store = await SqliteStore.open(path)
+    await _queue_behind_a_lock(path, store, [(b"batch", Priority.BATCH), (b"request", Priority.REQUEST)])
+    async with asyncio.timeout(5):
+        done = asyncio.create_task(_stamp(store, b"late", Priority.BATCH))
+        while not done.done():
+            await _stamp(store, b"request", Priority.REQUEST)
+    await store.close()
+
+
+async def test_batch_work_leaves_connections_to_requests(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    reading, go = asyncio.Semaphore(0), asyncio.Event()
+
+    async def body(transaction: Transaction) -> None:
+        await transaction.get(b"a")
+        reading.release()
+        await go.wait()
+
+    batch = [asyncio.create_task(store.run(body, priority=Priority.BATCH)) for _ in range(sqlite_pool.CONNECTIONS)]
+    for _ in range(sqlite_pool.BATCH_CONNECTIONS):
+        await reading.acquire()
+    assert reading.locked()
+    assert await get(store, b"a") is None
+    go.set()
+    await asyncio.gather(*batch)
+    await store.close()
+
+
+async def test_what_is_queued_is_written_at_a_close_batch_work_too(path: Path) -> None:
+    store = await SqliteStore.open(path)
+    tasks = [asyncio.create_task(_stamp(store, b"b%d" % number, Priority.BATCH)) for number in range(5)]
+    await asyncio.sleep(0)
+    await store.close()
+    await asyncio.gather(*tasks)
+    again = await SqliteStore.open(path)
+    assert len(await _order(again)) == 5
+    await again.close()
