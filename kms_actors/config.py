@@ -93,6 +93,13 @@ class BiscuitProvider(Section, frozen=True, kw_only=True):
         ),
     ]
     service: Annotated[str, Meta(min_length=1, description="value of the `service` fact given to token checks")]
+    accept_first_signatures: Annotated[
+        bool,
+        Meta(
+            description="accept tokens of 2024 of one form: two blocks, the second signed by the service key in the "
+            "first third-party scheme, with an owner, a resource and rights, and nothing else"
+        ),
+    ] = False
 
 
 class Authenticator(Section, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 import biscuit_auth
 import structlog
 
-from kms_actors.auth import cost, datalog, wire
+from kms_actors.auth import cost, datalog, first_signatures, wire
 from kms_actors.auth.checks import KEPT_USES, BiscuitPrincipal
 from kms_actors.auth.keys import parse_public
 from kms_actors.auth.principal import Right
@@ -45,7 +45,8 @@ class BiscuitAuthenticator:
     """Verifies tokens under the accepted pairs of keys, and remembers those that verified.
 
     `keys` holds (root, service) public keys in hex, 32 bytes each; `namespace` is the cluster's, which
-    only an operator's token may name. `cache_size` tokens of together `cache_bytes` are remembered; `hits` and
+    only an operator's token may name. `accept_first_signatures` admits tokens of one old form (`first_signatures`).
+    `cache_size` tokens of together `cache_bytes` are remembered; `hits` and
     `misses` count uses of them.
     """
 
@@ -56,12 +57,15 @@ class BiscuitAuthenticator:
         namespace: str,
         cache_size: int = 10_000,
         cache_bytes: int = 32 << 20,
+        *,
+        accept_first_signatures: bool = False,
     ) -> None:
         self.hits = 0
         self.misses = 0
         self._pairs: Final = [_Pair(root, service_key) for root, service_key in keys]
         self._service: Final = service
         self._namespace: Final = namespace
+        self._accept_first_signatures: Final = accept_first_signatures
         self._cache: Final[ByteCache[str, BiscuitPrincipal]] = ByteCache(cache_bytes, _size, most=cache_size)
 
     @property
@@ -102,6 +106,10 @@ class BiscuitAuthenticator:
 
     def _read(self, token: str) -> BiscuitPrincipal:
         raw = wire.decode(token)
+        if self._accept_first_signatures:
+            parsed = wire.take_apart(raw)
+            if any(map(wire.has_first_signature, parsed.blocks)):
+                return self._first_signed(parsed)
         parsed = wire.parse(raw)
         signers = [block.signer for block in parsed.blocks]
         if len(signers) < 2 or signers[1] is None:
@@ -115,12 +123,20 @@ class BiscuitAuthenticator:
         cost.require_cheap(parsed)
         return self._principal(*_verified(raw, pairs))
 
+    def _first_signed(self, token: wire.Token) -> BiscuitPrincipal:
+        found = first_signatures.read(token, [(pair.root_bytes, pair.service_bytes) for pair in self._pairs])
+        self._require_scope(found.right, found.resource)
+        ids = [block.signature.hex() for block in token.blocks]
+        return BiscuitPrincipal(None, found.resource, found.right, found.owner, self._service, revocation_ids=ids)
+
     def _principal(self, biscuit: biscuit_auth.Biscuit, pair: _Pair) -> BiscuitPrincipal:
         authorizer = datalog.authorizer("allow if true").build(biscuit)
         right = pair.right(authorizer)
         resource = pair.resource(authorizer)
         self._require_scope(right, resource)
-        return BiscuitPrincipal(biscuit, resource, right, pair.owner(authorizer), self._service)
+        owner = pair.owner(authorizer)
+        ids = biscuit.revocation_ids
+        return BiscuitPrincipal(biscuit, resource, right, owner, self._service, revocation_ids=ids)
 
     def _require_scope(self, right: Right, resource: str) -> None:
         if right is Right.OPERATOR:
@@ -136,6 +152,8 @@ class _Pair:
     """One accepted pair of keys, and what a block signed by its service key says."""
 
     def __init__(self, root: str, service: str) -> None:
+        self.root_bytes: Final = bytes.fromhex(parse_public(root))
+        self.service_bytes: Final = bytes.fromhex(parse_public(service))
         self.root: Final = biscuit_auth.PublicKey(f"ed25519/{parse_public(root)}")
         self.service: Final = biscuit_auth.PublicKey(f"ed25519/{parse_public(service)}")
         self._any: Final = {name: self._rule(f"{name}($x)") for name in ("resource", "owner", "rights")}

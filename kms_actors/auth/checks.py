@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from biscuit_auth import Authorizer, AuthorizerBuilder, Biscuit, UnverifiedBiscuit
@@ -42,13 +42,23 @@ class BiscuitPrincipal:
     display_name = "biscuit"
     issued_at = 0
 
-    def __init__(self, biscuit: Biscuit, resource: str, right: Right, owner: str | None, service: str) -> None:
-        ends, others = read_checks(biscuit)
+    def __init__(
+        self,
+        biscuit: Biscuit | None,
+        resource: str,
+        right: Right,
+        owner: str | None,
+        service: str,
+        *,
+        revocation_ids: Iterable[str],
+    ) -> None:
+        """`biscuit` is None for a token that is known to hold no check."""
+        ends, others = ([], []) if biscuit is None else read_checks(biscuit)
         self.resource: Final = resource
         self.right: Final = right
         self.metadata: Final[Mapping[str, str] | None] = None if owner is None else {"owner": owner}
         self.expires_at: Final = min(ends, default=None)
-        self.revocation_ids: Final = tuple(biscuit.revocation_ids)
+        self.revocation_ids: Final = tuple(revocation_ids)
         self._biscuit: Final = biscuit if others else None
         self._base: Final = _base(resource, service) if others else None
         timeless = others and not any("time" in line for line in others)

@@ -3,6 +3,11 @@
 It is read here before the biscuit library sees a token, so that its limits hold before any signature
 is checked and so that a refusal can say why. It is written here because the library cannot serialise
 a token that it has not verified (see `append`).
+
+A token has one form in bytes: known fields only, in order, none twice, numbers as short as they go, keys that sign
+blocks of Ed25519 only, whose signatures nobody but their maker can change. So nobody makes a twin of a revoked token,
+which is known by its signatures. What no signature covers, the id of the root key and whether the token is sealed,
+is in no revocation id.
 Source: schema.proto of the biscuit specification.
 """
 
@@ -45,6 +50,7 @@ class SignedBlock(NamedTuple):
     signature: bytes
     signer: PublicKey | None
     version: int
+    external: bytes | None = None  # the third party's signature
 
 
 class Token(NamedTuple):
@@ -52,17 +58,23 @@ class Token(NamedTuple):
 
     blocks: tuple[SignedBlock, ...]
     next_secret: bytes | None
+    root_key_id: int | None = None
 
 
 def decode(text: str) -> bytes:
     """Return the bytes of a token in URL-safe base64, padded or not; refuse one past the limits."""
     if not 0 < len(text) <= MAX_TOKEN_LENGTH:
         raise TokenRefused("token is empty or too long")
+    bare = text.rstrip("=")
     try:
-        standard = text.rstrip("=").encode("ascii").translate(_STANDARD_ALPHABET)
-        return binascii.a2b_base64(standard + b"=" * (-len(standard) % 4), strict_mode=True)
+        standard = bare.encode("ascii").translate(_STANDARD_ALPHABET)
+        raw = binascii.a2b_base64(standard + b"=" * (-len(standard) % 4), strict_mode=True)
     except ValueError:
         raise TokenRefused("token is not URL-safe base64") from None
+    # Its last character may have bits to spare, and others put any number of `=` behind it.
+    if encode(raw) != bare or len(text) not in {len(bare), len(bare) + -len(bare) % 4}:
+        raise TokenRefused("token is not in the one form of URL-safe base64")
+    return raw
 
 
 def encode(raw: bytes) -> str:
@@ -71,17 +83,30 @@ def encode(raw: bytes) -> str:
 
 
 def parse(raw: bytes) -> Token:
-    """Take a token apart. Refuses what is malformed, too many blocks, and weak third-party signatures."""
+    """Take a token apart. Refuses what is not in the one form, too many blocks, and weak third-party signatures."""
+    token = take_apart(raw)
+    for block in token.blocks:
+        _require_bound_signature(block)
+    return token
+
+
+def take_apart(raw: bytes) -> Token:
+    """Take a token apart as `parse` does, whatever its third-party signatures are: for who then looks at those."""
     fields = read(raw)
     later = [value for number, value in fields if number == 3]
     if len(later) >= MAX_BLOCKS:
         raise TokenRefused("token has too many blocks")
+    if [number for number, _ in fields if number != 1] != [2, *(3 for _ in later), 4]:
+        raise TokenRefused("token is not a biscuit")
     blocks = tuple(_block(value) for value in (_bytes(fields, 2), *later))
     if blocks[0].signer is not None:
         raise TokenRefused("the authority block has an external signature")
-    for block in blocks:
-        _require_bound_signature(block)
-    return Token(blocks, _optional_bytes(read(_bytes(fields, 4)), 1))
+    return Token(blocks, _next_secret(_bytes(fields, 4)), _root_key_id(fields))
+
+
+def has_first_signature(block: SignedBlock) -> bool:
+    """Tell whether a third party signed the block in the scheme before biscuit 3.2."""
+    return block.signer is not None and block.version == 0
 
 
 def read(data: bytes) -> list[Field]:
@@ -91,6 +116,8 @@ def read(data: bytes) -> list[Field]:
     while at < len(data):
         tag, at = _read_varint(data, at)
         value, at = _read_varint(data, at)
+        if tag >> 3 == 0:
+            raise TokenRefused("token is not a biscuit")
         if tag & 7 == 0:
             fields.append((tag >> 3, value))
         elif tag & 7 == 2 and at + value <= len(data):
@@ -115,37 +142,73 @@ _STANDARD_ALPHABET = bytes.maketrans(b"-_+/", b"+/~~")  # `~` is in no alphabet:
 
 
 def _require_bound_signature(block: SignedBlock) -> None:
-    if block.signer is None or block.version == BOUND_SIGNATURE:
-        return
-    if block.version == 0:
+    if has_first_signature(block):
         raise TokenRefused(
             "third-party block has the first signature scheme (before biscuit 3.2), "
             "open to public-key confusion (GHSA-rgqv-mwc3-c78m)"
         )
-    raise TokenRefused("third-party block has an unknown signature scheme")
+    if block.signer is not None and block.version != BOUND_SIGNATURE:
+        raise TokenRefused("third-party block has an unknown signature scheme")
 
 
 def _block(data: int | bytes) -> SignedBlock:
     if isinstance(data, int):
         raise TokenRefused("token is not a biscuit")
-    fields = read(data)
+    fields = _ordered(data, 5)
     external = _optional_bytes(fields, 4)
     version = _single(fields, 5)
+    if not (version is None or (isinstance(version, int) and version)):
+        raise TokenRefused("token is not in the one form of its bytes")  # version 0 is the one that is not written
+    next_key = _public_key(_bytes(fields, 2))
+    if next_key.algorithm != ED25519:
+        raise TokenRefused("a block is to be followed by a signature that is not of Ed25519")
     return SignedBlock(
         payload=_bytes(fields, 1),
-        next_key=_public_key(_bytes(fields, 2)),
+        next_key=next_key,
         signature=_bytes(fields, 3),
-        signer=None if external is None else _public_key(_bytes(read(external), 2)),
-        version=version if isinstance(version, int) else 0,
+        signer=None if external is None else _signer(external),
+        version=version or 0,
+        external=None if external is None else _bytes(read(external), 1),
     )
 
 
+def _signer(external: bytes) -> PublicKey:
+    return _public_key(_bytes(_ordered(external, 2), 2))
+
+
 def _public_key(data: bytes) -> PublicKey:
-    fields = read(data)
+    fields = _ordered(data, 2)
     algorithm = _single(fields, 1)
     if not isinstance(algorithm, int):
         raise TokenRefused("token is not a biscuit")
     return PublicKey(algorithm, _bytes(fields, 2))
+
+
+def _next_secret(proof: bytes) -> bytes | None:
+    fields = read(proof)
+    if [number for number, _ in fields] not in ([1], [2]):
+        raise TokenRefused("the end of the token is not one proof")
+    secret = _optional_bytes(fields, 1)
+    _optional_bytes(fields, 2)
+    return secret
+
+
+def _root_key_id(fields: list[Field]) -> int | None:
+    value = _single(fields, 1)
+    if value is not None and (fields[0][0] != 1 or not isinstance(value, int) or value >> 32):
+        raise TokenRefused("token is not a biscuit")
+    return value if isinstance(value, int) else None
+
+
+def _ordered(data: bytes, most: int) -> list[Field]:
+    """Return the fields of a message whose fields are 1 … `most`, each at most once and in order."""
+    fields = read(data)
+    numbers = [number for number, _ in fields]
+    if len(set(numbers)) < len(numbers):
+        raise TokenRefused("token repeats a field")
+    if numbers != sorted(numbers) or any(number > most for number in numbers):
+        raise TokenRefused("token is not in the one form of its bytes")
+    return fields
 
 
 def _single(fields: list[Field], number: int) -> int | bytes | None:
@@ -175,6 +238,8 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
     for shift, byte in enumerate(data[at : at + 10]):
         value |= (byte & 0x7F) << 7 * shift
         if byte < 0x80:
+            if (byte == 0 and shift) or value >> 64:
+                raise TokenRefused("token is not in the one form of its bytes")
             return value, at + shift + 1
     raise TokenRefused("token is not a biscuit")
 

@@ -123,6 +123,8 @@ def _log_authenticator(configuration: Configuration) -> None:
         provider=configuration.authenticator.provider.name,
         root_public_keys=list(authenticator(configuration).root_public_keys),
     )
+    if configuration.authenticator.provider.accept_first_signatures:
+        _log.warning("tokens with first signatures are accepted: replace them, then end accept_first_signatures")
 
 
 def _log_master_keyring_provider(configuration: Configuration) -> None:

@@ -51,6 +51,7 @@ def authenticator(configuration: Configuration) -> BiscuitAuthenticator:
         configuration.master_keyring_provider.namespace,
         cache_size=settings.cache_size,
         cache_bytes=bytes_of(configuration.cache.tokens),
+        accept_first_signatures=settings.provider.accept_first_signatures,
     )
 
 

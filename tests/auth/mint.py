@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import biscuit_auth
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kms_actors.auth import wire
 from kms_actors.auth.build import Privilege, build_token
@@ -64,3 +65,50 @@ def block_fields(token: str, number: int) -> list[wire.Field]:
     value = blocks[number]
     assert isinstance(value, bytes)
     return wire.read(value)
+
+
+_ED25519 = (0).to_bytes(4, "little")
+_EMPTY = wire.write([(3, 3)])
+
+
+def first_scheme(
+    keys: TokenKeys,
+    *payloads: bytes,
+    authority: bytes = _EMPTY,
+    version: int | None = None,
+    sealed: bool = False,
+    signer: int = wire.ED25519,
+) -> str:
+    """Return a token of the scheme before biscuit 3.2 whose signatures all hold; the first payload is the service's.
+
+    `version` is written into its block, and `signer` is what the service's key says it is, without any other change.
+    """
+    key = Ed25519PrivateKey.from_private_bytes(keys.root.reveal())
+    service = Ed25519PrivateKey.from_private_bytes(keys.service.reveal())
+    following = Ed25519PrivateKey.generate()
+    blocks = [_old_block(key, authority, b"", following, [])]
+    for number, payload in enumerate(payloads):
+        key, following = following, Ed25519PrivateKey.generate()
+        external = b""
+        further: list[wire.Field] = []
+        if number == 0:
+            external = service.sign(payload + _ED25519 + key.public_key().public_bytes_raw())
+            public = wire.write([(1, signer), (2, service.public_key().public_bytes_raw())])
+            further = [(4, wire.write([(1, external), (2, public)]))]
+            further += [(5, version)] if version is not None else []
+        blocks.append(_old_block(key, payload, external, following, further))
+    proof: list[wire.Field] = [(1, following.private_bytes_raw())]
+    if sealed:
+        signature = wire.read(blocks[-1])[2][1]
+        assert isinstance(signature, bytes)
+        content = payloads[-1] + _ED25519 + following.public_key().public_bytes_raw()
+        proof = [(2, following.sign(content + signature))]
+    return wire.encode(wire.write([(2, blocks[0]), *((3, block) for block in blocks[1:]), (4, wire.write(proof))]))
+
+
+def _old_block(
+    key: Ed25519PrivateKey, payload: bytes, external: bytes, following: Ed25519PrivateKey, further: list[wire.Field]
+) -> bytes:
+    public = following.public_key().public_bytes_raw()
+    signature = key.sign(payload + external + _ED25519 + public)
+    return wire.write([(1, payload), (2, wire.write([(1, 0), (2, public)])), (3, signature), *further])

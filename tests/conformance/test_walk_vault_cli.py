@@ -6,14 +6,14 @@ import base64
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 from tests.conformance.vault_cli import Outcome, VaultCli, find_vault
 from tests.support.node import Node, StoreTable, run_kms_cli
 from tests.support.tokens import NAMESPACE
-from tests.support.walkthrough import MASTER_KEY_CHECK_VALUE, MASTER_SHARES
+from tests.support.walkthrough import MASTER_KEY_CHECK_VALUE, MASTER_SHARES, SAMPLE_TOKENS
 
 VAULT_ID = "vault_8fa9b31c-4c55-4f11-b9bf-6a656c678906"
 OTHER_VAULT_ID = "vault_1d1a4b1c-6a0c-44de-8f0e-0d8b1b7e5a77"
@@ -56,14 +56,13 @@ def tokens(tmp_path: Path) -> Tokens:
 
 
 @pytest.fixture
-def new_node(tmp_path: Path, store_table: StoreTable, tokens: Tokens) -> Iterator[Callable[..., Node]]:
+def new_node(tmp_path: Path, store_table: StoreTable) -> Iterator[Callable[..., Node]]:
     """Step 2: starts a node that accepts the tokens."""
     nodes = []
 
-    def start(provider: str = "") -> Node:
-        node = Node(
-            tmp_path, store_table(tmp_path), tokens.root_public_key, tokens.service_public_key, provider=provider
-        )
+    def start(tokens: Tokens, **settings: Any) -> Node:
+        keys = tokens.root_public_key, tokens.service_public_key
+        node = Node(tmp_path, store_table(tmp_path), *keys, **settings)
         nodes.append(node)
         node.start()
         return node
@@ -99,12 +98,62 @@ def new_user(tmp_path: Path) -> Callable[[Node, str], VaultCli]:
 def test_walk_from_an_empty_store_to_a_sealed_node(
     tokens: Tokens, new_node: Callable[..., Node], new_user: Callable[[Node, str], VaultCli]
 ) -> None:
-    node = new_node()
+    node = new_node(tokens)
     assert_start_is_told_in_order(node, tokens.root_public_key)
     operator = new_user(node, tokens.cluster_operator)
-
     master_shares, _ = operator_init(operator)  # step 4
     assert_are_shares(master_shares)
+    walk_from_master_shares(node, tokens, operator, master_shares, new_user)
+
+
+def test_walk_to_the_letter_with_tokens_of_2024(
+    new_node: Callable[..., Node], new_user: Callable[[Node, str], VaultCli]
+) -> None:
+    sample = SAMPLE_TOKENS
+    tokens = Tokens(
+        sample["cluster_operator"],
+        sample["tenant_operator"],
+        sample["tenant"],
+        "",
+        "",
+        sample["root_public_key"],
+        sample["service_public_key"],
+    )
+    known = f'key_check_value = "{MASTER_KEY_CHECK_VALUE}"'
+    node = new_node(tokens, provider=known, issuers="accept_first_signatures = true")
+    assert_start_is_told_in_order(node, tokens.root_public_key)
+    assert "tokens with first signatures are accepted" in node.log
+    operator = new_user(node, tokens.cluster_operator)
+    assert operator_init(operator) == ([], "")
+    walk_from_master_shares(node, tokens, operator, MASTER_SHARES[2:], new_user)
+
+
+def test_tokens_of_2024_are_refused_without_the_option_and_the_log_says_why(
+    tmp_path: Path, new_node: Callable[..., Node]
+) -> None:
+    sample = SAMPLE_TOKENS
+    key_file = tmp_path / "master.key"
+    key_file.write_text("07" * 32, encoding="ascii")
+    node = new_node(
+        Tokens("", "", "", "", "", sample["root_public_key"], sample["service_public_key"]),
+        provider=f'key_file = "{key_file}"',
+        provider_name="static",
+    )
+    vault = VaultCli(find_vault(), node.address, tmp_path)
+    for token in (sample["cluster_operator"], sample["tenant_operator"], sample["tenant"]):
+        assert "Code: 403" in vault("login", f"token={token}", code=2).err
+    assert node.log.count("first signature scheme") == 3
+    assert "tokens with first signatures are accepted" not in node.log
+
+
+def walk_from_master_shares(
+    node: Node,
+    tokens: Tokens,
+    operator: VaultCli,
+    master_shares: list[str],
+    new_user: Callable[[Node, str], VaultCli],
+) -> None:
+    """Steps 5 to 9; with a second vault where there are tokens for one."""
     unseal_in_three(operator, master_shares)  # step 5
 
     tenant_operator = new_user(node, tokens.tenant_operator)  # step 6
@@ -118,17 +167,20 @@ def test_walk_from_an_empty_store_to_a_sealed_node(
     put_and_get_a_secret(tenant)  # step 7
     use_transit(tenant)  # step 8
 
-    other_operator = new_user(node, tokens.other_operator)  # step 9
-    unseal_in_three(other_operator, operator_init(other_operator)[0])
-    other = new_user(node, tokens.other)
-    put_and_get_a_secret(other)
+    others = []  # step 9
+    if tokens.other_operator:
+        other_operator = new_user(node, tokens.other_operator)
+        unseal_in_three(other_operator, operator_init(other_operator)[0])
+        others.append(new_user(node, tokens.other))
+        put_and_get_a_secret(others[0])
     assert "sealed" in tenant_operator("operator", "seal").out
     assert_is_sealed(tenant)
     assert tenant_operator("status", code=2).table["Sealed"] == "true"
-    assert other("kv", "get", "-mount=secret", "-field=passcode", "creds").out.strip() == "my-long-passcode"
+    for other in others:
+        assert other("kv", "get", "-mount=secret", "-field=passcode", "creds").out.strip() == "my-long-passcode"
     operator("operator", "seal")
-    assert_is_sealed(tenant)
-    assert_is_sealed(other)
+    for user in (tenant, *others):
+        assert_is_sealed(user)
     assert operator("status", code=2).table["Sealed"] == "true"
     assert node.stop() == 0
 
@@ -136,7 +188,7 @@ def test_walk_from_an_empty_store_to_a_sealed_node(
 def test_master_key_made_ahead_unseals_and_init_returns_no_shares(
     tokens: Tokens, new_node: Callable[..., Node], new_user: Callable[[Node, str], VaultCli]
 ) -> None:
-    node = new_node(provider=f'key_check_value = "{MASTER_KEY_CHECK_VALUE}"')
+    node = new_node(tokens, provider=f'key_check_value = "{MASTER_KEY_CHECK_VALUE}"')
     operator = new_user(node, tokens.cluster_operator)
     assert operator_init(operator) == ([], "")
     unseal_in_three(operator, MASTER_SHARES[1:4])
@@ -151,7 +203,7 @@ def test_master_key_of_kms_cli_unseals(
     printed = run_kms_cli("master-key", "create", directory=tmp_path)
     shares = re.findall(r"[A-Za-z0-9+/]{44}", printed)
     assert_are_shares(shares)
-    node = new_node(provider=f'key_check_value = "{only(r"([0-9a-f]{32})", printed)}"')
+    node = new_node(tokens, provider=f'key_check_value = "{only(r"([0-9a-f]{32})", printed)}"')
     operator = new_user(node, tokens.cluster_operator)
     assert operator_init(operator) == ([], "")
     refused = operator_unseal_all(operator, MASTER_SHARES[:3])

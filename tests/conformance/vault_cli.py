@@ -91,7 +91,7 @@ class VaultCli:
 
     def login(self, token: str) -> Outcome:
         """Log in with a token, and keep it for the commands that follow."""
-        return self("login", token)
+        return self("login", f"token={token}" if "=" in token else token)
 
     def __call__(self, *arguments: str, code: int = 0) -> Outcome:
         """Run a command, which must end with `code`."""

@@ -47,6 +47,7 @@ name = "biscuit"
 name = "iam"
 keys = [["{root}", "{service}"]]
 service = "toto"
+{issuers}
 
 [metrics]
 port = {metrics_port}
@@ -84,6 +85,7 @@ class Node:
     provider_name: str = "shamir"
     provider: str = ""  # further lines of [master_keyring_provider]
     further: str = ""  # further tables
+    issuers: str = ""  # further lines of [authenticator.provider]
     settings: str = ""  # further lines above all tables
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
@@ -181,6 +183,7 @@ class Node:
             namespace=NAMESPACE,
             provider_name=self.provider_name,
             provider=self.provider,
+            issuers=self.issuers,
             root=self.root_public_key,
             service=self.service_public_key,
             metrics_port=self.metrics_port,

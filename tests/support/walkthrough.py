@@ -1,7 +1,9 @@
-"""Shares that everyone may know: a sample master key, and what `kms-cli master-key create` would say of it."""
+"""What everyone may know: shares of a sample master key, its check value, and tokens that tools of 2024 made."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Final
 
 #: Any three of the five give one key.
@@ -22,3 +24,8 @@ FOREIGN_SHARES: Final = [
     "BPfNfNW04iUDVwD906sKpbldt/WW4362Ccqj7WArYnJc",
     "BXb9Zw4HhiiylqK8mjSxtWfSmcSibI++2iE0Rrb/kz4n",
 ]
+
+#: Two public keys in hex, and tokens in the first signature scheme: `cluster_operator`, `tenant_operator`, `tenant`.
+SAMPLE_TOKENS: Final[dict[str, str]] = json.loads(
+    Path(__file__).with_name("sample_tokens.json").read_text(encoding="utf-8")
+)
