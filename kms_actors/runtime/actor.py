@@ -42,9 +42,10 @@ class AsyncioActor(pykka.Actor):
     """State changes only in turns: `on_receive` and the other hooks, all synchronous and short.
 
     A turn answers with a value, with a `KmsError` it raises, or later with the outcome of a task it
-    returns (`return self.spawn(...)`). Anything else it raises, or a child task raises, fails this
-    actor: the asker gets `ActorFailed`, the actor stops, others do not notice. Context variables and
-    the current task are not its own in a turn. pykka's proxies are not supported: messages only.
+    returns (`return self.spawn(...)`). Anything else it raises fails this actor: the asker gets
+    `ActorFailed`, the actor stops, others do not notice. What such a task raises fails those who wait
+    for it (`RequestFailed`), and the actor only if nobody does. Context variables and the current task
+    are not its own in a turn. pykka's proxies are not supported: messages only.
     """
 
     #: Asks that may wait or be in flight.

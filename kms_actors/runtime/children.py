@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kms_actors.errors import Unavailable
-from kms_actors.runtime.failure import EXPECTED, answer_to, log_failure, log_unheard
+from kms_actors.runtime.failure import EXPECTED, RequestFailed, answer_to, log_failure, log_unheard
 from kms_actors.runtime.future import AsyncioFuture
 from kms_actors.runtime.mailbox import Mailbox
 
@@ -21,7 +21,7 @@ _CANCEL_GRACE: Final = 1.0
 
 
 class Children:
-    """Several asks may wait for one task. `fail` hears of each error that is no answer."""
+    """Several asks may wait for one task. `fail` hears of each unexpected error of one that nobody waits for."""
 
     def __init__(self, owner: str, mailbox: Mailbox, fail: Callable[[BaseException], None]) -> None:
         self._owner = owner
@@ -72,10 +72,13 @@ class Children:
             self._refuse(replies, Unavailable("cancelled before the outcome was known"))
         elif (error := child.exception()) is not None:
             if not isinstance(error, EXPECTED):
-                self._fail(error)
+                if replies:
+                    log_failure(self._owner, error, "request failed in actor")
+                else:
+                    self._fail(error)
             elif not replies:
                 log_unheard(self._owner, error)
-            self._refuse(replies, answer_to(error))
+            self._refuse(replies, answer_to(error, RequestFailed))
         else:
             self._mailbox.in_flight -= len(replies)
             for reply in replies:

@@ -1,4 +1,9 @@
-"""What becomes of an exception in an actor: an answer, or the end of that one actor."""
+"""What becomes of an exception in an actor: an answer, the failure of one request, or the end of that one actor.
+
+A turn that fails may have left the actor's state half changed: the actor ends, and such ends are counted. A child
+task works over values only, so its failure says nothing of the state, however often a caller repeats what caused it:
+only those who wait for it are told.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +25,18 @@ class ActorFailed(KmsError):
         super().__init__("internal error")
 
 
+class RequestFailed(KmsError):
+    """The work for one request met an unexpected error; its outcome is unknown, the actor and all others go on."""
+
+    def __init__(self) -> None:
+        super().__init__("internal error")
+
+
 #: Errors that are answers; anything else fails the actor.
 EXPECTED = (KmsError, pykka.ActorDeadError)
 
 
-def answer_to(error: BaseException) -> KmsError:
+def answer_to(error: BaseException, unexpected: type[KmsError] = ActorFailed) -> KmsError:
     """Return what the asker is told of `error`: its own text only if it is a `KmsError`."""
     if isinstance(error, KmsError):
         # Without the actor's frames: their locals may hold keys, and they would form a reference cycle.
@@ -32,13 +44,13 @@ def answer_to(error: BaseException) -> KmsError:
     if isinstance(error, pykka.ActorDeadError):
         # Not passed on: to our asker it would mean that our actor never looked at the message.
         return Unavailable("a needed actor has stopped")
-    return ActorFailed()
+    return unexpected()
 
 
-def log_failure(actor: str, error: BaseException) -> None:
+def log_failure(actor: str, error: BaseException, what: str = "actor failed") -> None:
     """Log the type of `error` and where it was raised; never its text, which may hold values."""
     where = [f"{frame.f_code.co_filename}:{line}" for frame, line in walk_tb(error.__traceback__)]
-    _log.error("actor failed", actor=actor, error=_name(error), traceback=where)
+    _log.error(what, actor=actor, error=_name(error), traceback=where)
 
 
 def log_unheard(actor: str, error: BaseException) -> None:

@@ -28,6 +28,7 @@ from kms_actors.transit.records import (
 T = TypeVar("T")
 
 _HOUR: Final = 3600 * 10**9
+_INT64: Final = 1 << 63
 FORCED_MINIMUM: Final = "since Vault 0.3, transit key numbering starts at 1; forcing minimum to 1"
 NEEDS_ROTATION: Final = "allow_rotation must be set to true if auto-rotation is enabled"
 NEEDS_DERIVATION: Final = "convergent encryption requires derivation to be enabled"
@@ -249,7 +250,9 @@ def _check_parameters(key_type: KeyType, parameters: Parameters) -> None:
 
 
 def _check_period(nanoseconds: int) -> None:
-    if nanoseconds < 0 or 0 < nanoseconds < _HOUR:
+    if not nanoseconds:
+        return
+    if not _HOUR <= nanoseconds < _INT64:
         raise InvalidRequest("auto rotate period must be 0 to disable or at least an hour")
 
 

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kms_actors.errors import KmsError, NotFound, Unavailable
-from kms_actors.runtime import ActorFailed, AsyncioActor, FailureWindow, ask, living
+from kms_actors.runtime import ActorFailed, AsyncioActor, FailureWindow, RequestFailed, ask, living
 
 SECRET = "canary-3f9c"  # must show nowhere
 
@@ -67,15 +67,14 @@ async def test_a_deliberate_error_is_an_answer(failing: Callable[[BaseException]
 
 
 @pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("failing", [raising, raising_later])
 @pytest.mark.parametrize("warm", [False, True], ids=["queued", "idle"])
-async def test_an_unexpected_error_fails_one_actor_and_shows_no_text(
-    error: BaseException, failing: Callable[[BaseException], Any], warm: bool
+async def test_an_unexpected_error_in_a_turn_fails_one_actor_and_shows_no_text(
+    error: BaseException, warm: bool
 ) -> None:
     ref, other = Worker.start(), Worker.start()
     actor = await ask(ref, lambda actor: actor) if warm else None
     with capture_logs() as logs, pytest.raises(ActorFailed) as caught:
-        await ask(ref, failing(error))
+        await ask(ref, raising(error))
     assert isinstance(caught.value, KmsError)
     assert caught.value.__cause__ is caught.value.__context__ is None
     assert [entry["event"] for entry in logs] == ["actor failed"]
@@ -87,6 +86,21 @@ async def test_an_unexpected_error_fails_one_actor_and_shows_no_text(
     assert await ask(other, lambda _: "alive") == "alive"
     if actor is not None:
         assert actor.hooks == ["failure"]
+
+
+@pytest.mark.parametrize("error", UNEXPECTED, ids=lambda error: type(error).__name__)
+async def test_an_unexpected_error_in_the_work_for_a_request_fails_that_request_alone(error: BaseException) -> None:
+    ref = Worker.start()
+    actor = await ask(ref, lambda actor: actor)
+    for _ in range(20):  # however often it is repeated
+        with capture_logs() as logs, pytest.raises(RequestFailed) as caught:
+            await ask(ref, raising_later(error))
+        assert caught.value.__cause__ is caught.value.__context__ is None
+        assert [entry["event"] for entry in logs] == ["request failed in actor"]
+        assert "test_failure.py" in logs[0]["traceback"][-1]
+        assert SECRET not in f"{caught.value!r}{logs}"
+    assert await ask(ref, lambda _: "alive") == "alive"
+    assert actor.hooks == []
 
 
 @pytest.mark.parametrize("failing", [raising, raising_later])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -190,14 +191,21 @@ class TransitChanges:
     async def set_certificate(self, message: SetCertificate) -> Certified:
         mount, name, records = message.mount.number, message.name, self._records
 
-        async def body(tr: Transaction) -> Certified:
+        async def certifiable(tr: Transaction) -> KeyPolicy:
             policy = await records.policy(tr, mount, name)
             if policy is None:
                 raise InvalidRequest(f"key with provided name '{name}' not found")
             certificates.check_certifiable(policy)
-            chain = certificates.parse_chain(message.chain)
+            return policy
+
+        await self._context.store.run(certifiable)
+        chain = await self._in_thread(certificates.parse_chain, message.chain)
+
+        async def body(tr: Transaction) -> Certified:
+            policy = await certifiable(tr)
             number = message.version or policy.latest_version
-            version = (await records.versions(tr, mount, policy)).get(number)
+            usable = number >= policy.min_decryption_version
+            version = await records.version(tr, mount, name, number) if usable else None
             records.put_policy(tr, mount, policy)  # every change of a key writes it
             records.put_version(tr, mount, name, number, certificates.certified(policy, version, chain))
             return Certified(policy.type, message.chain)
@@ -241,5 +249,7 @@ class TransitChanges:
 
     async def _new_version(self, policy: KeyPolicy) -> VersionRecord:
         # In a thread, whatever the type: some keys take long to make, and making one is rare.
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._context.threads, policies.new_version, policy, self._context.clock())
+        return await self._in_thread(policies.new_version, policy, self._context.clock())
+
+    async def _in_thread(self, compute: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute, *arguments)

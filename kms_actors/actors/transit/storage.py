@@ -26,6 +26,7 @@ from kms_actors.transit.key_info import describe
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 from kms_actors.transit.usage import Part, UsageRecord, Uses, plus
+from kms_actors.untrusted import untrusted
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -147,10 +148,10 @@ class TransitRecords:
         return self._keys.key("transit", mount, "version", name, number)
 
     async def _load(self, tr: Transaction, mount: int, policy: KeyPolicy) -> TransitKey:
-        try:
-            return TransitKey(policy, await self.versions(tr, mount, policy))
-        except KeyError:
-            raise FormatError("a transit key lacks a version, or is of a type this program does not know") from None
+        versions = await self.versions(tr, mount, policy)
+        # One record that no key can be made of must not take the others of its vault along.
+        with untrusted("a transit key lacks a version, or is not one this program can use", FormatError):
+            return TransitKey(policy, versions)
 
     def _open(self, place: bytes, sealed: bytes, kind: type[S]) -> S:
         return stored.decode(self._keyring.open(place, sealed), kind, kind.__name__)

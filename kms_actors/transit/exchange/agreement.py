@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -14,6 +13,7 @@ from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_types import KEY_TYPES
 from kms_actors.transit.schemes.ecdsa import Ecdsa
 from kms_actors.transit.version import Version
+from kms_actors.untrusted import untrusted
 
 ECDH: Final = "ecdh"
 
@@ -38,7 +38,9 @@ def agreed_key(base: TransitKey, number: int, peer: str, type_name: str) -> byte
         raise InvalidRequest(f"base private key type {base.type.name} does not match peer public key curve")
     if version.private is None:
         raise InvalidRequest("private key not imported for key version selected")
-    return hkdf_sha256(version.private.exchange(ec.ECDH(), public), b"", KEY_TYPES[type_name].key_bytes)
+    with untrusted("the peer public key is not one that a key can be agreed on with"):
+        shared = version.private.exchange(ec.ECDH(), public)
+    return hkdf_sha256(shared, b"", KEY_TYPES[type_name].key_bytes)
 
 
 def _version(base: TransitKey, number: int) -> Version:
@@ -50,12 +52,8 @@ def _version(base: TransitKey, number: int) -> Version:
 
 
 def _load(peer: str) -> ec.EllipticCurvePublicKey:
-    try:
+    with untrusted("failed to parse supplied peer public key PEM: data does not contain any valid public keys"):
         public = load_pem_public_key(peer.encode("utf-8", "surrogatepass"))
-    except (ValueError, UnsupportedAlgorithm):
-        raise InvalidRequest(
-            "failed to parse supplied peer public key PEM: data does not contain any valid public keys"
-        ) from None
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise InvalidRequest("supplied peer public key is not an ECDSA key")
     return public

@@ -14,9 +14,8 @@ from typing import Any, Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from kms_actors.errors import InvalidRequest
-from kms_actors.transit.exchange.certificates import certified
-from kms_actors.transit.exchange.importing import checked_version
+from kms_actors.transit.exchange.certificates import certified, read_chain
+from kms_actors.transit.exchange.importing import check_rsa, checked_version
 from kms_actors.transit.go_base64 import decode
 from kms_actors.transit.key_types import KEY_TYPES
 from kms_actors.transit.records import (
@@ -30,12 +29,14 @@ from kms_actors.transit.schemes.ed25519 import (
     Ed25519,
 )
 from kms_actors.transit.schemes.rsa import Rsa
+from kms_actors.untrusted import untrusted
 
 #: What convergent encryption works by here; the older ways are refused.
 CONVERGENT_VERSION: Final = 3
 
 NO_TIME: Final = "0001-01-01T00:00:00Z"
 _SECOND: Final = 10**9
+_INT64: Final = 1 << 63
 _FRACTION: Final = re.compile(r"\.(\d{1,9})", re.ASCII)
 
 
@@ -89,7 +90,7 @@ class Entry(_Secret, frozen=True):
     rsa_public_key: RsaPublic | None = None
     public_key: str = ""
     convergent_version: int = 0
-    creation_time: int = 0  # seconds since 1970
+    creation_time: int = 0  # seconds since 1970; bounded when it is used
     certificate_chain: list[bytes] | None = None
 
 
@@ -109,14 +110,11 @@ def entry_of(policy: KeyPolicy, version: VersionRecord) -> Entry:
 def version_of(policy: KeyPolicy, entry: Entry) -> VersionRecord:
     """Return the version that a backup has; raises InvalidRequest if it cannot be one of this key."""
     created = _nanoseconds(entry)
-    try:
-        key = _key(policy, entry)
-    except (ValueError, TypeError, OverflowError):
-        raise InvalidRequest("invalid backup: the key of a version is not one") from None
-    version = checked_version(policy, key, created)
+    with untrusted("invalid backup: the key of a version is not one"):
+        version = checked_version(policy, _key(policy, entry), created)
     # Vault gives keys that are older than HMAC keys one when it loads them.
     version = msgspec.structs.replace(version, hmac_key=entry.hmac_key or os.urandom(HMAC_KEY_BYTES))
-    return certified(policy, version, entry.certificate_chain) if entry.certificate_chain else version
+    return certified(policy, version, read_chain(entry.certificate_chain)) if entry.certificate_chain else version
 
 
 def _material(policy: KeyPolicy, version: VersionRecord) -> Mapping[str, Any]:
@@ -173,13 +171,19 @@ def _ed25519_key(_: KeyPolicy, entry: Entry) -> Any:
     return private
 
 
-def _rsa_key(_: KeyPolicy, entry: Entry) -> Any:
+def _rsa_key(policy: KeyPolicy, entry: Entry) -> Any:
+    (scheme,) = KEY_TYPES[policy.type].schemes.values()
+    assert isinstance(scheme, Rsa)
     key, public = entry.rsa_key, entry.rsa_public_key
     if key is None:
         if public is None:
             raise ValueError("no key")
+        check_rsa(scheme.bits, public.modulus.bit_length(), public.exponent)
         return rsa.RSAPublicNumbers(public.exponent, public.modulus).public_key()
+    check_rsa(scheme.bits, key.modulus.bit_length(), key.exponent)
     p, q = key.primes
+    if p * q != key.modulus or not 0 < key.private < key.modulus:
+        raise ValueError("the numbers do not fit")
     return rsa.RSAPrivateNumbers(
         p,
         q,
@@ -200,17 +204,23 @@ def rfc3339(nanoseconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{fraction:09d}Z"
 
 
-def parse_time(text: str) -> int:
-    """Return the nanoseconds since 1970 of a time as Go writes it; raises ValueError."""
-    fraction = _FRACTION.search(text)
-    seconds = int(datetime.fromisoformat(_FRACTION.sub("", text)).timestamp())
-    return seconds * _SECOND + (int(fraction[1].ljust(9, "0")) if fraction else 0)
+def parse_time(text: str, what: str) -> int:
+    """Return the nanoseconds since 1970 of a time as Go writes it.
+
+    Raises:
+        InvalidRequest: it is none, or one that does not fit into 64 bits; the text says what it is the time of.
+
+    """
+    with untrusted(f"invalid backup: the time of {what} is not one"):
+        fraction = _FRACTION.search(text[:64])
+        seconds = int(datetime.fromisoformat(_FRACTION.sub("", text[:64])).timestamp())
+        made = seconds * _SECOND + (int(fraction[1].ljust(9, "0")) if fraction else 0)
+        if not -_INT64 <= made < _INT64:
+            raise ValueError("out of range")
+        return made
 
 
 def _nanoseconds(entry: Entry) -> int:
     """Return when a version was made; the oldest backups have no more than the second."""
-    try:
-        made = parse_time(entry.time)
-    except (ValueError, OverflowError):
-        raise InvalidRequest("invalid backup: the time of a version is not one") from None
+    made = parse_time(entry.time, "a version")
     return made if made > 0 else max(0, min(entry.creation_time, 2**33)) * _SECOND

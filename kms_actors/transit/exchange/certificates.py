@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 from cryptography import x509
@@ -22,7 +22,8 @@ from kms_actors.transit.records import (
     KeyPolicy,
     VersionRecord,
 )
-from kms_actors.transit.schemes.scheme import subject_public_key_info
+from kms_actors.transit.schemes.scheme import pem, subject_public_key_info
+from kms_actors.untrusted import untrusted
 
 #: What signs a request, by the families of schemes; on curves it is as wide as the curve.
 _HASHES: Final[Mapping[str, HashAlgorithm | None]] = {
@@ -41,6 +42,21 @@ _ALGORITHMS: Final = (
 )
 _BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s[^-]*-----END \1-----", re.ASCII)
 _NO_PEM: Final = "could not decode a PEM block in the certificate chain"
+_BAD_TEMPLATE: Final = "could not parse the CSR that was given"
+_MALFORMED: Final = "could not parse a certificate in the certificate chain: x509: malformed certificate"
+#: Bytes of a chain, and of a template, in PEM; certificates of a chain.
+MOST_PEM: Final = 256 * 1024
+MOST_CERTIFICATES: Final = 64
+
+
+class Chain(NamedTuple):
+    """Certificates (DER), and what was read of them."""
+
+    certificates: tuple[bytes, ...]
+    authorities: tuple[bool, ...]  # which of them are of authorities
+    algorithm: str  # of the first one's public key
+    prefix: str  # that of the types of keys with this algorithm
+    public_key: bytes  # of the first one: SubjectPublicKeyInfo (DER)
 
 
 def check_certifiable(policy: KeyPolicy) -> None:
@@ -67,63 +83,82 @@ def signing_request(key: TransitKey, number: int = 0, template: str = "") -> str
         raise InvalidRequest("could not create the csr: private key not imported for key version selected")
     assert key.scheme is not None
     (private,) = key.scheme.parts(version.private)
-    made = builder.sign(private, _HASHES[_hash_name(key.policy)])  # type: ignore[arg-type]
-    return made.public_bytes(Encoding.PEM).decode("ascii")
+    with untrusted(_BAD_TEMPLATE):  # what was taken of the template is encoded anew
+        made = builder.sign(private, _HASHES[_hash_name(key.policy)])  # type: ignore[arg-type]
+        return made.public_bytes(Encoding.PEM).decode("ascii")
 
 
-def parse_chain(text: str) -> tuple[bytes, ...]:
-    """Return the certificates (DER) of a PEM, in order; other blocks, and text before a block, are passed over."""
+def parse_chain(text: str) -> Chain:
+    """Return the certificates of a PEM, in order; other blocks, and text before a block, are passed over."""
+    if len(text) > MOST_PEM:
+        raise InvalidRequest(f"the certificate chain must be at most {MOST_PEM} bytes of PEM")
     blocks = list(_BLOCK.finditer(text))
     if text[blocks[-1].end() if blocks else 0 :].strip():
         raise InvalidRequest(_NO_PEM)
-    try:
+    with untrusted(_MALFORMED):
         loaded = [x509.load_pem_x509_certificate(b[0].encode("ascii")) for b in blocks if b[1] == "CERTIFICATE"]
-    except ValueError:
-        raise InvalidRequest(
-            "could not parse a certificate in the certificate chain: x509: malformed certificate"
-        ) from None
     if not loaded:
         raise InvalidRequest("provided certificate chain did not contain any valid PEM encoded certificate")
-    return tuple(certificate.public_bytes(Encoding.DER) for certificate in loaded)
+    return _chain(loaded)
 
 
-def certified(policy: KeyPolicy, version: VersionRecord | None, chain: Sequence[bytes]) -> VersionRecord:
+def read_chain(ders: Sequence[bytes]) -> Chain:
+    """Return a chain that stands as DER, as in backups."""
+    with untrusted(_MALFORMED):
+        loaded = [x509.load_der_x509_certificate(der) for der in ders[: MOST_CERTIFICATES + 1]]
+    return _chain(loaded)
+
+
+def certified(policy: KeyPolicy, version: VersionRecord | None, chain: Chain) -> VersionRecord:
     """Return a version with its chain: the certificate of its own public key first, an authority's last."""
-    try:
-        certificates = [x509.load_der_x509_certificate(der) for der in chain]
-        _check_order([_is_authority(certificate) for certificate in certificates])
-        public: Any = certificates[0].public_key()
-    except ValueError:
-        raise InvalidRequest(
-            "could not parse a certificate in the certificate chain: x509: malformed certificate"
-        ) from None
+    _check_order(chain.authorities)
     if version is None:
         raise _refused(NO_SUCH_VERSION)
-    _check_algorithm(policy.type, public)
-    if subject_public_key_info(public) != version.public_key:
+    if not policy.type.startswith(chain.prefix):
+        raise _refused(
+            "could not validate key match between leaf certificate key and key entry in transit: provided leaf "
+            f"certificate public key algorithm '{chain.algorithm}' does not match the transit key type "
+            f"'{policy.type}'"
+        )
+    if chain.public_key != version.public_key:
         raise _refused("leaf certificate public key does not match the selected key version")
-    return msgspec.structs.replace(version, certificate_chain=tuple(chain))
+    return msgspec.structs.replace(version, certificate_chain=chain.certificates)
 
 
 def show_chain(chain: Sequence[bytes]) -> str:
     """Return the PEM of a chain, without its last line end; empty for none."""
-    loaded = (x509.load_der_x509_certificate(der) for der in chain)
-    return "".join(certificate.public_bytes(Encoding.PEM).decode("ascii") for certificate in loaded).rstrip("\n")
+    return "".join(pem(der, "CERTIFICATE") for der in chain).rstrip("\n")
+
+
+def _chain(loaded: Sequence[x509.Certificate]) -> Chain:
+    if len(loaded) > MOST_CERTIFICATES:
+        raise InvalidRequest(f"the certificate chain must hold at most {MOST_CERTIFICATES} certificates")
+    with untrusted(_MALFORMED):
+        public: Any = loaded[0].public_key()
+        found = ((algorithm, prefix) for kind, algorithm, prefix in _ALGORITHMS if isinstance(public, kind))
+        algorithm, prefix = next(found, ("unknown", " "))
+        return Chain(
+            tuple(certificate.public_bytes(Encoding.DER) for certificate in loaded),
+            tuple(_is_authority(certificate) for certificate in loaded),
+            algorithm,
+            prefix,
+            subject_public_key_info(public),
+        )
 
 
 def _builder(template: str) -> x509.CertificateSigningRequestBuilder:
     builder = x509.CertificateSigningRequestBuilder()
     if not template:
         return builder.subject_name(x509.Name([]))
+    if len(template) > MOST_PEM:
+        raise InvalidRequest(f"the CSR must be at most {MOST_PEM} bytes of PEM")
     if _BLOCK.search(template) is None:
         raise InvalidRequest("could not decode PEM CSR")
-    try:
+    with untrusted(_BAD_TEMPLATE):
         given = x509.load_pem_x509_csr(template.encode("utf-8", "surrogatepass"))
         builder = builder.subject_name(given.subject)
         for extension in given.extensions:
             builder = builder.add_extension(extension.value, extension.critical)
-    except (ValueError, x509.DuplicateExtension):
-        raise InvalidRequest("could not parse the CSR that was given") from None
     return builder
 
 
@@ -145,17 +180,6 @@ def _check_order(authorities: Sequence[bool]) -> None:
         raise _refused("certificate in the last element is not a valid CA certificate")
     if authorities.count(False) > 1:
         raise _refused("could not validate if there is only one leaf certificate in the provided chain")
-
-
-def _check_algorithm(type_name: str, public: Any) -> None:
-    found = ((algorithm, prefix) for kind, algorithm, prefix in _ALGORITHMS if isinstance(public, kind))
-    algorithm, prefix = next(found, ("unknown", " "))
-    if type_name.startswith(prefix):
-        return
-    raise _refused(
-        "could not validate key match between leaf certificate key and key entry in transit: provided leaf "
-        f"certificate public key algorithm '{algorithm}' does not match the transit key type '{type_name}'"
-    )
 
 
 def _refused(text: str) -> InvalidRequest:

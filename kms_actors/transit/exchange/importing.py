@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
 
@@ -39,6 +39,7 @@ from kms_actors.transit.schemes.scheme import (
     pkcs8,
     subject_public_key_info,
 )
+from kms_actors.untrusted import untrusted
 
 _CURVES: Final = {"secp224r1": "P-224", "secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 HKDF_ONLY: Final = (
@@ -46,6 +47,12 @@ HKDF_ONLY: Final = (
     "instead an HKDF key"
 )
 _NO_PAIR: Final = "cannot import key, key pair does not match"
+#: Bytes of an RSA exponent: a larger one makes each use of the public key dearer, up to 200 times.
+_EXPONENTS: Final = range(3, 2**31)
+#: Bytes of what a key can be: its DER or PEM.
+_MOST_KEY: Final = 64 * 1024
+_NO_PKCS8: Final = "error parsing asymmetric key: not a private key in PKCS#8"
+_NO_PUBLIC: Final = "error parsing public key: not in PEM format"
 NOT_THE_SAME: Final = "the key was replaced by one of another type meanwhile"
 EXISTS: Final = (
     "the import path cannot be used with an existing key; use import-version to rotate an existing imported key"
@@ -105,9 +112,9 @@ def imported_version(policy: KeyPolicy, given: Imported, now: int, *, completes:
         return checked_version(policy, given.key, now)
     if not given.key and policy.derived:
         raise InvalidRequest(HKDF_ONLY)
-    key = _load_private(given.key) if given.key else _load_public(given.public_key)
+    load = partial(_load_private, given.key) if given.key else partial(_load_public, given.public_key)
     try:
-        return checked_version(policy, key, now)
+        return _version_of(policy, load, now)
     except InvalidRequest:
         if completes:
             raise InvalidRequest(_NO_PAIR) from None
@@ -125,8 +132,20 @@ def checked_version(policy: KeyPolicy, key: Any, now: int) -> VersionRecord:
         return VersionRecord(key, hmac_key, now)
     private = hasattr(key, "public_key")
     _check_fit(_only_scheme(key_type), policy.type, key, "PrivateKey" if private else "PublicKey")
-    public = key.public_key() if private else key
-    return VersionRecord(_stored(key) if private else b"", hmac_key, now, subject_public_key_info(public))
+    with untrusted(_NO_PKCS8 if private else _NO_PUBLIC):
+        public = key.public_key() if private else key
+        return VersionRecord(_stored(key) if private else b"", hmac_key, now, subject_public_key_info(public))
+
+
+def check_rsa(bits: int, modulus_bits: int, exponent: int) -> None:
+    """Raise InvalidRequest unless an RSA key is as large as its type says, and has an exponent that is in use.
+
+    Told from the numbers alone, before anything is proved of them: that takes seconds for a large key.
+    """
+    if bits != modulus_bits:
+        raise InvalidRequest(f"invalid key size: expected {bits // 8} bytes, got {(modulus_bits + 7) // 8} bytes")
+    if exponent not in _EXPONENTS or exponent % 2 == 0:
+        raise InvalidRequest("invalid RSA key: its public exponent must be odd, at least 3 and below 2^31")
 
 
 def check_extendable(name: str, policy: KeyPolicy | None) -> KeyPolicy:
@@ -194,18 +213,25 @@ def _check_size(policy: KeyPolicy, key_type: KeyType, size: int) -> None:
         raise InvalidRequest(f"invalid key size {size} bytes for key type {policy.type}")
 
 
-def _load_private(der: bytes) -> Any:
-    try:
-        return load_der_private_key(der, None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: it is encrypted
-        raise InvalidRequest("error parsing asymmetric key: not a private key in PKCS#8") from None
+def _version_of(policy: KeyPolicy, load: Callable[..., Any], now: int) -> VersionRecord:
+    """Load a key, and check what it is before what takes long is proved of it."""
+    key = load(proved=False)
+    half = "PrivateKey" if hasattr(key, "public_key") else "PublicKey"
+    _check_fit(_only_scheme(KEY_TYPES[policy.type]), policy.type, key, half)
+    return checked_version(policy, load(proved=True), now)
 
 
-def _load_public(text: str) -> Any:
-    try:
+def _load_private(der: bytes, *, proved: bool) -> Any:
+    with untrusted(_NO_PKCS8):
+        return load_der_private_key(der[:_MOST_KEY], None, unsafe_skip_rsa_key_validation=not proved)
+
+
+def _load_public(text: str, *, proved: bool) -> Any:
+    del proved  # there is nothing to prove
+    if len(text) > _MOST_KEY:
+        raise InvalidRequest(_NO_PUBLIC)
+    with untrusted(_NO_PUBLIC):
         return load_pem_public_key(text.encode("utf-8", "surrogatepass"))
-    except (ValueError, UnsupportedAlgorithm):
-        raise InvalidRequest("error parsing public key: not in PEM format") from None
 
 
 def _check_fit(scheme: Scheme, type_name: str, key: Any, half: str) -> None:
@@ -215,9 +241,15 @@ def _check_fit(scheme: Scheme, type_name: str, key: Any, half: str) -> None:
         raise InvalidRequest(f"invalid key type: expected {type_name}, got {found}")
     if isinstance(scheme, Ecdsa) and scheme.name != (got := _CURVES.get(key.curve.name, key.curve.name)):
         raise InvalidRequest(f"invalid curve: expected {scheme.name}, got {got}")
-    if isinstance(scheme, Rsa) and scheme.bits != key.key_size:
-        expected, size = scheme.bits // 8, (key.key_size + 7) // 8
-        raise InvalidRequest(f"invalid key size: expected {expected} bytes, got {size} bytes")
+    if isinstance(scheme, Rsa):
+        check_rsa(scheme.bits, key.key_size, _exponent(key))
+
+
+def _exponent(key: Any) -> int:
+    with untrusted(_NO_PKCS8):
+        public = key.public_key() if hasattr(key, "public_key") else key
+        exponent: int = public.public_numbers().e
+        return exponent
 
 
 def _family(key: Any) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -35,6 +35,10 @@ from kms_actors.transit.records import (
     Moment,
     VersionRecord,
 )
+from kms_actors.untrusted import untrusted
+
+#: A number as Go has it. Larger ones would not fit into a record, and show that at its writing only.
+_Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 #: Types by their numbers. Those that are not here have none, or none that is known.
 _TYPES: Final[Mapping[int, str]] = {
@@ -54,46 +58,51 @@ _TYPES: Final[Mapping[int, str]] = {
 _NUMBERS: Final = {name: number for number, name in _TYPES.items()}
 _KDFS: Final = ("hmac-sha256-counter", "hkdf_sha256")
 _TEMPLATES: Final = ("", PREFIX + "{{version}}:")
+#: Objects in a backup, and bytes of each of its versions. They are read one by one, when they are needed: all that a
+#: text may hold at once would take gigabytes, or a second without a break.
+_MOST_OBJECTS: Final = 100_000
+_MOST_ENTRY: Final = 512 * 1024
+_NOT_ONE: Final = "invalid backup: it is not the JSON of one"
 _NAME: Final = re.compile(r"\w(?:[\w.-]*\w)?", re.ASCII)
 
 
 class _When(msgspec.Struct, frozen=True):
     time: str
-    version: int
+    version: _Int64
 
 
 class _Policy(
     msgspec.Struct, frozen=True, rename={"imported": "Imported", "allow_rotation": "AllowImportedKeyRotation"}
 ):
     name: str
-    type: int
-    keys: dict[str, Entry] = {}
+    type: _Int64
+    keys: dict[str, msgspec.Raw] = {}
     derived: bool = False
-    kdf: int = 1
+    kdf: _Int64 = 1
     convergent_encryption: bool = False
     exportable: bool = False
-    min_decryption_version: int = 1
-    min_encryption_version: int = 0
-    latest_version: int = 1
-    archive_version: int = 1
-    archive_min_version: int = 0
-    min_available_version: int = 0
+    min_decryption_version: _Int64 = 1
+    min_encryption_version: _Int64 = 0
+    latest_version: _Int64 = 1
+    archive_version: _Int64 = 1
+    archive_min_version: _Int64 = 0
+    min_available_version: _Int64 = 0
     deletion_allowed: bool = False
-    convergent_version: int = 0
+    convergent_version: _Int64 = 0
     backup_info: _When | None = None
     restore_info: _When | None = None
     allow_plaintext_backup: bool = False
     version_template: str = ""
     storage_prefix: str = ""
-    auto_rotate_period: int = 0  # nanoseconds
+    auto_rotate_period: _Int64 = 0  # nanoseconds
     imported: bool = False
     allow_rotation: bool = False
     soft_deleted: bool = False
-    key_size: int | msgspec.UnsetType = msgspec.UNSET
+    key_size: _Int64 | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Archive(msgspec.Struct, frozen=True):
-    keys: list[Entry] = []
+    keys: list[msgspec.Raw] = []
 
 
 class _Backup(msgspec.Struct, frozen=True):
@@ -119,10 +128,10 @@ def backed_up(policy: KeyPolicy, now: int) -> KeyPolicy:
 
 def write(policy: KeyPolicy, versions: Mapping[int, VersionRecord]) -> str:
     """Return the backup of a key with all its versions."""
-    entries = {number: entry_of(policy, version) for number, version in sorted(versions.items())}
+    entries = {number: _raw(entry_of(policy, version)) for number, version in sorted(versions.items())}
     archived = list(entries.values())
     if not policy.min_available_version:
-        archived.insert(0, Entry())  # of version 0, which never was
+        archived.insert(0, _raw(Entry()))  # of version 0, which never was
     content = _Policy(
         name=policy.name,
         type=_NUMBERS[policy.type],
@@ -158,10 +167,11 @@ def read(text: str, name: str, now: int) -> tuple[KeyPolicy, Mapping[int, Versio
         InvalidRequest: not a backup, or not of a key that can be used here.
 
     """
-    try:
-        backup = msgspec.json.decode(decode_base64(text), type=_Backup)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
-        raise InvalidRequest("invalid backup: it is not the JSON of one") from None
+    content = decode_base64(text)
+    if content.count(b"{") + content.count(b"[") > _MOST_OBJECTS:
+        raise InvalidRequest("invalid backup: it holds too many versions")
+    with untrusted(_NOT_ONE):
+        backup = msgspec.json.decode(content, type=_Backup)
     policy = _restored(backup.policy, name or backup.policy.name, now)
     oldest = max(1, policy.min_available_version)
     versions = {
@@ -203,16 +213,24 @@ def _restored(content: _Policy, name: str, now: int) -> KeyPolicy:
     return policy
 
 
+def _raw(entry: Entry) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(entry))
+
+
 def _entry(backup: _Backup, number: int) -> Entry:
     """Return a version from the policy, or from the archive."""
     content = backup.policy
-    entry = content.keys.get(str(number))
+    raw = content.keys.get(str(number))
     archived = backup.archived_keys.keys if backup.archived_keys else []
     place = number - content.archive_min_version
-    if entry is None and 0 <= place < len(archived):
-        entry = archived[place]
-    if entry is None:
+    if raw is None and 0 <= place < len(archived):
+        raw = archived[place]
+    if raw is None:
         raise InvalidRequest("invalid backup: a version is missing")
+    if len(memoryview(raw)) > _MOST_ENTRY:
+        raise InvalidRequest("invalid backup: a version is too large")
+    with untrusted(_NOT_ONE):
+        entry = msgspec.json.decode(raw, type=Entry)
     version = entry.convergent_version if content.convergent_version == -1 else content.convergent_version
     if content.convergent_encryption and version != CONVERGENT_VERSION:
         raise InvalidRequest(f"refusing to support decryption with old convergent encryption key: version {version}")
@@ -226,7 +244,4 @@ def _when(moment: Moment | None) -> _When | None:
 def _moment(when: _When | None) -> Moment | None:
     if when is None or when.time == NO_TIME:
         return None
-    try:
-        return Moment(parse_time(when.time), when.version)
-    except (ValueError, OverflowError):
-        raise InvalidRequest("invalid backup: the time of a backup is not one") from None
+    return Moment(parse_time(when.time, "a backup"), when.version)

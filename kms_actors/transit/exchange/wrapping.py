@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA224, SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.keywrap import (
-    InvalidUnwrap,
     aes_key_unwrap_with_padding,
     aes_key_wrap_with_padding,
 )
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.untrusted import untrusted
 
 _AES_BYTES: Final = 32
 #: Bytes of a key under AES-KWP, wrapped: those of 16 to 8192 bytes of key.
@@ -52,10 +52,8 @@ def unwrap(private: RSAPrivateKey, blob: bytes, hash_name: str = DEFAULT_HASH) -
     size = private.key_size // 8
     if len(blob) <= size:
         raise InvalidRequest("provided ciphertext is too short")
-    try:
+    with untrusted("crypto/rsa: decryption error"):
         ephemeral = private.decrypt(blob[:size], _oaep(hash_name))
-    except ValueError:
-        raise InvalidRequest("crypto/rsa: decryption error") from None
     if len(ephemeral) != _AES_BYTES:
         raise InvalidRequest("expected ephemeral AES key to be 256-bit")
     wrapped = blob[size:]
@@ -65,10 +63,8 @@ def unwrap(private: RSAPrivateKey, blob: bytes, hash_name: str = DEFAULT_HASH) -
         raise InvalidRequest("kwp: wrapped key size too large")
     if len(wrapped) % 8:
         raise InvalidRequest("kwp: wrapped key size must be a multiple of 8 bytes")
-    try:
+    with untrusted("kwp: unwrap failed integrity check"):
         return aes_key_unwrap_with_padding(ephemeral, wrapped)
-    except InvalidUnwrap:
-        raise InvalidRequest("kwp: unwrap failed integrity check") from None
 
 
 def _oaep(hash_name: str) -> padding.OAEP:

@@ -20,6 +20,7 @@ from kms_actors.transit.schemes.scheme import (
     subject_public_key_info,
 )
 from kms_actors.transit.signature import SignatureParameters
+from kms_actors.untrusted import untrusted
 
 
 class Ecdsa(SingleKey):
@@ -87,8 +88,9 @@ def _check_der(signature: bytes) -> None:
 
 def _is_der(signature: bytes) -> bool:
     try:
-        decode_dss_signature(signature)
-    except ValueError:
+        with untrusted("supplied signature is invalid"):
+            decode_dss_signature(signature)
+    except InvalidRequest:
         return False
     return True
 

@@ -81,8 +81,8 @@ def subject_public_key_info(public: Any) -> bytes:
     return encoded
 
 
-def pem(stored: bytes) -> str:
-    """Return the PEM (RFC 7468) of a SubjectPublicKeyInfo, with its final line end."""
+def pem(stored: bytes, label: str = "PUBLIC KEY") -> str:
+    """Return the PEM (RFC 7468) of DER, by default that of a SubjectPublicKeyInfo, with its last line end."""
     text = encode(stored)
     lines = [text[start : start + 64] for start in range(0, len(text), 64)]
-    return "\n".join(["-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----", ""])
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])

@@ -18,7 +18,7 @@ from kms_actors.messages import (
     Query,
     ReadSealStatus,
 )
-from kms_actors.runtime import ActorFailed
+from kms_actors.runtime import ActorFailed, RequestFailed
 from kms_actors.store import keyspace
 from tests.actors.node_service import OTHER, VAULT, configuration, started, unseal_node, unseal_tenant
 from tests.support import vaults
@@ -68,6 +68,23 @@ async def test_a_tenant_that_fails_too_often_rests_alone(tmp_path: Path) -> None
         with pytest.raises(TenantFaulted):
             await service.tenant(VAULT)
         assert (await service.tenant(OTHER)).sealed
+
+
+async def test_failures_of_the_work_for_requests_never_make_a_tenant_rest(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(failure_limit=1, failure_seconds=60.0)) as service:
+        await unseal_node(service)
+        tenant = await service.tenant(VAULT)
+
+        async def work() -> None:
+            raise Panic("canary")
+
+        actor = tenant.ref._actor_weakref()
+        assert actor is not None
+        handle_probe(tenant, lambda _: actor.spawn(work()))
+        for _ in range(5):
+            with pytest.raises(RequestFailed, match="internal error"):
+                await tenant.ask(Probe())
+        assert await service.tenant(VAULT) is tenant
 
 
 async def test_a_rested_tenant_is_served_again(tmp_path: Path) -> None:
