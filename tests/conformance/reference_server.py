@@ -1,29 +1,20 @@
 """OpenBao (or Vault) as a server that seals itself with a Transit key elsewhere: where it comes from, and its life.
 
-`KMS_TEST_BAO` names a ready binary, else the `bao` on the PATH is taken. It is not built here.
+`tests.support.reference` says which program it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from tests.support.api import Api
 from tests.support.node import PATIENCE, free_port, wait_until
-from tests.support.programs import named_by
-
-_ABSENT: Final = (
-    "no reference server unsealed itself: set KMS_TEST_BAO to a binary of OpenBao, or put `bao` on the PATH "
-    "(https://openbao.org/downloads)"
-)
+from tests.support.reference import clean_environment, find_bao
 
 #: Storage stanzas; raft is one node of its own.
 STORAGE: Final = {
@@ -43,14 +34,6 @@ seal "transit" {{
 {seal}
 }}
 """
-
-
-def find_bao() -> Path:
-    """Return the binary; skip the test where there is none."""
-    found = named_by("KMS_TEST_BAO") or shutil.which("bao")
-    if found is None:
-        pytest.skip(_ABSENT)
-    return Path(found)
 
 
 @dataclass
@@ -100,11 +83,10 @@ class ReferenceServer:
         )
         configuration = self.directory / "bao.hcl"
         configuration.write_text(text, encoding="utf-8")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("VAULT_", "BAO_"))}
         with (self.directory / "bao.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [str(find_bao()), "server", "-config", str(configuration)],
-                env={**kept, "HOME": str(self.directory), "VAULT_MAX_RETRIES": "0", **self.environment},
+                env={**clean_environment(self.directory), **self.environment},
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

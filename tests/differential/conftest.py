@@ -1,8 +1,7 @@
-"""A node of its own beside the reference server that the environment names; without one these tests are skipped."""
+"""A node of its own beside a reference server."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from uuid import uuid4
 
@@ -11,22 +10,25 @@ import pytest
 from tests.differential.pair import Pair, Side
 from tests.support.api import Api, initialise, unseal
 from tests.support.node import Node, sqlite_table
+from tests.support.reference import Reference
+from tests.support.reference import reference as running_reference
 from tests.support.tenant import make_tenant
 from tests.support.tokens import Issuer
 
-ADDRESS = "KMS_REFERENCE_ADDR"
-TOKEN = "KMS_REFERENCE_TOKEN"
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """One reference server for all modules."""
+    with running_reference(tmp_path_factory.mktemp("reference")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def reference() -> Iterator[Side]:
+def reference(server: Reference) -> Iterator[Side]:
     """The reference server, with mounts of its own for this module."""
-    address = os.environ.get(ADDRESS)
-    if not address:
-        pytest.skip(f"{ADDRESS} names no reference server: nothing was compared with one")
     name = uuid4().hex[:12]
     mounts = {"transit": f"transit-{name}", "secret": f"secret-{name}"}
-    side = Side(address, os.environ.get(TOKEN, "root"), mounts)
+    side = Side(server.address, server.token, mounts)
     made = {mounts["transit"]: {"type": "transit"}, mounts["secret"]: {"type": "kv", "options": {"version": "2"}}}
     for path, mount in made.items():
         answer = side("POST", f"sys/mounts/{path}", mount)
