@@ -1,4 +1,4 @@
-"""`make bench`: our node, and a reference server if there is one, under the same load in the same run.
+"""`make bench`: our node, and a reference server, under the same load in the same run.
 
 Runs are interleaved (ours, reference, ours, …), so that what else the machine does falls on both. Each row has the
 median of the rounds and, in brackets, the least and the most. Ratios hold across machines; absolute figures do not.
@@ -87,6 +87,9 @@ def _several(known: Mapping[str, object]) -> Callable[[str], list[str]]:
 @click.option("--only", default="", help="Cases whose name contains this.")
 @click.option("--connections", default="", help="Numbers of connections, as in 1,16, instead of each case's own.")
 @click.option("--half-load/--no-half-load", default=True, show_default=True, help="Runs at a constant rate, too.")
+@click.option(
+    "--reference/--no-reference", "with_reference", default=True, show_default=True, help="Compare with a reference."
+)
 @click.option("--workers", default=_CORES, show_default="one a core", help="Worker processes of our node.")
 @click.option("--tenants", "tenant_count", default=100_000, show_default=True, help="Tenants in the store.")
 @click.option("--active", default=10_000, show_default=True, help="Tenants that are woken.")
@@ -107,6 +110,7 @@ def main(
     only: str,
     connections: str,
     half_load: bool,
+    with_reference: bool,
     workers: int,
     tenant_count: int,
     active: int,
@@ -124,7 +128,7 @@ def main(
         min(active, tenant_count),
     )
     found: list[Series] = []
-    with reference() as other:
+    with reference(wanted=with_reference) as other:
         _require_generators(stages, at_half_load=half_load and other is not None)
         about = _about(other)
         for stage in stages:

@@ -1,4 +1,4 @@
-"""The servers under load: our node, and a reference server where one is named."""
+"""The servers under load: our node, and a reference server."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests.bench.processes import listener
 from tests.bench.results import OURS, REFERENCE
 from tests.support.fdb_cluster import FdbCluster, absent
 from tests.support.node import Node, sqlite_table
+from tests.support.reference import ADDRESS, bao
+from tests.support.reference import reference as running_reference
 from tests.support.tokens import Issuer, new_vault_id
 
 _HOUR = 3600
@@ -126,15 +128,20 @@ def missing(store: str) -> str | None:
 
 
 @contextmanager
-def reference() -> Iterator[Server | None]:
-    """Yield the server that KMS_REFERENCE_ADDR names (token in KMS_REFERENCE_TOKEN, default `root`), if any."""
-    address = os.environ.get("KMS_REFERENCE_ADDR")
-    if not address:
+def reference(*, wanted: bool) -> Iterator[Server | None]:
+    """Yield the reference server, on disk as ours is, or the one that the environment names.
+
+    None where it is not wanted, or not there.
+    """
+    if not wanted or not (bao() or os.environ.get(ADDRESS)):
         yield None
         return
-    token = os.environ.get("KMS_REFERENCE_TOKEN", "root")
-    server = Server(REFERENCE, address, listener(address), {PLAIN: token})
-    for path, engine in (("transit", {"type": "transit"}), ("secret", {"type": "kv", "options": {"version": "2"}})):
-        if f"{path}/" not in server.send("GET", "sys/mounts"):
-            server.send("POST", f"sys/mounts/{path}", engine)
-    yield server
+    with _directory() as directory, running_reference(directory, durable=True) as found:
+        server = Server(REFERENCE, found.address, listener(found.address), {PLAIN: found.token})
+        for path, engine in (
+            ("transit", {"type": "transit"}),
+            ("secret", {"type": "kv", "options": {"version": "2"}}),
+        ):
+            if f"{path}/" not in server.send("GET", "sys/mounts"):
+                server.send("POST", f"sys/mounts/{path}", engine)
+        yield server

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from kms_actors.auth.build import attenuate
-from tests.conformance.reference_server import ReferenceServer, find_bao
+from tests.conformance.reference_server import ReferenceServer
 from tests.support.api import Api, initialise, unseal
 from tests.support.node import NewNode, Node, wait_until
+from tests.support.reference import find_bao
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final, NamedTuple
 
-from tests.differential.deviation import OTHER_WRONG_TYPE, Deviation
+from tests.differential.deviation import Deviation, first_of, other_wrong_type
 from tests.differential.pair import Answer
 from tests.differential.steps import Step
 
@@ -44,6 +44,7 @@ DEVIATIONS: Final = (
             ours == Answer(400, None, ("max_versions must be between 0 and 10000",))
             and (reference.status in (204, 404, 500) or "custom_metadata" in "".join(reference.errors))
         ),
+        37,
     ),
     Deviation(
         "null data are an empty object, which can be patched",
@@ -51,14 +52,19 @@ DEVIATIONS: Final = (
             (step.method, ours.status, reference.status) == ("PATCH", 200, 500)
             and reference.errors == ("resource does not exist",)
         ),
+        (
+            Step("POST", "secret/data/example", {"data": None}),
+            Step("PATCH", "secret/data/example", {"data": {"a": 1}}),
+        ),
     ),
-    OTHER_WRONG_TYPE,
+    other_wrong_type((Step("POST", "secret/config", {"max_versions": "x", "cas_required": "x"}),) * 20),
     Deviation(
         "numbers and booleans in custom metadata become texts in a patch, too, as when they are set",
         lambda step, ours, reference: (
             (step.method, ours.status, reference.status) == ("PATCH", 204, 500)
-            and "KeyMetadata.custom_metadata of type string" in "".join(reference.errors)
+            and re.search(r"custom_metadata\S* of type string", "".join(reference.errors)) is not None
         ),
+        24,
     ),
     Deviation(
         "a cas that is no number is told before the secret is looked for",
@@ -66,6 +72,7 @@ DEVIATIONS: Final = (
             (step.method, reference.status) == ("PATCH", 404)
             and ours == Answer(400, None, ("error parsing check-and-set parameter",))
         ),
+        11,
     ),
     Deviation(
         "a list of a path that needs metadata/ is told so, as by Vault 1.14",
@@ -74,14 +81,15 @@ DEVIATIONS: Final = (
             and step.path.startswith("secret/data")
             and "'vault kv list'" in "".join(ours.warnings)
         ),
+        4,
     ),
 )
 
 
-def explained(step: Step, ours: Answer, reference: Answer) -> bool:
-    """Tell whether the answers are equal, or differ by one of the deviations."""
+def explained(step: Step, ours: Answer, reference: Answer, seen: list[Deviation]) -> bool:
+    """Tell whether the answers are equal, or differ by one of the deviations, which is added to those `seen`."""
     ours, reference = _same(ours), _same(reference)
-    return ours == reference or any(each.applies(step, ours, reference) for each in DEVIATIONS)
+    return ours == reference or first_of(DEVIATIONS, step, ours, reference, seen) is not None
 
 
 def _same(answer: Answer) -> Answer:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pytest
+
 from tests.differential.comparison import masked
+from tests.differential.deviation import EXAMPLES, Deviation, note_examples
 from tests.differential.pair import Answer, Pair, Side
 from tests.differential.steps import Step, resolved
 from tests.differential.transit_cases import Case
-from tests.differential.transit_deviations import deviation
+from tests.differential.transit_deviations import DEVIATIONS, deviation
 
 SEED = os.environ.get("KMS_DIFFERENTIAL_SEED") or str(random.randrange(10**9))
 CASES = int(os.environ.get("KMS_DIFFERENTIAL_CASES", "40"))
@@ -74,18 +77,18 @@ def _forget(side: Side) -> None:
         assert side("DELETE", f"transit/keys/{name}").status == 204
 
 
-def _run(pair: Pair, wrapping_keys: tuple[str, str], number: int) -> str | None:
-    """Run a case up to its first difference; return it in words."""
+def _run(pair: Pair, wrapping_keys: tuple[str, str], steps: Iterable[Step], seen: list[Deviation]) -> str | None:
+    """Run steps up to its first difference; return it in words. The deviations on the way are added to `seen`."""
     made: tuple[Made, Made] = ({"wrapping key": [wrapping_keys[0]]}, {"wrapping key": [wrapping_keys[1]]})
     taken: list[Step] = []
-    for step in Case(SEED, number):
+    for step in steps:
         taken.append(step)
         first, second = (
             side(step.method, step.path, resolved(step.body, mine)) for side, mine in zip(pair, made, strict=True)
         )
         ours, reference = masked(first), masked(second)
-        if ours != reference and not deviation(step, ours, reference):
-            return f"case {number}: {taken[0]}\n  {step}\n  ours      {ours}\n  reference {reference}"
+        if ours != reference and not deviation(step, ours, reference, seen):
+            return f"{taken[0]}\n  {step}\n  ours      {ours}\n  reference {reference}"
         if (first.status < 300) is not (second.status < 300):
             break  # from here on they hold different keys
         if step.path.startswith("transit/encrypt/") and second.status != 200 and _names(pair[0]) != _names(pair[1]):
@@ -94,12 +97,32 @@ def _run(pair: Pair, wrapping_keys: tuple[str, str], number: int) -> str | None:
     return None
 
 
-def test_both_servers_answer_the_same(pair: Pair) -> None:
-    wrapping_keys = tuple(side("GET", "transit/wrapping_key").data["public_key"] for side in pair)
+@pytest.fixture(scope="module")
+def wrapping_keys(pair: Pair) -> tuple[str, str]:
+    first, second = (side("GET", "transit/wrapping_key").data["public_key"] for side in pair)
+    return first, second
+
+
+def test_both_servers_answer_the_same(pair: Pair, wrapping_keys: tuple[str, str]) -> None:
     found = []
+    examples: dict[str, int] = {}
     for number in range(FIRST, FIRST + CASES):
-        if difference := _run(pair, wrapping_keys, number):
-            found.append(difference)
+        seen: list[Deviation] = []
+        if difference := _run(pair, wrapping_keys, Case(SEED, number), seen):
+            found.append(f"case {number}: {difference}")
+        for each in seen:
+            examples.setdefault(each.reason, number)
         for side in pair:
             _forget(side)
+    note_examples(examples)
     assert not found, f"KMS_DIFFERENTIAL_SEED={SEED}: {len(found)} of {CASES} cases differ\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("meant", DEVIATIONS, ids=lambda each: each.reason)
+def test_each_deviation_is_still_one(pair: Pair, wrapping_keys: tuple[str, str], meant: Deviation) -> None:
+    seen: list[Deviation] = []
+    steps = Case(EXAMPLES, meant.example) if isinstance(meant.example, int) else meant.example
+    assert _run(pair, wrapping_keys, steps, seen) is None
+    for side in pair:
+        _forget(side)
+    assert meant in seen, "the reference answers as this project does, or the drawn cases changed"

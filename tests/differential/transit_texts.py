@@ -55,6 +55,11 @@ REWORDINGS: Final = (
         "failed to parse key entry public key: .*",
         "cannot import key, key pair does not match",
     ),
+    Rewording(
+        "what a key to wrap with cannot do is told otherwise since OpenBao 2.7",
+        r"key wrapping \(requring message signing\) is not supported",
+        "message signing not supported",
+    ),
     Rewording("OpenBao adds its own history", r" \(prior to the OpenBao fork\)", ""),
     Rewording("a single item has no place in a batch", r"'\[0\].associated_data'", "'associated_data'"),
     Rewording(

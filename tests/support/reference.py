@@ -33,12 +33,18 @@ class Reference(NamedTuple):
     token: str
 
 
+def bao() -> Path | None:
+    """Return the binary, if there is one."""
+    found = named_by("KMS_TEST_BAO") or _of_the_package() or shutil.which("bao")
+    return None if found is None else Path(found)
+
+
 def find_bao() -> Path:
     """Return the binary; skip the test where there is none."""
-    found = named_by("KMS_TEST_BAO") or _of_the_package() or shutil.which("bao")
+    found = bao()
     if found is None:
         pytest.skip(ABSENT)
-    return Path(found)
+    return found
 
 
 def _of_the_package() -> Path | None:
@@ -57,23 +63,21 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def reference(directory: Path) -> Iterator[Reference]:
-    """Yield the server that the environment names, or a development server for as long as this lasts."""
+def reference(directory: Path, *, durable: bool = False) -> Iterator[Reference]:
+    """Yield the server that the environment names, or one of our own for as long as this lasts.
+
+    Ours is a development server, which keeps all in memory; with `durable`, one of integrated storage (Raft, one
+    node), on disk.
+    """
     if address := os.environ.get(ADDRESS):
         yield Reference(address, os.environ.get(TOKEN, "root"))
         return
     port = free_port()
-    command = [
-        str(find_bao()),
-        "server",
-        "-dev",
-        "-dev-root-token-id=root",
-        "-dev-no-store-token",
-        f"-dev-listen-address=127.0.0.1:{port}",
-    ]
+    address = f"http://127.0.0.1:{port}"
+    arguments = _raft(directory, address) if durable else [*_DEVELOPMENT, f"-dev-listen-address=127.0.0.1:{port}"]
     with (directory / "reference.log").open("wb") as log:
         process = subprocess.Popen(
-            command,
+            [str(find_bao()), "server", *arguments],
             env=clean_environment(directory),
             cwd=directory,
             stdin=subprocess.DEVNULL,
@@ -82,10 +86,11 @@ def reference(directory: Path) -> Iterator[Reference]:
             start_new_session=True,
         )
     try:
-        made = Reference(f"http://127.0.0.1:{port}", "root")
-        wait_until(lambda: process.poll() is not None or _serves(made), "the reference server serves")
+        wait_until(lambda: process.poll() is not None or _health(address) is not None, "the reference server answers")
         assert process.poll() is None, (directory / "reference.log").read_text(encoding="utf-8")
-        yield made
+        token = _unsealed(address) if durable else "root"
+        wait_until(lambda: _health(address) == 200, "the reference server serves")
+        yield Reference(address, token)
     finally:
         process.terminate()
         try:
@@ -95,7 +100,44 @@ def reference(directory: Path) -> Iterator[Reference]:
             process.wait(PATIENCE)
 
 
-def _serves(server: Reference) -> bool:
+_DEVELOPMENT: Final = ("-dev", "-dev-root-token-id=root", "-dev-no-store-token")
+
+_CONFIGURATION: Final = """\
+storage "raft" {{
+  path = "{data}"
+  node_id = "n1"
+  performance_multiplier = 1
+}}
+listener "tcp" {{
+  address = "{listener}"
+  tls_disable = true
+}}
+api_addr = "{address}"
+cluster_addr = "http://127.0.0.1:{cluster_port}"
+"""
+
+
+def _raft(directory: Path, address: str) -> list[str]:
+    data = directory / "data"
+    data.mkdir()
+    configuration = directory / "reference.hcl"
+    text = _CONFIGURATION.format(
+        data=data, listener=address.removeprefix("http://"), address=address, cluster_port=free_port()
+    )
+    configuration.write_text(text, encoding="utf-8")
+    return ["-config", str(configuration)]
+
+
+def _unsealed(address: str) -> str:
+    """Initialise and unseal a new server; return its root token."""
+    api = Api(address, None)
+    made = api.put("sys/init", {"secret_shares": 1, "secret_threshold": 1}).json
+    assert api.put("sys/unseal", {"key": made["keys_base64"][0]}).status == 200
+    token: str = made["root_token"]
+    return token
+
+
+def _health(address: str) -> int | None:
     with contextlib.suppress(OSError):
-        return Api(server.address, server.token).get("sys/health").status == 200
-    return False
+        return Api(address, None).get("sys/health").status
+    return None
