@@ -45,6 +45,8 @@ class Ecdsa(SingleKey):
         return private
 
     def sign(self, private: ec.EllipticCurvePrivateKey, data: bytes, how: SignatureParameters) -> bytes:
+        if how.prehashed and not data:
+            raise InvalidRequest("ecdsa: hash cannot be empty")
         signature = private.sign(*_input(data, how))
         if not how.jws:
             return signature
@@ -61,6 +63,8 @@ class Ecdsa(SingleKey):
             signature = encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
         else:
             _check_der(signature)
+        if how.prehashed and not data:
+            return False  # anybody can make what would be a signature of a digest of no bits
         try:
             public.verify(signature, *_input(data, how))
         except InvalidSignature:
@@ -71,8 +75,7 @@ class Ecdsa(SingleKey):
 def _input(data: bytes, how: SignatureParameters) -> tuple[bytes, ec.ECDSA]:
     if how.prehashed:
         # Of a digest the leftmost bits count, whatever its length; an algorithm of free length lets any pass.
-        digest = data or b"\0"
-        return digest, ec.ECDSA(Prehashed(SHAKE256(len(digest))))
+        return data, ec.ECDSA(Prehashed(SHAKE256(len(data))))
     assert how.hash is not None
     return data, ec.ECDSA(how.hash)
 
