@@ -16,6 +16,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     │   └── TenantFaulted         one tenant failed too often and rests
     ├── StoreError
     │   ├── StoreUnavailable      the database does not answer
+    │   │   └── DeadlinePassed    the request's time is over
     │   ├── TransactionConflict   retries ran out
     │   ├── TransactionTooLarge   more written than one transaction may
     │   └── FormatError           written by a newer program, or damaged
@@ -88,6 +89,10 @@ class StoreError(KmsError):
 
 class StoreUnavailable(StoreError):
     """The database does not answer, or cannot be opened."""
+
+
+class DeadlinePassed(StoreUnavailable):
+    """A request's time is over: nothing more is begun for it. A commit under way may have been applied."""
 
 
 class TransactionConflict(StoreError):

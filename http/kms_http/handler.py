@@ -16,6 +16,7 @@ import structlog
 from aiohttp.web import BaseRequest
 from multidict import istr
 
+from kms_actors import request_context
 from kms_actors.auth.principal import Access, Capability
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import (
@@ -132,6 +133,7 @@ class Handler:
 
     async def __call__(self, request: BaseRequest) -> Response:
         """Answer one request; every failure is an answer too."""
+        request_context.begin()
         started = time.perf_counter()
         exchange = Exchange(request, self._clock())
         try:
@@ -274,6 +276,7 @@ class Handler:
             raw = body.at_hand(request)
             if raw is None:
                 raw = await body.read(request)
+                request_context.begin()  # now it has arrived
             sent = body.parse(request, raw, endpoint.read)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller

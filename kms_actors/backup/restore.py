@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from kms_actors.actors.cluster import changes
 from kms_actors.backup import claim
@@ -38,15 +38,12 @@ from kms_actors.store import keyspace
 from kms_actors.store.api import Body, Entry, Priority, Store, T, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 
-#: Seconds a request that has begun may take to its commit.
-REQUEST_SECONDS: Final = 5.0
-
 
 class Restore:
     """One run of a restore of `file`: of everything in it, or of one vault.
 
     `replace` allows writing over existing vaults. `settle` is how many seconds nodes get to notice that a vault is
-    sealed, and to end what they do in it, before its records go: the lease and `REQUEST_SECONDS`.
+    sealed, and to end what they do in it, before its records go: the lease and the time of a request.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ import pykka
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
+from kms_actors import request_context
 from kms_actors.runtime.children import Children
 from kms_actors.runtime.failure import EXPECTED, answer_to, log_failure, log_unheard
 from kms_actors.runtime.future import AsyncioFuture
@@ -87,6 +88,13 @@ class AsyncioActor(pykka.Actor):
             work.close()
             raise pykka.ActorDeadError("the actor has stopped")
         return self._children.start(work)
+
+    def spawn_apart(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a child task that belongs to no request: others wait for it too, or it outlives them."""
+        if self.actor_stopped.is_set():
+            work.close()
+            raise pykka.ActorDeadError("the actor has stopped")
+        return self._children.start(work, request_context.apart())
 
     def notify(self, event: Any) -> None:
         """Send the actor itself an event, for child tasks; dropped once the actor's state is gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -35,9 +36,9 @@ class Children:
     def __len__(self) -> int:
         return len(self._owed)
 
-    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def start(self, work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
         """Run `work` in a task that is kept, and heard, until it ends."""
-        task = self._loop.create_task(work)
+        task = self._loop.create_task(work, context=context)
         self._adopt(task)
         return task
 

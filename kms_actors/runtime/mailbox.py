@@ -11,10 +11,15 @@ from typing import Any, Final
 from pykka._envelope import Envelope
 from pykka.messages import _ActorStop
 
+from kms_actors import request_context
 from kms_actors.errors import Overloaded
+from kms_actors.request_context import RequestContext
+
+#: A message that waits, and the request it belongs to.
+_Waiting = tuple[Envelope[Any], RequestContext]
 
 #: The queue of a mailbox where nothing waits: an empty deque would take 760 bytes, and most actors are idle.
-_NOTHING: Final[deque[Envelope[Any]]] = deque(maxlen=0)
+_NOTHING: Final[deque[_Waiting]] = deque(maxlen=0)
 
 #: Turns run one after the other before the loop's other callbacks get their chance.
 TURNS_IN_A_ROW: Final = 64
@@ -92,12 +97,13 @@ class Mailbox:
                 return
         if self._queue is _NOTHING:
             self._queue = deque()
-        self._queue.append(envelope)
+        self._queue.append((envelope, request_context.current()))
         self.wake()
 
     def get(self) -> Envelope[Any]:
-        """Take the oldest message; raises `IndexError` if there is none."""
-        envelope = self._queue.popleft()
+        """Take the oldest message, and go on for its request; raises `IndexError` if there is none."""
+        envelope, request = self._queue.popleft()
+        request_context.enter(request)
         if not self._queue:
             self._queue = _NOTHING
         return envelope

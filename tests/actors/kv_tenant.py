@@ -38,6 +38,7 @@ class Tenant:
             keyring=keyring,
             clock=lambda: self.now,
             spawn=asyncio.ensure_future,
+            spawn_apart=asyncio.ensure_future,
             ask=self.ask,
             notify=lambda event: self.handlers[type(event)](event),
             record=lambda *_: None,

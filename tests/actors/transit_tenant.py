@@ -44,6 +44,7 @@ class Tenant(AsyncioActor):
             keyring=keyring,
             clock=time.time_ns,
             spawn=self.spawn,
+            spawn_apart=self.spawn_apart,
             ask=self.ask,
             notify=self.notify,
             record=lambda *_: None,

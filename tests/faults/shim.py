@@ -109,7 +109,8 @@ class FaultyNative:
         self._native = native
         self._faults = faults
         self._late = False
-        for name in ("set", "clear", "clear_range", "add", "set_versionstamped", "add_read_conflict", "on_error"):
+        writing = ("set", "clear", "clear_range", "add", "set_versionstamped")
+        for name in (*writing, "add_read_conflict", "on_error", "end_within"):
             setattr(self, name, getattr(native, name))
         self.read_version = native.read_version
 

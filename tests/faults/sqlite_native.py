@@ -75,6 +75,9 @@ class SqliteNative:
     def on_error(self, code: int) -> asyncio.Future[None]:
         return _future(self._renew(code))
 
+    def end_within(self, seconds: float) -> None:
+        """The embedded store answers at once."""
+
     def destroy(self) -> None:
         self._transaction.end()
 

@@ -3,11 +3,13 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
+from math import inf
 from typing import Any
 
 import pykka
 import pytest
 
+from kms_actors import request_context
 from kms_actors.errors import NotFound, Overloaded, Unavailable
 from kms_actors.runtime import AsyncioActor, WouldBlock, ask, living
 from kms_actors.runtime.mailbox import TURNS_IN_A_ROW
@@ -390,3 +392,31 @@ async def test_errors_answer_without_the_frames_of_the_actor() -> None:
     with pytest.raises(NotFound) as caught:
         await ask(ref, refuse)
     assert "refuse" not in [entry.name for entry in caught.traceback]
+
+
+class Remembering(AsyncioActor):
+    """Answers with the end of the request that its turn, or a child of that, works for."""
+
+    def on_receive(self, message: str) -> Any:
+        if message == "turn":
+            return request_context.current().ends
+        return (self.spawn_apart if message == "apart" else self.spawn)(self._child())
+
+    async def _child(self) -> float:
+        return request_context.current().ends
+
+
+async def test_a_turn_works_for_the_request_of_its_message_also_when_that_has_waited() -> None:
+    """Messages of two requests wait behind each other: each turn, and its children, have the end of their own."""
+    ref = Remembering.start()
+
+    async def asked(ends: float, message: str) -> Any:
+        request_context.enter(request_context.RequestContext(ends))
+        replies = [ref.ask(message, block=False), ref.ask(message, block=False)]  # the second waits behind the first
+        return [await reply for reply in replies]
+
+    messages = ("turn", "child", "turn", "child")
+    answers = await asyncio.gather(*(asked(float(end), message) for end, message in enumerate(messages)))
+    assert answers == [[float(end)] * 2 for end in range(len(messages))]
+    assert await asked(7.0, "apart") == [inf, inf]
+    await ref.stop(block=False)

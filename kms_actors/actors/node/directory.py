@@ -9,6 +9,7 @@ from typing import Any
 
 import pykka
 
+from kms_actors import request_context
 from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.node.tenant_actor import (
     ChangedElsewhere,
@@ -139,7 +140,9 @@ class TenantDirectory:
             raise TenantFaulted("this vault failed too often and rests; others are served")
         waking = self._waking.get(vault_id)
         if waking is None:
-            waking = self._waking[vault_id] = asyncio.create_task(self._wake(vault_id))
+            waking = self._waking[vault_id] = asyncio.create_task(
+                self._wake(vault_id), context=request_context.apart()
+            )
             waking.add_done_callback(lambda _: self._waking.pop(vault_id, None))
         return await asyncio.shield(waking)
 

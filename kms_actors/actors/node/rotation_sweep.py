@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from kms_actors import request_context
 from kms_actors.actors.cluster.schedule import (
     Due,
     claim,
@@ -48,7 +49,7 @@ class RotationSweep:
         self._owner = uuid.uuid4().hex
         # Where each node is unsealed for itself, no other may be able to do what this one can.
         self._shared = services.settings.unseal_scope == "cluster"
-        self._task = asyncio.create_task(self._run())
+        self._task = asyncio.create_task(self._run(), context=request_context.apart())
 
     async def close(self) -> None:
         """End; a visit under way is not waited for."""

@@ -219,6 +219,7 @@ class TenantActor(AsyncioActor):
             keyring=state.keyring,
             clock=self._services.clock,
             spawn=self.spawn,
+            spawn_apart=self.spawn_apart,
             ask=self._ask_self,
             notify=self.notify,
             record=self._record,

@@ -39,6 +39,7 @@ class TenantContext:
     keyring: Keyring
     clock: Callable[[], int]  # nanoseconds since 1970
     spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]
+    spawn_apart: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]  # for work that belongs to no one request
     ask: Callable[[Message], Awaitable[Any]]  # through this actor's own mailbox
     notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
     record: Callable[[Transaction, str, str], None]  # (transaction, area, name): tells other nodes of a change

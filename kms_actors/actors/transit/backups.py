@@ -11,6 +11,7 @@ from kms_actors.actors.transit.changes import TransitChanges
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import InvalidRequest
 from kms_actors.mounts import Mount
+from kms_actors.request_context import computed
 from kms_actors.store.api import Transaction
 from kms_actors.transit.exchange import key_backup
 from kms_actors.transit.messages import BackUpKey, RestoreKey
@@ -75,4 +76,4 @@ class TransitBackups:
         await self._changes.commit(restoration, body)
 
     async def _in_thread(self, compute: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute)
+        return await computed(asyncio.get_running_loop().run_in_executor(self._context.threads, compute))

@@ -15,6 +15,7 @@ from kms_actors.actors.transit.schedule import TransitSchedule
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
 from kms_actors.mounts import Mount
+from kms_actors.request_context import computed
 from kms_actors.store.api import Body, Transaction
 from kms_actors.transit import policy as policies
 from kms_actors.transit.exchange import certificates
@@ -252,4 +253,4 @@ class TransitChanges:
         return await self._in_thread(policies.new_version, policy, self._context.clock())
 
     async def _in_thread(self, compute: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute, *arguments)
+        return await computed(asyncio.get_running_loop().run_in_executor(self._context.threads, compute, *arguments))

@@ -153,7 +153,7 @@ class TransitController:
         load = self._loads.get(key_id)
         if load is None or load.task.done():
             load = self._loads[key_id] = Load()
-            load.task = self._context.spawn(self._read_key(key_id, load))
+            load.task = self._context.spawn_apart(self._read_key(key_id, load))
         return load
 
     async def _read_key(self, key_id: KeyId, load: Load) -> TransitKey | None:
@@ -193,7 +193,7 @@ class TransitController:
         """Let a key that is used past its time get its next version; nobody waits for that."""
         if key_id not in self._rotating and key.is_due(self._context.clock()):
             self._rotating.add(key_id)
-            self._context.spawn(self._rotate_due(key_id))
+            self._context.spawn_apart(self._rotate_due(key_id))
 
     async def _rotate_all_due(self) -> int:
         now = self._context.clock()

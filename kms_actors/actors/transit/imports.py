@@ -22,6 +22,7 @@ from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.errors import InvalidRequest
 from kms_actors.mounts import Mount
+from kms_actors.request_context import computed
 from kms_actors.store.api import Transaction
 from kms_actors.transit import go_base64
 from kms_actors.transit.exchange import importing
@@ -171,7 +172,7 @@ class TransitImports:
             raise InvalidRequest(f"error importing key: {error}") from None
 
     async def _in_thread(self, compute: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._context.threads, compute)
+        return await computed(asyncio.get_running_loop().run_in_executor(self._context.threads, compute))
 
 
 def _unwrapped(wrapping: WrappingKey | None, material: WrappedMaterial) -> Imported:

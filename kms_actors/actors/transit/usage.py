@@ -131,7 +131,7 @@ class TransitUsage:
 
     def _start(self) -> None:
         with contextlib.suppress(pykka.ActorDeadError):  # counted by what a failed actor leaves behind
-            self._writer = self._context.spawn(self._write())
+            self._writer = self._context.spawn_apart(self._write())
 
     async def _write(self) -> None:
         try:

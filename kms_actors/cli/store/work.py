@@ -15,11 +15,12 @@ from kms_actors import config
 from kms_actors.backup import file
 from kms_actors.backup.export import Export, count_vaults, number_of
 from kms_actors.backup.format import ALL, Header
-from kms_actors.backup.restore import REQUEST_SECONDS, Restore
+from kms_actors.backup.restore import Restore
 from kms_actors.check.findings import Report
 from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest, StoreUnavailable
+from kms_actors.request_context import REQUEST_SECONDS
 from kms_actors.secret import SecretBytes
 from kms_actors.store import schema
 from kms_actors.store.api import Store

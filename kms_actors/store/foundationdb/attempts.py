@@ -3,6 +3,9 @@
 A failure before the commit, or one that says "not committed", leads to another attempt. A commit that ended
 unknown (commit_unknown_result, a time-out) is settled first: the body runs again only once it is certain that
 this attempt was not applied and never will be.
+
+All of that ends with the request, or after as long as one may take: no attempt is begun after it, and each is
+cut off at it. Only settling goes on for a moment, to keep a commit on its way from being applied later.
 """
 
 from __future__ import annotations
@@ -10,7 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from kms_actors.errors import StoreError, StoreUnavailable, TransactionConflict, TransactionTooLarge
+from kms_actors.clock import elapsed
+from kms_actors.errors import (
+    DeadlinePassed,
+    StoreError,
+    StoreUnavailable,
+    TransactionConflict,
+    TransactionTooLarge,
+)
+from kms_actors.request_context import BATCH_SECONDS, REQUEST_SECONDS, ends_of_run
 from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.foundationdb.native import (
     Failure,
@@ -27,6 +38,10 @@ CLUSTER_VERSION_CHANGED: Final = 1039
 
 #: Codes of a commit that may have been applied; after a time-out it may even be applied later.
 MAYBE_COMMITTED: Final = {COMMIT_UNKNOWN, TIMED_OUT, CLUSTER_VERSION_CHANGED}
+#: Seconds that an attempt may take.
+ATTEMPT_SECONDS: Final = 4.0
+#: Seconds that settling may take past the end of the request.
+SETTLE_SECONDS: Final = 1.0
 #: Codes that blame what other transactions did meanwhile.
 CONFLICTS: Final = {TOO_OLD, NOT_COMMITTED}
 #: So many of them are to blame if a transaction runs out of time.
@@ -50,29 +65,43 @@ class _Unknown(Exception):
 
 async def run_body(begin: Begin, operation: Operation, body: Body[T], priority: Priority = Priority.REQUEST) -> T:
     """Return the result of the applied attempt, or of the last one if it wrote nothing."""
-    native = begin()
+    ends = ends_of_run(REQUEST_SECONDS if priority is Priority.REQUEST else BATCH_SECONDS)
+    native = _begin_by(ends, begin)
     conflicts = 0
     try:
         while True:
             try:
                 return await _attempt(native, operation, body, priority)
             except _Unknown as unknown:
-                if await _settle(begin, operation):
+                if await _settle(ends + SETTLE_SECONDS, begin, operation):
                     result: T = unknown.result
                     return result
                 operation.end()
                 native.destroy()
-                native = begin()
+                native = _begin_by(ends, begin, conflicts)
             except Failure as failure:
                 operation.end()
                 conflicts += failure.code in CONFLICTS
                 if failure.code == NOT_COMMITTED and conflicts < MOST_CONFLICTS:
                     native.destroy()
-                    native = begin()
+                    native = _begin_by(ends, begin, conflicts)
                 else:
                     await back_off(native, failure, conflicts)
     finally:
         native.destroy()
+
+
+def _begin_by(ends: float, begin: Begin, conflicts: int = 0) -> Native:
+    """Begin an attempt that is over when the request is."""
+    left = ends - elapsed()
+    if left <= 0:
+        if conflicts >= MANY_CONFLICTS:
+            raise TransactionConflict("a transaction met conflicting ones too often")
+        raise DeadlinePassed("the request's time is over")
+    native = begin()
+    if left < ATTEMPT_SECONDS:
+        native.end_within(left)
+    return native
 
 
 async def back_off(native: Native, failure: Failure, conflicts: int = 0) -> None:
@@ -121,9 +150,9 @@ async def _attempt(native: Native, operation: Operation, body: Body[T], priority
     return result
 
 
-async def _settle(begin: Begin, operation: Operation) -> bool:
+async def _settle(ends: float, begin: Begin, operation: Operation) -> bool:
     """Return whether the attempt was applied; if False, it never will be."""
-    native = begin()
+    native = _begin_by(ends, begin)
     try:
         while True:
             try:

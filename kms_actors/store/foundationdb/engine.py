@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from kms_actors.errors import StoreUnavailable
 from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.foundationdb.attempts import (
+    ATTEMPT_SECONDS,
     back_off,
     run_body,
 )
@@ -28,8 +29,6 @@ from kms_actors.store.foundationdb.native import (
 from kms_actors.store.foundationdb.operations import Operations
 from kms_actors.store.keyspace import HEADER
 
-#: A transaction with all its attempts ends after this time; one whose commit ended unknown has it once more.
-TIMEOUT_SECONDS: Final = 4.0
 #: A transaction that fails is tried again this often, after at most so many milliseconds; but see `MOST_CONFLICTS`.
 RETRIES: Final = 50
 RETRY_MILLISECONDS: Final = 60
@@ -54,7 +53,7 @@ class FoundationDbStore:
         self._closing = asyncio.Lock()
 
     @classmethod
-    async def open(cls, cluster_file: Path, api_version: int, *, timeout_seconds: float = TIMEOUT_SECONDS) -> Self:
+    async def open(cls, cluster_file: Path, api_version: int, *, timeout_seconds: float = ATTEMPT_SECONDS) -> Self:
         """Open the database of `cluster_file`.
 
         Raises:

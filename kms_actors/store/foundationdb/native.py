@@ -54,6 +54,9 @@ class Native(Protocol):
     def on_error(self, code: int) -> asyncio.Future[None]:
         """Make the transaction new after a while, if an error of that code calls for a retry; else raise it."""
 
+    def end_within(self, seconds: float) -> None:
+        """Let all that is under way fail (time-out) once so many seconds are over."""
+
     def destroy(self) -> None:
         """Free it; what is under way fails. Idempotent."""
 
@@ -127,6 +130,10 @@ class NativeTransaction:
 
     def on_error(self, code: int) -> asyncio.Future[None]:
         return self._futures.nothing(self._library.fdb_transaction_on_error(self._address, code))
+
+    def end_within(self, seconds: float) -> None:
+        value = max(1, int(seconds * 1000)).to_bytes(8, "little", signed=True)
+        self._library.fdb_transaction_set_option(self._address, _TIMEOUT, value, len(value))
 
     def destroy(self) -> None:
         if self._address is not None:

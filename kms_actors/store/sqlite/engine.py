@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
 
-from kms_actors.errors import StoreError, StoreUnavailable, TransactionConflict
+from kms_actors import request_context
+from kms_actors.clock import elapsed
+from kms_actors.errors import DeadlinePassed, StoreError, StoreUnavailable, TransactionConflict
+from kms_actors.request_context import BATCH_SECONDS, REQUEST_SECONDS
 from kms_actors.store.api import Body, Priority, T
 from kms_actors.store.sqlite.file import (
     open_file,
@@ -31,10 +33,9 @@ from kms_actors.store.sqlite.writer import (
     Writer,
 )
 
-#: A transaction that conflicts is tried again until so many seconds are over.
-RETRY_SECONDS: Final = 5.0
-#: Seconds to pause before that, at most. Whoever pauses the longer the more often it lost goes on losing: processes
-#: that write one secret over and over would keep each other out for half a second.
+#: Seconds to pause before a transaction that conflicts is tried again, at most. Whoever pauses the longer the more
+#: often it lost goes on losing: processes that write one secret over and over would keep each other out for half a
+#: second.
 PAUSE_SECONDS: Final = 0.001
 
 
@@ -61,17 +62,20 @@ class SqliteStore:
     async def run(
         self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
     ) -> T:
-        """See `Store.run`. A commit here never ends unknown, so `idempotency_key` needs nothing."""
-        deadline = time.monotonic() + RETRY_SECONDS
+        """See `Store.run`. A commit here is never tried twice, so `idempotency_key` needs nothing."""
+        latest, now = request_context.current().ends, elapsed()
+        if now > latest:
+            raise DeadlinePassed("the request's time is over")
+        ends = min(latest, now + (REQUEST_SECONDS if priority is Priority.REQUEST else BATCH_SECONDS))
         while True:
             transaction = self._begin(priority)
             try:
                 result = await body(transaction)
             finally:
                 writes = transaction.end()
-            if not writes.log or await self._writer.commit(transaction.reads, writes.log, priority):
+            if not writes.log or await self._writer.commit(transaction.reads, writes.log, latest, priority):
                 return result
-            if time.monotonic() > deadline:
+            if elapsed() > ends:
                 raise TransactionConflict("a transaction met conflicting ones too often")
             await asyncio.sleep(random.uniform(0, PAUSE_SECONDS))  # noqa: S311
 

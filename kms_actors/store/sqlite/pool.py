@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from pathlib import Path
 from typing import Final
 
+from kms_actors.clock import elapsed
 from kms_actors.errors import StoreUnavailable
+from kms_actors.request_context import ends_of_run
 from kms_actors.store.api import Priority
 from kms_actors.store.sqlite.file import (
     LOCK_SECONDS,
@@ -71,7 +72,7 @@ class SnapshotPool:
             self._batch_places.release()
 
     async def _begin(self) -> tuple[sqlite3.Connection, int]:
-        deadline = time.monotonic() + LOCK_SECONDS
+        deadline = 0.0  # asked for at the first lock that is met
         while not self._closed:
             connection = None
             try:
@@ -82,7 +83,8 @@ class SnapshotPool:
                 if connection is not None:
                     self._rest(connection)
                 # Readers meet a lock only while another process recovers or removes the write-ahead log.
-                if not is_busy(error) or time.monotonic() > deadline:
+                deadline = deadline or ends_of_run(LOCK_SECONDS)
+                if not is_busy(error) or elapsed() > deadline:
                     raise translate(error) from error
             await asyncio.sleep(0.002)
         raise StoreUnavailable("the store is closed")
@@ -106,7 +108,7 @@ async def _take_place(places: asyncio.Semaphore) -> None:
         return
     try:
         # Bounded, since bodies that open transactions of their own could wait for each other.
-        async with asyncio.timeout(LOCK_SECONDS):
+        async with asyncio.timeout(ends_of_run(LOCK_SECONDS) - elapsed()):
             await places.acquire()
     except TimeoutError:
         raise StoreUnavailable("the store has too many transactions open") from None

@@ -16,9 +16,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, TypeGuard
 
-from kms_actors.errors import StoreError, StoreUnavailable
+from kms_actors.clock import elapsed
+from kms_actors.errors import DeadlinePassed, StoreError, StoreUnavailable
 from kms_actors.store.api import Priority
 from kms_actors.store.sqlite.file import (
     LOCK_SECONDS,
@@ -38,16 +40,17 @@ _PUT: Final = "REPLACE INTO kv VALUES (?, ?)"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Commit:
-    """A transaction on its way; `done` becomes whether it was applied (False: a conflict)."""
+    """A transaction on its way; `done` becomes whether it was applied (False: a conflict). Never after `ends`."""
 
     reads: Reads
     log: Sequence[Mutation]
+    ends: float  # of the clock `elapsed`
     done: asyncio.Future[bool]
     priority: Priority = Priority.REQUEST
     queued: float = field(default_factory=time.monotonic)
 
 
-#: For each commit of a group: whether it was applied, or why none of the group was.
+#: For each commit of a group: whether it was applied, or why it, or none of the group, was.
 Outcomes = Sequence[bool | StoreError]
 
 #: Once another process was met, the lock is left alone for a moment before each group, for so many seconds: who comes
@@ -56,6 +59,9 @@ _YIELD_SECONDS: Final = 0.0004
 _ALERT_SECONDS: Final = 1.0
 #: Seconds that a transaction of batch priority gives way at most.
 PATIENCE_SECONDS: Final = 0.25
+
+#: Seconds between two looks for commits that are waited for past their end: the disk may stand still.
+_LOOK_SECONDS: Final = 0.25
 
 
 class Writer:
@@ -70,16 +76,34 @@ class Writer:
         self._ending = False  # the thread's own: nothing more is in the queue
         self._closed = False
         self._met_other = float("-inf")  # when another process last held the lock
+        self._waiting: dict[Commit, None] = {}  # those that have an end
+        self._look: asyncio.TimerHandle | None = None
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def commit(self, reads: Reads, log: Sequence[Mutation], priority: Priority = Priority.REQUEST) -> bool:
-        """Return once the writes are on disk (True), or what was read has changed (False)."""
+    async def commit(
+        self, reads: Reads, log: Sequence[Mutation], ends: float = inf, priority: Priority = Priority.REQUEST
+    ) -> bool:
+        """Return once the writes are on disk (True), or what was read has changed (False).
+
+        Raises:
+            DeadlinePassed: `ends` has come; the writes are not begun after it, but may have been before.
+
+        """
         if self._closed:
             raise StoreUnavailable("the store is closed")
         done: asyncio.Future[bool] = self._loop.create_future()
-        self._queue.put(Commit(reads, log, done, priority))
-        return await done
+        commit = Commit(reads, log, ends, done, priority)
+        self._queue.put(commit)
+        if ends == inf:
+            return await done
+        self._waiting[commit] = None
+        if self._look is None:
+            self._look = self._loop.call_later(_LOOK_SECONDS, self._end_late)
+        try:
+            return await done
+        finally:
+            del self._waiting[commit]
 
     async def close(self) -> None:
         """Write what is queued, then end. Idempotent."""
@@ -87,6 +111,14 @@ class Writer:
             self._closed = True
             self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    def _end_late(self) -> None:
+        """Answer those who have waited past their end; come again while anybody waits."""
+        now = elapsed()
+        for commit in self._waiting:
+            if commit.ends < now and not commit.done.done():
+                commit.done.set_exception(DeadlinePassed("the store did not answer in time"))
+        self._look = self._loop.call_later(_LOOK_SECONDS, self._end_late) if self._waiting else None
 
     def _work(self) -> None:
         while (first := self._next()) is not None:
@@ -158,10 +190,14 @@ class Writer:
                 if self._takes(commit):
                     group.append(commit)
 
-    def _apply_group(self, group: Sequence[Commit]) -> list[bool]:
+    def _apply_group(self, group: Sequence[Commit]) -> list[bool | StoreError]:
         before = version = read_version(self._connection)
-        outcomes = []
+        outcomes: list[bool | StoreError] = []
+        now = elapsed()
         for commit in group:
+            if commit.ends < now:
+                outcomes.append(DeadlinePassed("the request's time was over before its commit"))
+                continue
             applied = commit.reads.hold(self._connection, version)
             if applied:
                 version += 1

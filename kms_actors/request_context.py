@@ -1,0 +1,66 @@
+"""What a request brings along on its way down: until when it may be worked on.
+
+It is set once where a request has arrived, and goes with its tasks and messages down to the store's attempts. Work
+that others wait for too, or that outlives the request, is started `apart`.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Awaitable
+from contextvars import ContextVar
+from math import inf
+from typing import Final, NamedTuple, TypeVar
+
+from kms_actors.clock import elapsed
+
+T = TypeVar("T")
+
+#: Seconds a request may take to its last commit, from when it has arrived; not counted is what it computes.
+REQUEST_SECONDS: Final = 5.0
+#: Seconds that a transaction of batch priority may take, with all its attempts.
+BATCH_SECONDS: Final = 60.0
+
+
+class RequestContext(NamedTuple):
+    """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it."""
+
+    ends: float = inf
+
+
+_NONE: Final = RequestContext()
+_current: Final[ContextVar[RequestContext]] = ContextVar("request", default=_NONE)
+
+current: Final = _current.get
+
+
+def begin() -> None:
+    """Let a request begin, which has arrived now."""
+    _current.set(RequestContext(elapsed() + REQUEST_SECONDS))
+
+
+def enter(context: RequestContext) -> None:
+    """Go on, from here to the end of the task or turn, for the request of `context`."""
+    _current.set(context)
+
+
+async def computed(work: Awaitable[T]) -> T:
+    """Await what threads compute for the request: that time does not count."""
+    begun = elapsed()
+    try:
+        return await work
+    finally:
+        context = _current.get()
+        _current.set(context._replace(ends=context.ends + elapsed() - begun))
+
+
+def apart() -> contextvars.Context:
+    """Return a context for work that belongs to no request."""
+    context = contextvars.copy_context()
+    context.run(_current.set, _NONE)
+    return context
+
+
+def ends_of_run(seconds: float = REQUEST_SECONDS) -> float:
+    """Return when a transaction that begins now is to have ended with all its attempts: in `seconds` at most."""
+    return min(_current.get().ends, elapsed() + seconds)
