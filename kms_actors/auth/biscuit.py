@@ -120,8 +120,9 @@ class BiscuitAuthenticator:
         pairs = [pair for pair in self._pairs if str(pair.service) == service]
         if not pairs:
             raise TokenRefused("the second block is signed by an unknown service key")
+        verified = _verified(raw, pairs)  # before anything that takes long is done for who has no token
         cost.require_cheap(parsed)
-        return self._principal(*_verified(raw, pairs))
+        return self._principal(*verified)
 
     def _first_signed(self, token: wire.Token) -> BiscuitPrincipal:
         found = first_signatures.read(token, [(pair.root_bytes, pair.service_bytes) for pair in self._pairs])

@@ -18,6 +18,7 @@ from typing import Final
 from biscuit_auth import Authorizer, AuthorizerBuilder, Biscuit, UnverifiedBiscuit
 
 from kms_actors.auth import datalog
+from kms_actors.auth.cost import MAX_FACT
 from kms_actors.auth.principal import Access, Right
 from kms_actors.auth.wire import TokenRefused
 
@@ -28,6 +29,9 @@ _FACT: Final = re.compile(r'\w+\((?:"[^"\n]*"|\{(?:"[^"\n]*"(?:, "[^"\n]*")*|,)\
 #: Uses that are remembered of each token, and the longest path among them, in characters.
 KEPT_USES: Final = 32
 _KEPT_PATH: Final = 256
+
+#: What a request gives to checks, beside the time.
+_GIVEN: Final = ("operation", "path", "mount", "method", "client_ip")
 
 _Use = tuple[str, str, str, str, str]
 
@@ -97,11 +101,14 @@ class BiscuitPrincipal:
         return True
 
     def _authorizer(self, biscuit: Biscuit, access: Access) -> Authorizer:
+        values = {name: str(getattr(access, name)) for name in _GIVEN}
+        if any(len(value.encode()) > MAX_FACT for value in values.values()):
+            raise TokenRefused("a value is too long: what checks cost is bounded for those up to a length")
         builder = datalog.authorizer()
         builder.merge(self._base)  # type: ignore[arg-type]  # the library's stubs name the wrong class
         builder.add_fact(datalog.time_fact(int(access.time)))
-        for name in ("operation", "path", "mount", "method", "client_ip"):
-            builder.add_fact(datalog.fact(name, str(getattr(access, name))))
+        for name, value in values.items():
+            builder.add_fact(datalog.fact(name, value))
         return builder.build(biscuit)
 
     def __repr__(self) -> str:

@@ -15,20 +15,14 @@ from typing import Final, NamedTuple
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
-from kms_actors.auth import wire
+from kms_actors.auth import symbols, wire
 from kms_actors.auth.principal import Right
+from kms_actors.auth.symbols import Symbols
 from kms_actors.auth.wire import Field, SignedBlock, TokenRefused
 
 _ED25519: Final = wire.ED25519.to_bytes(4, "little")
 _RIGHTS: Final = {frozenset({"operator"}): Right.OPERATOR, frozenset({"root"}): Right.ROOT, frozenset(): Right.DATA}
 _DATALOG_VERSIONS: Final = (3, 4)
-#: Texts that blocks name by number without holding them; their own begin at 1024.
-_KNOWN: Final = (
-    *("read", "write", "resource", "operation", "right", "time", "role", "owner", "tenant", "namespace", "user"),
-    *("team", "service", "admin", "email", "group", "member", "ip_address", "client", "client_ip", "domain", "path"),
-    *("version", "cluster", "node", "hostname", "nonce", "query"),
-)
-_FIRST_OWN: Final = 1024
 _Value = str | frozenset[str]
 
 
@@ -104,7 +98,7 @@ def _payload(block: SignedBlock) -> list[Field]:
 def _facts(payload: list[Field]) -> Facts:
     if any(number not in {1, 3, 4} for number, _ in payload):
         raise _refusal("the second block has more than facts")
-    texts = [_text(value) for number, value in payload if number == 1]
+    texts = symbols.table(payload)
     found = [_fact(_message(value), texts) for number, value in payload if number == 4]
     values = dict(found)
     if len(found) != 3 or values.keys() != {"owner", "resource", "rights"}:
@@ -116,20 +110,20 @@ def _facts(payload: list[Field]) -> Facts:
     return Facts(resource, right, owner)
 
 
-def _fact(fields: list[Field], texts: list[str]) -> tuple[str, _Value]:
+def _fact(fields: list[Field], texts: Symbols) -> tuple[str, _Value]:
     """Return the name of a fact and its one value."""
     ((_, predicate),) = _shaped(fields, 1)
     (_, name), (_, term) = _shaped(_message(predicate), 1, 2)
     ((kind, value),) = _shaped(_message(term), None)
     if kind == 3:
-        return _named(name, texts), _named(value, texts)
+        return texts[name], texts[value]
     if kind != 7:
         raise _refusal("a value is neither a string nor a set")
     elements = wire.read(_bytes(value))
-    names = frozenset(_named(_shaped(_message(element), 3)[0][1], texts) for _, element in elements)
+    names = frozenset(texts[_shaped(_message(element), 3)[0][1]] for _, element in elements)
     if len(names) != len(elements) or any(number != 1 for number, _ in elements):
         raise _refusal("a set is not one of strings")
-    return _named(name, texts), names
+    return texts[name], names
 
 
 def _shaped(fields: list[Field], *numbers: int | None) -> list[Field]:
@@ -139,23 +133,6 @@ def _shaped(fields: list[Field], *numbers: int | None) -> list[Field]:
     ):
         raise _refusal("a fact has another shape")
     return fields
-
-
-def _named(index: int | bytes, texts: list[str]) -> str:
-    """Return the text that a block names by this number."""
-    if isinstance(index, int):
-        if index < len(_KNOWN):
-            return _KNOWN[index]
-        if 0 <= index - _FIRST_OWN < len(texts):
-            return texts[index - _FIRST_OWN]
-    raise _refusal("a text is not there")
-
-
-def _text(value: int | bytes) -> str:
-    try:
-        return _bytes(value).decode()
-    except UnicodeDecodeError:
-        raise _refusal("a text is not UTF-8") from None
 
 
 def _message(value: int | bytes) -> list[Field]:
