@@ -4,19 +4,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env run cluster test cluster-test faults lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test faults lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-$(BIN)/.installed: pyproject.toml requirements.lock
+# Both locks list every package, so nothing else is looked for; pip shows what it does.
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps
+
+$(BIN)/.node: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer." >&2; exit 1; }
+	@$(PYTHON) .ci/check_python.py
+	@echo "Making the environment of a node in $(VENV): about 20 MB to download, a minute at most."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable .
+	$(PIP) --requirement requirements.lock
+	$(PIP) --editable .
 	@touch $@
 
-env: $(BIN)/.installed ## Make the environment in .venv
+$(BIN)/.tests: $(BIN)/.node requirements-test.lock
+	@echo "Adding what the tests need: about 70 MB to download, some minutes at most."
+	$(PIP) --requirement requirements-test.lock
+	@touch $@
+
+env: $(BIN)/.node ## Make the environment of a node in .venv
+
+test-env: $(BIN)/.tests ## Add what tests, lint, types and benches need
 
 run: env ## Start a node in development mode: unsealed, one vault ready, tokens printed
 	$(BIN)/kms-layer --configuration config/embedded.toml --development
@@ -24,28 +36,28 @@ run: env ## Start a node in development mode: unsealed, one vault ready, tokens 
 cluster: env ## Run FoundationDB, three nodes and a load balancer on loopback
 	$(BIN)/python compose/local.py
 
-test: env ## Run all tests
+test: test-env ## Run all tests
 	$(BIN)/pytest
 
-cluster-test: env ## Three nodes over one database, with the full counts; figures are printed
+cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
 	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest tests/cluster
 
-faults: env ## Models under 100,000 steps of drawn store faults each; nodes and FoundationDB killed under load
+faults: test-env ## Models under 100,000 steps of drawn store faults each; nodes and FoundationDB killed under load
 	KMS_FAULT_STEPS=100000 KMS_FAULT_TURNS=10 $(BIN)/pytest tests/faults
 
-lint: env ## Check style, and that imports run downwards only
+lint: test-env ## Check style, and that imports run downwards only
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-types: env ## Check types
+types: test-env ## Check types
 	$(BIN)/mypy
 
-format: env ## Format the code
+format: test-env ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: env ## Measure under load, alone or against a reference server (needs wrk); 20 minutes or more
+bench: test-env ## Measure under load, alone or against a reference server (needs wrk); 20 minutes or more
 	$(BIN)/python -m tests.bench.run
 
 clean: ## Remove the environment and what development mode keeps
