@@ -22,7 +22,7 @@ $(BIN)/.node: requirements.lock pyproject.toml
 	@touch $@
 
 $(BIN)/.tests: $(BIN)/.node requirements-test.lock
-	@echo "Adding what the tests need: about 70 MB to download, some minutes at most."
+	@echo "Adding what the tests need: about 170 MB to download, some minutes at most."
 	$(PIP) --requirement requirements-test.lock
 	@touch $@
 
