@@ -5,21 +5,26 @@ Each field carries its description and bounds, so `docs/config/configuration.md`
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import tomli
 from msgspec import Meta
 
+from kms_actors.allowed import allowed
+from kms_actors.errors import KmsError
+
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 _SIZE = r"([1-9][0-9]{0,8}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
-Size = Annotated[str, Meta(pattern=f"^{_SIZE}$")]
+Size = Annotated[str, Meta(pattern=f"^{_SIZE}$", extra={"allowed": "a size such as `64 MiB`"})]
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 _PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -30,6 +35,13 @@ class ConfigurationError(Exception):
     def __init__(self, path: Path, problems: list[str]) -> None:
         super().__init__("\n".join(f"{path}: {problem}" for problem in problems))
         self.problems = problems
+
+
+class SettingError(KmsError):
+    """What a key names cannot be used on this machine: no such file, a port that is taken; told in words."""
+
+    def __init__(self, key: str, reason: str) -> None:
+        super().__init__(f"key `{key}`: {reason}")
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -65,10 +77,18 @@ class MasterKeyringProvider(Section, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+            extra={"allowed": "1 to 128 letters, digits, `_`, `.` or `-`, the first a letter or digit"},
             description="name of the cluster: the `resource` of cluster operators' tokens",
         ),
     ]
     node_name: Annotated[str, Meta(min_length=1, description="name of this node, in logs and reports")]
+    second_cluster: Annotated[
+        bool,
+        Meta(
+            description="allow a namespace of its own in a store that holds a cluster of another one; else a node "
+            "does not start there, since a mistyped namespace would look like the loss of everything"
+        ),
+    ] = False
     key_check_value: Annotated[
         str | None,
         Meta(
@@ -89,6 +109,7 @@ class BiscuitProvider(Section, frozen=True, kw_only=True):
         tuple[tuple[str, str], ...],
         Meta(
             min_length=1,
+            extra={"allowed": "a list of one or more pairs of public keys"},
             description="accepted pairs of root and service public keys, Ed25519, 64 hex characters each",
         ),
     ]
@@ -233,13 +254,19 @@ def load(path: Path) -> Configuration:
         ConfigurationError: unreadable, not TOML, or with wrong keys, each named.
 
     """
+    return check(read(path), path)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read the file, its keys unchecked; see `load`."""
     try:
-        tree = tomli.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(path, [f"cannot be read: {type(error).__name__}"]) from None
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(path, [f"cannot be read: {in_words(error)}"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(path, ["not TOML: not UTF-8 text"]) from None
     except tomli.TOMLDecodeError as error:
         raise ConfigurationError(path, [f"not TOML: {error}"]) from None
-    return check(tree, path)
 
 
 def check(tree: dict[str, Any], path: Path) -> Configuration:
@@ -259,6 +286,24 @@ def bytes_of(size: str) -> int:
     match = re.fullmatch(_SIZE, size)
     assert match is not None  # checked when the file was read
     return int(match[1]) * _BYTES[match[2]]
+
+
+_IN_WORDS: Final = {
+    errno.ENOENT: "no such file",
+    errno.EACCES: "not permitted",
+    errno.EPERM: "not permitted",
+    errno.EISDIR: "is a directory",
+    errno.EADDRINUSE: "another program uses it",
+    errno.EADDRNOTAVAIL: "no address of this machine",
+}
+
+
+def in_words(error: OSError) -> str:
+    """Return why the operating system refuses."""
+    if isinstance(error, socket.gaierror):
+        return "no such host"
+    number = error.errno or 0
+    return _IN_WORDS.get(number) or os.strerror(number).lower()
 
 
 def section_of(kind: Any) -> type[Section] | None:
@@ -282,16 +327,8 @@ def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iter
             continue
         try:
             msgspec.convert(tree[name], field.type)
-        except msgspec.ValidationError as error:
-            yield f"key `{prefix}{name}`: {_reason(error)}"
-
-
-def _reason(error: msgspec.ValidationError) -> str:
-    """Drop the value from msgspec's text where it has one (`Invalid enum value 'x'`)."""
-    text = str(error)
-    if _SIZE in text:
-        return "not a size such as `64 MiB`"
-    return "not one of the allowed values" if text.startswith("Invalid enum value") else text
+        except msgspec.ValidationError:
+            yield f"key `{prefix}{name}`: must be {allowed(field.type)}"
 
 
 def _contradictions(configuration: Configuration) -> Iterator[str]:

@@ -1,7 +1,13 @@
-"""Configuration: what is accepted, how each mistake is named, and that its reference is true."""
+"""Configuration: what is accepted, how each mistake is named, and that its reference is true.
 
+The kind: a mistake told by a library, in its types and exceptions. What is allowed is derived from the field's type
+(`kms_actors.allowed`), so a new key needs no text; each key is tried with wrong values of every type.
+"""
+
+import errno
 import os
 import re
+import socket
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import tomli
 
 from kms_actors import config
 
@@ -58,7 +65,7 @@ def test_sizes_are_bytes_with_a_unit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", ['"0 MiB"', '"64"', '"64 mib"', '"-1 MB"', '" 1 MB"', '"1.5 GB"'])
 def test_what_is_no_size_is_named(tmp_path: Path, size: str) -> None:
     text = WALK + f"[cache]\ntokens = {size}\n"
-    assert problems(tmp_path, text) == ["key `cache.tokens`: not a size such as `64 MiB`"]
+    assert problems(tmp_path, text) == ["key `cache.tokens`: must be a size such as `64 MiB`"]
 
 
 def test_no_tenant_may_hold_more_keys_than_half_of_what_all_may_hold(tmp_path: Path) -> None:
@@ -106,16 +113,16 @@ def test_the_files_of_the_project_are_accepted(name: str) -> None:
     [
         (("port = 8202", "port = 8202\nprot = 1"), "unknown key `prot`"),
         (("[cluster]", "[cluster]\nfoo = 1"), "unknown key `cluster.foo`"),
-        (("port = 8202", 'port = "x"'), "key `port`: Expected `int`, got `str`"),
-        (("port = 8202", "port = 70000"), "key `port`: Expected `int` <= 65535"),
+        (("port = 8202", 'port = "x"'), "key `port`: must be a whole number from 0 to 65535"),
+        (("port = 8202", "port = 70000"), "key `port`: must be a whole number from 0 to 65535"),
         (('node_name = "kms-c1-n1"', ""), "missing key `master_keyring_provider.node_name`"),
-        (('name = "iam"', 'name = "ldap"'), "key `authenticator.provider.name`: not one of the allowed values"),
+        (('name = "iam"', 'name = "ldap"'), "key `authenticator.provider.name`: must be `iam`"),
         (('"' + "a1" * 32 + '"', '"a1"'), "key `authenticator.provider.keys`: each key is 64 hex characters"),
         (
             ('namespace = "kms-c1"', 'namespace = "../x"'),
             (
-                "key `master_keyring_provider.namespace`: Expected `str` matching regex "
-                "'^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$'"
+                "key `master_keyring_provider.namespace`: must be 1 to 128 letters, digits, `_`, `.` or `-`, the "
+                "first a letter or digit"
             ),
         ),
         (("[authenticator]", "[tls]\n[authenticator]"), "missing key `tls.certificate_file`"),
@@ -146,9 +153,54 @@ def test_what_is_not_toml_is_refused(tmp_path: Path, text: str) -> None:
     assert problems(tmp_path, text)[0].startswith("not TOML: ")
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(config.ConfigurationError, match="cannot be read: FileNotFoundError"):
-        config.load(tmp_path / "none.toml")
+def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
+    for path, reason in ((tmp_path / "none.toml", "no such file"), (tmp_path, "is a directory")):
+        with pytest.raises(config.ConfigurationError) as caught:
+            config.load(path)
+        assert str(caught.value) == f"{path}: cannot be read: {reason}"
+    (tmp_path / "latin.toml").write_bytes(b'host = "\xe4"')
+    with pytest.raises(config.ConfigurationError, match="not TOML: not UTF-8 text"):
+        config.load(tmp_path / "latin.toml")
+
+
+def test_why_the_system_refuses_is_told_in_words() -> None:
+    assert config.in_words(PermissionError(errno.EACCES, "x")) == "not permitted"
+    assert config.in_words(OSError(errno.ENOSPC, "x")) == "no space left on device"
+    assert config.in_words(socket.gaierror(socket.EAI_NONAME, "x")) == "no such host"
+
+
+def keys(section: type[config.Section] = config.Configuration, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every key with the type of its value, tables as well."""
+    for field in msgspec.structs.fields(section):
+        yield f"{prefix}{field.name}", field.type
+        nested = config.section_of(field.type)
+        if nested is not None:
+            yield from keys(nested, f"{prefix}{field.name}.")
+
+
+#: Of which no field takes all: a wrong type for one is a wrong value, or good, for another.
+WRONG = (-1, "", "\x00canary", True, [["canary"]], 1.5, {"canary": 1}, 2**70)
+
+
+@pytest.mark.parametrize(("key", "kind"), [pytest.param(key, kind, id=key) for key, kind in keys()])
+def test_whatever_is_wrong_with_a_key_what_is_allowed_is_told_in_words(tmp_path: Path, key: str, kind: Any) -> None:
+    told = 0
+    for value in WRONG:
+        tree: dict[str, Any] = tomli.loads(WALK)
+        *tables, name = key.split(".")
+        table = tree
+        for part in tables:
+            table = table.setdefault(part, {})
+        table[name] = value
+        try:
+            config.check(tree, tmp_path / "kms.toml")
+        except config.ConfigurationError as error:
+            named = [problem for problem in error.problems if f"`{key}`" in problem or f"`{key}." in problem]
+            told += bool(named)
+            text = str(error)
+            assert not re.search(r"Error|Exception|Expected|`(int|str|float|bool|array)`|\bregex\b", text), text
+            assert "canary" not in text.replace("`canary`", "").replace(".canary`", "")  # but an unknown key is named
+    assert told >= 3
 
 
 def test_a_static_master_key_needs_its_file(tmp_path: Path) -> None:

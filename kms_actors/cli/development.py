@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import tomli
 
 from kms_actors import config
 from kms_actors.actors.node.service import NodeService
@@ -40,10 +39,7 @@ class Development:
         """Read the file, and put keys, master key and store of `directory` in place of what it names."""
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         keys = _token_keys(directory / "keys.toml")
-        try:
-            tree = tomli.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
-            raise config.ConfigurationError(path, [f"cannot be read: {type(error).__name__}"]) from None
+        tree = config.read(path)
         tree.setdefault("cluster", {}).update(backend="sqlite", path=str(directory / "kms.sqlite"))
         tree.setdefault("master_keyring_provider", {}).update(name="static", key_file=str(_master_key(directory)))
         tree.setdefault("authenticator", {}).setdefault("provider", {}).update(keys=[list(keys.public)])

@@ -63,7 +63,8 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
     try:
         _serve(configuration, prepared)
     except (KmsError, OSError) as error:
-        structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)
+        reason = config.in_words(error) if isinstance(error, OSError) else str(error)
+        structlog.get_logger("kms_actors").error("cannot run", file=str(path), reason=reason)
         sys.exit(1)
 
 

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from kms_actors.processes import worker
 from kms_actors.processes.launch import Launched, Workers, listen
+from kms_actors.processes.resources import listening
 
 
 class Fork:
@@ -43,11 +44,12 @@ class Fork:
 
 
 def fork_all(count: int, host: str, port: int) -> Workers:
-    """Listen, and fork so many workers; raises OSError when the address is taken.
+    """Listen, and fork so many workers; raises SettingError when the address is taken.
 
     In a worker it does not return.
     """
-    listeners = listen(host, port)
+    with listening(host, port):
+        listeners = listen(host, port)
     if threading.active_count() > 1:
         raise RuntimeError("a process with threads is not forked")
     processes: list[Launched] = []

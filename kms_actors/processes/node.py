@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import structlog
 
 from kms_actors.actors.node.link import LocalNode
+from kms_actors.actors.node.namespaces import check_namespace
 from kms_actors.actors.node.service import NodeService
 from kms_actors.config import Configuration
 from kms_actors.observe.families import Sum
@@ -21,7 +22,8 @@ from kms_actors.observe.metrics import (
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.hardening import keep_memory_private
 from kms_actors.processes.launch import Workers
-from kms_actors.processes.serving import authenticator, http_server, node_service, tls_context
+from kms_actors.processes.resources import listening, tls_context
+from kms_actors.processes.serving import authenticator, http_server, node_service
 from kms_actors.processes.supervisor import Supervisor
 from kms_actors.store import schema
 from kms_actors.store.api import Store
@@ -61,6 +63,7 @@ async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
     """Run a node in this process; leave in reverse order, also when a later start fails."""
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
+        tls = tls_context(configuration.tls)
 
         async def collect() -> Sum:
             total = Sum()
@@ -75,7 +78,8 @@ async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
         _log_master_keyring_provider(configuration)
         server = http_server(configuration, service, metrics)
         stack.push_async_callback(server.stop, configuration.stop_seconds)
-        await server.start(configuration.host, configuration.port, ssl_context=tls_context(configuration))
+        with listening(configuration.host, configuration.port):
+            await server.start(configuration.host, configuration.port, ssl_context=tls)
         _log_serving(configuration, workers=1)
         yield service
 
@@ -85,7 +89,7 @@ async def supervising(configuration: Configuration, workers: Workers) -> AsyncIt
     """Run a node whose requests are served by `workers`; leave in reverse order."""
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
-        tls_context(configuration)  # a certificate that cannot be used is found here and now
+        tls_context(configuration.tls)  # a certificate that cannot be used is found here and now
         supervisor = Supervisor(configuration, workers.listeners, metrics)
         stack.push_async_callback(supervisor.stop)
         await supervisor.adopt(workers.processes)
@@ -103,7 +107,8 @@ async def supervising(configuration: Configuration, workers: Workers) -> AsyncIt
 async def _show_metrics(stack: contextlib.AsyncExitStack, configuration: Configuration, collect: Collect) -> None:
     server = MetricsServer(collect)
     stack.push_async_callback(server.stop)
-    await server.start(configuration.metrics.host, configuration.metrics.port)
+    with listening(configuration.metrics.host, configuration.metrics.port, table="metrics."):
+        await server.start(configuration.metrics.host, configuration.metrics.port)
     _log.info("metrics", url=f"http://{configuration.metrics.host}:{configuration.metrics.port}/metrics")
 
 
@@ -112,6 +117,7 @@ async def _prepared_store(stack: contextlib.AsyncExitStack, configuration: Confi
     stack.push_async_callback(store.close)
     _log.info("schemas are being initialised", backend=configuration.cluster.backend)
     await schema.initialise(store)
+    await check_namespace(store, configuration.master_keyring_provider)
     _log.info("schemas initialised", format=schema.FORMAT)
     return store
 

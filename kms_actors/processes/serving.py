@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import AsyncIterator
 
 from kms_actors.actors.node.link import NodeLink
@@ -53,13 +52,3 @@ def authenticator(configuration: Configuration) -> BiscuitAuthenticator:
         cache_bytes=bytes_of(configuration.cache.tokens),
         accept_first_signatures=settings.provider.accept_first_signatures,
     )
-
-
-def tls_context(configuration: Configuration) -> ssl.SSLContext | None:
-    """Return the TLS settings of the API port, certificate and key read now; None for plain HTTP."""
-    if configuration.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(configuration.tls.certificate_file, configuration.tls.private_key_file)
-    return context

@@ -18,7 +18,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from kms_actors.config import Configuration
+from kms_actors.config import Configuration, in_words
 from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe import log
 from kms_actors.observe.metrics import Metrics
@@ -43,7 +43,8 @@ from kms_actors.processes.hardening import keep_memory_private
 from kms_actors.processes.link import Link
 from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
-from kms_actors.processes.serving import http_server, node_service, tls_context
+from kms_actors.processes.resources import tls_context
+from kms_actors.processes.serving import http_server, node_service
 from kms_actors.store.opening import open_store
 from kms_http.server import HttpServer
 
@@ -76,7 +77,7 @@ class Worker:
 
     async def _serve(self, configuration: Configuration) -> int:
         """Serve until told to end; return the number of that request."""
-        tls = tls_context(configuration)
+        tls = tls_context(configuration.tls)
         async with contextlib.AsyncExitStack() as stack:
             opened = await open_store(configuration.cluster)
             stack.push_async_callback(opened.close)
@@ -160,7 +161,8 @@ def work(end: socket.socket, listeners: Sequence[socket.socket]) -> int:
     try:
         uvloop.run(run())
     except (KmsError, OSError) as error:
-        structlog.get_logger("kms_actors").error("cannot run", reason=str(error), error=type(error).__name__)
+        reason = in_words(error) if isinstance(error, OSError) else str(error)
+        structlog.get_logger("kms_actors").error("cannot run", reason=reason)
         return 1
     return 0
 

@@ -305,7 +305,7 @@ def test_an_address_that_is_taken_ends_the_start(shared: Unsealed, tmp_path: Pat
     node, _ = shared
     keys = node.root_public_key, node.service_public_key
     second = Node(tmp_path, node.cluster, *keys, port=node.port, settings="workers = 2")
-    with pytest.raises(AssertionError, match=r"(?i)address already in use"):
+    with pytest.raises(AssertionError, match="another program uses it"):
         second.start()
 
 

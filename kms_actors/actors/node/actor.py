@@ -20,6 +20,7 @@ from kms_actors.actors.cluster.changes import (
     Change,
     record,
 )
+from kms_actors.actors.node.namespaces import clusters
 from kms_actors.actors.tenant.context import Handler
 from kms_actors.actors.tenant.records import (
     NOT_INITIALIZED,
@@ -81,9 +82,10 @@ class ProgressDropped(Event, frozen=True):
 class NodeRecords:
     """The cluster's own records."""
 
-    def __init__(self, store: Store, namespace: str) -> None:
+    def __init__(self, store: Store, namespace: str, *, second_cluster: bool = False) -> None:
         self._store = store
         self._namespace = namespace
+        self._second_cluster = second_cluster
         self._seal_key = keyspace.node(namespace, "seal")
         self._keyring_key = keyspace.node(namespace, "keyring")
 
@@ -106,6 +108,8 @@ class NodeRecords:
         async def body(tr: Transaction) -> None:
             if await tr.get(self._seal_key) is not None:
                 raise InvalidRequest("Vault is already initialized")
+            if not self._second_cluster and await clusters(tr):  # begun since this node started
+                raise InvalidRequest("the store holds a cluster of another namespace")
             tr.set(self._seal_key, seal.encode())
             if wrapped is not None:
                 tr.set(self._keyring_key, wrapped)

@@ -6,8 +6,9 @@ worker has a link to it (`kms_actors.processes.remote`).
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from kms_actors.actors.node.actor import (
     NodeActor,
@@ -15,7 +16,8 @@ from kms_actors.actors.node.actor import (
     SealObserver,
     unseal_from_file,
 )
-from kms_actors.config import Configuration
+from kms_actors.config import Configuration, SettingError, in_words
+from kms_actors.errors import InvalidShares
 from kms_actors.messages import (
     Event,
     Message,
@@ -23,6 +25,9 @@ from kms_actors.messages import (
 from kms_actors.runtime import ask
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
+
+KEY_FILE: Final = "master_keyring_provider.key_file"
+_HEX_KEY: Final = re.compile(r"\s*([0-9a-fA-F]{64})\s*")
 
 
 class NodeLink(Protocol):
@@ -42,7 +47,8 @@ class LocalNode:
 
     def __init__(self, configuration: Configuration, store: Store) -> None:
         self._configuration = configuration
-        self._records = NodeRecords(store, configuration.master_keyring_provider.namespace)
+        provider = configuration.master_keyring_provider
+        self._records = NodeRecords(store, provider.namespace, second_cluster=provider.second_cluster)
 
     async def start(self, observe: SealObserver) -> None:
         """Start the node actor; with the `static` provider, unseal."""
@@ -50,7 +56,13 @@ class LocalNode:
         progress_seconds = self._configuration.tenants.unseal_progress_seconds
         self._actor = NodeActor.start(self._records, provider, progress_seconds, observe)
         if provider.name == "static":
-            await unseal_from_file(self._actor, self._records, _read_key(Path(str(provider.key_file))))
+            await self._unseal_from(Path(str(provider.key_file)))
+
+    async def _unseal_from(self, path: Path) -> None:
+        try:
+            await unseal_from_file(self._actor, self._records, _read_key(path))
+        except InvalidShares:
+            raise SettingError(KEY_FILE, f"{path} holds the master key of another cluster") from None
 
     async def ask(self, message: Message) -> Any:
         """See `NodeLink.ask`."""
@@ -64,4 +76,10 @@ class LocalNode:
 
 
 def _read_key(path: Path) -> SecretBytes:
-    return SecretBytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
+    try:
+        found = _HEX_KEY.fullmatch(path.read_text(encoding="latin-1"))
+    except OSError as error:
+        raise SettingError(KEY_FILE, f"{path}: {in_words(error)}") from None
+    if found is None:
+        raise SettingError(KEY_FILE, f"{path} holds no master key: 64 hex characters")
+    return SecretBytes(bytes.fromhex(found[1]))
