@@ -17,6 +17,7 @@ from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.build import Privilege, build_token
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.cli.key_file import read_key_file, write_key_file
+from kms_actors.cli.private_file import create_private, replace_private
 from kms_actors.messages import (
     Initialize,
     ReadSealStatus,
@@ -33,6 +34,7 @@ class Development:
 
     configuration: config.Configuration
     keys: TokenKeys
+    directory: Path
 
     @classmethod
     def prepare(cls, path: Path, directory: Path) -> Development:
@@ -43,10 +45,10 @@ class Development:
         tree.setdefault("cluster", {}).update(backend="sqlite", path=str(directory / "kms.sqlite"))
         tree.setdefault("master_keyring_provider", {}).update(name="static", key_file=str(_master_key(directory)))
         tree.setdefault("authenticator", {}).setdefault("provider", {}).update(keys=[list(keys.public)])
-        return cls(config.check(tree, path), keys)
+        return cls(config.check(tree, path), keys, directory)
 
     async def ready(self, service: NodeService) -> None:
-        """Unseal one vault, made at the first start, and print how to use it."""
+        """Unseal one vault, made at the first start, write tokens, and print how to use it."""
         tenant = await service.tenant(VAULT_ID)
         if tenant.sealed:
             status = await tenant.ask(ReadSealStatus())
@@ -69,6 +71,8 @@ class Development:
             )
             for privilege in Privilege
         }
+        for privilege, token in tokens.items():
+            replace_private(self.directory / f"{privilege.value}.token", token + "\n")
         address = f"http://{self.configuration.host}:{self.configuration.port}"
         return _WELCOME.format(
             address=address,
@@ -76,6 +80,7 @@ class Development:
             cluster_operator=tokens[Privilege.CLUSTER_OPERATOR],
             tenant_operator=tokens[Privilege.TENANT_OPERATOR],
             tenant=tokens[Privilege.TENANT],
+            directory=self.directory,
         )
 
 
@@ -91,9 +96,9 @@ Tenant operator's token, for {vault}:
 Tenant's token, for {vault}:
 {tenant}
 
-With the vault command line:
+They are in {directory}/*.token, too. With the vault command line, in another terminal:
   export VAULT_ADDR={address}
-  export VAULT_TOKEN={tenant}
+  export VAULT_TOKEN=$(cat {directory}/tenant.token)
   vault kv put -mount=secret creds passcode=my-long-passcode
   vault kv get -mount=secret creds
   vault write -f transit/keys/orders
@@ -114,7 +119,5 @@ def _token_keys(path: Path) -> TokenKeys:
 def _master_key(directory: Path) -> Path:
     path = directory / "master.key"
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(os.urandom(32).hex() + "\n")
+        create_private(path, os.urandom(32).hex() + "\n")
     return path

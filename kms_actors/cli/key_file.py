@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import tomli
 
 from kms_actors.auth.keys import TokenKeys, parse_private
+from kms_actors.cli.private_file import create_private
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 
@@ -29,9 +29,7 @@ def write_key_file(path: Path, keys: TokenKeys) -> None:
         root=keys.root.reveal().hex(),
         service=keys.service.reveal().hex(),
     )
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(text)
+    create_private(path, text)
 
 
 def read_key_file(path: Path) -> TokenKeys:

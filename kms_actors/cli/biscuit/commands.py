@@ -22,6 +22,7 @@ from kms_actors.cli.biscuit.parameters import (
     token_argument,
 )
 from kms_actors.cli.key_file import read_key_file
+from kms_actors.cli.private_file import replace_private
 from kms_actors.secret import SecretBytes
 
 KEY_FILE: Final = Path("kms-keys.toml")
@@ -34,6 +35,14 @@ _key_file_option = click.option(
     show_envvar=True,
     metavar="FILE",
     help=f"Key file of `kms-cli keys`; {KEY_FILE} if it is here.",
+)
+
+
+_output_option = click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the token to a file that only you can read, instead of printing it; one that is there is replaced.",
 )
 
 
@@ -57,6 +66,7 @@ _key_file_option = click.option(
     help="Likewise.",
 )
 @_key_file_option
+@_output_option
 @click.pass_context
 def biscuit(
     context: click.Context,
@@ -69,13 +79,14 @@ def biscuit(
     root_private_key: SecretBytes | None,
     service_private_key: SecretBytes | None,
     key_file: Path | None,
+    output: Path | None,
 ) -> None:
     """Make a token, or inspect or narrow one.
 
     \b
     kms-cli biscuit --addon-id kms-c1 --privilege cluster-operator
     kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant-operator
-    kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant --ttl 12h
+    kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant --ttl 12h --output tenant.token
 
     A cluster operator initialises and unseals the node, a tenant operator one vault; a tenant uses its data.
     """  # noqa: D301  click keeps lines after \b
@@ -88,7 +99,11 @@ def biscuit(
         keys.root, keys.service, addon_id, Privilege(privilege), owner=owner, now=time.time(), ttl=ttl
     )
     root, service = keys.public
-    click.echo(f"Token: {token}")
+    if output is None:
+        click.echo(f"Token: {token}")
+    else:
+        replace_private(output, token + "\n")
+        click.echo(f"Token file {output}")
     click.echo(f"Root Public Key ed25519/{root}")
     click.echo(f"Service Public Key ed25519/{service}")
 
@@ -139,6 +154,7 @@ def inspect(
 )
 @click.option("--mount", "mounts", multiple=True, metavar="MOUNT", help="Mount, such as secret. Repeatable.")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="`service` of a node's configuration.")
+@_output_option
 def attenuate_command(
     *,
     token: str,
@@ -147,6 +163,7 @@ def attenuate_command(
     operations: tuple[str, ...],
     mounts: tuple[str, ...],
     services: tuple[str, ...],
+    output: Path | None,
 ) -> None:
     """Narrow a token and print the new one; needs neither keys nor a server.
 
@@ -169,7 +186,10 @@ def attenuate_command(
         mounts=mounts,
         services=services,
     )
-    click.echo(narrowed)
+    if output is None:
+        click.echo(narrowed)
+    else:
+        replace_private(output, narrowed + "\n")
 
 
 def _keys(root: SecretBytes | None, service: SecretBytes | None, path: Path | None) -> TokenKeys:
