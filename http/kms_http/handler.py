@@ -268,7 +268,7 @@ class Handler:
     async def _run(
         self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, grants: Grants
     ) -> Response:
-        sent = exchange.query
+        sent, size = exchange.query, 0
         if exchange.operation in _WITH_BODY:
             request = exchange.request
             if exchange.operation is Operation.PATCH:
@@ -277,7 +277,7 @@ class Handler:
             if raw is None:
                 raw = await body.read(request)
                 request_context.begin()  # now it has arrived
-            sent = body.parse(request, raw, endpoint.read)
+            sent, size = body.parse(request, raw, endpoint.read), len(raw)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         call = Call(
@@ -293,6 +293,7 @@ class Handler:
             method=exchange.method,
             client_ip=exchange.request.remote or "",
             now=exchange.now,
+            size=size,
         )
         message = endpoint.build(call)
         if message is None:

@@ -71,6 +71,7 @@ class Call(msgspec.Struct, frozen=True):
     method: str = ""  # as sent
     client_ip: str = ""
     now: float = 0.0  # seconds since 1970
+    size: int = 0  # bytes of the body
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value}>"

@@ -96,6 +96,10 @@ class AsyncioActor(pykka.Actor):
             raise pykka.ActorDeadError("the actor has stopped")
         return self._children.start(work, request_context.apart())
 
+    def wanted(self, task: asyncio.Task[Any]) -> bool:
+        """Tell whether anybody waits for a child task: False once all who did have given up."""
+        return self._children.wanted(task)
+
     def notify(self, event: Any) -> None:
         """Send the actor itself an event, for child tasks; dropped once the actor's state is gone."""
         if not self.actor_stopped.is_set():

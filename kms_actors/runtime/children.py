@@ -22,7 +22,10 @@ _CANCEL_GRACE: Final = 1.0
 
 
 class Children:
-    """Several asks may wait for one task. `fail` hears of each unexpected error of one that nobody waits for."""
+    """Several asks may wait for one task, and a task may return another, whose outcome is then the answer.
+
+    `fail` hears of each unexpected error of one that nobody waits for.
+    """
 
     def __init__(self, owner: str, mailbox: Mailbox, fail: Callable[[BaseException], None]) -> None:
         self._owner = owner
@@ -48,6 +51,11 @@ class Children:
         if reply is not None:
             replies.append(reply)
             self._mailbox.in_flight += 1
+
+    def wanted(self, child: asyncio.Future[Any]) -> bool:
+        """Tell whether anybody waits for `child`: False once all who did have given up."""
+        replies = self._owed.get(child)
+        return not replies or not all(reply.abandoned for reply in replies)
 
     async def cancel(self) -> None:
         """Cancel all, and give them a moment."""
@@ -80,12 +88,19 @@ class Children:
             elif not replies:
                 log_unheard(self._owner, error)
             self._refuse(replies, answer_to(error, RequestFailed))
+        elif isinstance(child.result(), asyncio.Future):
+            self._pass_on(replies, child.result())
         else:
             self._mailbox.in_flight -= len(replies)
             for reply in replies:
                 reply.set(child.result())
         if self.last_wakes and not self._owed:
             self._mailbox.wake()
+
+    def _pass_on(self, replies: list[Reply], task: asyncio.Future[Any]) -> None:
+        """Let a task that a child returned answer in its place."""
+        owed = self._owed[task] if task in self._owed else self._adopt(task)
+        owed += replies
 
     def _refuse(self, replies: list[Reply], error: BaseException) -> None:
         self._mailbox.in_flight -= len(replies)

@@ -49,6 +49,11 @@ class AsyncioFuture(pykka.Future[T]):
         """Tell whether `await` would return at once."""
         return self._done
 
+    @property
+    def abandoned(self) -> bool:
+        """True once all who awaited it have given up: nobody will look at the outcome."""
+        return bool(self._waiters) and all(waiter.cancelled() for waiter in self._waiters or ())
+
     def get(self, *, timeout: float | None = None) -> T:
         """Poll with a timeout of 0 seconds; every other timeout is refused, even when the outcome is there.
 

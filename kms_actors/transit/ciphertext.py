@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from base64 import urlsafe_b64encode
-from binascii import b2a_base64
 from typing import Final
 
 from kms_actors.errors import InvalidRequest
@@ -12,6 +11,7 @@ from kms_actors.transit.go_base64 import (
     decode_base64,
     decode_base64url,
 )
+from kms_actors.transit.go_base64 import encode as encode_base64
 
 PREFIX: Final = "vault:v"
 TOO_OLD: Final = "ciphertext or signature version is disallowed by policy (too old)"
@@ -26,7 +26,7 @@ def prefix(version: int) -> str:
 
 def encode(version_prefix: str, blob: bytes) -> str:
     """Return the ciphertext of `blob`."""
-    return version_prefix + b2a_base64(blob, newline=False).decode("ascii")
+    return version_prefix + encode_base64(blob)
 
 
 def encode_jws(version_prefix: str, blob: bytes) -> str:

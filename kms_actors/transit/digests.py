@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit.items import HmacItem, each
 
 DEFAULT_ALGORITHM: Final = "sha2-256"
 
@@ -30,6 +31,11 @@ def hash_of(algorithm: str, data: bytes) -> bytes:
     if algorithm not in HASHES:
         raise InvalidRequest(f"unsupported algorithm {algorithm}")
     return hashlib.new(HASHES[algorithm], data).digest()
+
+
+def hashes_of(algorithm: str, items: Sequence[HmacItem | InvalidRequest]) -> list[bytes | InvalidRequest]:
+    """Return the digest of each item; raises InvalidRequest for an unknown algorithm."""
+    return each(items, lambda item: hash_of(algorithm, item.input))
 
 
 def hmac_of(algorithm: str, key: bytes, data: bytes) -> bytes:

@@ -17,7 +17,7 @@ R = TypeVar("R")  # its result
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
-    """Base of items: the repr shows no content."""
+    """Base of items: the repr shows no content. `size` is the bytes that are worked on."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
@@ -33,11 +33,19 @@ class EncryptItem(Item, frozen=True, gc=False):
     padding_scheme: str = ""
     index: int = 0
 
+    @property
+    def size(self) -> int:
+        return len(self.plaintext) + len(self.context) + len(self.associated_data or b"")
+
 
 class Plaintext(Item, frozen=True, gc=False, forbid_unknown_fields=True):
     """A plaintext with nothing said about it, as most batches have them: JSON is read straight into it."""
 
     plaintext: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.plaintext)
 
 
 class DecryptItem(Item, frozen=True, gc=False):
@@ -48,6 +56,10 @@ class DecryptItem(Item, frozen=True, gc=False):
     associated_data: bytes | None = None
     padding_scheme: str = ""
     index: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.ciphertext) + len(self.context) + len(self.associated_data or b"")
 
 
 class RewrapItem(Item, frozen=True, gc=False):
@@ -61,12 +73,20 @@ class RewrapItem(Item, frozen=True, gc=False):
     new_padding_scheme: str = ""  # of what it becomes
     index: int = 0
 
+    @property
+    def size(self) -> int:
+        return len(self.ciphertext) + len(self.context) + len(self.associated_data or b"")
+
 
 class SignItem(Item, frozen=True, gc=False):
     """A message to be signed, or its digest."""
 
     input: bytes
     context: bytes = b""
+
+    @property
+    def size(self) -> int:
+        return len(self.input) + len(self.context)
 
 
 class VerifyItem(Item, frozen=True, gc=False):
@@ -76,6 +96,10 @@ class VerifyItem(Item, frozen=True, gc=False):
     signature: str
     context: bytes = b""
 
+    @property
+    def size(self) -> int:
+        return len(self.input) + len(self.signature) + len(self.context)
+
 
 class MacItem(Item, frozen=True, gc=False):
     """A message and what should be its HMAC or CMAC; `length` (bytes) is that of a shortened CMAC, 0 if whole."""
@@ -84,11 +108,19 @@ class MacItem(Item, frozen=True, gc=False):
     mac: str
     length: int = 0
 
+    @property
+    def size(self) -> int:
+        return len(self.input) + len(self.mac)
+
 
 class HmacItem(Item, frozen=True, gc=False):
     """A message whose HMAC is asked for."""
 
     input: bytes
+
+    @property
+    def size(self) -> int:
+        return len(self.input)
 
 
 class CmacItem(Item, frozen=True, gc=False):
@@ -96,6 +128,10 @@ class CmacItem(Item, frozen=True, gc=False):
 
     input: bytes
     length: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.input)
 
 
 class Signed(msgspec.Struct, frozen=True, gc=False):

@@ -20,6 +20,7 @@ from kms_actors.transit.derivation import (
     NONCE_KEY_BYTES,
     convergent_nonce,
 )
+from kms_actors.transit.go_base64 import AT_ONCE
 from kms_actors.transit.items import (
     DecryptItem,
     DecryptResult,
@@ -100,7 +101,8 @@ class TransitKey:
         for item in items:
             nonce = drawn[start : start + size]
             start += size
-            if item.__class__ is Plaintext and seal is not None:  # in one line, since batches are many of these
+            if item.__class__ is Plaintext and seal is not None and len(item.plaintext) < AT_ONCE:
+                # In one line, since batches are many of these.
                 text = prefix + b2a_base64(nonce + seal(nonce, item.plaintext, None), newline=False).decode("ascii")
                 results.append((text, version.number))
             elif isinstance(item, InvalidRequest):

@@ -198,7 +198,7 @@ class Rewrap(OfKey, Query, frozen=True):
 
 
 class MakeDataKey(OfKey, Query, frozen=True):
-    """Make a random key of `length` bytes, encrypted as `item` says. Answer: DataKey."""
+    """Make a random key of `length` bytes, encrypted as `item` says. Answer: list of one DataKey."""
 
     length: int
     item: EncryptItem | InvalidRequest
@@ -333,9 +333,9 @@ class ExportedKey(Message, frozen=True):
 
 
 class MakeHash(Query, frozen=True):
-    """Answer: the digest."""
+    """Answer: list of digests, one of each item."""
 
-    data: bytes
+    items: Sequence[HmacItem | InvalidRequest]
     algorithm: str
 
 

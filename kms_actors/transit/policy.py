@@ -24,6 +24,7 @@ from kms_actors.transit.records import (
     KeyPolicy,
     VersionRecord,
 )
+from kms_actors.transit.schemes.rsa import Rsa
 
 T = TypeVar("T")
 
@@ -126,6 +127,12 @@ def new_version(policy: KeyPolicy, now: int, random: Callable[[int], bytes] = os
         private, public = key_type.schemes[parameters_of(policy)].generate()
         return VersionRecord(key=private, hmac_key=hmac_key, created=now, public_key=public)
     return VersionRecord(key=random(policy.key_size or key_type.key_bytes), hmac_key=hmac_key, created=now)
+
+
+def makes_slowly(policy: KeyPolicy) -> bool:
+    """Tell whether a version of this key takes long to make, up to seconds, where others take half a millisecond."""
+    key_type = KEY_TYPES[policy.type]
+    return bool(key_type.schemes) and isinstance(key_type.schemes[parameters_of(policy)], Rsa)
 
 
 def check_policy(policy: KeyPolicy) -> None:

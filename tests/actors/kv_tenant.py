@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import messages as kv
 from kms_actors.messages import Message
+from kms_actors.runtime import Threads
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite.engine import SqliteStore
@@ -42,7 +42,7 @@ class Tenant:
             ask=self.ask,
             notify=lambda event: self.handlers[type(event)](event),
             record=lambda *_: None,
-            threads=ThreadPoolExecutor(1),
+            threads=Threads().of("vault_1"),
         )
         self.handlers = KvController(context).handlers()
 

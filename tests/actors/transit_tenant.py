@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import Message
 from kms_actors.mounts import Mount
-from kms_actors.runtime import AsyncioActor, ask
+from kms_actors.runtime import AsyncioActor, Threads, ask
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite.engine import SqliteStore
@@ -30,9 +29,7 @@ class Tenant(AsyncioActor):
     What its keys are used for is written when it is asked for, and at the end.
     """
 
-    def __init__(
-        self, store: Store, keyring: Keyring, threads: ThreadPoolExecutor, usage_seconds: float = 3600.0
-    ) -> None:
+    def __init__(self, store: Store, keyring: Keyring, threads: Threads, usage_seconds: float = 3600.0) -> None:
         super().__init__()
         self.mailbox_limit = 64
         self.reads = 0
@@ -48,7 +45,8 @@ class Tenant(AsyncioActor):
             ask=self.ask,
             notify=self.notify,
             record=lambda *_: None,
-            threads=threads,
+            threads=threads.of("vault_1", self.wanted),
+            wanted=self.wanted,
         )
         self.controller = TransitController(
             self.context, usage=lambda context, records: TransitUsage(context, records, usage_seconds)
@@ -85,9 +83,10 @@ async def opened(directory: Path, actors: int = 1) -> AsyncIterator[tuple[Sqlite
     """Open a store and `actors` actors of one tenant on it, as as many nodes have them."""
     store = await SqliteStore.open(directory / "kms.db")
     keyring = Keyring.generate(0.0)
-    with ThreadPoolExecutor(2) as threads:
-        references = [Tenant.start(store, keyring, threads) for _ in range(actors)]
-        yield store, [reference._actor_weakref() for reference in references]  # type: ignore[misc]
-        for reference in references:
-            await reference.stop(block=False)
+    threads = Threads()
+    references = [Tenant.start(store, keyring, threads) for _ in range(actors)]
+    yield store, [reference._actor_weakref() for reference in references]  # type: ignore[misc]
+    for reference in references:
+        await reference.stop(block=False)
+    threads.close()
     await store.close()

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.runtime import Threads
 from kms_actors.store.api import Store
 from tests.actors import kv_tenant, transit_tenant
 from tests.faults.kv_model import KvModel
@@ -31,7 +32,7 @@ async def test_kv_under_faults_is_as_its_model(store: Store) -> None:
 
 async def test_transit_under_faults_is_as_its_model(store: Store) -> None:
     faults, keyring = drawn_faults(), Keyring.generate(0.0)
-    with ThreadPoolExecutor(1) as threads:
+    with closing(Threads()) as threads:
         references = [
             transit_tenant.Tenant.start(each, keyring, threads) for each in (FaultyStore(store, faults), store)
         ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import Grants
+from kms_actors.runtime import Threads
 from kms_actors.store.api import Store
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import EncryptItem
@@ -22,7 +23,7 @@ ENCRYPT = m.Encrypt(MOUNT, "k", [EncryptItem(b"x")], Grants(), False, "aes256-gc
 @pytest.mark.parametrize("seed", range(8))
 async def test_uses_survive_whatever_their_transactions_meet(store: Store, seed: int) -> None:
     chance, faults = random.Random(seed), Faults(seed=seed, rate=0.0)
-    with ThreadPoolExecutor(1) as threads:
+    with closing(Threads()) as threads:
         reference = Tenant.start(FaultyStore(store, faults), Keyring.generate(0.0), threads)
         tenant = reference._actor_weakref()
         assert tenant is not None

@@ -79,3 +79,34 @@ def test_takes_and_refuses_what_go_does(text: str) -> None:
             decode(text)
     else:
         assert decode(text) == expected
+
+
+LONG = 1_000_000  # bytes: more than is worked on without a break
+
+
+@pytest.mark.parametrize("size", [LONG, LONG + 1, LONG + 2])
+def test_long_texts_are_read_and_written_in_pieces_with_the_same_outcome(size: int) -> None:
+    data = bytes(range(256)) * (size // 256 + 1)
+    text = encode(data[:size])
+    assert text == base64.b64encode(data[:size]).decode()
+    assert decode(text) == data[:size]
+    lines = "\r\n".join(text[start : start + 76] for start in range(0, len(text), 76))
+    assert decode(lines) == data[:size]
+
+
+@pytest.mark.parametrize("end", ["!", "=", "A", "AA", "AAAAA", "é", "AA=A"])
+@pytest.mark.parametrize("line_ends", ["", "\r\n"])
+def test_errors_of_long_texts_are_named_as_those_of_short_ones(end: str, line_ends: str) -> None:
+    with pytest.raises(InvalidRequest) as short:
+        decode(line_ends + end)
+    place = int(str(short.value).rpartition(" ")[2])
+    with pytest.raises(InvalidRequest) as long:
+        decode("AAAA" * LONG + line_ends + end)
+    assert str(long.value) == f"illegal base64 data at input byte {4 * LONG + place}"
+
+
+def test_padding_in_the_middle_of_a_long_text_is_refused() -> None:
+    for place in (3, 256 * 1024 - 1, 256 * 1024 + 3):
+        text = "A" * place + "=" + "A" * (4 * LONG - place - 1)
+        with pytest.raises(InvalidRequest, match=rf"byte {place + 1}$"):
+            decode(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from kms_actors import clock as clocks
@@ -46,6 +45,7 @@ from kms_actors.messages import (
     RevokeToken,
     SealStatus,
 )
+from kms_actors.runtime import Threads, Turns
 from kms_actors.store.api import Store
 
 
@@ -70,7 +70,7 @@ class NodeService:
         self._store = store
         self._node = node or LocalNode(configuration, store)
         self._records = NodeRecords(store, self.namespace)
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="crypto")
+        self._threads, self._turns = Threads(), Turns()
         self._clock = clock
         self._observe_uses = observe_uses
         self._directory: TenantDirectory | None = None
@@ -90,7 +90,7 @@ class NodeService:
         await self._close_directory()
         await self._node.stop()
         await self._feed.stop()
-        self._threads.shutdown()
+        self._threads.close()
 
     @property
     def namespace(self) -> str:
@@ -174,6 +174,7 @@ class NodeService:
             self._store,
             unsealing,
             self._threads,
+            self._turns,
             settings,
             fresh=lambda: self._feed.fresh,
             clock=self._clock,

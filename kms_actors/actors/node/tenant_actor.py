@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias
@@ -66,7 +65,7 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.mounts import MountTable
-from kms_actors.runtime import AsyncioActor, ask
+from kms_actors.runtime import AsyncioActor, Threads, Turns, ask
 from kms_actors.store.api import Store, Transaction
 
 #: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
@@ -92,7 +91,8 @@ class Services:
 
     store: Store
     unsealing: Unsealing
-    threads: Executor
+    threads: Threads
+    turns: Turns
     settings: Tenants
     fresh: Callable[[], bool]  # False once the store was not heard within the lease
     clock: Callable[[], int] = time.time_ns
@@ -223,7 +223,9 @@ class TenantActor(AsyncioActor):
             ask=self._ask_self,
             notify=self.notify,
             record=self._record,
-            threads=self._services.threads,
+            threads=self._services.threads.of(state.vault_id, self.wanted),
+            turns=self._services.turns,
+            wanted=self.wanted,
             account=self._view.account,
             key_bytes=bytes_of(self._services.cache.tenant_keys),
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -22,11 +21,17 @@ from kms_actors.messages import (
     Event,
     Message,
 )
+from kms_actors.runtime import OwnThreads, Turns
+from kms_actors.runtime.threads import always
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 T = TypeVar("T")
 Handler = Callable[[Any], Any]
+
+
+def proceed() -> None:
+    """Go on with whatever is under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,12 @@ class TenantContext:
     ask: Callable[[Message], Awaitable[Any]]  # through this actor's own mailbox
     notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
     record: Callable[[Transaction, str, str], None]  # (transaction, area, name): tells other nodes of a change
-    threads: Executor  # for CPU-heavy work: key generation, RSA, large payloads
+    threads: OwnThreads  # for CPU-heavy work: key generation, RSA, large payloads
     account: Account = field(default_factory=Account)  # of all memory this tenant takes
     key_bytes: int = 16 << 20  # what its loaded keys may take of that
+    turns: Turns = field(default_factory=Turns)  # for long work in slices on the loop: one for all tenants
+    wanted: Callable[[asyncio.Task[Any]], bool] = always  # False once nobody waits for a task
+    proceed: Callable[[], None] = proceed  # raises where work on keys must not go on; asked before each slice
 
 
 class Controller(Protocol):

@@ -1,17 +1,25 @@
-"""Where computing is done, so that nothing waits long for anything.
+"""Where computing is done, so that no request holds the loop: its cost is counted, and cut into slices.
 
-Short work is done within the actor's turn: handing it to a thread costs more than it takes. Long operations (RSA,
-the larger curves, ML-DSA, large payloads) go to threads, where the library lets go of the interpreter. A batch of
-many short ones is done slice by slice in a task, with other requests between: in a thread it would compete with the
-event loop for the interpreter, which makes every step of the loop wait for a switch interval (5 ms).
+The cost of a request is what its operations take, and all the bytes they work on, as often as they do. A short one is
+done within the actor's turn: handing it to a thread costs more than it takes. All else is done slice by slice in a
+task: slices of many short operations on the loop, one in a pass of the loop and each vault in turn, since in a thread
+they would compete with the loop for the interpreter; slices of long operations (RSA, the larger curves, ML-DSA, large
+payloads) in threads, where the library lets go of the interpreter. Before each slice it is asked whether the work is
+still wanted by anybody, and may go on.
+
+Operations are pure and their errors say nothing of an actor's state, so an unexpected one fails the request alone,
+also where it is raised within a turn.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import Executor
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.errors import InvalidRequest, KmsError, Unavailable
+from kms_actors.runtime import RequestFailed, log_failure
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
@@ -19,27 +27,31 @@ T = TypeVar("T")
 #: Told items and results of an operation, or slice by slice; always on the event loop.
 Count = Callable[[Sequence[I], list[T]], None]
 
-#: Bytes of input up to which work is done in a turn.
-INLINE_BYTES = 64 * 1024
+#: Bytes of input up to which work is done in a turn, or in a slice on the loop.
+INLINE_BYTES: Final = 64 * 1024
 #: Microseconds of one operation from which it goes to a thread.
-THREAD_US = 150
-#: Microseconds that a slice of a batch may take, in turns and in threads.
-SLICE_US = 500
-THREAD_SLICE_US = 5_000
+THREAD_US: Final = 150
+#: Microseconds that a slice of a batch may take, on the loop and in threads; and bytes, in threads.
+SLICE_US: Final = 500
+THREAD_SLICE_US: Final = 5_000
+THREAD_SLICE_BYTES: Final = 1024 * 1024
+#: Bytes that one request may have worked on which it sent once and uses many times.
+MOST_REPEATED: Final = 64 << 20
+
+
+class Slice(NamedTuple):
+    """A range of items, and whether it is done in a thread."""
+
+    start: int
+    end: int
+    in_thread: bool
 
 
 class Work:
     """Runs operations where they belong. Answers are results, or tasks of results."""
 
-    def __init__(self, spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]], threads: Executor) -> None:
-        self._spawn = spawn
-        self._threads = threads
-
-    def once(self, size: int, operation: Callable[..., T], *arguments: Any) -> T | asyncio.Task[T]:
-        """Run an operation whose input has `size` bytes."""
-        if size <= INLINE_BYTES:
-            return operation(*arguments)
-        return self.apart(operation, *arguments)
+    def __init__(self, context: TenantContext) -> None:
+        self._context = context
 
     def each(
         self,
@@ -47,54 +59,109 @@ class Work:
         items: Sequence[I],
         *,
         microseconds: float,
-        field: str,
         count: Count[I, T],
+        repeated: int = 0,
     ) -> list[T] | asyncio.Task[list[T]]:
-        """Run an operation over items: about `microseconds` each, and their input is in `field`."""
-        length = len(items)
-        if (length > 1 and length > _slice_length(microseconds)) or _is_long(items, microseconds, field):
-            return self._spawn(self._sliced(operation, items, microseconds, field, count))
-        results = operation(items)
+        """Run an operation over items: about `microseconds` each; `repeated` bytes are worked on with each of them.
+
+        Raises:
+            InvalidRequest: the repeated bytes are too many in all.
+
+        """
+        if repeated * len(items) > MOST_REPEATED:
+            raise InvalidRequest(
+                "the request asks for too much: the number of keys times the bytes of context, associated_data, salt "
+                f"and info must be at most {MOST_REPEATED}"
+            )
+        if microseconds >= THREAD_US or not _is_short(items, microseconds, repeated):
+            return self._spawn(self._sliced(operation, items, microseconds, count, repeated))
+        results = self._contained(operation, items)
         count(items, results)
         return results
 
-    def apart(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
-        """Run an operation in a thread, however short it may be."""
-        return self._spawn(self.in_thread(operation, *arguments))
+    def in_thread(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
+        """Run an operation of milliseconds in a thread."""
+        return self._spawn(self._context.threads.short(operation, *arguments))
 
-    async def in_thread(self, operation: Callable[..., T], *arguments: Any) -> T:
-        """Run an operation in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, operation, *arguments)
+    def apart(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
+        """Run an operation that may take seconds in a thread."""
+        return self._spawn(self._context.threads.long(operation, *arguments))
+
+    def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        return self._context.spawn(work)
+
+    def _contained(self, operation: Callable[[Sequence[I]], list[T]], items: Sequence[I]) -> list[T]:
+        try:
+            return operation(items)
+        except (KmsError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - panics of native libraries are no Exceptions
+            log_failure(self._context.vault_id, error, "request failed in actor")
+            raise RequestFailed from None
 
     async def _sliced(
         self,
         operation: Callable[[Sequence[I]], list[T]],
         items: Sequence[I],
         us: float,
-        field: str,
         count: Count[I, T],
+        repeated: int,
     ) -> list[T]:
+        context, own = self._context, asyncio.current_task()
+        assert own is not None
+
+        def part(begin: int, end: int) -> tuple[Sequence[I], list[T]]:
+            some = items[begin:end]  # in the thread, too: items may be made of what was sent when they are asked for
+            return some, operation(some)
+
         results: list[T] = []
-        length = _slice_length(us)
-        for start in range(0, len(items), length):
-            part = items[start : start + length]
-            long = _is_long(part, us, field)
-            made = await self.in_thread(operation, part) if long else operation(part)
-            count(part, made)
+        for begin, end, in_thread in slices(items, us, repeated):
+            if not in_thread:
+                await context.turns.turn(context.vault_id)
+            if not context.wanted(own):
+                raise Unavailable("nobody waits for this any more")
+            context.proceed()
+            done, made = await context.threads.short(part, begin, end) if in_thread else part(begin, end)
+            count(done, made)
             results += made
-            if not long:
-                await asyncio.sleep(0)
+        context.proceed()
         return results
 
 
-def _slice_length(microseconds: float) -> int:
-    budget = SLICE_US if microseconds < THREAD_US else THREAD_SLICE_US
-    return max(1, int(budget / microseconds))
+def slices(items: Sequence[Any], microseconds: float, repeated: int = 0) -> Iterator[Slice]:
+    """Cut items so that no slice takes long: by time, and by bytes.
+
+    An item of more than `INLINE_BYTES` is a slice of its own, in a thread.
+    """
+    in_thread = microseconds >= THREAD_US
+    budget, most = (THREAD_SLICE_US, THREAD_SLICE_BYTES) if in_thread else (SLICE_US, INLINE_BYTES)
+    length = max(1, int(budget / microseconds))
+    weigh = _weigher(items)
+    start, size = 0, 0
+    for place in range(len(items)):
+        own = repeated + weigh(place)
+        if place > start and (place - start == length or size + own > most):
+            yield Slice(start, place, in_thread or size > INLINE_BYTES)
+            start, size = place, 0
+        size += own
+    if len(items) > start:
+        yield Slice(start, len(items), in_thread or size > INLINE_BYTES)
 
 
-def _is_long(items: Sequence[Any], microseconds: float, field: str) -> bool:
-    if microseconds >= THREAD_US:
-        return True
-    if len(items) == 1:
-        return len(getattr(items[0], field, b"")) > INLINE_BYTES
-    return sum(len(getattr(item, field, b"")) for item in items) > INLINE_BYTES
+def _weigher(items: Sequence[Any]) -> Callable[[int], int]:
+    """Return what tells the bytes of an item by its place."""
+    weigh: Callable[[int], int] | None = getattr(items, "weigh", None)
+    if weigh is not None:
+        return weigh
+    return lambda place: getattr(items[place], "size", 0)
+
+
+def _is_short(items: Sequence[Any], microseconds: float, repeated: int) -> bool:
+    if len(items) > 1 and len(items) * microseconds > SLICE_US:
+        return False
+    weigh = getattr(items, "weigh", None)
+    if weigh is not None:
+        size = sum(map(weigh, range(len(items))))
+    else:
+        size = sum([getattr(item, "size", 0) for item in items])
+    return bool(size + repeated * len(items) <= INLINE_BYTES)

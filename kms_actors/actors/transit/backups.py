@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
@@ -11,7 +10,6 @@ from kms_actors.actors.transit.changes import TransitChanges
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import InvalidRequest
 from kms_actors.mounts import Mount
-from kms_actors.request_context import computed
 from kms_actors.store.api import Transaction
 from kms_actors.transit.exchange import key_backup
 from kms_actors.transit.messages import BackUpKey, RestoreKey
@@ -76,4 +74,4 @@ class TransitBackups:
         await self._changes.commit(restoration, body)
 
     async def _in_thread(self, compute: Callable[[], T]) -> T:
-        return await computed(asyncio.get_running_loop().run_in_executor(self._context.threads, compute))
+        return await self._context.threads.long(compute)

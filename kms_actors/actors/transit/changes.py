@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -15,7 +13,6 @@ from kms_actors.actors.transit.schedule import TransitSchedule
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
 from kms_actors.mounts import Mount
-from kms_actors.request_context import computed
 from kms_actors.store.api import Body, Transaction
 from kms_actors.transit import policy as policies
 from kms_actors.transit.exchange import certificates
@@ -200,7 +197,7 @@ class TransitChanges:
             return policy
 
         await self._context.store.run(certifiable)
-        chain = await self._in_thread(certificates.parse_chain, message.chain)
+        chain = await self._context.threads.short(certificates.parse_chain, message.chain)
 
         async def body(tr: Transaction) -> Certified:
             policy = await certifiable(tr)
@@ -249,8 +246,7 @@ class TransitChanges:
         return policy
 
     async def _new_version(self, policy: KeyPolicy) -> VersionRecord:
-        # In a thread, whatever the type: some keys take long to make, and making one is rare.
-        return await self._in_thread(policies.new_version, policy, self._context.clock())
-
-    async def _in_thread(self, compute: Callable[..., T], *arguments: Any) -> T:
-        return await computed(asyncio.get_running_loop().run_in_executor(self._context.threads, compute, *arguments))
+        now = self._context.clock()
+        if policies.makes_slowly(policy):
+            return await self._context.threads.long(policies.new_version, policy, now)
+        return policies.new_version(policy, now)  # waits for no thread, however many keys of RSA are being made

@@ -32,6 +32,7 @@ from kms_actors.actors.transit.backups import TransitBackups
 from kms_actors.actors.transit.changes import TransitChanges
 from kms_actors.actors.transit.imports import TransitImports
 from kms_actors.actors.transit.operations import (
+    SHORT_US,
     TransitOperations,
     Use,
     missing,
@@ -94,7 +95,7 @@ class TransitController:
         self.usage = usage(context, self._records)
         self._imports = TransitImports(context, self._records, self._changes, self.usage)
         self._backups = TransitBackups(context, self._records, self._changes)
-        self._work = Work(context.spawn, context.threads)
+        self._work = Work(context)
         self._operations = TransitOperations(self._work, self.usage)
         self._cache: ByteCache[KeyId, TransitKey] = ByteCache(
             context.key_bytes, lambda _, key: footprint(key), account=context.account
@@ -146,8 +147,8 @@ class TransitController:
 
     async def _use_loaded(self, load: Load, message: Any, use: _UseIfThere) -> Any:
         # Shielded: one caller who gives up must not take the key from the others.
-        answer = use(message, await asyncio.shield(load.task))
-        return await answer if isinstance(answer, asyncio.Future) else answer
+        # What comes back may be a task: it then answers in place of this one, and hears if nobody waits any more.
+        return use(message, await asyncio.shield(load.task))
 
     def _load(self, key_id: KeyId) -> Load:
         load = self._loads.get(key_id)
@@ -265,11 +266,19 @@ class TransitController:
             raise InvalidRequest(f"for destination key: {SOFT_DELETED}")
         if source is None:
             raise InvalidRequest("no such source key for export")
-        keys = await self._work.in_thread(export_wrapped, source, destination, message.version, message.hash_function)
+        keys = await self._context.threads.long(
+            export_wrapped, source, destination, message.version, message.hash_function
+        )
         return m.ExportedKey(source.type.name, keys)
 
     def _hash(self, message: m.MakeHash) -> Any:
-        return self._work.once(len(message.data), digests.hash_of, message.algorithm, message.data)
+        return self._work.each(
+            partial(digests.hashes_of, message.algorithm), message.items, microseconds=SHORT_US, count=_uncounted
+        )
+
+
+def _uncounted(*_: Any) -> None:
+    """Hashes are made by no key."""
 
 
 def _existing(use: Use) -> _UseIfThere:

@@ -6,7 +6,6 @@ of the wrapping key and the transaction that writes.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -22,7 +21,6 @@ from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.errors import InvalidRequest
 from kms_actors.mounts import Mount
-from kms_actors.request_context import computed
 from kms_actors.store.api import Transaction
 from kms_actors.transit import go_base64
 from kms_actors.transit.exchange import importing
@@ -42,6 +40,8 @@ from kms_actors.transit.usage import DERIVE
 T = TypeVar("T")
 
 _WRAPPING = Rsa(4096, sign_us=1500, verify_us=70)
+#: Characters of wrapped material: more than the largest key takes, with room for line ends.
+_MOST_WRAPPED = 64 * 1024
 _CONVERGENT = "import_version cannot be used on keys with convergent encryption enabled"
 
 
@@ -172,11 +172,13 @@ class TransitImports:
             raise InvalidRequest(f"error importing key: {error}") from None
 
     async def _in_thread(self, compute: Callable[[], T]) -> T:
-        return await computed(asyncio.get_running_loop().run_in_executor(self._context.threads, compute))
+        return await self._context.threads.long(compute)
 
 
 def _unwrapped(wrapping: WrappingKey | None, material: WrappedMaterial) -> Imported:
     assert material.wrapped is not None
+    if len(material.wrapped) > _MOST_WRAPPED:
+        raise InvalidRequest("kwp: wrapped key size too large")
     blob = go_base64.decode(material.wrapped)
     if wrapping is None:  # nothing can have been wrapped under it
         raise InvalidRequest("crypto/rsa: decryption error")

@@ -17,7 +17,6 @@ from kms_actors.transit import messages as m
 from kms_actors.transit.derived_keys import derived_keys
 from kms_actors.transit.exchange.certificates import signing_request
 from kms_actors.transit.exchange.exporting import export
-from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.key import TransitKey
 
 T = TypeVar("T")
@@ -72,77 +71,80 @@ class TransitOperations:
     def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
         """Encrypt with a key that is there."""
         count = partial(self._counting.encrypted, message.mount.number, key)
-        return self._work.each(
-            key.encrypt, message.items, microseconds=_public_us(key), field="plaintext", count=count
-        )
+        return self._work.each(key.encrypt, message.items, microseconds=_public_us(key), count=count)
 
     def _decrypt(self, message: m.Decrypt, key: TransitKey) -> Any:
         count = partial(self._counting.decrypted, message.mount.number, key)
-        return self._work.each(
-            key.decrypt, message.items, microseconds=_private_us(key), field="ciphertext", count=count
-        )
+        return self._work.each(key.decrypt, message.items, microseconds=_private_us(key), count=count)
 
     def _rewrap(self, message: m.Rewrap, key: TransitKey) -> Any:
         us = _private_us(key) + _public_us(key)
         count = partial(self._counting.rewrapped, message.mount.number, key)
-        return self._work.each(key.rewrap, message.items, microseconds=us, field="ciphertext", count=count)
+        return self._work.each(key.rewrap, message.items, microseconds=us, count=count)
 
-    def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> m.DataKey:
-        made = m.DataKey(*key.data_key(message.length, message.item))
-        self._counting.data_keys_made(message.mount.number, key, (message.item,), (made,))
-        return made
+    def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> Any:
+        return self._make_data_keys(message, key, 1)
 
     def _data_keys(self, message: m.MakeDataKeys, key: TransitKey) -> Any:
-        def made(items: Sequence[EncryptItem]) -> list[m.DataKey]:
-            return [m.DataKey(*key.data_key(message.length, item)) for item in items]
+        return self._make_data_keys(message, key, message.count)
 
-        items = [message.item] * message.count
+    def _make_data_keys(self, message: m.MakeDataKey | m.MakeDataKeys, key: TransitKey, number: int) -> Any:
+        item = message.item
+
+        def made(places: Sequence[int]) -> list[m.DataKey]:
+            return [m.DataKey(*key.data_key(message.length, item)) for _ in places]
+
         count = partial(self._counting.data_keys_made, message.mount.number, key)
-        return self._work.each(made, items, microseconds=_public_us(key), field="plaintext", count=count)
+        return self._work.each(
+            made, range(number), microseconds=_public_us(key), count=count, repeated=getattr(item, "size", 0)
+        )
 
     def _derived_keys(self, message: m.MakeDerivedKeys, key: TransitKey) -> Any:
+        derivation = message.derivation
+
         def made(indices: Sequence[int]) -> list[m.DataKey]:
-            return [m.DataKey(*pair) for pair in derived_keys(key, message.derivation, indices, message.item)]
+            return [m.DataKey(*pair) for pair in derived_keys(key, derivation, indices, message.item)]
 
         us = DERIVE_US + _public_us(key)
         count = partial(self._counting.data_keys_made, message.mount.number, key)
-        return self._work.each(made, message.indices, microseconds=us, field="", count=count)
+        repeated = getattr(message.item, "size", 0) + len(derivation.salt) + len(derivation.info)
+        return self._work.each(made, message.indices, microseconds=us, count=count, repeated=repeated)
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
         operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)
         count = partial(self._counting.hmacs_made, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
 
     def _verify_hmacs(self, message: m.VerifyHmacs, key: TransitKey) -> Any:
         operation = partial(macs.verify_hmacs, key, algorithm=message.algorithm)
         count = partial(self._counting.macs_verified, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
 
     def _make_cmacs(self, message: m.MakeCmac, key: TransitKey) -> Any:
         operation = partial(macs.make_cmacs, key, key_version=message.key_version)
         count = partial(self._counting.cmacs_made, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
 
     def _verify_cmacs(self, message: m.VerifyCmacs, key: TransitKey) -> Any:
         operation = partial(macs.verify_cmacs, key)
         count = partial(self._counting.macs_verified, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, field="input", count=count)
+        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
 
     def _sign(self, message: m.Sign, key: TransitKey) -> Any:
         operation = partial(signing.sign, key, how=message.parameters, key_version=message.key_version)
         count = partial(self._counting.signed, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=_private_us(key), field="input", count=count)
+        return self._work.each(operation, message.items, microseconds=_private_us(key), count=count)
 
     def _verify(self, message: m.Verify, key: TransitKey) -> Any:
         operation = partial(signing.verify, key, how=message.parameters)
         count = partial(self._counting.signatures_verified, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=_public_us(key), field="input", count=count)
+        return self._work.each(operation, message.items, microseconds=_public_us(key), count=count)
 
     def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
         return self._work.apart(self._exported, message, key)
 
     def _signing_request(self, message: m.MakeSigningRequest, key: TransitKey) -> Any:
-        request = self._work.apart(self._requested, message, key)
+        request = self._work.in_thread(self._requested, message, key)
         request.add_done_callback(partial(self._counting.requested, message.mount.number, key, message.version))
         return request
 

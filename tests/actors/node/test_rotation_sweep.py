@@ -173,7 +173,8 @@ async def test_what_was_rotated_shows_on_every_node(open_store: OpenStore, tmp_p
         await sweep(first)
         await second.catch_up()
         tenant = await second.tenant("vault_a")
-        assert (await tenant.ask(m.MakeDataKey(transit_mount(tenant), "k", 32, EncryptItem(b"")))).encrypted[1] == 2
+        [made] = await tenant.ask(m.MakeDataKey(transit_mount(tenant), "k", 32, EncryptItem(b"")))
+        assert made.encrypted[1] == 2
 
 
 async def test_only_vaults_with_due_keys_are_woken(open_store: OpenStore, tmp_path: Path, clock: Clock) -> None:

@@ -410,12 +410,14 @@ async def test_large_requests_do_not_hold_up_the_actor(tenant: Client) -> None:
 
 async def test_data_keys_hmacs_hashes_and_random_bytes(tenant: Client) -> None:
     await tenant.create()
-    made = await tenant.ask(m.MakeDataKey(MOUNT, "k", 32, EncryptItem(b"")))
+    [made] = await tenant.ask(m.MakeDataKey(MOUNT, "k", 32, EncryptItem(b"")))
     assert await tenant.decrypt(made.encrypted[0]) == [made.plaintext]
     [mac] = await tenant.ask(m.MakeHmac(MOUNT, "k", [HmacItem(b"x")], "sha2-256"))
     assert mac.startswith("vault:v1:")
-    assert len(await tenant.ask(m.MakeHash(b"x", "sha2-256"))) == 32
-    assert len(await tenant.ask(m.MakeHash(bytes(INLINE_BYTES * 2), "sha3-512"))) == 64
+    [digest] = await tenant.ask(m.MakeHash([HmacItem(b"x")], "sha2-256"))
+    assert len(digest) == 32
+    [digest] = await tenant.ask(m.MakeHash([HmacItem(bytes(INLINE_BYTES * 2))], "sha3-512"))
+    assert len(digest) == 64
     assert len(await tenant.ask(m.MakeRandom(100))) == 100
 
 

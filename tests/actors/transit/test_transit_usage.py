@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -21,6 +20,7 @@ from kms_actors.errors import InvalidRequest, StoreUnavailable, TransactionConfl
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import Grants
 from kms_actors.mounts import Mount
+from kms_actors.runtime import Threads
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite.engine import SqliteStore
@@ -94,7 +94,7 @@ OpenStore = Callable[[], Awaitable[Store]]
 async def nodes(*stores: Store, seconds: float = 3600.0) -> AsyncIterator[list[Client]]:
     """Run one tenant on as many nodes as there are stores."""
     keyring = Keyring.generate(0.0)
-    with ThreadPoolExecutor(2) as threads:
+    with closing(Threads()) as threads:
         async with AsyncExitStack() as stack:
             clients = []
             for each in stores:

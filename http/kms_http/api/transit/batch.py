@@ -37,8 +37,9 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
     "reference": (str, "string"),
     "key_version": (int, "int"),
 }
-#: Items up to which a batch is decoded at once.
+#: Items, and bytes of a request, up to which they are decoded at once.
 EAGER_ITEMS: Final = 250
+EAGER_BYTES: Final = 128 * 1024
 
 #: A caller may ask for these statuses: answers that can carry the results.
 _STATUSES: Final = frozenset(range(200, 600)) - {204, 205, 304}
@@ -88,7 +89,7 @@ def rows(batch: Any, required: tuple[str, str] | None = None) -> list[Row]:
 class Items(Sequence[T | InvalidRequest]):
     """The items of a batch, each made of its row when it is asked for; see `each`.
 
-    Whoever works on a large batch in slices so has its items made in slices, too.
+    Whoever works on a large batch in slices so has its items made, and decoded, in slices, too.
     """
 
     __slots__ = ("_item", "_rows")
@@ -99,6 +100,10 @@ class Items(Sequence[T | InvalidRequest]):
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def weigh(self, place: int) -> int:
+        """Return about how many bytes an item is made of, without making it."""
+        return sum(len(value) for value in self._rows[place].values() if value.__class__ is str)
 
     @overload
     def __getitem__(self, place: int) -> T | InvalidRequest: ...
@@ -118,31 +123,33 @@ class Items(Sequence[T | InvalidRequest]):
             return InvalidRequest(*error.args)
 
 
-def each(batch: Sequence[Row], item: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
+def each(call: Call, batch: Sequence[Row], item: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
     """Make the item of each row; where that fails, what is wrong with it stands in its place."""
     items = Items(batch, item)
-    return items if len(batch) > EAGER_ITEMS else items[:]
+    return items if len(batch) > EAGER_ITEMS or call.size > EAGER_BYTES else items[:]
 
 
 class ShapeError(InvalidRequest):
     """A whole batch is of a shape that cannot be; stands where its first item would."""
 
 
-def one(item: Callable[..., T], *arguments: Any) -> list[T | InvalidRequest]:
+def one(call: Call, item: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
     """As `each`, of a single request: whether its key exists is told before what is wrong with it."""
+    if call.size > EAGER_BYTES:
+        return Items((call.values,), item)
     try:
-        return [item(*arguments)]
+        return [item(call.values, 0)]
     except InvalidRequest as error:
         return [InvalidRequest(*error.args)]
 
 
-def late(call: Call, item: Callable[[Row, int], T], single: Callable[[Row], T]) -> Sequence[T | InvalidRequest]:
+def late(call: Call, item: Callable[[Row, int], T], single: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
     """Return the items of an operation that looks at the key before the shape of its batch."""
     batch = call.values.get("batch_input")
     if batch is None:
-        return one(single, call.values)
+        return one(call, single)
     try:
-        return each(rows(batch), item)
+        return each(call, rows(batch), item)
     except InvalidRequest as error:
         return [ShapeError(*error.args)]
 

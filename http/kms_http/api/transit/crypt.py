@@ -48,6 +48,8 @@ class _PlainBatch(msgspec.Struct, forbid_unknown_fields=True):
 
 _PLAIN_BATCH: Final = msgspec.json.Decoder(_PlainBatch)
 _BEGINNING: Final = b'{"batch_input"'
+#: Bytes of a batch that are decoded at once; of a larger one, items are decoded in slices.
+_MOST_AT_ONCE: Final = 4 << 20
 _MISSING_PLAINTEXT: Final = "missing plaintext to encrypt"
 _MISSING_CIPHERTEXT: Final = "missing ciphertext to decrypt"
 
@@ -59,14 +61,14 @@ def _build_encrypt(call: Call) -> Encrypt:
     if batch is None:
         if "plaintext" not in values:
             raise InvalidRequest(_MISSING_PLAINTEXT)
-        items = batches.one(_encrypt_item, values, values)
+        items = batches.one(call, partial(_encrypt_item, values))
         with_context = bool(values.get("context"))
     elif _is_plain(batch):
         items, with_context = batch, False
     else:
         rows = batches.rows(batch, ("plaintext", _MISSING_PLAINTEXT))
         with_context = batches.all_or_none_with_context(rows)
-        items = batches.each(rows, partial(_encrypt_item, values))
+        items = batches.each(call, rows, partial(_encrypt_item, values))
     assert call.mount is not None
     return Encrypt(
         call.mount,
@@ -84,7 +86,7 @@ def _read_plain_batch(body: bytes) -> Mapping[str, Any] | None:
 
     It takes less than the API does, of base64 too: whatever it refuses is read, and refused, in the general way.
     """
-    if not body.startswith(_BEGINNING):
+    if not body.startswith(_BEGINNING) or len(body) > _MOST_AT_ONCE:
         return None
     json_codec.check(body)
     try:
@@ -115,11 +117,11 @@ def _build_decrypt(call: Call) -> Decrypt:
     if batch is None:
         if not call.values.get("ciphertext"):
             raise InvalidRequest(_MISSING_CIPHERTEXT)
-        items = batches.one(_decrypt_item, call.values, call.values)
+        items = batches.one(call, partial(_decrypt_item, call.values))
     else:
         rows = batches.rows(batch, ("ciphertext", _MISSING_CIPHERTEXT))
         batches.all_or_none_with_context(rows)
-        items = batches.each(rows, partial(_decrypt_item, call.values))
+        items = batches.each(call, rows, partial(_decrypt_item, call.values))
     assert call.mount is not None
     return Decrypt(call.mount, call.captures["name"], items)
 
@@ -136,11 +138,11 @@ def _build_rewrap(call: Call) -> Rewrap:
     if batch is None:
         if not call.values.get("ciphertext"):
             raise InvalidRequest(_MISSING_CIPHERTEXT)
-        items = batches.one(_rewrap_item, call.values, call.values)
+        items = batches.one(call, partial(_rewrap_item, call.values))
     else:
         rows = batches.rows(batch)
         batches.all_or_none_with_context(rows)
-        items = batches.each(rows, partial(_rewrap_item, call.values))
+        items = batches.each(call, rows, partial(_rewrap_item, call.values))
     assert call.mount is not None
     return Rewrap(call.mount, call.captures["name"], items)
 

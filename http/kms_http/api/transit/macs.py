@@ -73,7 +73,7 @@ def _cmac_item(length: int, row: Row, _: int = 0) -> CmacItem:
     return CmacItem(batches.decoded_input(row), row.get("mac_length", length))
 
 
-def _only_cmac_item(length: int, request: Row) -> CmacItem:
+def _only_cmac_item(length: int, request: Row, _: int = 0) -> CmacItem:
     return _cmac_item(length, {"input": request["input"]} if "input" in request else {})
 
 

@@ -61,9 +61,9 @@ def _build_verify(call: Call) -> Message:
     place = call.mount, call.captures["name"]
     in_batch = batch is not None
     if proof == "signature":
-        return Verify(*place, batches.each(rows, partial(_verify_item, in_batch)), _parameters(call))
+        return Verify(*place, batches.each(call, rows, partial(_verify_item, in_batch)), _parameters(call))
     length = mac_length(call)
-    items = batches.each(rows, partial(_mac_item, proof, length, in_batch))
+    items = batches.each(call, rows, partial(_mac_item, proof, length, in_batch))
     if proof == "cmac":
         return VerifyCmacs(*place, items)
     return VerifyHmacs(*place, items, _hash_name(call))
@@ -128,7 +128,7 @@ def _sign_item(row: Row, _: int = 0) -> SignItem:
     return SignItem(_input(row, required=True), _context(row))
 
 
-def _only_item(row: Row) -> SignItem:
+def _only_item(row: Row, _: int = 0) -> SignItem:
     return SignItem(_input(row, required=False), _context(row))
 
 

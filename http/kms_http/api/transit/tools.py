@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
@@ -12,7 +13,7 @@ from kms_actors.mounts import Mount
 from kms_actors.transit.derived_keys import Derivation
 from kms_actors.transit.digests import DEFAULT_ALGORITHM
 from kms_actors.transit.go_base64 import encode
-from kms_actors.transit.items import EncryptItem
+from kms_actors.transit.items import EncryptItem, HmacItem
 from kms_actors.transit.messages import DataKey, MakeDataKey, MakeDataKeys, MakeDerivedKeys, MakeHash, MakeRandom
 from kms_http.api.transit import batch as batches
 from kms_http.api.transit.batch import Row
@@ -32,6 +33,9 @@ from kms_http.routing import (
 
 #: Data keys, or derived keys, that one request may ask for.
 MAX_DATA_KEYS: Final = 10_000
+#: Fields that go into each of the keys, and how long they may be together.
+_KEY_TEXTS: Final = ("context", "associated_data", "salt", "info")
+_MOST_TEXT: Final = 1 << 20
 _RANDOM_SOURCES: Final = ("platform", "seal", "all")
 _MAX_RANDOM: Final = 128 * 1024
 _ONE_SOURCE: Final = "no seal/entropy augmentation available, using platform entropy source"
@@ -73,6 +77,8 @@ def _build_derived_keys(call: Call) -> MakeDerivedKeys:
 def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem | InvalidRequest]:
     """Return what all these endpoints ask of keys; what is wrong with it is told after whether the key exists."""
     values = call.values
+    if sum(len(values.get(name, "")) for name in _KEY_TEXTS) > _MOST_TEXT:
+        raise InvalidRequest(f"{', '.join(_KEY_TEXTS)} must be at most {_MOST_TEXT} characters together")
     if call.captures["plaintext"] not in ("plaintext", "wrapped"):
         raise InvalidRequest("Invalid path, must be 'plaintext' or 'wrapped'")
     batches.refuse_nonce(values)
@@ -82,10 +88,11 @@ def _data_key(call: Call) -> tuple[Mount, str, int, EncryptItem | InvalidRequest
         raise InvalidRequest("failed to base64-decode context") from None
     bits = values.get("bits", 256)
     assert call.mount is not None
-    return call.mount, call.captures["name"], bits // 8, batches.one(_data_key_item, values, bits, context)[0]
+    item = batches.one(call, partial(_data_key_item, bits, context))[0]
+    return call.mount, call.captures["name"], bits // 8, item
 
 
-def _data_key_item(values: Row, bits: int, context: bytes) -> EncryptItem:
+def _data_key_item(bits: int, context: bytes, values: Row, _: int) -> EncryptItem:
     if bits not in (128, 256, 512):
         raise InvalidRequest("invalid bit length")
     return EncryptItem(
@@ -97,9 +104,10 @@ def _data_key_item(values: Row, bits: int, context: bytes) -> EncryptItem:
     )
 
 
-def _render_data_key(call: Call, made: DataKey) -> Reply:
-    pair = _pair(call, made)
-    return Reply(data={"ciphertext": pair.pop("ciphertext"), "key_version": made.encrypted[1], **pair})
+def _render_data_key(call: Call, made: list[DataKey]) -> Reply:
+    (one,) = made
+    pair = _pair(call, one)
+    return Reply(data={"ciphertext": pair.pop("ciphertext"), "key_version": one.encrypted[1], **pair})
 
 
 def _render_data_keys(call: Call, made: list[DataKey]) -> Reply:
@@ -123,12 +131,18 @@ def _pair(call: Call, made: DataKey) -> dict[str, Any]:
 def _build_hash(call: Call) -> MakeHash:
     if "input" not in call.values:
         raise InvalidRequest("input missing")
-    data = batches.decoded_input(call.values)
-    _format(call, "hex")
-    return MakeHash(data, call.captures.get("urlalgorithm") or call.values.get("algorithm", DEFAULT_ALGORITHM))
+    return MakeHash(
+        batches.one(call, _hash_item),
+        call.captures.get("urlalgorithm") or call.values.get("algorithm", DEFAULT_ALGORITHM),
+    )
 
 
-def _render_hash(call: Call, digest: bytes) -> Reply:
+def _hash_item(row: Row, _: int) -> HmacItem:
+    return HmacItem(batches.decoded_input(row))
+
+
+def _render_hash(call: Call, digests: list[bytes | InvalidRequest]) -> Reply:
+    digest = batches.single(digests)  # what is wrong with the input is told before what is wrong with the format
     return Reply(data={"sum": _FORMATS[_format(call, "hex")](digest)})
 
 
