@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from kms_actors.actors.cluster import changes
+from kms_actors.actors.cluster.eras import ERA_LENGTH, begin_era
 from kms_actors.backup import claim
 from kms_actors.backup.claim import (
     Lock,
@@ -63,6 +64,7 @@ class Restore:
         self._settle = settle
         self._clock = clock
         self._digest = b""
+        self._whole = False  # restores a store, not vaults
         self._done = 0  # frames written
 
     async def prepare(self, advance: Advance, *, restart: bool = False) -> Contents:
@@ -77,6 +79,7 @@ class Restore:
         if self._vault is not None and self._vault not in contents.vaults:
             raise InvalidRequest(f"{self._vault} is not in the backup")
         self._digest = contents.digest
+        self._whole = self._vault is None and contents.header.scope == ALL
         if restart:
             await self._run(self._forget_place)
         self._done = await self._store.run(self._place)
@@ -114,7 +117,7 @@ class Restore:
             case Cluster() if self._vault is None:
                 await self._write_cluster(frame, index)
             case End():
-                await self._run(self._forget_place)
+                await self._end()
 
     async def _claim(self, vault: str, number: int) -> None:
         lock, now = self._lock(vault), self._clock()
@@ -162,6 +165,17 @@ class Restore:
 
         await self._run(body)
         self._done = index + 1
+
+    async def _end(self) -> None:
+        """Forget the place; what nodes know of a store that was restored whole is of another run of its history."""
+        era = os.urandom(ERA_LENGTH)
+
+        async def body(tr: Transaction) -> None:
+            await self._forget_place(tr)
+            if self._whole:
+                begin_era(tr, era)
+
+        await self._run(body)
 
     async def _check_place(self, tr: Transaction) -> None:
         if await self._place(tr) != self._done:

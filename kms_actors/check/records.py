@@ -94,6 +94,7 @@ CLUSTER_RECORDS: Final = (
     Known(("allocator",), _PLAIN, _counter),
     Known(("log-head",), _PLAIN, _counter),
     Known(("log-trimmed",), _PLAIN, _anything),
+    Known(("log-era",), _PLAIN, _anything),
     Known(("node", str, "seal"), _PLAIN, _as(SealConfig)),
     Known(("node", str, "keyring"), Sealing.MASTER_KEY, _anything),
     Known(("node", str, "revoked", str), _PLAIN, _anything),

@@ -7,7 +7,7 @@ costs. These are plain numbers until they are asked for. `metrics` has what is c
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -35,6 +35,20 @@ class Counts(Collector):
         family = CounterMetricFamily(name, text, labels=labels)
         for values, count in self._counts.items():
             family.add_metric([str(value) for value in values], count)
+        return [family]
+
+
+class Counted(Collector):
+    """A counter that another keeps."""
+
+    def __init__(self, name: str, text: str, value: Callable[[], int], registry: CollectorRegistry) -> None:
+        self._about: Final = (name, text)
+        self._value: Final = value
+        registry.register(self)
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        family = CounterMetricFamily(*self._about)
+        family.add_metric([], self._value())
         return [family]
 
 

@@ -19,6 +19,7 @@ from kms_actors.observe.families import (
     families,
 )
 from kms_actors.observe.histograms import (
+    Counted,
     Counts,
     Latencies,
 )
@@ -53,6 +54,10 @@ class Metrics:
         """Expose `value()` at each scrape; `across` says what the node's value is when it has several processes."""
         Gauge(name, text, registry=self.registry).set_function(value)
         self._gauges[name] = across
+
+    def counter(self, name: str, text: str, value: Callable[[], int]) -> None:
+        """Expose what another counts since the start of the process; `_total` is added to `name`."""
+        Counted(name, text, value, self.registry)
 
     def families(self) -> list[Family]:
         """Return all metrics as they are now."""

@@ -28,6 +28,15 @@ async def node_service(
     metrics.gauge("kms_tenant_bytes", "Memory of awake tenants", lambda: float(service.tenant_bytes))
     metrics.gauge("kms_lease_age_seconds", "Age of the last word from the store", lambda: service.lease_age, "max")
     metrics.gauge("kms_mailbox_depth", "Messages waiting in tenants' mailboxes", lambda: float(service.waiting))
+    metrics.counter(
+        "kms_change_log_skipped", "Lines of the change log that were not understood", lambda: service.feed.skipped
+    )
+    metrics.counter(
+        "kms_change_log_renewals", "How often everything was taken as changed", lambda: service.feed.renewals
+    )
+    metrics.counter(
+        "kms_change_log_restarts", "How often a task of the change log began again", lambda: service.feed.restarts
+    )
     try:
         yield service
     finally:

@@ -21,6 +21,7 @@ from kms_actors.actors.cluster.changes import (
     record,
 )
 from kms_actors.actors.node.namespaces import clusters
+from kms_actors.actors.tenant import revocations
 from kms_actors.actors.tenant.context import Handler
 from kms_actors.actors.tenant.records import (
     NOT_INITIALIZED,
@@ -52,9 +53,13 @@ T = TypeVar("T")
 
 
 class RevokeOperator(Command, frozen=True):
-    """Revoke a cluster operator's token by the id of its last block. Answer: None."""
+    """Revoke a cluster operator's token by the id of its last block. Answer: None.
+
+    `ends` is when that is needed no more, see `revocations`.
+    """
 
     revocation_id: str
+    ends: int = 0
 
 
 class ShareGiven(Event, frozen=True):
@@ -129,22 +134,24 @@ class NodeRecords:
 
         return unwrap(master_key, self._keyring_key, await self._store.run(body, idempotency_key=os.urandom(16)))
 
-    async def revoke(self, revocation_id: str) -> None:
+    async def revoke(self, revocation_id: str, ends: int = 0) -> None:
         """Write a revocation id of a cluster operator's token."""
         key = keyspace.node(self._namespace, "revoked", revocation_id)
         now = time.time()
 
         async def body(tr: Transaction) -> None:
-            tr.set(key, b"")
-            record(tr, Change(CLUSTER, TOKEN, revocation_id, now))
+            tr.set(key, revocations.record_of(ends))
+            record(tr, Change(CLUSTER, TOKEN, revocation_id, now, ends))
 
         await self._store.run(body, idempotency_key=os.urandom(16))
 
-    async def revoked(self) -> frozenset[str]:
-        """Return all revocation ids."""
-        prefix = keyspace.node(self._namespace, "revoked")
-        entries = await self._store.run(lambda tr: tr.get_range(prefix, keyspace.after(prefix)))
-        return frozenset(keyspace.unpack(key)[3] for key, _ in entries)
+    async def revoked(self) -> dict[str, int]:
+        """Return all revocation ids, each with when it is needed no more."""
+        return await revocations.load(self._store, keyspace.node(self._namespace, "revoked"))
+
+    async def sweep_revoked(self, now: float) -> None:
+        """Take away the revocations that are needed no more."""
+        await revocations.sweep(self._store, keyspace.node(self._namespace, "revoked"), now)
 
 
 class NodeActor(AsyncioActor):
@@ -169,7 +176,7 @@ class NodeActor(AsyncioActor):
             ShareGiven: self._share_given,
             Unsealed: self._unsealed,
             ProgressDropped: self._drop_progress,
-            RevokeOperator: lambda message: self.spawn(self._records.revoke(message.revocation_id)),
+            RevokeOperator: lambda message: self.spawn(self._records.revoke(message.revocation_id, message.ends)),
         }
 
     def on_receive(self, message: Message) -> Any:

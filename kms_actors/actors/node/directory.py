@@ -7,10 +7,11 @@ import time
 from collections import OrderedDict
 from typing import Any
 
+import msgspec
 import pykka
 
 from kms_actors import request_context
-from kms_actors.actors.cluster.changes import Change
+from kms_actors.actors.cluster.changes import ANYTHING, TENANT, Change
 from kms_actors.actors.node.tenant_actor import (
     ChangedElsewhere,
     Services,
@@ -64,7 +65,8 @@ class TenantHandle:
 
     def revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         """Tell whether any of a token's ids is revoked in this tenant."""
-        return bool(self._view.revoked) and not self._view.revoked.isdisjoint(revocation_ids)
+        revoked = self._view.revocations.ids
+        return bool(revoked) and not revoked.isdisjoint(revocation_ids)
 
     def close_account(self) -> None:
         """Count its memory no longer: it is about to be given back."""
@@ -105,7 +107,9 @@ class TenantDirectory:
         self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
         self._failures: dict[str, FailureWindow] = {}
         self._vault_ids: ByteCache[int, str] = ByteCache(_VAULT_IDS, lambda _, vault_id: 300 + len(vault_id))
-        self._changed: set[str] = set()  # among those that wake: what was read may be older than a change
+        # Of those that wake: what was read may be older than a change, or than a revocation.
+        self._changed: set[str] = set()
+        self._revoked: dict[str, dict[str, int]] = {}
         self._sweeper = asyncio.create_task(self._sweep())
         self._closed = False
 
@@ -193,9 +197,12 @@ class TenantDirectory:
                 self._sleep(handle)
             return None
         if change.vault_id in self._waking:
-            self._changed.add(change.vault_id)
+            self._note(change)
         named = self._awake.get(change.vault_id)
         if named is None:
+            return None
+        if change.area == ANYTHING:
+            self._sleep(named)
             return None
         applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         applied.add_done_callback(lambda done: self._sleep(named) if done.cancelled() else None)
@@ -205,6 +212,13 @@ class TenantDirectory:
             self._forget(named)
             return None
         return applied
+
+    def _note(self, change: Change) -> None:
+        """Take in a change of a tenant that wakes; what it has cached is nothing yet."""
+        if change.area == TENANT and change.name:
+            self._revoked.setdefault(change.vault_id, {})[change.name] = change.ends
+        elif change.area in {TENANT, ANYTHING}:
+            self._changed.add(change.vault_id)
 
     async def close(self) -> None:
         """Put every tenant to sleep; their keys are forgotten when this returns."""
@@ -232,7 +246,8 @@ class TenantDirectory:
             self._changed.discard(vault_id)
             state = await records.load()
             if vault_id not in self._changed:
-                return state
+                heard = self._revoked.pop(vault_id, {})
+                return msgspec.structs.replace(state, revoked={**state.revoked, **heard}) if heard else state
 
     def _forget(self, handle: TenantHandle) -> None:
         handle.close_account()

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kms_actors import clock as clocks
-from kms_actors.actors.cluster.changes import (
-    CLUSTER,
-    Change,
-    ChangeFeed,
-)
+from kms_actors.actors.cluster.changes import CLUSTER, Change
+from kms_actors.actors.cluster.feed import ChangeFeed
 from kms_actors.actors.node.actor import (
     NodeRecords,
     RevokeOperator,
@@ -33,12 +31,14 @@ from kms_actors.actors.node.tenant_actor import (
     unobserved,
 )
 from kms_actors.actors.tenant.records import status_of
+from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
 from kms_actors.actors.tenant.unsealing import (
     ClusterUnsealing,
     NodeUnsealing,
 )
+from kms_actors.auth.principal import Principal
 from kms_actors.config import Configuration
-from kms_actors.errors import Sealed, Unavailable
+from kms_actors.errors import KmsError, Sealed, Unavailable
 from kms_actors.messages import (
     Message,
     ReadSealStatus,
@@ -76,13 +76,13 @@ class NodeService:
         self._directory: TenantDirectory | None = None
         self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
-        self._revoked: frozenset[str] = frozenset()
+        self._revoked = Revocations()
         self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds, elapsed)
 
     async def start(self) -> None:
         """Begin to hear of changes, and reach the node actor."""
         await self._feed.start()
-        self._revoked |= await self._records.revoked()  # beside what was heard since the reading began
+        await self._read_revoked(None)
         await self._node.start(self._seal_changed)
 
     async def stop(self) -> None:
@@ -115,6 +115,11 @@ class NodeService:
         return 0 if self._directory is None else self._directory.depths()
 
     @property
+    def feed(self) -> ChangeFeed:
+        """What reads the change log."""
+        return self._feed
+
+    @property
     def lease_age(self) -> float:
         """Seconds since the change log was last known to be read to its end."""
         return self._feed.age
@@ -124,17 +129,18 @@ class NodeService:
         if self._unsealed_status is not None and isinstance(message, ReadSealStatus):
             return self._unsealed_status
         if isinstance(message, RevokeToken):
-            return await self._revoke(message.principal.revocation_ids[-1])
+            return await self._revoke(message.principal)
         return await self._node.ask(message)
 
-    async def _revoke(self, revocation_id: str) -> None:
-        await self._node.ask(RevokeOperator(revocation_id))
-        self._revoked |= {revocation_id}
+    async def _revoke(self, principal: Principal) -> None:
+        revocation_id, ends = principal.revocation_ids[-1], end_of(principal.expires_at)
+        await self._node.ask(RevokeOperator(revocation_id, ends))
+        self._revoked.add(revocation_id, ends)
 
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         """Tell whether a cluster operator's token is revoked; raises Unavailable past the lease."""
         self._require_fresh()
-        return not self._revoked.isdisjoint(revocation_ids)
+        return not self._revoked.ids.isdisjoint(revocation_ids)
 
     def awake(self, vault_id: str) -> TenantHandle | None:
         """Return a tenant if it is awake; raises Unavailable past the lease, as all that leads to a tenant."""
@@ -189,7 +195,8 @@ class NodeService:
 
     def _deliver(self, change: Change | None) -> asyncio.Future[None] | None:
         if change is not None and change.vault_id == CLUSTER:
-            self._revoked |= {change.name}
+            self._revoked.add(change.name, change.ends)
+            self._revoked.let_go(self._clock() / 1e9)
             return None
         applied = None if self._directory is None else self._directory.deliver(change)
         return applied if change is not None else asyncio.ensure_future(self._read_revoked(applied))
@@ -198,7 +205,17 @@ class NodeService:
         """Read all revocations of the cluster anew, for some may have gone by unheard."""
         if before is not None:
             await before
-        self._revoked |= await self._records.revoked()
+        # Beside what was heard since the reading began.
+        now = self._clock() / 1e9
+        over = False
+        for revocation_id, ends in (await self._records.revoked()).items():
+            if ended(ends, now):
+                over = True
+            else:
+                self._revoked.add(revocation_id, ends)
+        if over:
+            with contextlib.suppress(KmsError):  # they are taken away another time
+                await self._records.sweep_revoked(now)
 
     async def _close_directory(self) -> None:
         directory, self._directory = self._directory, None

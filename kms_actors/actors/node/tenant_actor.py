@@ -38,6 +38,7 @@ from kms_actors.actors.tenant.records import (
     TenantState,
     status_of,
 )
+from kms_actors.actors.tenant.revocations import Revocations, ended, sweep
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.actors.token.controller import (
     TOKEN_MESSAGES,
@@ -66,6 +67,7 @@ from kms_actors.messages import (
 )
 from kms_actors.mounts import MountTable
 from kms_actors.runtime import AsyncioActor, Threads, Turns, ask
+from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Store, Transaction
 
 #: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
@@ -76,6 +78,8 @@ _MOUNT_BYTES: Final = 750
 _REVOKED_BYTES: Final = 250
 _CONTROLLER_BYTES: Final = 800
 _TRANSIT_BYTES: Final = 2_300
+#: Of revocations that are let go of, those that lie in the store are taken away now and then.
+_SWEEP_EVERY: Final = 64
 
 #: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
 ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
@@ -107,13 +111,13 @@ class TenantView:
     `account` counts the memory it takes.
     """
 
-    __slots__ = ("account", "mounts", "revoked", "sealed")
+    __slots__ = ("account", "mounts", "revocations", "sealed")
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.sealed = True
         self.mounts = MountTable(())
-        self.revoked: frozenset[str] = frozenset()
+        self.revocations = Revocations()
 
 
 class StateChanged(Event, frozen=True):
@@ -145,6 +149,7 @@ class TenantActor(AsyncioActor):
         self._context: TenantContext | None = None
         self._controllers: dict[_MakeController, Controller] = {}
         self._usage: TransitUsage | None = None
+        self._reloads: Coalesced | None = None
         self._handlers: dict[type[Message], Handler] = {}
         self._install(state)
 
@@ -169,6 +174,7 @@ class TenantActor(AsyncioActor):
         self._context = None
         self._controllers = {}
         self._usage = None
+        self._reloads = None
         self._handlers = {}
         self._state = TenantState(self._state.vault_id)
 
@@ -203,10 +209,10 @@ class TenantActor(AsyncioActor):
         self._handlers = {}
         self._mounts_revision = -1
         self._publish_mounts(state.mounts)
-        self._view.revoked = state.revoked
+        self._take_revoked(state)
         self._view.sealed = state.keyring is None
         # What controllers had counted is gone with them.
-        self._view.account.add(_bytes_of(state) - self._view.account.bytes)
+        self._view.account.add(_bytes_of(state, len(self._view.revocations)) - self._view.account.bytes)
 
     def _make_context(self) -> TenantContext:
         state = self._state
@@ -243,16 +249,36 @@ class TenantActor(AsyncioActor):
         path = next((known.path for known in self._view.mounts if known.number == mount), "")
         self._services.observe_uses((self._state.vault_id, path, name, str(version), operation), number)
 
-    def _record(self, tr: Transaction, area: str, name: str) -> None:
-        record(tr, Change(self._state.vault_id, area, name, self._now()))
+    def _record(self, tr: Transaction, area: str, name: str, ends: int = 0) -> None:
+        record(tr, Change(self._state.vault_id, area, name, self._now(), ends))
 
     def _publish_mounts(self, mounts: Mounts) -> None:
         if mounts.revision > self._mounts_revision:
             self._mounts_revision = mounts.revision
             self._view.mounts = MountTable(mounts.all)
 
-    def _publish_revoked(self, ids: tuple[str, ...]) -> None:
-        self._view.revoked |= frozenset(ids)
+    def _publish_revoked(self, revocation_id: str, ends: int) -> None:
+        added = self._view.revocations.add(revocation_id, ends)
+        gone = self._view.revocations.let_go(self._now())
+        self._view.account.add(_REVOKED_BYTES * (added - gone))
+        if gone and not len(self._view.revocations) % _SWEEP_EVERY:
+            self._sweep_revocations()
+
+    def _take_revoked(self, state: TenantState) -> None:
+        """Take in what was read, beside what was heard while it was: none is ever taken back."""
+        now = self._now()
+        over = False
+        for revocation_id, ends in state.revoked.items():
+            if ended(ends, now):
+                over = True
+            else:
+                self._view.revocations.add(revocation_id, ends)
+        if over:
+            self._sweep_revocations()
+
+    def _sweep_revocations(self) -> None:
+        if self._state.keys is not None:
+            self.spawn_apart(sweep(self._services.store, self._state.keys.key("revoked"), self._now()))
 
     async def _ask_self(self, message: Message) -> Any:
         return await ask(self.actor_ref, message)
@@ -265,19 +291,21 @@ class TenantActor(AsyncioActor):
             self._install(found)
         elif found_rank == known_rank:
             self._publish_mounts(found.mounts)
-            self._view.revoked |= found.revoked
+            self._take_revoked(found)
 
     def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
         change, applied = event.change, event.applied
         if applied.done():
             return  # too late: this actor was told to stop
-        if change.area == TENANT:
-            self.spawn(self._reload()).add_done_callback(lambda reload: _settle(applied, reload))
+        if change.area == TENANT and not change.name:
+            self._next_reload().add_done_callback(lambda reload: _settle(applied, reload))
             return
+        if change.area == TENANT:
+            self._publish_revoked(change.name, change.ends)
         # These are in the mailbox before any request that comes later.
         applied.set_result(None)
         if change.area == TOKEN:
-            self.notify(TokenRevoked(bytes.fromhex(change.name), ()))
+            self.notify(TokenRevoked(bytes.fromhex(change.name)))
         elif change.area == TRANSIT:
             mount, _, name = change.name.partition("/")
             self.notify(KeyChanged((int(mount), name)))
@@ -309,6 +337,15 @@ class TenantActor(AsyncioActor):
         await self._reload()
 
     async def _reload(self) -> None:
+        """Become what the store says now, or a little later: many who ask at once are served by one reading."""
+        await asyncio.shield(self._next_reload())
+
+    def _next_reload(self) -> asyncio.Future[None]:
+        if self._reloads is None:
+            self._reloads = Coalesced(self._reload_once, self.spawn_apart)
+        return self._reloads.run()
+
+    async def _reload_once(self) -> None:
         state = await self._records.load()
         with contextlib.suppress(pykka.ActorDeadError):  # put to sleep meanwhile: whoever wakes it reads anew
             await self._ask_self(StateChanged(state))
@@ -333,10 +370,10 @@ class TenantActor(AsyncioActor):
 _MakeController: TypeAlias = Callable[[TenantActor, TenantContext], Controller]
 
 
-def _bytes_of(state: TenantState) -> int:
+def _bytes_of(state: TenantState, revoked: int) -> int:
     """Return about what a tenant takes as it was read."""
     keys = 0 if state.keyring is None else state.keyring.active_version
-    held = _KEY_BYTES * keys + _MOUNT_BYTES * len(state.mounts.all) + _REVOKED_BYTES * len(state.revoked)
+    held = _KEY_BYTES * keys + _MOUNT_BYTES * len(state.mounts.all) + _REVOKED_BYTES * revoked
     return _TENANT_BYTES + held
 
 

@@ -47,13 +47,19 @@ class TenantContext:
     spawn_apart: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]]  # for work that belongs to no one request
     ask: Callable[[Message], Awaitable[Any]]  # through this actor's own mailbox
     notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
-    record: Callable[[Transaction, str, str], None]  # (transaction, area, name): tells other nodes of a change
+    record: Record  # tells other nodes of a change
     threads: OwnThreads  # for CPU-heavy work: key generation, RSA, large payloads
     account: Account = field(default_factory=Account)  # of all memory this tenant takes
     key_bytes: int = 16 << 20  # what its loaded keys may take of that
     turns: Turns = field(default_factory=Turns)  # for long work in slices on the loop: one for all tenants
     wanted: Callable[[asyncio.Task[Any]], bool] = always  # False once nobody waits for a task
     proceed: Callable[[], None] = proceed  # raises where work on keys must not go on; asked before each slice
+
+
+class Record(Protocol):
+    """Adds a change to the log: an area, a name within it, and when a revocation is needed no more."""
+
+    def __call__(self, tr: Transaction, area: str, name: str, ends: int = 0) -> None: ...
 
 
 class Controller(Protocol):

@@ -1,8 +1,8 @@
 """What a tenant keeps about itself, and the transactions of its seal.
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
-initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` and
-`revoked` (see `tokens`), `due` (see `schedule`).
+initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` (see
+`token.controller`), `revoked` (see `revocations`), `due` (see `schedule`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -24,6 +24,7 @@ from kms_actors.actors.cluster.schedule import (
     look_at,
     look_soon,
 )
+from kms_actors.actors.tenant import revocations
 from kms_actors.actors.tenant.mounting import (
     Mounts,
     default_mounts,
@@ -43,6 +44,7 @@ from kms_actors.messages import (
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
+from kms_actors.store.pages import behind
 
 TOKEN_LABEL = b"token"
 #: What tells that a tenant is there, and how it is sealed.
@@ -67,7 +69,7 @@ class TenantState(msgspec.Struct, frozen=True):
     epoch: int = 0
     keyring: Keyring | None = None
     mounts: Mounts = Mounts()
-    revoked: frozenset[str] = frozenset()
+    revoked: Mapping[str, int] = msgspec.field(default_factory=dict)  # ids, and when each is needed no more
 
     def __repr__(self) -> str:
         return f"<TenantState of {self.vault_id}>"
@@ -83,7 +85,11 @@ class TenantRecords:
 
     async def load(self) -> TenantState:
         """Read the tenant as it is in the store, opened if it is unsealed."""
-        return await self._store.run(self._load)
+        state, begin = await self._store.run(self._load)
+        if state.keys is None or begin is None:
+            return state
+        rest = await revocations.load(self._store, state.keys.key("revoked"), begin)
+        return msgspec.structs.replace(state, revoked={**state.revoked, **rest})
 
     async def initialise(self, shares: int, threshold: int, now: float) -> Initialization:
         """Make the tenant: root key and shares, keyring, default mounts, root token. It stays sealed.
@@ -194,31 +200,34 @@ class TenantRecords:
 
         await self._store.run(body, idempotency_key=os.urandom(16))
 
-    async def _load(self, tr: Transaction) -> TenantState:
+    async def _load(self, tr: Transaction) -> tuple[TenantState, bytes | None]:
+        """Return the tenant, and where its further revocations begin, if there are more than a page of them."""
         keys = await self._keys(tr)
         if keys is None:
-            return TenantState(self._vault_id)
+            return TenantState(self._vault_id), None
         # All at once, and few reads: over a network, a wake takes as long as it has rounds.
-        first, second = own_spans(keys)
-        kept, keyring_entries, mount_entries = await asyncio.gather(
-            self._unsealing.stored(tr, keys), tr.get_range(*first), tr.get_range(*second)
+        place = keys.key("revoked")
+        kept, revoked, parts = await asyncio.gather(
+            self._unsealing.stored(tr, keys),
+            tr.get_range(place, after(place), limit=revocations.PAGE),
+            asyncio.gather(*(tr.get_range(*span) for span in own_spans(keys))),
         )
-        own = dict(keyring_entries + mount_entries)
+        own = dict(entry for entries in parts for entry in entries)
+        begin = behind(revoked[-1][0]) if len(revoked) == revocations.PAGE else None
         found = _seal_of(*(own.get(keys.key(name)) for name in _SEAL))
         if found is None:
-            return TenantState(self._vault_id)
-        revoked = frozenset(keys.parts(key)[1] for key in _below(keys, "revoked", own))
-        state = TenantState(self._vault_id, keys, *found, revoked=revoked)
+            return TenantState(self._vault_id), None
+        state = TenantState(self._vault_id, keys, *found, revoked=revocations.read(place, revoked))
         root_key, wrapped = self._unsealing.opened(keys, state.epoch, kept), own.get(keys.key("keyring"))
         if root_key is None or wrapped is None:
-            return state
+            return state, begin
         keyring = unwrap(root_key, keys.key("keyring"), wrapped)
         if keyring.owner != self._vault_id:
             # Who can write to the store could point this vault's entry at another's records.
             raise IntegrityError("the records found belong to another vault")
         mounts = [(key, own[key]) for key in _below(keys, "mount", own)]
         opened = open_mounts(keyring, (mounts, own.get(keys.key("mount-revision"))))
-        return msgspec.structs.replace(state, keyring=keyring, mounts=opened)
+        return msgspec.structs.replace(state, keyring=keyring, mounts=opened), begin
 
     async def _keys(self, tr: Transaction) -> TenantKeys | None:
         number = await tr.get(keyspace.vault(self._vault_id))
@@ -246,9 +255,13 @@ class TenantRecords:
         return progress if progress is not None and now < progress.expires else None
 
 
-def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], tuple[bytes, bytes]]:
-    """Return where the records lie that a wake needs; what else lies there is as small."""
-    return (keys.key("epoch"), after(keys.key("keyring"))), (keys.key("mount"), after(keys.key("seal")))
+def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], ...]:
+    """Return where the records lie that a wake needs, beside revocations; what else lies there is as small."""
+    return (
+        (keys.key("epoch"), after(keys.key("keyring"))),
+        (keys.key("mount"), after(keys.key("mount-revision"))),
+        (keys.key("seal"), after(keys.key("seal"))),
+    )
 
 
 def _below(keys: TenantKeys, area: str, records: Iterable[bytes]) -> list[bytes]:

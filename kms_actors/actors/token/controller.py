@@ -1,7 +1,7 @@
 """Tokens of a tenant: short service tokens, and revocation of any kind of token.
 
-Records: (`token`, keyed hash), sealed; (`revoked`, revocation id). The key of the hash is derived from the tenant
-keyring, so a copy of the database cannot be searched for a token, and a sealed tenant knows none.
+Records: (`token`, keyed hash), sealed; (`revoked`, revocation id), see `revocations`. The key of the hash is derived
+from the tenant keyring, so a copy of the database cannot be searched for a token, and a sealed tenant knows none.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from kms_actors.actors.tenant.context import (
     TenantContext,
 )
 from kms_actors.actors.tenant.records import TOKEN_LABEL
+from kms_actors.actors.tenant.revocations import end_of, record_of
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, token_hash
 from kms_actors.cache import ByteCache
@@ -46,10 +47,11 @@ class TokenLoaded(Event, frozen=True):
 
 
 class TokenRevoked(Event, frozen=True):
-    """A token is revoked in the store; `digest` of a service token, ids of a biscuit."""
+    """A token is revoked in the store: `digest` of a service token; id of a biscuit, with the end of that."""
 
     digest: bytes | None
-    revocation_ids: tuple[str, ...]
+    revocation_id: str = ""
+    ends: int = 0
 
 
 #: What a `TokenController` handles.
@@ -59,7 +61,7 @@ TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, TokenLoaded, Token
 class TokenController:
     """Authenticates service tokens from a cache in front of the store, and revokes."""
 
-    def __init__(self, context: TenantContext, publish_revoked: Callable[[tuple[str, ...]], None]) -> None:
+    def __init__(self, context: TenantContext, publish_revoked: Callable[[str, int], None]) -> None:
         self._context = context
         self._publish_revoked = publish_revoked
         self._hash_key = context.keyring.derive(TOKEN_LABEL)
@@ -109,7 +111,7 @@ class TokenController:
 
     async def _revoke(self, message: RevokeToken) -> None:
         context = self._context
-        ids = message.principal.revocation_ids
+        ids, ends = message.principal.revocation_ids, end_of(message.principal.expires_at)
         digest = None if ids else token_hash(self._hash_key, message.token)
 
         async def body(tr: Transaction) -> None:
@@ -118,14 +120,15 @@ class TokenController:
                 context.record(tr, TOKEN, digest.hex())
             else:
                 # The last block's id: its holder revokes what was narrowed from this token, not its parents.
-                tr.set(context.keys.key("revoked", ids[-1]), b"")
-                context.record(tr, TENANT, "")
+                tr.set(context.keys.key("revoked", ids[-1]), record_of(ends))
+                context.record(tr, TENANT, ids[-1], ends)
 
         await context.store.run(body, idempotency_key=os.urandom(16))
-        await context.ask(TokenRevoked(digest, ids[-1:]))
+        await context.ask(TokenRevoked(digest, *((ids[-1], ends) if ids else ())))
 
     def _revoked(self, event: TokenRevoked) -> Any:
         self._revocations += 1
         if event.digest is not None:
             self._cache.discard(event.digest)
-        self._publish_revoked(event.revocation_ids)
+        else:
+            self._publish_revoked(event.revocation_id, event.ends)

@@ -9,11 +9,6 @@ from typing import Any
 
 import pytest
 
-from kms_actors.actors.cluster import changes
-from kms_actors.actors.cluster.changes import (
-    Change,
-    ChangeFeed,
-)
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.tenant.records import TenantRecords
@@ -32,7 +27,6 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.mounts import Mount
-from kms_actors.store.api import Transaction
 from kms_actors.store.sqlite.engine import SqliteStore
 from kms_actors.transit import messages as transit
 from kms_actors.transit.items import DecryptItem, EncryptItem
@@ -256,118 +250,6 @@ async def test_a_change_that_cannot_be_read_puts_the_tenant_to_sleep(tmp_path: P
         with pytest.raises(Sealed):
             await tenant.ask(ReadSecret(1, "a"))
         await service.stop()
-    await store.close()
-
-
-async def test_the_lease_begins_anew_only_when_what_was_heard_is_in_effect(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
-    told: list[asyncio.Future[None]] = []
-
-    def deliver(_: Change | None) -> asyncio.Future[None]:
-        told.append(asyncio.get_running_loop().create_future())
-        return told[-1]
-
-    feed = ChangeFeed(store, deliver, 1.0)
-    await feed.start()
-    await feed.stop()
-    before = feed._confirmed
-
-    async def write(tr: Transaction) -> None:
-        changes.record(tr, Change("v", changes.TENANT, "", time.time()))
-
-    await store.run(write)
-    reading = asyncio.create_task(feed.catch_up())
-
-    async def heard() -> bool:
-        return bool(told)
-
-    await soon(heard)
-    assert feed._confirmed == before
-    told[0].set_result(None)
-    await reading
-    assert feed._confirmed > before
-    await store.run(write)
-    await feed.catch_up()
-    assert told[1].cancelled(), "what took too long is for its giver to end"
-    await store.close()
-
-
-async def test_a_late_reader_takes_everything_as_changed(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
-    heard: list[Change | None] = []
-    feed = ChangeFeed(store, heard.append, 10.0)
-    await feed.start()
-    await feed.stop()
-
-    async def write_and_trim(tr: Transaction) -> None:
-        changes.record(tr, Change("v", changes.TENANT, "", 0.0))
-
-    await store.run(write_and_trim)
-    feed._next_trim = 0.0
-    await feed._trim()
-    await feed._catch_up()
-    assert heard == [None]
-    await store.run(write_and_trim)
-    await feed._catch_up()
-    assert heard == [None, Change("v", changes.TENANT, "", 0.0)]
-    await store.close()
-
-
-async def test_a_late_reader_that_could_not_act_upon_it_stays_late(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
-    heard: list[Change | None] = []
-
-    def deliver(change: Change | None) -> asyncio.Future[None]:
-        heard.append(change)
-        applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if len(heard) == 1:
-            applied.set_exception(StoreUnavailable("cut off"))
-        else:
-            applied.set_result(None)
-        return applied
-
-    feed = ChangeFeed(store, deliver, 10.0)
-    await feed.start()
-    await feed.stop()
-    before = feed._confirmed
-
-    async def write(tr: Transaction) -> None:
-        changes.record(tr, Change("v", changes.TENANT, "", 0.0))
-
-    await store.run(write)
-    feed._next_trim = 0.0
-    await feed._trim()
-    with pytest.raises(StoreUnavailable):
-        await feed.catch_up()
-    assert feed._confirmed == before
-    await feed.catch_up()
-    assert heard == [None, None]
-    assert feed._confirmed > before
-    await store.close()
-
-
-async def test_the_log_keeps_what_is_young(tmp_path: Path) -> None:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
-    heard: list[Change | None] = []
-    feed = ChangeFeed(store, heard.append, 10.0)
-    await feed.start()
-    now = time.time()
-
-    async def write(tr: Transaction) -> None:
-        changes.record(tr, Change("v", changes.TENANT, "", now))
-
-    for _ in range(3):
-        await store.run(write)
-    feed._next_trim = 0.0
-    await feed._trim()
-
-    async def all_heard() -> bool:
-        return len(heard) == 3
-
-    await soon(all_heard)
-    assert None not in heard
-    assert feed.fresh
-    await feed.stop()
     await store.close()
 
 
