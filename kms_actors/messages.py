@@ -92,9 +92,13 @@ class Initialization(Message, frozen=True):
 
 
 class AuthenticateToken(Query, frozen=True):
-    """Turn a short service token into its Principal. Answer: Principal; raises AuthenticationFailed."""
+    """Turn a short service token into its Principal. Answer: Principal; raises AuthenticationFailed.
+
+    `proven`: its proof is in the store, which a tenant of an older program lacks.
+    """
 
     token: str
+    proven: bool = True
 
 
 class RenewToken(Command, frozen=True):

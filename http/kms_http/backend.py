@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from kms_actors.auth.principal import Principal
+from kms_actors.auth.service_token import TokenProof
 from kms_actors.messages import Message
 from kms_actors.mounts import MountTable
 
@@ -53,8 +54,11 @@ class Backend(Protocol):
     async def tenant(self, vault_id: str) -> Tenant:
         """Activate a tenant; raises Sealed when the node is sealed."""
 
-    async def tenant_by_number(self, number: int) -> Tenant | None:
-        """Find the tenant a service token names; raises Sealed when the node is sealed."""
+    async def tenant_by_token(self, number: int, token: str) -> tuple[Tenant, TokenProof | None] | None:
+        """Find the tenant that a service token is of, and its proof; None for a token that proves nothing.
+
+        A tenant of an older program has no proof. Raises Sealed when the node is sealed, whatever the token.
+        """
 
 
 class Authenticator(Protocol):

@@ -56,7 +56,7 @@ class Callers:
         self._authenticator = authenticator
 
     async def identify(self, token: str, namespace: str, now: float, anonymous: bool) -> Caller:
-        """Return who calls. Without a token that is nobody, where `anonymous` allows it.
+        """Return who calls. Without a token, or with one that proves nothing, that is nobody, if `anonymous`.
 
         Raises:
             AuthenticationFailed: no token, one that proves nothing or was revoked, or a namespace of another scope.
@@ -67,8 +67,8 @@ class Callers:
             raise AuthenticationFailed("no token")
         try:
             caller = await self._bearer(token, now) if token else NOBODY
-        except Sealed:
-            # What anybody may ask is then answered for the node, so that `vault status` shows that it is sealed.
+        except (AuthenticationFailed, Sealed):
+            # What anybody may ask is then answered as for anybody: `vault status` works with a stale token, too.
             if not anonymous:
                 raise
             caller = NOBODY
@@ -79,7 +79,7 @@ class Callers:
     async def _bearer(self, token: str, now: float) -> Caller:
         number = service_token.tenant_of(token)
         if number is not None:
-            return await self._by_service_token(token, number)
+            return await self._by_service_token(token, number, now)
         principal = self._authenticator.authenticate(token, now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
@@ -90,12 +90,21 @@ class Callers:
             raise _refusal("token was revoked")
         return Caller(principal, tenant)
 
-    async def _by_service_token(self, token: str, number: int) -> Caller:
-        tenant = await self._backend.tenant_by_number(number)
-        if tenant is None:
-            raise _refusal("service token of no tenant")
+    async def _by_service_token(self, token: str, number: int, now: float) -> Caller:
+        """Return the bearer: what a made-up token is answered does not tell which vaults there are, or are sealed."""
+        found = await self._backend.tenant_by_token(number, token)
+        if found is None:
+            raise _refusal("unknown service token")
+        tenant, proof = found
+        if tenant.sealed:
+            if proof is None:
+                raise _refusal("service token of an older program, in a sealed vault")
+            principal = proof.principal(tenant.vault_id)
+            if principal.record.expired(now):
+                raise _refusal("service token expired")
+            return Caller(principal, tenant)
         try:
-            return Caller(await tenant.ask(AuthenticateToken(token)), tenant)
+            return Caller(await tenant.ask(AuthenticateToken(token, proof is not None)), tenant)
         except AuthenticationFailed as refused:
             raise _refusal(str(refused)) from None
 

@@ -20,7 +20,6 @@ from kms_actors import request_context
 from kms_actors.auth.principal import Access, Capability
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import (
-    AuthenticationFailed,
     InvalidRequest,
     PermissionDenied,
     Sealed,
@@ -209,17 +208,9 @@ class Handler:
 
     async def _identify(self, exchange: Exchange, found: Found | None) -> None:
         endpoint = found.endpoint if found is not None else None
-        try:
-            exchange.token = caller.token_of(exchange.request.headers)
-            anonymous = endpoint is not None and endpoint.anonymous
-            exchange.caller = await self._callers.identify(
-                exchange.token, exchange.namespace, exchange.now, anonymous
-            )
-        except AuthenticationFailed:
-            # A sealed node tells nothing of tokens, except to those who come to unseal it.
-            if self._backend.node_sealed and is_self_service(exchange.path):
-                raise Sealed from None
-            raise
+        anonymous = endpoint is not None and endpoint.anonymous
+        exchange.token = caller.token_of(exchange.request.headers)
+        exchange.caller = await self._callers.identify(exchange.token, exchange.namespace, exchange.now, anonymous)
 
     def _find_mounted(self, exchange: Exchange) -> tuple[Mount | None, Found | None]:
         tenant = exchange.caller.tenant

@@ -99,7 +99,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     capability: Capability | None  # EXISTENCE: decided in the transaction, through Grants
     fields: Fields = NO_FIELDS
     rights: frozenset[Right] = DATA_RIGHTS
-    anonymous: bool = False  # works without a token; a token that is sent must be good all the same
+    anonymous: bool = False  # works without a token; one that proves nothing is ignored
     while_sealed: bool = False
     head: bool = False  # answers HEAD too
     read: Callable[[bytes], Mapping[str, Any] | None] | None = None

@@ -1,11 +1,13 @@
 """Service tokens: short, opaque, stored. The initial root token and what `auth/token/create` returns.
 
 A token is `hvs.` and 24 base62 characters: six are the tenant's integer, so that any node knows where to look,
-eighteen are random (107 bits). The store holds only a keyed hash, under the tenant.
+eighteen are random (107 bits). The store holds only hashes, under the tenant: its record lies under a keyed one, and
+a `TokenProof` under a plain one, which is all that tells a good token from a made-up one while the tenant is sealed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import re
@@ -74,6 +76,43 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<ServiceToken with right {self.right.value}>"
+
+
+class TokenProof(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a token without its tenant's keyring. Times are in seconds since 1970."""
+
+    right: Right
+    created: float
+    expires_at: float | None = None
+    format: int = stored.FORMAT
+
+    @classmethod
+    def of(cls, token: ServiceToken) -> TokenProof:
+        """Return the proof that belongs to a record."""
+        return cls(right=token.right, created=token.created, expires_at=token.expires_at)
+
+    @classmethod
+    def decode(cls, raw: bytes) -> TokenProof:
+        """Return the record that `encode` wrote; FormatError if it is none, or of another format."""
+        return stored.decode(raw, cls, "service token proof")
+
+    def encode(self) -> bytes:
+        """Return the record as JSON."""
+        return stored.encode(self)
+
+    def principal(self, resource: str) -> ServicePrincipal:
+        """Return who bears the token in a sealed tenant, where the rest of its record cannot be read."""
+        root = self.right is Right.ROOT
+        record = ServiceToken(
+            accessor="",
+            right=self.right,
+            policies=("root",) if root else (),
+            display_name="root" if root else "token",
+            created=self.created,
+            path="auth/token/root" if root else "auth/token/create",
+            expires_at=self.expires_at,
+        )
+        return ServicePrincipal(record, resource)
 
 
 class ServicePrincipal:
@@ -148,6 +187,11 @@ def tenant_of(token: str) -> int | None:
 def token_hash(key: bytes, token: str) -> bytes:
     """Return what a token is stored and found under: HMAC-SHA256, 32 bytes."""
     return hmac.digest(key, token.encode(), "sha256")
+
+
+def proof_digest(token: str) -> bytes:
+    """Return what a token's proof is stored under: SHA-256, 32 bytes. No key: 107 random bits are not guessed."""
+    return hashlib.sha256(b"clever-kms service token\0" + token.encode()).digest()
 
 
 def _fixed_width(tenant: int) -> str:

@@ -16,7 +16,7 @@ import msgspec
 
 from kms_actors.actors.cluster import changes
 from kms_actors.actors.cluster.schedule import look_at
-from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.backup.layout import LOCK
 from kms_actors.errors import FormatError, InvalidRequest
 from kms_actors.keyring import stored

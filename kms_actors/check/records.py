@@ -10,8 +10,8 @@ import msgspec
 
 from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.cluster.schedule import Claim
-from kms_actors.actors.tenant.records import TenantHeader
-from kms_actors.auth.service_token import ServiceToken
+from kms_actors.actors.tenant.header import TenantHeader
+from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.keyring import stored
@@ -117,6 +117,8 @@ TENANT_RECORDS: Final = (
     Known(("mount-revision",), _PLAIN, _counter),
     Known(("revoked", str), _PLAIN, _anything),
     Known(("token", bytes), _SEALED, ServiceToken.decode),
+    Known(("token-digest",), _PLAIN, _anything),
+    Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),
     Known(("due", int, str), _PLAIN, _counter),

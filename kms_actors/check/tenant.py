@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kms_actors.actors.cluster.schedule import decode_time
-from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.check.findings import (
     Kind,
     Page,

@@ -18,7 +18,7 @@ from kms_actors.actors.cluster.schedule import (
     Due,
     entry_of,
 )
-from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.check.findings import (
     Kind,
     Page,

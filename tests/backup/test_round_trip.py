@@ -91,9 +91,9 @@ async def test_service_tokens_are_valid_after_a_restore(tmp_path: Path, source: 
     assert tenant_of(vault.root_token) == 1
     async with node(target, tmp_path / "target") as service:
         await vault.unsealed(service)
-        found = await service.tenant_by_number(1)
+        found = await service.tenant_by_token(1, vault.root_token)
         assert found is not None
-        assert (await found.ask(AuthenticateToken(vault.root_token))).resource == "vault_a"
+        assert (await found[0].ask(AuthenticateToken(vault.root_token))).resource == "vault_a"
 
 
 async def test_nothing_in_a_backup_is_in_the_clear(tmp_path: Path, source: Store) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from kms_actors.actors.cluster.schedule import CLAIM
-from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.backup import groups
 from kms_actors.check.findings import Finding, Kind, Report
 from kms_actors.check.keys import Master, open_master

@@ -14,6 +14,7 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from kms_actors.auth.principal import Access, Capability, Right
+from kms_actors.auth.service_token import TokenProof
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import (
     Command,
@@ -102,6 +103,7 @@ class FakeBackend(Answering):
         self.node_sealed = False
         self.only_tenant = FakeTenant()
         self.revoked_ids: set[str] = set()
+        self.proof: TokenProof | None = None
         self.answers[ReadSealStatus] = SealStatus(initialized=True, sealed=False, threshold=3, shares=5)
 
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
@@ -119,10 +121,10 @@ class FakeBackend(Answering):
         assert vault_id == VAULT_ID
         return self.only_tenant
 
-    async def tenant_by_number(self, number: int) -> FakeTenant | None:
+    async def tenant_by_token(self, number: int, token: str) -> tuple[FakeTenant, TokenProof | None] | None:
         if self.node_sealed:
             raise Sealed
-        return self.only_tenant if number == 7 else None
+        return (self.only_tenant, self.proof) if number == 7 else None
 
 
 class FakeAuthenticator:

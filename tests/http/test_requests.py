@@ -280,7 +280,7 @@ class TestTokens:
         service.tenant.answers[AuthenticateToken] = service.authenticator.principals["root"]
         answer = await service.call("GET", "/v1/toy/names/a", "hvs.000007" + "a" * 18)
         assert answer.status == 200
-        assert service.tenant.asked[0] == AuthenticateToken("hvs.000007" + "a" * 18)
+        assert service.tenant.asked[0].token == "hvs.000007" + "a" * 18
 
 
 class TestChecks:

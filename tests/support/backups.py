@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from kms_actors.actors.tenant.records import TenantHeader
+from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.backup import file
 from kms_actors.backup.export import Export
 from kms_actors.backup.format import FrameWriter, Header

@@ -18,11 +18,12 @@ from kms_actors.actors.node.tenant_actor import (
     TenantActor,
     TenantView,
 )
+from kms_actors.actors.tenant.proofs import Proven, prove
 from kms_actors.actors.tenant.records import (
     TenantRecords,
     TenantState,
-    vault_of,
 )
+from kms_actors.auth.service_token import TokenProof, proof_digest
 from kms_actors.cache import Account, Budget, ByteCache
 from kms_actors.config import bytes_of
 from kms_actors.errors import Overloaded, Sealed, TenantFaulted, Unavailable
@@ -32,11 +33,13 @@ from kms_actors.messages import (
 )
 from kms_actors.mounts import MountTable
 from kms_actors.runtime import ActorFailed, FailureWindow, ask
+from kms_actors.store.api import Store
+from kms_actors.store.keyspace import TenantKeys
 
 _SWEEP_SECONDS = 5.0
 _ATTEMPTS = 3
 _SLEEP_TOGETHER = 32
-_VAULT_IDS = 4 << 20  # bytes of vault ids that are known by their number
+_PROVEN = 4 << 20  # bytes of service tokens' digests that are known to be whose
 
 
 class TenantHandle:
@@ -106,7 +109,7 @@ class TenantDirectory:
         self._budget = Budget(bytes_of(services.cache.tenants), self._make_room)
         self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
         self._failures: dict[str, FailureWindow] = {}
-        self._vault_ids: ByteCache[int, str] = ByteCache(_VAULT_IDS, lambda _, vault_id: 300 + len(vault_id))
+        self._proven: ByteCache[bytes, Proven] = ByteCache(_PROVEN, lambda _, proven: 600 + len(proven.vault_id))
         # Of those that wake: what was read may be older than a change, or than a revocation.
         self._changed: set[str] = set()
         self._revoked: dict[str, dict[str, int]] = {}
@@ -150,16 +153,25 @@ class TenantDirectory:
             waking.add_done_callback(lambda _: self._waking.pop(vault_id, None))
         return await asyncio.shield(waking)
 
-    async def tenant_by_number(self, number: int) -> TenantHandle | None:
-        """Return the tenant a service token names, or None."""
-        vault_id = self._vault_ids.get(number)
-        if vault_id is None:
-            # In a task: requests begin outside of one, and the store may want to limit how long it is waited for.
-            vault_id = await asyncio.create_task(vault_of(self._services.store, number))
-            if vault_id is None:
-                return None
-            self._vault_ids.put(number, vault_id)
-        return await self.tenant(vault_id)
+    async def tenant_by_token(self, number: int, token: str) -> tuple[TenantHandle, TokenProof | None] | None:
+        """Return the tenant that a service token is of, awake, with its proof; None for one that proves nothing.
+
+        No proof is there where the tenant is of an older program. An unsealed one has the last word: what is kept
+        here may have been revoked. Nobody wakes a tenant by a made-up token.
+        """
+        digest = proof_digest(token)
+        known = self._proven.get(digest)
+        if known is not None:
+            tenant = await self.tenant(known.vault_id)
+            if not tenant.sealed:
+                return tenant, known.proof
+        # In a task: requests begin outside of one, and the store may want to limit how long it is waited for.
+        found = await asyncio.create_task(_proven(self._services.store, number, digest))
+        if found is None:
+            return None
+        if found.proof is not None:
+            self._proven.put(digest, found)
+        return await self.tenant(found.vault_id), found.proof
 
     async def ask_again(self, vault_id: str, message: Message) -> Any:
         """Ask the successor of an actor that stopped before it read `message`."""
@@ -284,3 +296,7 @@ class TenantDirectory:
                 self._sleep(handle)
             if number % _SLEEP_TOGETHER == 0:
                 await asyncio.sleep(0)
+
+
+async def _proven(store: Store, number: int, digest: bytes) -> Proven | None:
+    return await store.run(lambda tr: prove(tr, TenantKeys(number), digest))

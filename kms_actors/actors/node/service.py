@@ -37,6 +37,7 @@ from kms_actors.actors.tenant.unsealing import (
     NodeUnsealing,
 )
 from kms_actors.auth.principal import Principal
+from kms_actors.auth.service_token import TokenProof
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Sealed, Unavailable
 from kms_actors.messages import (
@@ -154,12 +155,12 @@ class NodeService:
             raise Sealed
         return await self._directory.tenant(vault_id)
 
-    async def tenant_by_number(self, number: int) -> TenantHandle | None:
-        """Return the tenant that a service token names, or None; raises Sealed while the node is."""
+    async def tenant_by_token(self, number: int, token: str) -> tuple[TenantHandle, TokenProof | None] | None:
+        """Return the tenant that a service token is of, or None; raises Sealed while the node is."""
         self._require_fresh()
         if self._directory is None:
             raise Sealed
-        return await self._directory.tenant_by_number(number)
+        return await self._directory.tenant_by_token(number, token)
 
     async def catch_up(self) -> None:
         """Return once every change committed before this call has its effect here."""

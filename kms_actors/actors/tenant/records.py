@@ -2,7 +2,7 @@
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
 initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` (see
-`token.controller`), `revoked` (see `revocations`), `due` (see `schedule`).
+`token.controller`), `token-digest` (see `proofs`), `revoked` (see `revocations`), `due` (see `schedule`).
 """
 
 from __future__ import annotations
@@ -25,14 +25,16 @@ from kms_actors.actors.cluster.schedule import (
     look_soon,
 )
 from kms_actors.actors.tenant import revocations
+from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.tenant.mounting import (
     Mounts,
     default_mounts,
     mount_record,
     open_mounts,
 )
+from kms_actors.actors.tenant.proofs import keep_proof
 from kms_actors.actors.tenant.unsealing import Unsealing
-from kms_actors.auth.service_token import ServiceToken, new_service_token, token_hash
+from kms_actors.auth.service_token import ServiceToken, new_service_token, proof_digest, token_hash
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring, unwrap, wrap
@@ -50,14 +52,6 @@ TOKEN_LABEL = b"token"
 #: What tells that a tenant is there, and how it is sealed.
 _SEAL: Final = ("header", "seal", "epoch")
 NOT_INITIALIZED = "Vault is not initialized"
-
-
-class TenantHeader(msgspec.Struct, frozen=True):
-    """First record of a tenant: whose it is, and the format of all the others."""
-
-    vault_id: str
-    created: float  # seconds since 1970
-    format: int = stored.FORMAT
 
 
 class TenantState(msgspec.Struct, frozen=True):
@@ -117,7 +111,9 @@ class TenantRecords:
                 tr.set(*mount_record(keys, keyring, mount))
             root_token = new_service_token(number)
             token_key = keys.key("token", token_hash(keyring.derive(TOKEN_LABEL), root_token))
-            tr.set(token_key, keyring.seal(token_key, ServiceToken.root(now).encode()))
+            token = ServiceToken.root(now)
+            tr.set(token_key, keyring.seal(token_key, token.encode()))
+            keep_proof(tr, keys, proof_digest(root_token), token)
             return root_token
 
         return Initialization(parts, await self._store.run(body, idempotency_key=os.urandom(16)))
@@ -274,17 +270,6 @@ def _seal_of(header: bytes | None, seal: bytes | None, epoch: bytes | None) -> t
         return None
     stored.decode(header, TenantHeader, "tenant header")  # refuses a vault that a newer program has written
     return SealConfig.decode(seal), int.from_bytes(epoch or b"", "little")
-
-
-async def vault_of(store: Store, number: int) -> str | None:
-    """Return the vault id of a tenant integer, or None."""
-    return await store.run(lambda tr: owner_of(tr, TenantKeys(number)))
-
-
-async def owner_of(tr: Transaction, keys: TenantKeys) -> str | None:
-    """Return the vault id that a tenant's header has, or None."""
-    header = await tr.get(keys.key("header"))
-    return None if header is None else stored.decode(header, TenantHeader, "tenant header").vault_id
 
 
 def status_of(config: SealConfig, progress: UnsealProgress | None, *, sealed: bool) -> SealStatus:

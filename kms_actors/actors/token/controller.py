@@ -1,7 +1,7 @@
 """Tokens of a tenant: short service tokens, and revocation of any kind of token.
 
 Records: (`token`, keyed hash), sealed; (`revoked`, revocation id), see `revocations`. The key of the hash is derived
-from the tenant keyring, so a copy of the database cannot be searched for a token, and a sealed tenant knows none.
+from the tenant keyring. Beside a token's record lies its proof for when the tenant is sealed (see `proofs`).
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
 from kms_actors.actors.tenant.records import TOKEN_LABEL
 from kms_actors.actors.tenant.revocations import end_of, record_of
 from kms_actors.auth.principal import Principal
-from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, token_hash
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, proof_digest, token_hash
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
 from kms_actors.messages import (
@@ -83,7 +84,7 @@ class TokenController:
         digest = token_hash(self._hash_key, message.token)
         principal = self._cache.get(digest)
         if principal is None:
-            return self._context.spawn(self._load(digest, self._revocations))
+            return self._context.spawn(self._load(digest, message, self._revocations))
         return self._unexpired(principal)
 
     def _unexpired(self, principal: ServicePrincipal) -> ServicePrincipal:
@@ -91,16 +92,28 @@ class TokenController:
             raise AuthenticationFailed("service token expired")
         return principal
 
-    async def _load(self, digest: bytes, revocations: int) -> ServicePrincipal:
+    async def _load(self, digest: bytes, message: AuthenticateToken, revocations: int) -> ServicePrincipal:
         key = self._context.keys.key("token", digest)
         record = await self._context.store.run(lambda tr: tr.get(key))
         if record is None:
             raise AuthenticationFailed("unknown service token")
         token = ServiceToken.decode(self._context.keyring.open(key, record))
         principal = self._unexpired(ServicePrincipal(token, self._context.vault_id))
+        if not message.proven:
+            await self._prove(key, message.token, token)
         if revocations == self._revocations:
             await self._context.ask(TokenLoaded(digest, principal))
         return principal
+
+    async def _prove(self, key: bytes, text: str, token: ServiceToken) -> None:
+        """Write the proof that an older program did not write, unless the token was revoked meanwhile."""
+        keys, digest = self._context.keys, proof_digest(text)
+
+        async def body(tr: Transaction) -> None:
+            if await tr.get(key) is not None:
+                keep_proof(tr, keys, digest, token)
+
+        await self._context.store.run(body, idempotency_key=os.urandom(16))
 
     def _loaded(self, event: TokenLoaded) -> None:
         self._cache.put(event.digest, event.principal)
@@ -113,10 +126,12 @@ class TokenController:
         context = self._context
         ids, ends = message.principal.revocation_ids, end_of(message.principal.expires_at)
         digest = None if ids else token_hash(self._hash_key, message.token)
+        proof = proof_digest(message.token)
 
         async def body(tr: Transaction) -> None:
             if digest is not None:
                 tr.clear(context.keys.key("token", digest))
+                drop_proof(tr, context.keys, proof)
                 context.record(tr, TOKEN, digest.hex())
             else:
                 # The last block's id: its holder revokes what was narrowed from this token, not its parents.

@@ -85,7 +85,7 @@ async def test_a_node_that_wakes_from_a_suspension_serves_nothing_from_before(
     with pytest.raises(Unavailable):
         await node.tenant(VAULT)
     with pytest.raises(Unavailable):
-        await node.tenant_by_number(1)
+        await node.tenant_by_token(1, "hvs.000001" + "a" * 18)
 
 
 async def test_an_operator_is_not_believed_past_the_lease(machine: Suspended, node: NodeService) -> None:
