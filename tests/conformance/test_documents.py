@@ -1,0 +1,180 @@
+"""README.md and docs/guide.md, typed by a reader who has nothing yet: each command works, in order.
+
+The kind: a document that is right line by line and fails as a whole, for what an earlier line left behind. All blocks
+of a shell are one script that stops at the first failure, run from an empty home, with HashiCorp's command line and,
+so that no machine goes without, with OpenBao's under its name. Only the ports are others: theirs may be in use here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.vault_cli import find_vault
+from tests.support.api import Api
+from tests.support.documents import Commands, commands
+from tests.support.node import free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+_SECONDS = 240
+_USUAL_PORTS = ("8202", "9090")
+
+
+@pytest.fixture(params=["vault", "bao"])
+def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A directory with the program `vault`."""
+    directory = tmp_path / "programs"
+    directory.mkdir()
+    found = find_vault() if request.param == "vault" else Path(sys.executable).with_name("bao")
+    (directory / "vault").symlink_to(found)
+    return directory
+
+
+@pytest.fixture
+def ports() -> tuple[str, str]:
+    return str(free_port()), str(free_port())
+
+
+@pytest.fixture
+def project(tmp_path: Path, ports: tuple[str, str]) -> Path:
+    """The project's folder as it is cloned, its environment made."""
+    directory = tmp_path / "project"
+    directory.mkdir()
+    left_out = {".venv", ".dev", "config", *(path.name for path in ROOT.glob(".*_cache"))}
+    for path in ROOT.iterdir():
+        if path.name not in left_out:
+            (directory / path.name).symlink_to(path)
+    (directory / ".venv/bin").mkdir(parents=True)
+    for path in (*Path(sys.prefix).glob("bin/*"), Path(sys.prefix, "pyvenv.cfg"), Path(sys.prefix, "lib")):
+        (directory / ".venv" / path.relative_to(sys.prefix)).symlink_to(path)
+    for marker in (".node", ".tests"):
+        (directory / ".venv/bin" / marker).unlink(missing_ok=True)
+        (directory / ".venv/bin" / marker).touch()
+    shutil.copytree(ROOT / "config", directory / "config")
+    embedded = directory / "config/embedded.toml"
+    text = with_ports(embedded.read_text(encoding="utf-8"), ports)
+    embedded.write_text(text if "[metrics]" in text else f"{text}\n[metrics]\nport = {ports[1]}\n", encoding="utf-8")
+    return directory
+
+
+@pytest.fixture
+def environment(tmp_path: Path, programs: Path) -> dict[str, str]:
+    """A new user's."""
+    home = tmp_path / "home"
+    home.mkdir()
+    return {
+        **os.environ,
+        "HOME": str(home),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+
+
+def with_ports(text: str, ports: tuple[str, str]) -> str:
+    for usual, port in zip(_USUAL_PORTS, ports, strict=True):
+        text = text.replace(usual, port)
+    return text
+
+
+def read(name: str, ports: tuple[str, str]) -> Commands:
+    return commands(with_ports((ROOT / name).read_text(encoding="utf-8"), ports), Path(name).name)
+
+
+@contextlib.contextmanager
+def typed(script: str, directory: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a script; what it started ends with it."""
+    with subprocess.Popen(
+        ["bash", "-eu", "-o", "pipefail", "-c", f"trap 'echo \"failed: $BASH_COMMAND\"' ERR\n{script}"],
+        cwd=directory,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        try:
+            yield shell
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+
+
+def worked(script: str, directory: Path, environment: dict[str, str]) -> str:
+    """Run a script to its end; return what it printed."""
+    with typed(script, directory, environment) as shell:
+        printed, _ = shell.communicate(timeout=_SECONDS)
+        assert shell.returncode == 0, printed
+    return printed
+
+
+def umask_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode) & 0o077
+
+
+def test_the_guide(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    guide = read("docs/guide.md", ports)
+    place = Path(environment["HOME"]) / "kms-guide"
+    place.mkdir()
+    for name, text in guide.files.items():
+        (place / name).write_text(text, encoding="utf-8")
+    assert set(guide.files) == {"example.py"}
+    first, development = guide.shells
+
+    printed = worked(first, project, environment)
+    print(printed)
+
+    # What must fail does, and nothing else did; the secrets made on the way are nobody else's.
+    refusals = re.findall(r'\|\| echo "(refused: [^"]+)"', first)
+    assert len(refusals) == 3
+    assert re.findall(r"^refused: .*$", printed, re.MULTILINE) == refusals
+    assert '{"errors"' not in printed
+    assert "hello" in printed.splitlines()
+    assert "b'hello'" in printed
+    secrets = [path for path in place.iterdir() if path.suffix in {".token", ".shares", ".header", ".toml", ".json"}]
+    assert len(secrets) >= 9
+    assert not [path for path in secrets if umask_of(path) and path.name not in guide.files]
+    rewrapped = "".join(
+        (place / name).read_text() for name in ("rewrapped.txt", "orders.new.csv", "orders.new.jsonl")
+    )
+    assert rewrapped.count("vault:v2:") == 4
+    assert "vault:v1:" not in rewrapped
+    assert (place / "users.new.csv").read_text().count("vault:v2:") == 1
+    with typed(development, project, environment) as shell:
+        serves_development(project, ports)
+        assert shell.poll() is None
+
+
+def serves_development(project: Path, ports: tuple[str, str]) -> None:
+    """Wait until the node of development mode has made what it prints."""
+    api = Api(f"http://127.0.0.1:{ports[0]}")
+    wait_until((project / ".dev/tenant.token").exists, "development mode is ready")
+    assert api.call("GET", "/v1/sys/health").status == 200
+
+
+def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    first, other = read("README.md", ports).shells
+    lines = [line.partition("#")[0].strip() for line in first.splitlines() if not line.startswith("echo '---")]
+    assert lines == ["make run", "make test"]  # the second is what runs this
+    with typed("make run", project, environment) as shell:
+        serves_development(project, ports)
+        printed = worked(other, project, environment)
+        assert shell.poll() is None
+    assert "my-long-passcode" in printed
+    assert "vault:v1:" in printed
+    assert '{"errors"' not in printed
+    assert {path.name for path in (project / ".dev").glob("*.token")} == {
+        "cluster-operator.token",
+        "tenant-operator.token",
+        "tenant.token",
+    }
+    assert not [path for path in (project / ".dev").iterdir() if umask_of(path)]
