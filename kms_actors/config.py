@@ -26,6 +26,7 @@ Count = Annotated[int, Meta(ge=1)]
 _SIZE = r"([1-9][0-9]{0,8}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
 Size = Annotated[str, Meta(pattern=f"^{_SIZE}$", extra={"allowed": "a size such as `64 MiB`"})]
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+_LARGEST_BODY = 32 * 2**20
 _PUBLIC_KEY = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -185,6 +186,27 @@ class Cache(Section, frozen=True):
     ] = "16 MiB"
 
 
+class Limits(Section, frozen=True):
+    """What clients may hold of one process at once, before and after it knows who they are."""
+
+    connections: Annotated[
+        Count,
+        Meta(
+            description="connections; past it those idle longest are closed, and where none is idle, new ones get 503"
+        ),
+    ] = 4096
+    pending_bytes: Annotated[
+        Size,
+        Meta(
+            description="what was sent and no request is worked on for yet: headers that come in pieces, requests "
+            "behind one another, beginnings of bodies; past it 503"
+        ),
+    ] = "64 MiB"
+    body_bytes: Annotated[
+        Size, Meta(description="bodies of requests that are worked on, the small ones left out; past it 503")
+    ] = "256 MiB"
+
+
 class Tls(Section, frozen=True, kw_only=True):
     """TLS of the API port; without this table the port speaks plain HTTP."""
 
@@ -234,6 +256,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     tenants: Tenants = Tenants()
     transit: Transit = Transit()
     cache: Cache = Cache()
+    limits: Limits = Limits()
     tls: Tls | None = None
     metrics: Metrics = Metrics()
     log: Log = Log()
@@ -341,6 +364,8 @@ def _contradictions(configuration: Configuration) -> Iterator[str]:
     cache = configuration.cache
     if 2 * bytes_of(cache.tenant_keys) > bytes_of(cache.tenants):
         yield "key `cache.tenant_keys`: at most half of `cache.tenants`, so that one tenant leaves room for others"
+    if bytes_of(configuration.limits.body_bytes) < _LARGEST_BODY:
+        yield "key `limits.body_bytes`: at least `32 MiB`, which one body may have"
     if configuration.tenants.unseal_scope == "node" and configuration.worker_count > 1:
         yield "key `workers`: must be 1 with `tenants.unseal_scope` `node`, where each process has its own root keys"
     if provider.key_check_value is not None and not re.fullmatch(r"[0-9a-f]{32}", provider.key_check_value):

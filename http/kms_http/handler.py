@@ -13,7 +13,6 @@ from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
-from aiohttp.web import BaseRequest
 from multidict import istr
 
 from kms_actors import request_context
@@ -61,13 +60,13 @@ from kms_http.wire import (
     paths,
 )
 from kms_http.wire.errors import HttpError
+from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 
-# The parser has no LIST; the server renames it to LINK, which Vault does not have (`server.Connection`).
 OPERATIONS: Final = {
     "GET": Operation.READ,
     "HEAD": Operation.READ,
-    "LINK": Operation.LIST,
+    "LIST": Operation.LIST,
     "POST": Operation.WRITE,
     "PUT": Operation.WRITE,
     "PATCH": Operation.PATCH,
@@ -96,7 +95,7 @@ class Exchange:
 
     __slots__ = ("caller", "label", "method", "namespace", "now", "operation", "path", "query", "request", "token")
 
-    def __init__(self, request: BaseRequest, now: float) -> None:
+    def __init__(self, request: Request, now: float) -> None:
         self.request = request
         self.now = now
         self.label = _UNKNOWN
@@ -130,7 +129,7 @@ class Handler:
         self._clock = clock
         self._request_ids = envelope.RequestIds()
 
-    async def __call__(self, request: BaseRequest) -> Response:
+    async def __call__(self, request: Request) -> Response:
         """Answer one request; every failure is an answer too."""
         request_context.begin()
         started = time.perf_counter()
@@ -183,13 +182,12 @@ class Handler:
         operation = OPERATIONS.get(exchange.method)
         if operation is None:
             raise HttpError(405)
-        path, query = paths.parse(request.raw_path)
+        path, query = paths.parse(request.target)
         if query and operation not in _WITH_BODY:
             exchange.query = fields = paths.form(query)
             if operation is Operation.READ and _listing(fields):
                 operation = Operation.LIST
         if operation is Operation.LIST:
-            exchange.method = "LIST" if exchange.method == "LINK" else exchange.method
             path = path if path.endswith("/") else path + "/"
         if request.headers.get(_WRAP_TTL):
             # Answering in the clear would give a bare secret to a caller who asked for a wrapped one.
@@ -245,7 +243,7 @@ class Handler:
 
         def allows(capability: Capability) -> bool:
             place = mount.path if mount is not None else ""
-            ip = exchange.request.remote or ""
+            ip = exchange.request.remote
             return principal.allows(Access(capability, exchange.path, place, exchange.method, ip, exchange.now))
 
         if endpoint is not None and endpoint.capability is EXISTENCE:
@@ -264,9 +262,9 @@ class Handler:
             request = exchange.request
             if exchange.operation is Operation.PATCH:
                 body.require_merge_patch(request)
-            raw = body.at_hand(request)
-            if raw is None:
-                raw = await body.read(request)
+            waited = request.body is None
+            raw = await body.read(request)
+            if waited:
                 request_context.begin()  # now it has arrived
             sent, size = body.parse(request, raw, endpoint.read), len(raw)
         values, warnings = _values(endpoint, found.captures, sent)
@@ -282,7 +280,7 @@ class Handler:
             token=exchange.token,
             mounts=tenant.mounts if tenant is not None else NO_MOUNTS,
             method=exchange.method,
-            client_ip=exchange.request.remote or "",
+            client_ip=exchange.request.remote,
             now=exchange.now,
             size=size,
         )

@@ -17,8 +17,9 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from kms_actors.processes import worker
-from kms_actors.processes.launch import Launched, Workers, listen
+from kms_actors.processes.launch import Launched, Workers
 from kms_actors.processes.resources import listening
+from kms_http.wire.listening import listen
 
 
 class Fork:

@@ -6,9 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
-
-_BACKLOG: Final = 1024
+from typing import NamedTuple, Protocol
 
 
 class WorkerProcess(Protocol):
@@ -36,20 +34,6 @@ class Workers(NamedTuple):
 
     listeners: list[socket.socket]
     processes: list[Launched]
-
-
-def listen(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address of `host`; raises OSError when one is taken. Resolves names, which may wait."""
-    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    listeners: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(infos):
-            listeners.append(socket.create_server(address[:2], family=family, backlog=_BACKLOG))
-    except OSError:
-        for listener in listeners:
-            listener.close()
-        raise
-    return listeners
 
 
 def launch(listeners: Sequence[socket.socket]) -> Launched:

@@ -13,6 +13,7 @@ from kms_actors.observe.key_metrics import KeyOperations
 from kms_actors.observe.metrics import Metrics
 from kms_actors.store.api import Store
 from kms_http.server import HttpServer
+from kms_http.wire.limits import Limits
 
 
 @contextlib.asynccontextmanager
@@ -47,7 +48,16 @@ def http_server(configuration: Configuration, service: NodeService, metrics: Met
     """Return the server of `service`, not started."""
     tokens = authenticator(configuration)
     metrics.gauge("kms_token_cache_bytes", "Memory of verified tokens", lambda: float(tokens.cached_bytes))
-    return HttpServer(service, tokens, metrics.observe_request)
+    limits = configuration.limits
+    server = HttpServer(
+        service,
+        tokens,
+        metrics.observe_request,
+        limits=Limits(limits.connections, bytes_of(limits.pending_bytes), bytes_of(limits.body_bytes)),
+    )
+    metrics.gauge("kms_http_connections", "Connections of clients", lambda: float(server.open_connections))
+    metrics.gauge("kms_http_body_bytes", "Bytes of request bodies in memory", lambda: float(server.body_bytes))
+    return server
 
 
 def authenticator(configuration: Configuration) -> BiscuitAuthenticator:

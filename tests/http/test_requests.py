@@ -122,7 +122,7 @@ class TestOperations:
     @pytest.mark.parametrize("value", ["yes", "2", "tRuE", "%20"])
     async def test_a_list_query_that_is_no_bool_is_refused(self, service: Service, value: str) -> None:
         answer = await service.call("GET", f"/v1/toy/names?list={value}", "data")
-        assert (answer.status, answer.body) == (400, b'{"errors":[]}')
+        assert (answer.status, answer.body) == (400, b'{"errors":[]}\n')
 
     async def test_the_query_of_a_read_is_its_data(self, service: Service) -> None:
         await service.call("GET", "/v1/toy/names/a?limit=12", "data")
@@ -136,7 +136,7 @@ class TestOperations:
     @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PURGE", "SEARCH", "MOVE", "NONSENSE", "HEAD"])
     async def test_other_verbs_are_refused(self, service: Service, method: str) -> None:
         answer = await service.call(method, "/v1/toy/names/a", "data")
-        assert (answer.status, answer.body) == (405, b"" if method == "HEAD" else b'{"errors":[]}')
+        assert (answer.status, answer.body) == (405, b"" if method == "HEAD" else b'{"errors":[]}\n')
 
     @pytest.mark.parametrize("path", ["sys/mounts", "toy/names/a", "auth/token/lookup-self"])
     async def test_head_is_for_health_only(self, service: Service, path: str) -> None:
@@ -176,7 +176,7 @@ class TestOperations:
     @pytest.mark.parametrize("path", ["/", "/nosuch", "/v1", "/ui/"])
     async def test_nothing_is_outside_v1(self, service: Service, path: str) -> None:
         answer = await service.call("GET", path, "root")
-        assert (answer.status, answer.body) == (404, b'{"errors":[]}')
+        assert (answer.status, answer.body) == (404, b'{"errors":[]}\n')
 
     @pytest.mark.parametrize(
         "path", ["secret//x", "toy/../sys/mounts", "toy/%2e%2e/sys/mounts", "toy%2Fnames/a", "a%00b", "toy/names/%ff"]

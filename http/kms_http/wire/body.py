@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from aiohttp import hdrs
-from aiohttp.web import BaseRequest
+from multidict import istr
 
 from kms_actors.errors import InvalidRequest
 from kms_http.wire import (
@@ -15,8 +14,8 @@ from kms_http.wire import (
     paths,
 )
 from kms_http.wire.errors import HttpError
+from kms_http.wire.request import Request
 
-MAX_BODY: Final = 32 * 1024 * 1024  # bytes
 #: Seconds a client has to send a body.
 READ_SECONDS: Final = 60
 
@@ -26,54 +25,27 @@ FORM: Final = "application/x-www-form-urlencoded"
 #: Takes a body, or leaves it to the general way.
 Read = Callable[[bytes], Mapping[str, Any] | None]
 
+_CONTENT_TYPE: Final = istr("Content-Type")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-def at_hand(request: BaseRequest) -> bytes | None:
-    """Return the whole body if it is here, as small ones are with their headers. Raises HttpError as `read` does."""
-    content = request.content
-    if not content.is_eof():
-        return None
-    body = content.read_nowait()
-    _limit(len(body))
-    return body
-
-
-async def read(request: BaseRequest) -> bytes:
-    """Return the whole body, which is still to come.
+async def read(request: Request) -> bytes:
+    """Return the whole body.
 
     Raises:
-        HttpError: 413, larger than 32 MiB; 408, too slow; 400, broken off or malformed.
+        HttpError: 413, larger than 32 MiB; 408, too slow; 400, broken off or malformed; 503, too many at once.
 
     """
-    _limit(request.content_length or 0)
+    if request.body is not None:  # as small ones are, which come with their headers
+        return request.body
     try:
         async with asyncio.timeout(READ_SECONDS):
-            return await _collect(request)
+            return await request.read()
     except TimeoutError:
         raise HttpError(408, "request body was not received in time", close=True) from None
-    except HttpError:
-        raise
-    except Exception:  # noqa: BLE001  # the parser and the connection each have their own kinds
-        raise HttpError(400, "malformed or incomplete request body", close=True) from None
 
 
-async def _collect(request: BaseRequest) -> bytes:
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    body = bytearray()
-    while chunk := await request.content.readany():
-        body += chunk
-        _limit(len(body))
-    return bytes(body)
-
-
-def _limit(size: int) -> None:
-    if size > MAX_BODY:
-        raise HttpError(413, "http: request body too large", close=True)
-
-
-def parse(request: BaseRequest, body: bytes, read: Read | None = None) -> Mapping[str, Any]:
+def parse(request: Request, body: bytes, read: Read | None = None) -> Mapping[str, Any]:
     """Return the fields of a JSON object or a form; an empty body and `null` hold none. `read` is tried first.
 
     Raises:
@@ -94,7 +66,7 @@ def parse(request: BaseRequest, body: bytes, read: Read | None = None) -> Mappin
     return data
 
 
-def require_merge_patch(request: BaseRequest) -> None:
+def require_merge_patch(request: Request) -> None:
     """Raise HttpError unless the content type is that of a JSON merge patch (RFC 7396)."""
     media = media_type(request)
     if not media:
@@ -104,6 +76,6 @@ def require_merge_patch(request: BaseRequest) -> None:
         raise HttpError(415, f"PATCH requires Content-Type of {MERGE_PATCH}, provided {provided}")
 
 
-def media_type(request: BaseRequest) -> str:
+def media_type(request: Request) -> str:
     """Return the media type without its parameters, in lower case."""
-    return request.headers.get(hdrs.CONTENT_TYPE, "").partition(";")[0].strip().lower()
+    return request.headers.get(_CONTENT_TYPE, "").partition(";")[0].strip().lower()

@@ -1,268 +1,417 @@
-"""One connection: from bytes to requests, and back to answers.
+"""One connection: from bytes to requests, and back to answers. HTTP/1.1 over asyncio's own protocols, no more.
 
-aiohttp's handler has a task for each connection, wakes it for each request, and makes another task for each answer.
-A request that is whole when it arrives needs neither: its answer is begun where its bytes were read, and most answers
-end there, too. One that has to wait goes on in a task of its own. All else is left to aiohttp: bodies that are still
-to come, requests behind one another, what is malformed, upgrades. See decision 15.
+One request is worked on at a time. Its answer is begun where its bytes were read, and most answers end there, too;
+one that has to wait goes on in a task. What comes behind it stays as it came, and reading pauses, so a connection
+holds no more than one request and one read of the socket. See decisions 15 and 24.
 """
 
 from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
-from typing import Any, Final
+from collections.abc import Coroutine, Generator
+from typing import Any, Final, cast
 
 import structlog
-from aiohttp import hdrs
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.http import RawRequestMessage
-from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web import BaseRequest, RequestHandler, StreamResponse
 
-from kms_http.wire import errors
+from kms_http.wire import errors, head, response
 from kms_http.wire.errors import HttpError
+from kms_http.wire.hub import Hub
+from kms_http.wire.inbound import Inbound
+from kms_http.wire.limits import MAX_HEAD, UNCOUNTED
+from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 
-_LIST: Final = b"LIST /"
-_LINK: Final = b"LINK /"
-_UNKNOWN_LENGTH: Final = 1 << 62  # of a chunked body: only its end shows where the next request begins
-
-#: Answers that wait for each other at most.
-_TOGETHER: Final = 16
-
-Answer = Callable[[BaseRequest], Coroutine[Any, Any, Response]]
+_END: Final = b"\r\n\r\n"
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _log = structlog.get_logger(__name__)
 
 
-class Request(BaseRequest):
-    """A request, with no more than what is asked of it here."""
+class Connection(asyncio.Protocol):
+    """One connection. Shows nothing of what was sent, neither in answers to what is no HTTP nor in logs."""
 
-    # The base class's constructor makes what is not used here.
-    def __init__(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: RequestHandler,
-        payload_writer: AbstractStreamWriter | None = None,
-        task: asyncio.Task[None] | None = None,
-    ) -> None:
-        self._message = message
-        self._payload = payload
-        self._protocol = protocol
-        self._payload_writer = payload_writer  # type: ignore[assignment]  # none while nothing is streamed
-        self._task = task  # type: ignore[assignment]  # aiohttp's own takes none, too
-        self._headers = message.headers
-        self._method = message.method
-        self._version = message.version
-        self._transport_peername = protocol.peername
-        self._cache = {}
+    __slots__ = (
+        "_buffer",
+        "_counted",
+        "_ending",
+        "_eof",
+        "_held",
+        "_hub",
+        "_inbound",
+        "_overfull",
+        "_read_paused",
+        "_request",
+        "_task",
+        "_timer",
+        "_tls",
+        "_transport",
+        "_unsent",
+        "_write_paused",
+        "idle_since",
+        "lost",
+        "remote",
+    )
 
+    _transport: asyncio.Transport
 
-class Outbox:
-    """Answers that were ready when their requests were read, until all that the loop found to read has been read.
-
-    Written one after the other they wake a client once; each on its own would wake it each time, and that costs more
-    than anything else in a small request.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._answers: list[tuple[Connection, Request, Response]] = []
-
-    def put(self, connection: Connection, request: Request, response: Response) -> None:
-        """Have an answer sent soon."""
-        self._answers.append((connection, request, response))
-        if len(self._answers) == 1:
-            self._loop.call_soon(self._send)
-        elif len(self._answers) == _TOGETHER:
-            self._send()
-
-    def _send(self) -> None:
-        answers, self._answers = self._answers, []
-        for connection, request, response in answers:
-            connection.send(request, response)
-
-
-class Connection(RequestHandler):
-    """One connection. Answers malformed HTTP in JSON, logs no contents, and knows LIST."""
-
-    __slots__ = ("_last_body", "_last_length", "_later", "_outbox", "_within_headers")
-
-    def __init__(self, outbox: Outbox, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._outbox = outbox
-        self._last_body: StreamReader = EMPTY_PAYLOAD
-        self._last_length = 0
-        self._later: asyncio.Task[None] | None = None  # an answer that had to wait; the loop holds tasks weakly
-        self._within_headers = False
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._buffer = b""  # read, and not yet of use
+        self._held = 0  # bytes of it that the hub has counted
+        self._request: Request | None = None  # being worked on, until its answer is written
+        self._inbound: Inbound | None = None  # its body, or what is left of the last one's
+        self._counted = 0  # bytes of its body that the hub has counted
+        self._task: asyncio.Task[None] | None = None  # of an answer that has to wait; the loop holds tasks weakly
+        self._timer: asyncio.TimerHandle | None = None  # for the one thing that is waited for
+        self._unsent: bool | None = None  # an answer is not yet taken; whether it is the last one
+        self._read_paused = self._write_paused = False
+        self._eof = False  # the client sends no more
+        self._ending = False  # what comes is of no interest
+        self._overfull = False
+        self._tls = False
+        self.idle_since = 0.0
+        self.lost = False
+        self.remote = ""
 
     @property
     def busy(self) -> bool:
-        """True while a request is worked on or waits for it."""
-        return self._request_in_progress or bool(self._messages)
+        """True while a request is worked on."""
+        return self._request is not None
 
     @property
     def behind(self) -> bool:
         """True while another request waits behind the one that is worked on."""
-        return bool(self._messages)
+        return self._inbound is None and _END in self._buffer
 
-    def answer_by(self, handler: Answer) -> None:
-        """Have all requests to come answered by `handler`."""
-        self._request_handler = handler
+    # What the transport tells.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        peer = transport.get_extra_info("peername")
+        self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._tls = transport.get_extra_info("sslcontext") is not None
+        self._hub.connections.add(self)
+        self._be_idle()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes off the wire.
+        if self._request is None and self._inbound is None and not self._ending:
+            self._advance(self._buffer + data if self._buffer else data)
+        elif self._inbound is not None and self._inbound.flows:
+            self._feed(data)
+        elif not self._ending:
+            self._put_by(self._buffer + data)
 
-        The parser refuses methods it does not know, LIST among them. A request that begins with it is given the
-        name of a method of the same length, which Vault does not have.
-        """
-        begin = self._to_come()
-        if not self._within_headers and data.startswith(_LIST, begin):
-            data = data[:begin] + _LINK + data[begin + len(_LIST) :]
-        count = self._request_count
-        # Without its waiter, aiohttp's task does not hear of a request.
-        waiter, self._waiter = self._waiter, None
-        try:
-            super().data_received(data)
-        finally:
-            self._waiter = waiter
-        if self._request_count != count:
-            self._remember(*self._messages[-1])
-        elif len(data) > begin:
-            self._within_headers = True
-        if waiter is not None and self._messages and not self._request_in_progress and not waiter.done():
-            self._take_up(waiter)
+    def eof_received(self) -> bool:
+        """Go on until all that was sent is answered; a connection under TLS ends with either half."""
+        self._eof = True
+        if self._request is None:
+            if self._buffer and not self._ending and self._inbound is None:
+                self._advance(self._buffer)
+            else:
+                self.close()
+        elif self._inbound is not None and self._inbound.flows:
+            self._inbound.fail(_broken_off())
+        return not self._tls
 
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Take note of the end, and let go of what leads back here: nothing waits for a collection of cycles."""
-        super().connection_lost(exc)
-        self._last_body = EMPTY_PAYLOAD
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of what was sent, and of what leads back here: nothing waits for a collection of cycles."""
+        self.lost = True
+        self._hub.connections.discard(self)
+        self._stop_timer()
+        self._put_by(b"")
+        if self._inbound is not None:
+            self._inbound.fail(_broken_off())
+            if self._request is None:
+                self._inbound = None
+        if self._unsent is not None:
+            self._unsent = None
+            self._end_request()
 
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Resume after a pause. Streams call this after every read, and feeding the parser nothing is not free."""
-        if self._reading_paused:
-            super().resume_reading(resume_parser)
+    def pause_writing(self) -> None:
+        self._write_paused = True
 
-    def _remember(self, message: Any, body: StreamReader) -> None:
-        self._last_body = body
-        self._within_headers = False
-        if not body.is_eof():
-            self._last_length = int(message.headers.get(hdrs.CONTENT_LENGTH, _UNKNOWN_LENGTH))
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        last, self._unsent = self._unsent, None
+        if last is not None:
+            self._stop_timer()
+            self._finish(last)
 
-    def _to_come(self) -> int:
-        """Return how many bytes of the last body are still to come: there the next request begins."""
-        return 0 if self._last_body.is_eof() else self._last_length - self._last_body.total_bytes
+    # From bytes to a request.
 
-    # Requests that arrive whole.
-
-    def _take_up(self, waiter: asyncio.Future[None]) -> None:
-        """Answer the request that has arrived; leave it to aiohttp's task if that is not the common case."""
-        message, body = self._messages[0]
-        if not isinstance(message, RawRequestMessage) or not body.is_eof() or self._upgraded or self._buffer_paused:
-            waiter.set_result(None)
+    def _advance(self, data: bytes) -> None:
+        """Begin the first request in `data`, or wait for the rest of it. Empty lines before it are read over."""
+        if data[:1] in (b"\r", b"\n"):
+            data = data.lstrip(b"\r\n")
+        end = data.find(_END, 0, MAX_HEAD + len(_END))
+        if end < 0:
+            self._await_head(data)
             return
-        del self._messages[0]
-        assert self._parser is not None
-        assert self._request_handler is not None
-        self._parser.message_consumed()
-        self._request_in_progress = True
-        request = Request(message, body, self)
-        answer: Any = self._request_handler(request)
+        try:
+            understood = head.parse(data[:end])
+        except HttpError as error:
+            self._refuse(error)
+            return
+        rest = data[end + len(_END) :]
+        length = understood.length
+        if not length:
+            self._begin(Request(self, understood, b""), rest)
+        elif 0 < length <= len(rest):
+            if length > UNCOUNTED and not self._count(length):
+                self._refuse(errors.too_busy())
+                return
+            self._begin(Request(self, understood, rest[:length]), rest[length:])
+        else:
+            self._begin_with_body_to_come(Request(self, understood, None), understood, rest)
+
+    def _await_head(self, data: bytes) -> None:
+        if len(data) > MAX_HEAD:
+            self._refuse(HttpError(431, "request line or header is too large", close=True))
+        elif data and (self._eof or not head.begins(data)):
+            self._refuse(head.malformed())
+        elif not self._put_by(data):
+            self._refuse(errors.too_busy())
+        elif self._eof:
+            self.close()
+        else:
+            self._resume_reading()
+
+    def _begin(self, request: Request, rest: bytes) -> None:
+        """Answer `request`, which is whole."""
+        self._request = request
+        if rest or self._buffer:
+            self._put_by(rest)
+        if self._read_paused and not rest:
+            self._resume_reading()
+        answer: Any = self._hub.answer(request)
         try:
             awaited = answer.send(None)
         except StopIteration as done:
-            self._outbox.put(self, request, done.value)
+            self._hub.outbox.put(self, request, done.value)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  # panics of native libraries are no Exceptions
             self._give_up(error)
         else:
-            self._later = self._loop.create_task(self._answer_later(request, answer, awaited))
+            self._task = self._hub.loop.create_task(self._answer_later(request, _rest(answer, awaited)))
 
-    async def _answer_later(self, request: Request, answer: Coroutine[Any, Any, Response], awaited: Any) -> None:
+    def _begin_with_body_to_come(self, request: Request, understood: head.Head, rest: bytes) -> None:
+        """Answer `request`, whose body is read only once somebody asks for it."""
+        self._request = request
+        self._inbound = Inbound(understood.length, self._count, expects=understood.expects and not rest)
+        self._put_by(rest)
+        self._pause_reading()
+        self._task = self._hub.loop.create_task(self._answer_later(request, self._hub.answer(request)))
+
+    async def receive_body(self) -> bytes:
+        """Return the body that is still to come. Raises HttpError: 400, 413, 503."""
+        inbound = self._inbound
+        assert inbound is not None
+        if inbound.expects:
+            inbound.expects = False
+            if not self.lost:
+                self._transport.write(_CONTINUE)
+        whole = inbound.open()
+        data = self._buffer
+        self._put_by(b"")
+        self._feed(data)
+        if not inbound.complete:
+            if self._eof or self.lost:
+                inbound.fail(_broken_off())
+            self._resume_reading()
         try:
-            response = await _rest(answer, awaited)
+            return await whole
+        finally:
+            inbound.shut()
+
+    def _feed(self, data: bytes) -> None:
+        """Take bytes of a body: for who waits for it, or to read over what nobody wants."""
+        inbound = self._inbound
+        assert inbound is not None
+        rest = inbound.feed(data)
+        if rest is None:  # no framing, or past a limit
+            if self._request is None:
+                self.close()
+            return
+        if inbound.complete:
+            self._inbound = None
+            self._put_by(rest)
+            if self._request is None:
+                self._stop_timer()
+                self._go_on()
+
+    def _continue(self) -> None:
+        if self._request is None and self._buffer and not self._ending and not self.lost:
+            self._advance(self._buffer)
+
+    # From an answer to bytes.
+
+    async def _answer_later(self, request: Request, answer: Coroutine[Any, Any, Response]) -> None:
+        try:
+            made = await answer
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  # as above
             self._give_up(error)
         else:
-            self._outbox.put(self, request, response)
+            self._hub.outbox.put(self, request, made)
 
-    def send(self, request: Request, response: Response) -> None:
+    def send(self, request: Request, answer: Response) -> None:
         """Write an answer, and be ready for the next request."""
-        try:
-            response.write_to(request)
-        except ConnectionError:  # the client has gone
+        if self.lost or self._transport.is_closing():
             self._end_request()
+            return
+        last = answer.last or not request.keep_alive or (self._inbound is not None and self._inbound.expects)
+        try:
+            self._transport.write(answer.encode(request.method, request.minor, last=last))
         except Exception as error:  # noqa: BLE001  # other connections' answers wait behind this one
             self._give_up(error)
-        else:
-            self._sent(request, response)
-
-    def _sent(self, request: Request, response: Response) -> None:
-        if self._paused:
-            self._later = self._loop.create_task(self._drain(request, response))
-        else:
-            self._finish(response)
-
-    async def _drain(self, request: Request, response: Response) -> None:
-        try:
-            await response.be_taken(request)
-        except ConnectionError:
-            self._end_request()
-        else:
-            self._finish(response)
-
-    def _finish(self, response: Response) -> None:
-        """Be ready for the next request, or close the connection; as aiohttp's task does."""
-        self._end_request()
-        if self._close or self._force_close or not response.keep_alive:
-            self.force_close()
             return
-        self._next_keepalive_close_time = time = self._loop.time() + self._keepalive_timeout
-        if self._keepalive_handle is None:
-            self._keepalive_handle = self._loop.call_at(time, self._process_keepalive)
-        if self._messages and self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._write_paused:
+            self._unsent = last
+            self._set_timer(response.WRITE_SECONDS, self.abort)
+        else:
+            self._finish(last)
+
+    def _finish(self, last: bool) -> None:
+        """Be ready for the next request, or end the connection, once an answer has been taken."""
+        self._end_request()
+        if last or self._overfull:
+            self._end(errors.too_busy() if self._overfull and not last else None)
+        elif self._inbound is not None:
+            self._read_over()
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self._buffer:
+            self._hub.loop.call_soon(self._continue)
+        elif self._eof:
+            self.close()
+        self._be_idle()
+
+    def _read_over(self) -> None:
+        """Read a body nobody wants for a moment, so that the client comes to read the answer."""
+        inbound = self._inbound
+        assert inbound is not None
+        inbound.discard()
+        self._set_timer(self._hub.linger_seconds, self.close)
+        data = self._buffer
+        self._put_by(b"")
+        self._feed(data)
+        if self._eof and self._inbound is not None:
+            self.close()
+        else:
+            self._resume_reading()
+
+    def _refuse(self, error: HttpError) -> None:
+        """Answer what is no request, and end the connection."""
+        self._transport.write(errors.respond(error).encode("", 1, last=True))
+        self._end(None, unread=True)
+
+    def _end(self, error: HttpError | None, *, unread: bool = False) -> None:
+        """End the connection. What the client still sends is read for a moment: a reset would undo the answer."""
+        if error is not None:
+            self._transport.write(errors.respond(error).encode("", 1, last=True))
+        unread = unread or self._inbound is not None or bool(self._buffer)
+        self._ending, self._inbound = True, None
+        self._put_by(b"")
+        if not unread or self._eof:
+            self.close()
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._set_timer(self._hub.linger_seconds, self.close)
+        self._resume_reading()
 
     def _end_request(self) -> None:
-        self._request_in_progress = False
-        self._later = None
-        if self._handler_waiter is not None and not self._handler_waiter.done():
-            self._handler_waiter.set_result(None)
+        self._request = self._task = None
+        if self._counted:
+            self._hub.bodies.take(-self._counted)
+            self._counted = 0
+        if self.lost:
+            self._inbound = None
 
     def _give_up(self, error: BaseException) -> None:
-        self.log_exception(exc_info=error)
+        """End the connection. Texts and tracebacks may hold what a client sent: the kind alone is logged."""
+        if not isinstance(error, asyncio.CancelledError):
+            _log.warning("connection failed", error=type(error).__name__)
+        error.__traceback__ = None
         self._end_request()
-        self.force_close()
+        self.close()
 
-    def _process_keepalive(self) -> None:
-        """Close an idle connection; to aiohttp it is idle while its own task has nothing to do."""
-        self._keepalive_handle = None
-        if not self._request_in_progress:
-            super()._process_keepalive()
+    # Its end, its idleness, and what it may hold.
 
-    # What is wrong before there is a request.
+    def close(self) -> None:
+        """End the connection once what was written is out, or the client has had long enough to take it."""
+        self._ending = True
+        self._transport.close()
+        if not self.lost:
+            self._set_timer(response.WRITE_SECONDS, self._transport.abort)
 
-    def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> StreamResponse:
-        """Answer what the parser could not read; the connection ends with it."""
-        if isinstance(exc, BadHttpMethod):
-            error = HttpError(405, close=True)
-        elif isinstance(exc, LineTooLong):
-            error = HttpError(431, "request line or header is too large", close=True)
+    def abort(self) -> None:
+        """End the connection and its request at once."""
+        self._ending = True
+        if self._task is not None:
+            self._task.cancel()
+        self._transport.abort()
+
+    def _be_idle(self) -> None:
+        self.idle_since = self._hub.loop.time()
+        if self._timer is None:
+            self._timer = self._hub.loop.call_later(self._hub.keepalive_seconds, self._end_idleness)
+
+    def _end_idleness(self) -> None:
+        """Close a connection without a request for long; the timer is set anew only when it was too early."""
+        self._timer = None
+        left = self.idle_since + self._hub.keepalive_seconds - self._hub.loop.time()
+        if self.busy or left > 0:
+            seconds = self._hub.keepalive_seconds if self.busy else left
+            self._timer = self._hub.loop.call_later(seconds, self._end_idleness)
         else:
-            error = HttpError(400, "malformed HTTP request", close=True)
-        return errors.respond(error)
+            self.close()
 
-    def log_exception(self, *args: Any, exc_info: BaseException | None = None, **_: Any) -> None:
-        """Log the kind of a failure; texts and tracebacks may hold what a client sent."""
-        _log.warning("connection failed", error=type(exc_info).__name__)
+    def _set_timer(self, seconds: float, then: Any) -> None:
+        self._stop_timer()
+        self._timer = self._hub.loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _count(self, size: int) -> bool:
+        """Count bytes of the request's body; False where all bodies together would be too many."""
+        if not self._hub.bodies.take(size):
+            return False
+        self._counted += size
+        return True
+
+    def _put_by(self, data: bytes) -> bool:
+        """Keep `data` for later, in place of what was kept; False, and nothing kept, where it is too much."""
+        if not self._hub.pending.take(len(data) - self._held):
+            self._hub.pending.take(-self._held)
+            self._buffer, self._held, self._overfull = b"", 0, True
+            return False
+        self._buffer, self._held = data, len(data)
+        if data and self._request is not None:
+            self._pause_reading()
+        return True
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._read_paused and not self.lost:
+            self._read_paused = False
+            self._transport.resume_reading()
+
+
+def _broken_off() -> HttpError:
+    return HttpError(400, "malformed or incomplete request body", close=True)
 
 
 @types.coroutine

@@ -33,11 +33,17 @@ OWN = "\0"  # the error's own text
 class HttpError(KmsError):
     """An error of the HTTP layer itself. `close` ends the connection: what follows on it is not understood."""
 
-    def __init__(self, status: int, *texts: str, close: bool = False) -> None:
+    def __init__(self, status: int, *texts: str, close: bool = False, retry_after: int = 0) -> None:
         super().__init__(*texts)
         self.status = status
         self.texts = texts
         self.close = close
+        self.retry_after = retry_after  # seconds; 0 where that is not known to help
+
+
+def too_busy() -> HttpError:
+    """Return the error of a request for which there is no memory now."""
+    return HttpError(503, "too many requests at once, try again", close=True, retry_after=1)
 
 
 class _Answer(NamedTuple):
@@ -70,7 +76,7 @@ TABLE: dict[type[KmsError], _Answer] = {
 def respond(error: Exception) -> Response:
     """Return the answer to an error; anything the table does not know is an internal error."""
     if isinstance(error, HttpError):
-        return Response(error.status, body(*error.texts), close=error.close)
+        return Response(error.status, body(*error.texts), _retry_after(error), close=error.close)
     answer = next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), INTERNAL)
     return Response(answer.status, body(*_texts(answer, error)), _retry_after(error))
 
@@ -88,7 +94,7 @@ def _texts(answer: _Answer, error: Exception) -> tuple[str, ...]:
 
 
 def _retry_after(error: Exception) -> bytes:
-    if isinstance(error, Unavailable):
+    if isinstance(error, Unavailable) or (isinstance(error, HttpError) and error.retry_after):
         return b"Retry-After: %d\r\n" % error.retry_after
     if isinstance(error, StoreUnavailable | TransactionConflict):
         return b"Retry-After: 1\r\n"

@@ -1,20 +1,12 @@
-"""An answer, written to the connection in one piece.
-
-aiohttp's own response builds a case-insensitive multidict and serialises it each time; ours are the same few
-headers, so they are kept as bytes. That is most of what a small answer costs.
-"""
+"""An answer, and its bytes: made in one piece, since its headers are the same few each time."""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
-
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web import BaseRequest, StreamResponse
 
 #: Seconds a client has to take an answer that does not fit into the buffers of its connection.
 WRITE_SECONDS: Final = 60
@@ -24,17 +16,20 @@ _HEADERS: Final = (
     b"Content-Type: application/json\r\n"
     b"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
 )
+#: Answers that have neither a body nor a length (RFC 9110, section 6.4.1): these, and all below 200.
+_BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
-class Response(StreamResponse):
-    """Status, JSON body, and further header lines, each ending in CR LF."""
+class Response:
+    """Status, JSON body, and further header lines, each ending in CR LF. A newline follows the body on the wire."""
 
-    # The base class's constructor makes what is not used here.
+    __slots__ = ("_extra", "body", "last", "status")
+
     def __init__(self, status: int, body: bytes = b"", extra: bytes = b"", *, close: bool = False) -> None:
-        self._status = status
-        self._bytes = body
+        self.status = status
+        self.body = body
         self._extra = extra
-        self._closes = close
+        self.last = close
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a header line; the caller vouches that `value` holds no control characters."""
@@ -42,48 +37,22 @@ class Response(StreamResponse):
 
     def end_connection(self) -> None:
         """Make this the connection's last answer."""
-        self._closes = True
+        self.last = True
 
-    def write_to(self, request: BaseRequest) -> None:
-        """Write all of it. Raises ConnectionError when the client is gone."""
-        transport = request.transport
-        if transport is None or transport.is_closing():
-            raise ConnectionResetError
-        self._keep_alive = request.keep_alive and not self._closes
-        transport.write(self._block(request))
-
-    async def be_taken(self, request: BaseRequest) -> None:
-        """Wait until the client has taken most of it. Raises ConnectionError when it takes nothing for too long."""
-        try:
-            async with asyncio.timeout(WRITE_SECONDS):
-                await request.protocol._drain_helper()  # noqa: SLF001  # aiohttp shows it by a writer alone
-        except TimeoutError:
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError from None
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        """Write all of it, for aiohttp. Raises ConnectionError when the client is gone, or takes nothing."""
-        self.write_to(request)
-        if request.protocol.writing_paused:
-            await self.be_taken(request)
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to write."""
-
-    def _block(self, request: BaseRequest) -> bytes:
-        body, head, extra = self._bytes, _head(self._status), self._extra
-        if not self._keep_alive:
+    def encode(self, method: str, minor: int, *, last: bool) -> bytes:
+        """Return the bytes of it, as the answer to a request of `method` in HTTP/1.`minor`."""
+        body, head, extra = self.body, _head(self.status), self._extra
+        if last:
             extra += b"Connection: close\r\n"
-        elif request.version.minor == 0:
+        elif minor == 0:
             extra += b"Connection: keep-alive\r\n"
         date = _date(int(time.time()))
-        if self._status == HTTPStatus.NO_CONTENT:
+        if self.status in _BODILESS or self.status < 200:
             return b"%b%b%b\r\n" % (head, date, extra)
-        if request.method == "HEAD":
-            return b"%b%b%bContent-Length: %d\r\n\r\n" % (head, date, extra, len(body))
-        return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (head, date, extra, len(body), body)
+        length = len(body) + 1 if body else 0
+        if not body or method == "HEAD":
+            return b"%b%b%bContent-Length: %d\r\n\r\n" % (head, date, extra, length)
+        return b"%b%b%bContent-Length: %d\r\n\r\n%b\n" % (head, date, extra, length, body)
 
 
 @functools.lru_cache(maxsize=512)

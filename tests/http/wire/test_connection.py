@@ -122,14 +122,18 @@ async def test_a_panic_ends_its_connection_alone_and_shows_nothing(
 async def test_an_answer_that_cannot_be_written_ends_its_connection_alone(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_to = Response.write_to
+    encode = Response.encode
 
-    def failing(self: Response, request: Any) -> None:
-        if "2" in request.raw_path:
+    def failing(self: Response, method: str, minor: int, *, last: bool) -> bytes:
+        if b"number two" in self.body:
             raise RuntimeError(CANARY)
-        write_to(self, request)
+        return encode(self, method, minor, last=last)
 
-    monkeypatch.setattr(Response, "write_to", failing)
+    async def named(message: Any) -> str:
+        return "number two" if message.name == "2" else "another"
+
+    service.toys_answer(named)
+    monkeypatch.setattr(Response, "encode", failing)
     connections = [await asyncio.open_connection("127.0.0.1", service.server.port) for _ in range(4)]
     with structlog.testing.capture_logs() as logs:
         for number, (_, writer) in enumerate(connections):

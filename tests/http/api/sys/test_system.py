@@ -265,12 +265,12 @@ class TestHealth:
     )
     async def test_refuses_codes_that_are_none(self, service: Service, query: str) -> None:
         answer = await service.call("GET", f"/v1/sys/health?{query}")
-        assert (answer.status, answer.body) == (400, b'{"errors":[]}')
+        assert (answer.status, answer.body) == (400, b'{"errors":[]}\n')
 
     @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
     async def test_takes_no_other_method(self, service: Service, method: str) -> None:
         answer = await service.call(method, "/v1/sys/health")
-        assert (answer.status, answer.body) == (405, b'{"errors":[]}')
+        assert (answer.status, answer.body) == (405, b'{"errors":[]}\n')
 
 
 async def test_leader_is_without_high_availability(service: Service) -> None:

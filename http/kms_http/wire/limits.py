@@ -1,0 +1,37 @@
+"""What clients may hold of a process before and after it knows who they are, and the accounts that watch over it."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+MAX_LINE: Final = 32 * 1024  # bytes of the request line, and of each header line
+MAX_HEAD: Final = 64 * 1024  # bytes of a request line and all its headers together
+MAX_HEADERS: Final = 64
+MAX_BODY: Final = 32 * 1024 * 1024  # bytes
+#: Bodies up to this many bytes are not counted: they are no more than their request's other state.
+UNCOUNTED: Final = 16 * 1024
+
+
+class Limits(NamedTuple):
+    """Of one process, over all its connections."""
+
+    connections: int = 4096
+    pending_bytes: int = 64 * 2**20  # sent, but not yet part of a request that is worked on
+    body_bytes: int = 256 * 2**20  # of requests that are worked on
+
+
+class Account:
+    """Bytes that are held at the moment, and the most that may be."""
+
+    __slots__ = ("held", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> bool:
+        """Count `size` bytes more, or answer False if that is too many; a negative size gives some back."""
+        if size > 0 and self.held + size > self.limit:
+            return False
+        self.held += size
+        return True
