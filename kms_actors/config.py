@@ -151,6 +151,7 @@ class Tenants(Section, frozen=True):
     max_active: Annotated[
         Count, Meta(description="tenants awake at once; past it the least recently used one sleeps")
     ] = 10_000
+    max_mounts: Annotated[Count, Meta(description="mounts of one tenant; past it a further one is refused")] = 256
     mailbox_limit: Annotated[Count, Meta(description="requests one tenant may have waiting; past it 503")] = 1024
     unseal_progress_seconds: Annotated[
         Seconds, Meta(description="life of shares given, until the threshold is met")

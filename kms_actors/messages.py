@@ -8,9 +8,12 @@ from its routes: commands and queries, never events.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from kms_actors.auth.principal import Principal
+from kms_actors.mounts import MountConfig
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -124,6 +127,9 @@ class EnableMount(Command, frozen=True):
     type: str
     description: str
     options: dict[str, str]
+    config: MountConfig = MountConfig()
+    local: bool = False
+    seal_wrap: bool = False
 
 
 class DisableMount(Command, frozen=True):
@@ -133,8 +139,12 @@ class DisableMount(Command, frozen=True):
 
 
 class TuneMount(Command, frozen=True):
-    """Change description or options of a mount; None keeps what is. Answer: None."""
+    """Change description, options or settings of a mount; None, and what `config` has not, stay. Answer: None.
+
+    `config` holds fields of MountConfig.
+    """
 
     path: str
     description: str | None
     options: dict[str, str] | None
+    config: dict[str, Any] = {}

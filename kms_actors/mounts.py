@@ -1,10 +1,44 @@
-"""Mounts of a tenant and the table that finds the one a path belongs to."""
+"""Mounts of a tenant, their settings, and the table that finds the one a path belongs to.
+
+Everything that a mount may be told is a field here: stored, shown and checked by `check`, in one place.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
+from sys import getsizeof
+from typing import Final
 
 import msgspec
+
+from kms_actors.errors import InvalidRequest
+
+#: Seconds that leases of a mount have at most, and where it says nothing.
+SYSTEM_LEASE_TTL: Final = 32 * 24 * 3600
+
+MAX_PATH: Final = 256  # bytes
+MAX_DESCRIPTION: Final = 1024  # bytes
+#: Bytes of a mount's record: description, options and all settings together.
+MAX_RECORD: Final = 8192
+
+_LISTING: Final = frozenset({"", "hidden", "unauth"})
+
+
+class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Settings of a mount. TTLs are in seconds, 0 where the system's hold; no engine here gives leases.
+
+    The lists are kept for who reads them: audit devices, and engines that see headers.
+    """
+
+    default_lease_ttl: int = 0
+    max_lease_ttl: int = 0
+    force_no_cache: bool = False
+    listing_visibility: str = ""  # `unauth`: shown without access; `hidden` and empty: not
+    audit_non_hmac_request_keys: tuple[str, ...] = ()
+    audit_non_hmac_response_keys: tuple[str, ...] = ()
+    passthrough_request_headers: tuple[str, ...] = ()
+    allowed_response_headers: tuple[str, ...] = ()
 
 
 class Mount(msgspec.Struct, frozen=True):
@@ -17,6 +51,61 @@ class Mount(msgspec.Struct, frozen=True):
     accessor: str
     description: str = ""
     options: dict[str, str] = {}
+    config: MountConfig = MountConfig()
+    local: bool = False
+    seal_wrap: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of its record."""
+        return len(msgspec.json.encode(self))
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that its texts take, beside what every mount takes."""
+        config = (getattr(self.config, name) for name in self.config.__struct_fields__)
+        lists = [value for value in config if isinstance(value, tuple)]
+        texts = [self.description, *self.options, *self.options.values(), *chain.from_iterable(lists)]
+        return sum(map(getsizeof, texts)) + getsizeof(self.options) + sum(map(getsizeof, lists))
+
+
+def check(mount: Mount) -> None:
+    """Raise InvalidRequest, naming the setting, for a mount that may not be."""
+    if len(mount.description.encode()) > MAX_DESCRIPTION:
+        raise InvalidRequest(f"description is longer than {MAX_DESCRIPTION} bytes")
+    if mount.size > MAX_RECORD:
+        raise InvalidRequest(f"description, options and settings of a mount take more than {MAX_RECORD} bytes")
+    _check_config(mount.config)
+    version = mount.options.get("version")
+    if mount.type == "kv":
+        if version in {None, "", "1"}:
+            text = 'version 1 of the kv engine is not supported: use type "kv-v2", or options.version "2"'
+            raise InvalidRequest(text)
+        if version != "2":
+            raise InvalidRequest("options.version of the kv engine must be 2")
+    elif version is not None:
+        raise InvalidRequest(f'secrets engine "{mount.type}" does not allow setting a version')
+
+
+def _check_config(config: MountConfig) -> None:
+    ttl, most = config.default_lease_ttl, config.max_lease_ttl
+    for name, seconds in (("default_lease_ttl", ttl), ("max_lease_ttl", most)):
+        if seconds < 0:
+            raise InvalidRequest(f"{name} must not be negative")
+    if ttl > (most or SYSTEM_LEASE_TTL):
+        what = "given max lease TTL" if most else f"system max lease TTL of {SYSTEM_LEASE_TTL}"
+        raise InvalidRequest(f"given default lease TTL greater than {what}")
+    if config.listing_visibility not in _LISTING:
+        raise InvalidRequest("invalid listing_visibility: hidden or unauth")
+
+
+def check_path(path: str) -> None:
+    """Raise InvalidRequest for a path, with its trailing slash, that no mount may have."""
+    segments = path.removesuffix("/").split("/")
+    if not path.isprintable() or any(segment in {"", ".", ".."} for segment in segments):
+        raise InvalidRequest("a mount path has printable segments other than '.' and '..'")
+    if len(path.encode()) > MAX_PATH:
+        raise InvalidRequest(f"a mount path is longer than {MAX_PATH} bytes")
 
 
 class MountTable:

@@ -56,7 +56,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             await filled(service, "vault_a")
             await filled(service, "vault_b")
             tenant = await service.tenant("vault_a")
-            await tenant.ask(EnableMount("more/", "kv", "", {}))
+            await tenant.ask(EnableMount("more/", "kv-v2", "", {}))
             for number in range(4):
                 await tenant.ask(kv.WriteSecret(3, "s", b'{"n":%d}' % number))
             await tenant.ask(kv.DestroyVersions(3, "s", (1,)))

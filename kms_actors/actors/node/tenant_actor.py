@@ -151,6 +151,7 @@ class TenantActor(AsyncioActor):
         self._usage: TransitUsage | None = None
         self._reloads: Coalesced | None = None
         self._handlers: dict[type[Message], Handler] = {}
+        self._mounts_bytes = 0
         self._install(state)
 
     def on_receive(self, message: Message) -> Any:
@@ -256,6 +257,9 @@ class TenantActor(AsyncioActor):
         if mounts.revision > self._mounts_revision:
             self._mounts_revision = mounts.revision
             self._view.mounts = MountTable(mounts.all)
+            size = _bytes_of_mounts(mounts)
+            self._view.account.add(size - self._mounts_bytes)
+            self._mounts_bytes = size
 
     def _publish_revoked(self, revocation_id: str, ends: int) -> None:
         added = self._view.revocations.add(revocation_id, ends)
@@ -353,7 +357,10 @@ class TenantActor(AsyncioActor):
     #: What makes the controller of each message type; all others are of Transit.
     _MAKERS: ClassVar[Mapping[type[Message], _MakeController]] = {
         **dict.fromkeys(KV_MESSAGES, lambda _, context: KvController(context)),
-        **dict.fromkeys(MOUNT_MESSAGES, lambda self, context: MountController(context, self._publish_mounts)),
+        **dict.fromkeys(
+            MOUNT_MESSAGES,
+            lambda self, context: MountController(context, self._publish_mounts, self._services.settings.max_mounts),
+        ),
         **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
@@ -373,8 +380,11 @@ _MakeController: TypeAlias = Callable[[TenantActor, TenantContext], Controller]
 def _bytes_of(state: TenantState, revoked: int) -> int:
     """Return about what a tenant takes as it was read."""
     keys = 0 if state.keyring is None else state.keyring.active_version
-    held = _KEY_BYTES * keys + _MOUNT_BYTES * len(state.mounts.all) + _REVOKED_BYTES * revoked
-    return _TENANT_BYTES + held
+    return _TENANT_BYTES + _KEY_BYTES * keys + _bytes_of_mounts(state.mounts) + _REVOKED_BYTES * revoked
+
+
+def _bytes_of_mounts(mounts: Mounts) -> int:
+    return sum(_MOUNT_BYTES + mount.held for mount in mounts.all)
 
 
 def _settle(applied: asyncio.Future[None], reload: asyncio.Future[None]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -32,18 +31,20 @@ from kms_actors.messages import (
 from kms_actors.mounts import (
     Mount,
     MountTable,
+    check,
+    check_path,
 )
 from kms_actors.store.api import Entry, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 #: Engine types by the name a caller gives, with the options each implies.
 ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
-    "kv": ("kv", {"version": "2"}),
+    "kv": ("kv", {}),
+    "kv-v1": ("kv", {"version": "1"}),
     "kv-v2": ("kv", {"version": "2"}),
     "transit": ("transit", {}),
 }
 _RESERVED = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/")
-_PATH = re.compile(r"(?:[A-Za-z0-9_](?:[\w.-]*[A-Za-z0-9_])?/)+", re.ASCII)
 
 SealedMounts: TypeAlias = tuple[list[Entry], bytes | None]
 Change = Callable[[Transaction, tuple[Mount, ...]], Awaitable[tuple[Mount, ...]]]
@@ -95,9 +96,10 @@ def open_mounts(keyring: Keyring, found: SealedMounts) -> Mounts:
 class MountController:
     """Changes mounts; each change is one transaction on the whole table."""
 
-    def __init__(self, context: TenantContext, publish: Callable[[Mounts], None]) -> None:
+    def __init__(self, context: TenantContext, publish: Callable[[Mounts], None], most: int) -> None:
         self._context = context
         self._publish = publish
+        self._most = most  # mounts that a tenant may have
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
@@ -112,14 +114,21 @@ class MountController:
             raise InvalidRequest("plugin not found in the catalog")
         engine, implied = ENGINES[message.type]
         _check_path(message.path)
-        made = _new_mount(0, message.path, engine, message.description, {**implied, **message.options})
-        _check_version(made)
+        made = msgspec.structs.replace(
+            _new_mount(0, message.path, engine, message.description, {**implied, **message.options}),
+            config=message.config,
+            local=message.local,
+            seal_wrap=message.seal_wrap,
+        )
+        check(made)
         counter = self._context.keys.key("mount-number")
 
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
             existing = MountTable(mounts).collides(message.path)
             if existing is not None:
                 raise InvalidRequest(f"path is already in use at {existing.path}")
+            if len(mounts) >= self._most:
+                raise InvalidRequest(f"a vault has {self._most} mounts at most (setting tenants.max_mounts)")
             last = await tr.get(counter)
             number = (len(default_mounts()) if last is None else int.from_bytes(last, "little")) + 1
             mount = msgspec.structs.replace(made, number=number)
@@ -147,13 +156,16 @@ class MountController:
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
             mount = MountTable(mounts).get(message.path)
             if mount is None:
-                raise InvalidRequest(f"no mount at {message.path}")
+                raise InvalidRequest(f'tune of path "{message.path}" failed: no mount entry found')
             tuned = msgspec.structs.replace(
                 mount,
                 description=mount.description if message.description is None else message.description,
                 options={**mount.options, **(message.options or {})},
+                config=msgspec.structs.replace(mount.config, **message.config),
             )
-            _check_version(tuned)
+            if mount.type == "kv" and tuned.options.get("version") == "1":
+                raise InvalidRequest("cannot downgrade mount from version 2")
+            check(tuned)
             tr.set(*mount_record(self._context.keys, self._context.keyring, tuned))
             return tuple(tuned if entry.number == tuned.number else entry for entry in mounts)
 
@@ -174,16 +186,10 @@ class MountController:
         await context.ask(MountsChanged(mounts))
 
 
-def _check_version(mount: Mount) -> None:
-    if mount.type == "kv" and mount.options.get("version") != "2":
-        raise InvalidRequest("only version 2 of the kv engine is supported")
-
-
 def _check_path(path: str) -> None:
     if any(path.startswith(reserved) for reserved in _RESERVED):
         raise InvalidRequest(f'cannot mount "{path}"')
-    if len(path) > 256 or not _PATH.fullmatch(path):
-        raise InvalidRequest("a mount path has segments of letters, digits, '_', '-' and '.' only")
+    check_path(path)
 
 
 def _new_mount(number: int, path: str, engine: str, description: str, options: dict[str, str]) -> Mount:

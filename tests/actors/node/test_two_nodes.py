@@ -115,7 +115,7 @@ async def test_mounts_and_revocations_reach_the_other_node(tmp_path: Path) -> No
     async with pair(tmp_path) as (first, second, made):
         here, there = await first.tenant(VAULT), await second.tenant(VAULT)
         principal = await there.ask(AuthenticateToken(made.root_token))
-        await here.ask(EnableMount("more/", "kv", "", {}))
+        await here.ask(EnableMount("more/", "kv-v2", "", {}))
         await here.ask(RevokeToken(principal, made.root_token))
 
         class Biscuit(ServicePrincipal):

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kms_actors.actors.node.directory import TenantHandle
@@ -15,9 +16,10 @@ from kms_actors.messages import (
 )
 from kms_actors.mounts import (
     Mount,
+    MountConfig,
     MountTable,
 )
-from tests.actors.node_service import VAULT, started, unseal_node, unseal_tenant
+from tests.actors.node_service import VAULT, configuration, started, unseal_node, unseal_tenant
 
 
 def mount(path: str, number: int = 1) -> Mount:
@@ -69,7 +71,7 @@ async def test_a_disabled_mount_takes_its_data_along_and_its_number_is_not_reuse
         await tenant.ask(WriteSecret(1, "a", b"{}"))
         await tenant.ask(DisableMount("secret/"))
         assert paths(tenant) == ["transit/"]
-        await tenant.ask(EnableMount("secret/", "kv", "", {}))
+        await tenant.ask(EnableMount("secret/", "kv-v2", "", {}))
         again = tenant.mounts.get("secret/")
         assert again is not None
         assert again.number == 3
@@ -81,16 +83,31 @@ async def test_a_disabled_mount_takes_its_data_along_and_its_number_is_not_reuse
 @pytest.mark.parametrize(
     ("message", "text"),
     [
-        (EnableMount("secret/", "kv", "", {}), "path is already in use at secret/"),
-        (EnableMount("secret/sub/", "kv", "", {}), "path is already in use at secret/"),
+        (EnableMount("secret/", "kv-v2", "", {}), "path is already in use at secret/"),
+        (EnableMount("secret/sub/", "kv-v2", "", {}), "path is already in use at secret/"),
         (EnableMount("x/", "nope", "", {}), "plugin not found in the catalog"),
-        (EnableMount("x/", "kv", "", {"version": "1"}), "only version 2"),
-        (EnableMount("sys/", "kv", "", {}), "cannot mount"),
-        (EnableMount("auth/x/", "kv", "", {}), "cannot mount"),
-        (EnableMount("/", "kv", "", {}), "a mount path has"),
-        (EnableMount("a b/", "kv", "", {}), "a mount path has"),
-        (EnableMount("../", "kv", "", {}), "a mount path has"),
-        (TuneMount("none/", "text", None), "no mount at none/"),
+        (EnableMount("x/", "kv", "", {"version": "1"}), "version 1 of the kv engine is not supported"),
+        (EnableMount("x/", "kv", "", {}), "version 1 of the kv engine is not supported"),
+        (EnableMount("x/", "kv-v1", "", {}), "version 1 of the kv engine is not supported"),
+        (EnableMount("x/", "kv-v2", "", {"version": "3"}), "must be 2"),
+        (EnableMount("x/", "transit", "", {"version": "2"}), "does not allow setting a version"),
+        (EnableMount("x/", "kv-v2", "d" * 1025, {}), "description is longer than 1024 bytes"),
+        (EnableMount("x/", "kv-v2", "", {"a": "b" * 8192}), "take more than 8192 bytes"),
+        (EnableMount("x/", "kv-v2", "", {}, MountConfig(listing_visibility="all")), "invalid listing_visibility"),
+        (EnableMount("x/", "kv-v2", "", {}, MountConfig(default_lease_ttl=-1)), "default_lease_ttl must not be"),
+        (EnableMount("x/", "kv-v2", "", {}, MountConfig(7200, 3600)), "greater than given max lease TTL"),
+        (EnableMount("x/", "kv-v2", "", {}, MountConfig(9**9)), "greater than system max lease TTL of 2764800"),
+        (EnableMount("a/./b/", "kv-v2", "", {}), "a mount path has"),
+        (EnableMount("a//b/", "kv-v2", "", {}), "a mount path has"),
+        (EnableMount("a\n/", "kv-v2", "", {}), "a mount path has"),
+        (EnableMount("é" * 128 + "/", "kv-v2", "", {}), "longer than 256 bytes"),
+        (TuneMount("secret/", None, {"version": "1"}), "cannot downgrade mount from version 2"),
+        (TuneMount("secret/", None, None, {"max_lease_ttl": -1}), "max_lease_ttl must not be negative"),
+        (EnableMount("sys/", "kv-v2", "", {}), "cannot mount"),
+        (EnableMount("auth/x/", "kv-v2", "", {}), "cannot mount"),
+        (EnableMount("/", "kv-v2", "", {}), "a mount path has"),
+        (EnableMount("../", "kv-v2", "", {}), "a mount path has"),
+        (TuneMount("none/", "text", None), 'tune of path "none/" failed: no mount entry found'),
     ],
 )
 async def test_a_wrong_change_is_refused_and_changes_nothing(tmp_path: Path, message: EnableMount, text: str) -> None:
@@ -117,6 +134,49 @@ async def test_changes_at_once_all_happen(tmp_path: Path) -> None:
     async with started(tmp_path) as service:
         await unseal_node(service)
         tenant, _ = await unseal_tenant(service)
-        await asyncio.gather(*(tenant.ask(EnableMount(f"m{n}/", "kv", "", {})) for n in range(8)))
+        await asyncio.gather(*(tenant.ask(EnableMount(f"m{n}/", "kv-v2", "", {})) for n in range(8)))
         assert paths(tenant) == [*(f"m{n}/" for n in range(8)), "secret/", "transit/"]
         assert len({entry.number for entry in tenant.mounts}) == 10
+
+
+@pytest.mark.parametrize("path", ["a b/", "x@y/", "x+y/", "x:y/", "x~y/", "x(y)/", ".dot/", "été/", " lead/", "-x/"])
+async def test_a_path_of_any_printable_text_serves(tmp_path: Path, path: str) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        await tenant.ask(EnableMount(path, "kv-v2", "", {}))
+        found = tenant.mounts.match(f"{path}data/a")
+        assert found is not None
+        await tenant.ask(WriteSecret(found[0].number, "a", b"{}"))
+        assert (await tenant.ask(ReadSecret(found[0].number, "a"))).data == b"{}"
+
+
+async def test_settings_are_kept_and_tuned_one_by_one(tmp_path: Path) -> None:
+    config = MountConfig(3600, 7200, True, "unauth", ("a",), ("b", "c"), ("X-A",), ("X-B",))
+    async with started(tmp_path) as service:
+        shares = await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        await tenant.ask(EnableMount("x/", "kv-v2", "d", {}, config, local=True, seal_wrap=True))
+        await tenant.ask(TuneMount("x/", None, None, {"default_lease_ttl": 60, "allowed_response_headers": ()}))
+    async with started(tmp_path) as service:
+        await unseal_node(service, shares)
+        found = (await service.tenant(VAULT)).mounts.get("x/")
+        assert found is not None
+        assert found.config == msgspec.structs.replace(config, default_lease_ttl=60, allowed_response_headers=())
+        assert (found.local, found.seal_wrap, found.description) == (True, True, "d")
+
+
+async def test_mounts_are_bounded_and_counted_in_bytes(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(max_mounts=4)) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        before = service.tenant_bytes
+        for number in range(2):
+            await tenant.ask(EnableMount(f"m{number}/", "kv-v2", "", {"a": "b" * 7000}))
+        assert service.tenant_bytes - before >= 14_000
+        with pytest.raises(InvalidRequest, match="4 mounts at most"):
+            await tenant.ask(EnableMount("m3/", "kv-v2", "", {}))
+        await tenant.ask(DisableMount("m0/"))
+        await tenant.ask(EnableMount("m3/", "kv-v2", "", {}))
+        await tenant.ask(DisableMount("m1/"))
+        assert service.tenant_bytes - before < 14_000

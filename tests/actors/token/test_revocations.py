@@ -147,7 +147,7 @@ async def test_what_was_heard_stays_though_a_reading_began_before_it(
     here, there = [await service.tenant(VAULT) for service in nodes]
     await here.ask(RevokeToken(Biscuit("known"), ""))
     await nodes[1].catch_up()
-    await here.ask(EnableMount("more/", "kv", "", {}))
+    await here.ask(EnableMount("more/", "kv-v2", "", {}))
     await here.ask(Seal())
     await nodes[1].catch_up()
     assert there.sealed

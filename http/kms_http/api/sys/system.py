@@ -6,7 +6,10 @@ Source: Vault's API pages `sys/mounts` and `sys/auth`; `sys/internal/ui/mounts` 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
+
+import msgspec
 
 from kms_actors import API_VERSION
 from kms_actors.auth.principal import Capability
@@ -16,13 +19,12 @@ from kms_actors.messages import (
     EnableMount,
     TuneMount,
 )
-from kms_actors.mounts import Mount
-from kms_http.fields import (
-    Fields,
-    to_any,
-    to_map,
-    to_str,
+from kms_actors.mounts import (
+    SYSTEM_LEASE_TTL,
+    Mount,
+    MountConfig,
 )
+from kms_http.api.sys import mount_settings
 from kms_http.routing import (
     DATA_RIGHTS,
     TENANT_ADMIN,
@@ -34,8 +36,12 @@ from kms_http.routing import (
 )
 from kms_http.wire.errors import HttpError
 
-_DEFAULT_LEASE_TTL: Final = 32 * 24 * 3600  # seconds
 _RESERVED: Final = frozenset({"sys/", "auth/", "cubbyhole/", "identity/"})
+_SYSTEM_MOUNTS: Final = {
+    "cubbyhole": ("cubbyhole", "per-token private secret storage"),
+    "identity": ("identity", "identity store"),
+    "sys": ("system", "system endpoints used for control, policy and debugging"),
+}
 _TOKEN_MOUNTS: Final = uuid.UUID("0f7c2d5e-6d0a-4c35-9a53-0c5b1c6f2a11")  # names the token mount of each tenant
 
 
@@ -48,43 +54,65 @@ def _no_content(_: Call, __: None) -> Reply:
 
 
 def _list_mounts(call: Call, _: None) -> Reply:
-    return Reply(data={mount.path: _entry(mount) for mount in call.mounts}, mirrored=True)
+    return Reply(data=dict(sorted({**_system_mounts(call), **_entries(call)}.items())), mirrored=True)
 
 
 def _list_auth(call: Call, _: None) -> Reply:
     return Reply(data={"token/": _token_mount(call)}, mirrored=True)
 
 
+def _read_auth(call: Call, _: None) -> Reply:
+    return Reply(data=_token_mount(call), mirrored=True)
+
+
+def _read_auth_tuning(call: Call, _: None) -> Reply:
+    return Reply(data=_tuning(_token_mount(call)), mirrored=True)
+
+
 def _read_mount(call: Call, _: None) -> Reply:
     path = _mount_path(call)
     mount = call.mounts.get(path)
-    if mount is None:
+    entry = _system_mounts(call).get(path) if mount is None else _entry(mount)
+    if entry is None:
         raise InvalidRequest(f"No secret engine mount at {path}")
-    return Reply(data=_entry(mount), mirrored=True)
+    return Reply(data=entry, mirrored=True)
 
 
 def _read_tuning(call: Call, _: None) -> Reply:
-    mount = _tunable(call)
-    return Reply(
-        data={
-            "default_lease_ttl": _DEFAULT_LEASE_TTL,
-            "description": mount.description,
-            "force_no_cache": False,
-            "max_lease_ttl": _DEFAULT_LEASE_TTL,
-            "options": mount.options or None,
-        },
-        mirrored=True,
-    )
+    path = _mount_path(call)
+    mount = call.mounts.get(path)
+    entry = _system_mounts(call).get(path) if mount is None else _entry(mount)
+    if entry is None:
+        raise InvalidRequest(f'cannot fetch sysview for path "{path}"')
+    return Reply(data=_tuning(entry), mirrored=True)
+
+
+def _tuning(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a mount, with what holds where it says nothing."""
+    config = dict(entry["config"])
+    for name in ("default_lease_ttl", "max_lease_ttl"):
+        config[name] = config[name] or SYSTEM_LEASE_TTL
+    options = {"options": entry["options"]} if entry["options"] is not None else {}
+    return dict(sorted({**config, **options, "description": entry["description"]}.items()))
 
 
 def _enable(call: Call) -> EnableMount:
-    kind = call.values.get("type", "")
+    sent = call.values
+    kind = sent.get("type", "")
     if not kind:
         raise InvalidRequest("backend type must be specified as a string")
     path = _mount_path(call)
     if path in _RESERVED:
         raise InvalidRequest(f'cannot mount "{path}"')
-    return EnableMount(path, kind, call.values.get("description", ""), _options(call) or {})
+    return EnableMount(
+        path,
+        kind,
+        sent.get("description", ""),
+        sent.get("options", {}),
+        MountConfig(**sent.get("config", {})),
+        sent.get("local", False),
+        sent.get("seal_wrap", False),
+    )
 
 
 def _disable(call: Call) -> DisableMount:
@@ -95,14 +123,22 @@ def _disable(call: Call) -> DisableMount:
 
 
 def _tune(call: Call) -> TuneMount:
-    return TuneMount(_tunable(call).path, call.values.get("description"), _options(call))
+    path, sent = _mount_path(call), call.values
+    if path in _RESERVED:
+        raise InvalidRequest(f'cannot tune "{path}"')
+    config = {name: value for name, value in sent.items() if name in mount_settings.CONFIG_NAMES}
+    return TuneMount(path, sent.get("description"), sent.get("options"), config)
+
+
+def _refuse_tuning(_: Call) -> None:
+    raise InvalidRequest("the settings of auth/token/ cannot be changed")
 
 
 def _list_visible(call: Call, _: None) -> Reply:
     if call.principal is None:
+        # Without a token no vault is named whose `listing_visibility` could count.
         return Reply(data={"auth": {}, "secret": {}})
-    secret = {mount.path: _entry(mount) for mount in call.mounts}
-    return Reply(data={"auth": {"token/": _token_mount(call)}, "secret": secret})
+    return Reply(data={"auth": {"token/": _token_mount(call)}, "secret": _entries(call)})
 
 
 def _preflight(call: Call, _: None) -> Reply:
@@ -120,33 +156,34 @@ def _mount_path(call: Call) -> str:
     return call.captures["path"].removesuffix("/") + "/"
 
 
-def _tunable(call: Call) -> Mount:
-    path = _mount_path(call)
-    mount = call.mounts.get(path)
-    if mount is None:
-        raise InvalidRequest(f'cannot fetch sysview for path "{path}"')
-    return mount
-
-
-def _options(call: Call) -> dict[str, str] | None:
-    options = call.values.get("options")
-    if options is None:
-        return None
-    if not all(isinstance(value, str | int | float) for value in options.values()):
-        raise InvalidRequest("options must be a map of strings")
-    return {name: to_str(value) for name, value in options.items()}
+def _entries(call: Call) -> dict[str, Any]:
+    return {mount.path: _entry(mount) for mount in call.mounts}
 
 
 def _entry(mount: Mount) -> dict[str, Any]:
-    return _describe(mount.type, mount.accessor, mount.uuid, mount.description, mount.options or None)
+    entry = _describe(mount.type, mount.accessor, mount.uuid, mount.description, mount.options)
+    kept = msgspec.to_builtins(mount.config)  # without what was never set
+    entry["config"] = dict(sorted({**entry["config"], **kept}.items()))
+    return {**entry, "local": mount.local, "seal_wrap": mount.seal_wrap}
 
 
 def _token_mount(call: Call) -> dict[str, Any]:
-    assert call.principal is not None
-    identity = str(uuid.uuid5(_TOKEN_MOUNTS, call.principal.resource))
-    entry = _describe("token", f"auth_token_{identity[:8]}", identity, "token based credentials", None)
+    entry = _own_mount(call, "token", "auth_token", "token based credentials")
     entry["config"]["token_type"] = "default-service"  # noqa: S105  # a kind, not a secret
     return entry
+
+
+def _system_mounts(call: Call) -> dict[str, Any]:
+    """Return the mounts that every vault shows in Vault, whatever can be done below them here."""
+    return {
+        f"{path}/": _own_mount(call, kind, kind, description) for path, (kind, description) in _SYSTEM_MOUNTS.items()
+    }
+
+
+def _own_mount(call: Call, kind: str, accessor: str, description: str) -> dict[str, Any]:
+    assert call.principal is not None
+    identity = str(uuid.uuid5(_TOKEN_MOUNTS, (kind if kind != "token" else "") + call.principal.resource))
+    return _describe(kind, f"{accessor}_{identity[:8]}", identity, description, None)
 
 
 def _describe(kind: str, accessor: str, identity: str, description: str, options: Any) -> dict[str, Any]:
@@ -167,45 +204,32 @@ def _describe(kind: str, accessor: str, identity: str, description: str, options
     }
 
 
-# What is `to_any` here is taken and of no effect: there are no leases, plugins or replication.
-_ENABLE_FIELDS: Final = Fields(
-    type=to_str,
-    description=to_str,
-    options=to_map,
-    config=to_any,
-    external_entropy_access=to_any,
-    local=to_any,
-    plugin_name=to_any,
-    plugin_version=to_any,
-    seal_wrap=to_any,
-)
-_TUNE_FIELDS: Final = Fields(
-    description=to_str,
-    options=to_map,
-    default_lease_ttl=to_any,
-    listing_visibility=to_any,
-    max_lease_ttl=to_any,
-    plugin_version=to_any,
-)
+_TOKEN_TUNING: Final = {
+    Operation.READ: Endpoint(_nothing, _read_auth_tuning, Capability.READ),
+    Operation.WRITE: Endpoint(_refuse_tuning, _no_content, Capability.UPDATE, mount_settings.TUNE, TENANT_ADMIN),
+}
 
 SYS_ROUTES: Final = (
+    Route("sys/mounts/auth/token/tune", _TOKEN_TUNING),
     Route("sys/mounts", {Operation.READ: Endpoint(_nothing, _list_mounts, Capability.READ)}),
     Route(
         "sys/mounts/{path...}/tune",
         {
             Operation.READ: Endpoint(_nothing, _read_tuning, Capability.READ),
-            Operation.WRITE: Endpoint(_tune, _no_content, Capability.UPDATE, _TUNE_FIELDS, TENANT_ADMIN),
+            Operation.WRITE: Endpoint(_tune, _no_content, Capability.UPDATE, mount_settings.TUNE, TENANT_ADMIN),
         },
     ),
     Route(
         "sys/mounts/{path...}",
         {
             Operation.READ: Endpoint(_nothing, _read_mount, Capability.READ),
-            Operation.WRITE: Endpoint(_enable, _no_content, Capability.UPDATE, _ENABLE_FIELDS, TENANT_ADMIN),
+            Operation.WRITE: Endpoint(_enable, _no_content, Capability.UPDATE, mount_settings.ENABLE, TENANT_ADMIN),
             Operation.DELETE: Endpoint(_disable, _no_content, Capability.DELETE, rights=TENANT_ADMIN),
         },
     ),
     Route("sys/auth", {Operation.READ: Endpoint(_nothing, _list_auth, Capability.READ)}),
+    Route("sys/auth/token", {Operation.READ: Endpoint(_nothing, _read_auth, Capability.READ)}),
+    Route("sys/auth/token/tune", _TOKEN_TUNING),
     Route(
         "sys/internal/ui/mounts",
         {Operation.READ: Endpoint(_nothing, _list_visible, Capability.READ, rights=DATA_RIGHTS, anonymous=True)},

@@ -283,10 +283,11 @@ async def test_leader_is_without_high_availability(service: Service) -> None:
 class TestMounts:
     async def test_are_listed_in_data_and_at_top_level(self, service: Service) -> None:
         answer = await service.call("GET", "/v1/sys/mounts", "data")
-        assert list(answer.json["data"]) == ["secret/", "toy/", "transit/"]
+        assert list(answer.json["data"]) == ["cubbyhole/", "identity/", "secret/", "sys/", "toy/", "transit/"]
         assert answer.json["secret/"] == answer.json["data"]["secret/"]
         assert answer.json["data"]["secret/"]["options"] == {"version": "2"}
-        assert answer.json["data"]["transit/"]["options"] is None
+        assert answer.json["data"]["transit/"]["options"] == {}
+        assert answer.json["data"]["sys/"]["options"] is None
         assert answer.json["mount_type"] == "system"
 
     async def test_are_read_one_by_one(self, service: Service) -> None:
@@ -306,7 +307,8 @@ class TestMounts:
         }
         body = {"description": "x", "options": {"version": 2}, "default_lease_ttl": "1h"}
         assert (await service.call("POST", "/v1/sys/mounts/secret/tune", "root", json=body)).status == 204
-        assert service.tenant.asked == [messages.TuneMount("secret/", "x", {"version": "2"})]
+        tuned = messages.TuneMount("secret/", "x", {"version": "2"}, {"default_lease_ttl": 3600})
+        assert service.tenant.asked == [tuned]
         answer = await service.call("GET", "/v1/sys/mounts/nosuch/tune", "root")
         assert answer.errors == ['cannot fetch sysview for path "nosuch/"']
 

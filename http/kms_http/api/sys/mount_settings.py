@@ -1,0 +1,117 @@
+"""Settings of a mount as requests give them: one table.
+
+A setting is kept (a field of `Mount` or `MountConfig`, stored and shown), or refused with 400 that names it: as
+unknown, or for a reason of its own. None is accepted and dropped; null and empty values ask for nothing. See
+decision 26.
+
+Source: Vault's API page `sys/mounts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kms_actors.errors import InvalidRequest
+from kms_http.fields import Converter, Fields, WrongType, to_bool, to_duration, to_list, to_map, to_str
+
+_SECOND: Final = 10**9
+
+
+def to_ttl(value: Any) -> int:
+    """Durations as Vault takes them, in whole seconds; `system` is 0."""
+    return 0 if value == "system" else to_duration(value) // _SECOND
+
+
+def to_names(value: Any) -> tuple[str, ...]:
+    """Lists, or comma-separated strings, of texts."""
+    return tuple(to_str(name) for name in to_list(value))
+
+
+def to_pairs(value: Any) -> dict[str, str]:
+    """Objects of texts, a text `name=value`, or a list of these."""
+    if isinstance(value, str) and value:
+        value = [value]
+    if isinstance(value, list):
+        pairs = [to_str(pair).partition("=") for pair in value]
+        if not all(equals for _, equals, _ in pairs):
+            raise WrongType("invalid key pair: name=value is needed")
+        return {name: text for name, _, text in pairs}
+    options = to_map(None if value == "" else value)
+    if not all(isinstance(text, str | int | float) for text in options.values()):
+        raise InvalidRequest("options must be a map of strings")
+    return {name: to_str(text) for name, text in options.items()}
+
+
+#: Fields of `MountConfig`, which `config` has when a mount is enabled, and a request to tune it.
+_CONFIG: Final[Mapping[str, Converter]] = {
+    "default_lease_ttl": to_ttl,
+    "max_lease_ttl": to_ttl,
+    "force_no_cache": to_bool,
+    "listing_visibility": to_str,
+    "audit_non_hmac_request_keys": to_names,
+    "audit_non_hmac_response_keys": to_names,
+    "passthrough_request_headers": to_names,
+    "allowed_response_headers": to_names,
+}
+
+_NO_PLUGINS: Final = "engines are part of the program: there are no plugins to choose"
+#: What asks for something that is not there.
+_REFUSED: Final[Mapping[str, str]] = {
+    "plugin_version": _NO_PLUGINS,
+    "plugin_name": _NO_PLUGINS,
+    "token_type": "can only be modified on auth mounts",
+    "user_lockout_config": "is for auth mounts",
+    "external_entropy_access": "there is no external source of entropy",
+    "identity_token_key": "there are no identity tokens",
+    "delegated_auth_accessors": "authentication is not delegated",
+    "allowed_managed_keys": "there are no managed keys",
+    "trim_request_trailing_slashes": "a trailing slash is refused",
+    "override_pinned_version": _NO_PLUGINS,
+}
+
+
+class SettingFields(Fields):
+    """Declared fields, and no others: what is not declared must ask for nothing."""
+
+    __slots__ = ("_within",)
+
+    def __init__(self, converters: Mapping[str, Converter], within: str = "") -> None:
+        super().__init__(existence_checked=False, **converters)
+        self._within = within
+
+    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        values, unknown = super().parse({name: value for name, value in sent.items() if value is not None})
+        for name in unknown:
+            if not _asks_nothing(sent[name]):
+                reason = _REFUSED.get(name)
+                shown = f"{self._within}{name[:64]}"
+                raise InvalidRequest(f"{shown}: {reason}" if reason else f'unknown setting "{shown}" of a mount')
+        return values, []
+
+
+def _asks_nothing(value: Any) -> bool:
+    return value in (None, "", "false", "0s") or (isinstance(value, bool | int | list | dict) and not value)
+
+
+_CONFIG_FIELDS: Final = SettingFields(_CONFIG, "config.")
+
+
+def _to_config(value: Any) -> dict[str, Any]:
+    return _CONFIG_FIELDS.parse(to_map(value))[0]
+
+
+#: `type` names what is enabled.
+ENABLE: Final = SettingFields(
+    {
+        "type": to_str,
+        "description": to_str,
+        "options": to_pairs,
+        "config": _to_config,
+        "local": to_bool,
+        "seal_wrap": to_bool,
+    }
+)
+TUNE: Final = SettingFields({"description": to_str, "options": to_pairs, **_CONFIG})
+#: Of what is sent to tune a mount, the fields of `MountConfig`.
+CONFIG_NAMES: Final = frozenset(_CONFIG)
