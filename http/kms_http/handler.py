@@ -52,6 +52,7 @@ from kms_http.routing import (
     Endpoint,
     Found,
     Operation,
+    Reply,
     Router,
 )
 from kms_http.wire import (
@@ -292,7 +293,10 @@ class Handler:
         else:
             result = await tenant.ask(message)
         kind = mount.type if mount is not None else "token" if exchange.path.startswith("auth/") else "system"
-        return envelope.respond(endpoint.render(call, result), self._request_ids(), kind, warnings)
+        reply = endpoint.render(call, result)
+        if not isinstance(reply, Reply):
+            reply = await reply
+        return envelope.respond(reply, self._request_ids(), kind, warnings)
 
 
 def _values(

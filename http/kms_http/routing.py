@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -90,12 +90,13 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One operation on a route: what it needs, the message it becomes, how the answer is shown.
 
     The message goes to the caller's tenant, or to the node for an operator and for nobody (`anonymous`).
-    `build` returns None where the call alone is enough for `render`. `read` may take a body that has the shape most
-    large ones have, faster than the general way, and returns None for any other.
+    `build` returns None where the call alone is enough for `render`, which may be a coroutine where it takes long.
+    `read` may take a body that has the shape most large ones have, faster than the general way, and returns None for
+    any other.
     """
 
     build: Callable[[Call], Message | None]
-    render: Callable[[Call, Any], Reply]
+    render: Callable[[Call, Any], Reply | Awaitable[Reply]]
     capability: Capability | None  # EXISTENCE: decided in the transaction, through Grants
     fields: Fields = NO_FIELDS
     rights: frozenset[Right] = DATA_RIGHTS

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from kms_actors.transit.key import TransitKey
+from kms_actors.transit.schemes.mldsa import Hybrid, MlDsa
 from kms_actors.transit.version import Version
 
 _KEY: Final = 900  # policy, tables
@@ -22,7 +23,7 @@ _POST_QUANTUM_BYTE: Final = 18
 
 def footprint(key: TransitKey) -> int:
     """Return bytes; the same each time for the same key."""
-    each = _POST_QUANTUM_BYTE if key.type.name in {"ml-dsa", "hybrid"} else _PAIR_BYTE
+    each = _POST_QUANTUM_BYTE if isinstance(key.scheme, MlDsa | Hybrid) else _PAIR_BYTE
     return _KEY + sum(_version_bytes(key, version, each) for version in key.versions())
 
 

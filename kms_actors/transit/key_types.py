@@ -16,6 +16,7 @@ from kms_actors.transit.schemes.ecdsa import Ecdsa
 from kms_actors.transit.schemes.ed25519 import Ed25519
 from kms_actors.transit.schemes.mldsa import (
     PARAMETER_SETS,
+    BareMlDsa,
     Hybrid,
 )
 from kms_actors.transit.schemes.rsa import Rsa
@@ -103,6 +104,7 @@ _POST_QUANTUM: Final = (
         signing=True,
         schemes={Parameters(name): scheme for name, scheme in PARAMETER_SETS.items()},
     ),
+    *(_pair(BareMlDsa(scheme)) for scheme in PARAMETER_SETS.values()),
     KeyType(
         name="hybrid",
         signing=True,

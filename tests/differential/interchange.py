@@ -11,6 +11,7 @@ from tests.differential.pair import Pair, Side
 FOX: Final = base64.b64encode(b"the quick brown fox").decode()
 DIGEST: Final = base64.b64encode(bytes(range(32))).decode()
 CONTEXT: Final = "Y3R4LTE="
+MLDSA: Final = ("mldsa-44", "mldsa-65", "mldsa-87")
 SYMMETRIC: Final = ("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305")
 CURVES: Final = ("ecdsa-p256", "ecdsa-p384", "ecdsa-p521")
 RSA: Final = ("rsa-2048", "rsa-3072", "rsa-4096")
@@ -122,7 +123,7 @@ def use(pair: Pair, name: str, kind: Kind) -> None:
     if kind.type in (*SYMMETRIC, *RSA):
         encrypted_by_either(pair, name, kind)
         wrapped_by_either(pair, name, kind)
-    if kind.type in ("ed25519", *CURVES, *RSA):
+    if kind.type in ("ed25519", *MLDSA, *CURVES, *RSA):
         for how in _ways_to_sign(kind):
             signed_by_either(pair, name, kind, **how)
         shown = [public_keys(side, name, kind) for side in pair]

@@ -10,6 +10,7 @@ from tests.differential.comparison import masked
 from tests.differential.interchange import (
     CURVES,
     FOX,
+    MLDSA,
     RSA,
     SYMMETRIC,
     Kind,
@@ -27,7 +28,7 @@ KINDS: Final = (
     *(Kind(name, derived, convergent) for name in SYMMETRIC for derived, convergent in _DERIVATIONS),
     Kind("ed25519"),
     Kind("ed25519", derived=True),
-    *(Kind(name) for name in (*CURVES, *RSA, "hmac")),
+    *(Kind(name) for name in (*CURVES, *RSA, "hmac", *MLDSA)),
 )
 
 
@@ -42,6 +43,11 @@ def test_a_backup_of_one_is_restored_by_the_other(pair: Pair, way: tuple[Side, S
         asked(source, f"keys/{name}/rotate")
     asked(source, f"keys/{name}/config", min_decryption_version=2)
     asked(destination, f"restore/{name}", backup=read(source, f"backup/{name}")["backup"])
+    if kind.type in MLDSA and destination == pair.reference:
+        # It (2.7.2) panics where it signs with a key of these types that it has restored, its own too, until it
+        # reads it anew.
+        reloaded = {"mounts": [f"{destination.mounts['transit']}/"]}
+        assert destination("POST", "sys/plugins/reload/backend", reloaded).status == 200
     agree(pair, name, kind)
     same_exports(pair, name, kind)
     if old:

@@ -48,7 +48,9 @@ class Api:
         endpoint, call = call_of(operation, path, sent, self.grants)
         message = endpoint.build(call)
         assert message is not None
-        return endpoint.render(call, await self.tenant.ask(message))
+        reply = endpoint.render(call, await self.tenant.ask(message))
+        assert isinstance(reply, Reply)
+        return reply
 
     async def __call__(self, operation: Operation, path: str, sent: Any = None) -> tuple[int, Any]:
         reply = await self.reply(operation, path, sent)

@@ -43,6 +43,7 @@ ALLOWED = {
     "chacha20-poly1305": "e h d c",
     "xchacha20-poly1305": "e h d c",
     "ed25519": "s h d",
+    **dict.fromkeys(("mldsa-44", "mldsa-65", "mldsa-87"), "s h"),
     "ecdsa-p256": "s h",
     "ecdsa-p384": "s h",
     "ecdsa-p521": "s h",

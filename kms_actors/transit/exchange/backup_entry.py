@@ -16,18 +16,21 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from kms_actors.transit.exchange.certificates import certified, read_chain
 from kms_actors.transit.exchange.importing import check_rsa, checked_version
-from kms_actors.transit.go_base64 import decode
+from kms_actors.transit.go_base64 import decode, encode
+from kms_actors.transit.key import parameters_of
 from kms_actors.transit.key_types import KEY_TYPES
 from kms_actors.transit.records import (
     HMAC_KEY_BYTES,
     KeyPolicy,
     VersionRecord,
 )
+from kms_actors.transit.schemes import mldsa
 from kms_actors.transit.schemes.ecdsa import Ecdsa
 from kms_actors.transit.schemes.ed25519 import (
     SEED_BYTES,
     Ed25519,
 )
+from kms_actors.transit.schemes.mldsa import BareMlDsa, MlDsa
 from kms_actors.transit.schemes.rsa import Rsa
 from kms_actors.untrusted import untrusted
 
@@ -121,7 +124,10 @@ def _material(policy: KeyPolicy, version: VersionRecord) -> Mapping[str, Any]:
     schemes = KEY_TYPES[policy.type].schemes
     if not schemes:
         return {"key": version.key}
-    scheme = next(iter(schemes.values()))
+    scheme = schemes[parameters_of(policy)]
+    if isinstance(scheme, MlDsa):
+        raw = scheme.public(version.public_key).public_bytes_raw()
+        return {"key": version.key or None, "public_key": encode(raw)}
     public = scheme.public(version.public_key)
     private = scheme.private(version.key) if version.key else None
     if isinstance(public, rsa.RSAPublicKey):
@@ -195,7 +201,17 @@ def _rsa_key(policy: KeyPolicy, entry: Entry) -> Any:
     ).private_key()
 
 
-_PAIRS: Final = {Ecdsa: _curve_key, Ed25519: _ed25519_key, Rsa: _rsa_key}
+def _mldsa_key(policy: KeyPolicy, entry: Entry) -> Any:
+    (scheme,) = KEY_TYPES[policy.type].schemes.values()
+    assert isinstance(scheme, BareMlDsa)
+    public = decode(entry.public_key)
+    key = scheme.private_of(entry.key or b"", public)
+    if entry.key and (len(entry.key) != mldsa.SEED_BYTES or key.public_key().public_bytes_raw() != public):
+        raise ValueError("the halves do not fit")
+    return key
+
+
+_PAIRS: Final = {BareMlDsa: _mldsa_key, Ecdsa: _curve_key, Ed25519: _ed25519_key, Rsa: _rsa_key}
 
 
 def rfc3339(nanoseconds: int) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -34,11 +34,13 @@ _HASHES: Final[Mapping[str, HashAlgorithm | None]] = {
     "rsa-2048": SHA256(),
     "rsa-3072": SHA256(),
     "rsa-4096": SHA256(),
+    **dict.fromkeys(("mldsa-44", "mldsa-65", "mldsa-87"), None),
 }
-_ALGORITHMS: Final = (
+_ALGORITHMS: Final[tuple[tuple[Any, str, str], ...]] = (
     (ec.EllipticCurvePublicKey, "ECDSA", "ecdsa-"),
     (rsa.RSAPublicKey, "RSA", "rsa-"),
     (ed25519.Ed25519PublicKey, "Ed25519", "ed25519"),
+    ((mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey), "ML-DSA", "mldsa-"),
 )
 _BLOCK: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----\s[^-]*-----END \1-----", re.ASCII)
 _NO_PEM: Final = "could not decode a PEM block in the certificate chain"

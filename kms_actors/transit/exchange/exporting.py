@@ -147,7 +147,7 @@ def _private(key: TransitKey, version: Version, form: str) -> str:
     parts = key.scheme.parts(private)
     if form == "der":
         return encode(b"".join(pkcs8(part) for part in parts))
-    if family == "ed25519" and form in _BARE:
+    if key.scheme.bare and form in _BARE:
         return encode(version.record.key)
     traditional = not form and family in ("rsa", "ec")
     layout = PrivateFormat.TraditionalOpenSSL if traditional else PrivateFormat.PKCS8
@@ -162,7 +162,7 @@ def _public(key: TransitKey, version: Version, form: str) -> str:
     parts = public if isinstance(public, tuple) else (public,)
     if form == "der":
         return encode(b"".join(subject_public_key_info(part) for part in parts))
-    if family == "ed25519" and form in _BARE:
+    if key.scheme.bare and form in _BARE:
         return key.scheme.show(version.record.public_key)
     return _ended(family, "".join(_public_pem(part) for part in parts))
 
@@ -176,7 +176,7 @@ def _certificate_chain(_: TransitKey, version: Version, __: str) -> str:
 def _refuse_raw(key: TransitKey, form: str) -> str:
     assert key.scheme is not None
     family = key.scheme.family
-    if form == "raw" and family != "ed25519":
+    if form == "raw" and not key.scheme.bare:
         raise InvalidRequest(f"unknown key format for {family} key; supported values are ``, `der`, or `pem`")
     return family
 

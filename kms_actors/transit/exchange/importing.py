@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_public_key
 
 from kms_actors.errors import InvalidRequest
@@ -33,6 +33,7 @@ from kms_actors.transit.records import (
 )
 from kms_actors.transit.schemes.ecdsa import Ecdsa
 from kms_actors.transit.schemes.ed25519 import Ed25519
+from kms_actors.transit.schemes.mldsa import BareMlDsa
 from kms_actors.transit.schemes.rsa import Rsa
 from kms_actors.transit.schemes.scheme import (
     Scheme,
@@ -79,7 +80,7 @@ def _check_type(name: str) -> None:
 
 def check_importable(key_type: KeyType) -> None:
     """Raise InvalidRequest for types whose keys can be made here only."""
-    if key_type.schemes and not isinstance(_only_scheme(key_type), Ecdsa | Ed25519 | Rsa):
+    if key_type.schemes and not isinstance(_only_scheme(key_type), Ecdsa | Ed25519 | Rsa | BareMlDsa):
         raise InvalidRequest(f"import is not supported for key type {key_type.name}")
 
 
@@ -241,6 +242,8 @@ def _check_fit(scheme: Scheme, type_name: str, key: Any, half: str) -> None:
         raise InvalidRequest(f"invalid key type: expected {type_name}, got {found}")
     if isinstance(scheme, Ecdsa) and scheme.name != (got := _CURVES.get(key.curve.name, key.curve.name)):
         raise InvalidRequest(f"invalid curve: expected {scheme.name}, got {got}")
+    if isinstance(scheme, BareMlDsa) and not scheme.is_key(key):
+        raise InvalidRequest(f"invalid key type: expected {type_name}, got ML-DSA of another parameter set")
     if isinstance(scheme, Rsa):
         check_rsa(scheme.bits, key.key_size, _exponent(key))
 
@@ -263,13 +266,20 @@ def _stored(private: Any) -> bytes:
     """Return a private key in the form of its scheme."""
     if isinstance(private, ed25519.Ed25519PrivateKey):
         return private.private_bytes_raw() + private.public_key().public_bytes_raw()
+    if isinstance(private, _KINDS["mldsa"][0]):
+        seed: bytes = private.private_bytes_raw()
+        return seed
     return pkcs8(private)
 
 
-_KINDS: Final[dict[str, tuple[type, type]]] = {
+_KINDS: Final[dict[str, tuple[Any, Any]]] = {
     "ec": (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey),
     "ed25519": (ed25519.Ed25519PrivateKey, ed25519.Ed25519PublicKey),
     "rsa": (rsa.RSAPrivateKey, rsa.RSAPublicKey),
+    "mldsa": (
+        (mldsa.MLDSA44PrivateKey, mldsa.MLDSA65PrivateKey, mldsa.MLDSA87PrivateKey),
+        (mldsa.MLDSA44PublicKey, mldsa.MLDSA65PublicKey, mldsa.MLDSA87PublicKey),
+    ),
 }
-_FAMILIES: Final[dict[str, type]] = {"ec": Ecdsa, "ed25519": Ed25519, "rsa": Rsa}
+_FAMILIES: Final[dict[str, type]] = {"ec": Ecdsa, "ed25519": Ed25519, "rsa": Rsa, "mldsa": BareMlDsa}
 _GO_NAMES: Final = {"ec": "*ecdsa.", "ed25519": "ed25519.", "rsa": "*rsa."}

@@ -54,6 +54,9 @@ _TYPES: Final[Mapping[int, str]] = {
     9: "rsa-3072",
     10: "hmac",
     11: "xchacha20-poly1305",
+    12: "mldsa-44",
+    13: "mldsa-65",
+    14: "mldsa-87",
 }
 _NUMBERS: Final = {name: number for number, name in _TYPES.items()}
 _KDFS: Final = ("hmac-sha256-counter", "hkdf_sha256")
@@ -121,9 +124,14 @@ def backed_up(policy: KeyPolicy, now: int) -> KeyPolicy:
         raise InvalidRequest("exporting is disallowed on the policy")
     if not policy.allow_plaintext_backup:
         raise InvalidRequest("plaintext backup is disallowed on the policy")
-    if policy.type not in _NUMBERS:
+    if _type_of(policy) not in _NUMBERS:
         raise InvalidRequest(f"backup is not supported for key type {policy.type}")
     return msgspec.structs.replace(policy, backup=Moment(now, policy.latest_version))
+
+
+def _type_of(policy: KeyPolicy) -> str:
+    """Return the type of a backup: keys of `ml-dsa` have that of the parameter set, as which they come back."""
+    return f"mldsa-{policy.parameter_set}" if policy.type == "ml-dsa" else policy.type
 
 
 def write(policy: KeyPolicy, versions: Mapping[int, VersionRecord]) -> str:
@@ -134,7 +142,7 @@ def write(policy: KeyPolicy, versions: Mapping[int, VersionRecord]) -> str:
         archived.insert(0, _raw(Entry()))  # of version 0, which never was
     content = _Policy(
         name=policy.name,
-        type=_NUMBERS[policy.type],
+        type=_NUMBERS[_type_of(policy)],
         keys={str(n): entry for n, entry in entries.items() if n >= policy.min_decryption_version},
         derived=policy.derived,
         kdf=_KDFS.index(policy.kdf) if policy.derived else 0,

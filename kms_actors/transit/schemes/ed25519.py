@@ -84,6 +84,7 @@ class Ed25519(SingleKey):
 
     name = "ed25519"
     family = "ed25519"
+    bare = True
     sign_us = 20
     verify_us = 55
 

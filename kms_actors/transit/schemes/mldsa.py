@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
+import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.transit.go_base64 import encode
 from kms_actors.transit.schemes.scheme import (
     KeyMaterial,
     Scheme,
@@ -18,7 +20,7 @@ from kms_actors.transit.schemes.scheme import (
 )
 from kms_actors.transit.signature import SignatureParameters
 
-_SEED_BYTES: Final = 32
+SEED_BYTES: Final = 32
 _PREHASHED: Final = "prehashed input is not supported for key type"
 
 Kind: TypeAlias = type[mldsa.MLDSA44PrivateKey] | type[mldsa.MLDSA65PrivateKey] | type[mldsa.MLDSA87PrivateKey]
@@ -60,6 +62,38 @@ class MlDsa(SingleKey):
         return True
 
 
+class BareMlDsa(MlDsa):
+    """One parameter set as OpenBao has it: a type of its own, whose keys are shown and given out without encoding."""
+
+    family = "mldsa"
+    bare = True
+
+    def __init__(self, like: MlDsa) -> None:
+        self.__dict__.update(like.__dict__)
+        self.parameter_set = like.name.rpartition("-")[2]
+        self.name = f"mldsa-{self.parameter_set}"
+
+    def sign(self, private: Private, data: bytes, _: SignatureParameters) -> bytes:
+        # Whatever is sent is signed as it is, as by OpenBao; a digest, too.
+        return private.sign(data)
+
+    def verify(self, public: Public, data: bytes, signature: bytes, how: SignatureParameters) -> bool:
+        return super().verify(public, data, signature, msgspec.structs.replace(how, prehashed=False))
+
+    def show(self, stored: bytes) -> str:
+        return encode(self.public(stored).public_bytes_raw())
+
+    def private_of(self, seed: bytes, public: bytes) -> Any:
+        """Return the private key of a seed, or the public one where there is no seed."""
+        if seed:
+            return self.private(seed)
+        return _PUBLIC[self.parameter_set].from_public_bytes(public)
+
+    def is_key(self, key: object) -> bool:
+        """Tell whether a key of the library is of this parameter set."""
+        return isinstance(key, (self._kind, _PUBLIC[self.parameter_set]))
+
+
 class Hybrid:
     """Two signatures of one message, of which both must be good: that of ML-DSA, then that of the curve.
 
@@ -68,6 +102,7 @@ class Hybrid:
     """
 
     family = "hybrid"
+    bare = False
 
     def __init__(self, first: MlDsa, second: Scheme) -> None:
         self.name = f"{first.name}-{second.name}"
@@ -82,7 +117,7 @@ class Hybrid:
         return KeyMaterial(first.private + second.private, public)
 
     def private(self, stored: bytes) -> tuple[Any, Any]:
-        return self._first.private(stored[:_SEED_BYTES]), self._second.private(stored[_SEED_BYTES:])
+        return self._first.private(stored[:SEED_BYTES]), self._second.private(stored[SEED_BYTES:])
 
     def public(self, stored: bytes) -> tuple[Any, Any]:
         first, second = _split(stored)
@@ -115,12 +150,17 @@ def _split(stored: bytes) -> tuple[bytes, bytes]:
 
 def _supported() -> bool:
     try:
-        mldsa.MLDSA44PrivateKey.from_seed_bytes(bytes(_SEED_BYTES))
+        mldsa.MLDSA44PrivateKey.from_seed_bytes(bytes(SEED_BYTES))
     except UnsupportedAlgorithm:  # the library was built on an OpenSSL before 3.5
         return False
     return True
 
 
+_PUBLIC: Final[Mapping[str, Any]] = {
+    "44": mldsa.MLDSA44PublicKey,
+    "65": mldsa.MLDSA65PublicKey,
+    "87": mldsa.MLDSA87PublicKey,
+}
 #: By the parameter sets of the API; empty where the library cannot.
 PARAMETER_SETS: Final[Mapping[str, MlDsa]] = (
     {

@@ -34,6 +34,7 @@ class Scheme(Protocol):
     family: str  # in texts
     sign_us: int
     verify_us: int
+    bare: bool  # whether keys are shown, and given out, as base64 of their bytes unless asked for in a form
 
     def generate(self) -> KeyMaterial: ...
 
@@ -58,6 +59,8 @@ class Scheme(Protocol):
 
 class SingleKey:
     """What schemes with one key pair of the library have in common."""
+
+    bare = False
 
     def public(self, stored: bytes) -> Any:
         return load_der_public_key(stored)

@@ -16,16 +16,19 @@ from kms_actors.transit.exchange.key_backup import (
     read,
     write,
 )
+from kms_actors.transit.items import Signed, SignItem, VerifyItem
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.records import KeyPolicy, Moment, VersionRecord
+from kms_actors.transit.signature import DEFAULT
+from kms_actors.transit.signing import sign, verify
 from tests.transit.keys import make_key, public_only
 
 NOW = 1_800_000_000_000_000_007
 TYPES = [
     *("aes128-gcm96", "aes256-gcm96", "chacha20-poly1305", "xchacha20-poly1305", "hmac"),
-    *("ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048"),
+    *("ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "mldsa-44", "mldsa-65", "mldsa-87"),
 ]
-CODES = [8, 0, 5, 11, 10, 2, 1, 6, 7, 3]
+CODES = [8, 0, 5, 11, 10, 2, 1, 6, 7, 3, 12, 13, 14]
 ALLOWED = {"exportable": True, "allow_plaintext_backup": True}
 #: A version that does not exist.
 NONE = {
@@ -219,3 +222,29 @@ def test_chains_that_are_not_of_the_key_are_refused() -> None:
     content = content_of(key_of("ecdsa-p256"))
     content["policy"]["keys"]["1"]["certificate_chain"] = ["AAAA"]
     assert refused(text_of(content)).startswith("could not parse a certificate in the certificate chain")
+
+
+@pytest.mark.parametrize("parameter_set", ["44", "65", "87"])
+def test_keys_of_ml_dsa_come_back_as_the_type_that_others_know_and_verify_what_they_signed(
+    parameter_set: str,
+) -> None:
+    key = make_key("ml-dsa", versions=2, parameter_set=parameter_set, **ALLOWED)
+    signed = sign(key, [SignItem(b"x")], DEFAULT)
+    policy, versions = read(write(key.policy, records_of(key)), "", NOW)
+    assert (policy.type, policy.parameter_set) == (f"mldsa-{parameter_set}", "")
+    restored = TransitKey(policy, versions)
+    assert [version.record.key for version in restored.versions()] == [v.record.key for v in key.versions()]
+    (result,) = signed
+    assert isinstance(result, Signed)
+    assert verify(restored, [VerifyItem(b"x", result.signature)], DEFAULT) == [True]
+
+
+@pytest.mark.parametrize("key", ["", "A" * 44, "AAAA"])
+def test_a_seed_that_does_not_fit_its_public_key_is_refused(key: str) -> None:
+    content = content_of(make_key("mldsa-44", **ALLOWED))
+    entry = content["policy"]["keys"]["1"]
+    public = base64.b64encode(bytes(1312)).decode()
+    changed = {"1": {**entry, "key": key or entry["key"], "public_key": entry["public_key"] if key else public}}
+    text = json.dumps({"policy": {**content["policy"], "keys": changed}})
+    with pytest.raises(InvalidRequest, match="the key of a version is not one"):
+        read(base64.b64encode(text.encode()).decode(), "", NOW)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from kms_actors.auth.principal import Access, Capability, Principal, Right
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import InvalidRequest
+from kms_actors.runtime import Turns
 from kms_http.api.auth.token import TOKEN_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
@@ -29,9 +30,13 @@ from kms_http.routing import (
     Router,
 )
 
-#: Paths one request may name.
+#: Paths one request may name, and their characters in all: a narrowed token's checks are run up to seven times for
+#: each path.
 MAX_PATHS: Final = 1000
+MAX_CHARACTERS: Final = 64 * 1024
 
+#: In which the checks of narrowed tokens are run here: one in a pass of the loop, whoever asks.
+_TURNS: Final = Turns()
 _ON_DATA: Final = frozenset(Capability) - {Capability.SUDO}
 
 
@@ -39,29 +44,35 @@ def _nothing(_: Call) -> None:
     return None
 
 
-def _show(call: Call, _: None) -> Reply:
+async def _show(call: Call, _: None) -> Reply:
     paths = [*call.values.get("paths", ()), *call.values.get("path", ())]
     if not paths:
         raise InvalidRequest("paths must be supplied")
     if len(paths) > MAX_PATHS:
         raise InvalidRequest(f"more than {MAX_PATHS} paths")
+    if sum(map(len, paths)) > MAX_CHARACTERS:
+        raise InvalidRequest(f"the paths are longer than {MAX_CHARACTERS} characters in all")
     assert call.principal is not None
-    data = {path: _capabilities(call, call.principal, path) for path in paths}
+    data: dict[str, list[str]] = {}
+    for path in paths:
+        if path not in data:
+            data[path] = await _capabilities(call, call.principal, path)
     if len(paths) == 1:
         data["capabilities"] = data[paths[0]]
     return Reply(data=dict(sorted(data.items())), mirrored=True)
 
 
-def _capabilities(call: Call, principal: Principal, path: str) -> list[str]:
+async def _capabilities(call: Call, principal: Principal, path: str) -> list[str]:
     matched = call.mounts.match(path)
     place = matched[0].path if matched else ""
     wanted = _granted(principal.right, path, on_data=matched is not None)
-    if not is_self_service(path):
-        wanted = {
-            capability
-            for capability in wanted
-            if principal.allows(Access(capability, path, place, call.method, call.client_ip, call.now))
-        }
+    if principal.narrowed and not is_self_service(path):
+        allowed = set()
+        for capability in wanted:
+            await _TURNS.turn(principal.resource)
+            if principal.allows(Access(capability, path, place, call.method, call.client_ip, call.now)):
+                allowed.add(capability)
+        wanted = allowed
     if wanted == frozenset(Capability) and principal.right is Right.ROOT:
         return ["root"]
     return sorted(wanted) or ["deny"]

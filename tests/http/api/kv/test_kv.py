@@ -46,7 +46,9 @@ class Api:
         mount = Mount("secret/", "kv", MOUNT, "", "")
         call = Call(operation, f"secret/{path}", captures, values, mount, None, self.grants)
         message = endpoint.build(call)
-        return endpoint.render(call, None if message is None else await self.tenant.ask(message))
+        reply = endpoint.render(call, None if message is None else await self.tenant.ask(message))
+        assert isinstance(reply, Reply)
+        return reply
 
     async def __call__(self, operation: Operation, path: str, sent: Any = None) -> tuple[int, Any]:
         reply = await self.reply(operation, path, sent)

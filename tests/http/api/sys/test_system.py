@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -542,6 +544,28 @@ class TestCapabilities:
         assert answer.status == 400
         answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json={"paths": ["x"] * 1001})
         assert (answer.status, answer.errors) == (400, ["more than 1000 paths"])
+        answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json={"paths": ["x" * 40_000] * 2})
+        assert (answer.status, answer.errors) == (400, ["the paths are longer than 65536 characters in all"])
+
+    async def test_of_many_paths_are_looked_at_with_others_in_between(self, service: Service) -> None:
+        principal = service.authenticator.principals["data"]
+        seen: list[int] = []
+
+        async def watch() -> None:
+            while True:
+                seen.append(len(principal.seen))
+                await asyncio.sleep(0)
+
+        watching = asyncio.create_task(watch())
+        body = {"paths": [f"secret/data/{number}" for number in range(200)]}
+        answers = await asyncio.gather(
+            *(service.call("POST", "/v1/sys/capabilities-self", "data", json=body) for _ in range(3))
+        )
+        watching.cancel()
+        assert [len(answer.json["data"]) for answer in answers] == [200] * 3
+        # Beside the checks of these paths, one of each request itself.
+        assert len(principal.seen) >= 3 * 200 * 6
+        assert max(after - before for before, after in itertools.pairwise(seen)) <= 1 + 3
 
 
 @pytest.mark.parametrize("path", ["sys/seal-status", "sys/health", "sys/leader", "sys/init"])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa, rsa
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -55,13 +55,15 @@ def private_key(type_name: str, number: int = 0) -> Any:
     """Return a private key that fits a type."""
     if type_name == "ed25519":
         return ed25519.Ed25519PrivateKey.generate()
+    if type_name == "mldsa-65":
+        return mldsa.MLDSA65PrivateKey.generate()
     if type_name.startswith("rsa-"):
         return rsa.generate_private_key(65537, int(type_name[4:]))
     curves = {"ecdsa-p256": ec.SECP256R1(), "ecdsa-p384": ec.SECP384R1(), "ecdsa-p521": ec.SECP521R1()}
     return ec.generate_private_key(curves[type_name])
 
 
-PAIRS = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048"]
+PAIRS = ["ed25519", "ecdsa-p256", "ecdsa-p384", "ecdsa-p521", "rsa-2048", "mldsa-65"]
 
 
 async def wrapped(api: Api, target: Any, hash_name: str = "SHA256") -> str:
@@ -121,7 +123,7 @@ async def test_imported_pairs_sign_under_the_public_key_that_was_given(api: Api,
     signature = (await api.post("sign/k", input=FOX))["signature"]
     assert (await api.post("verify/k", input=FOX, signature=signature))["valid"]
     shown = (await key(api))["keys"]["1"]["public_key"]
-    if type_name == "ed25519":
+    if type_name in ("ed25519", "mldsa-65"):
         assert base64.b64decode(shown) == private.public_key().public_bytes_raw()
     else:
         assert shown == public_pem(private)
