@@ -8,6 +8,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── AuthenticationFailed      no token, or one that proves nothing
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
+    │   └── NoMount               the mount of the path is not there any more
     ├── UnsupportedPath           no such endpoint under a mount
     ├── UnsupportedOperation      the endpoint exists, the operation does not
     ├── Sealed                    the node or the tenant is sealed
@@ -50,6 +51,10 @@ class PermissionDenied(KmsError):
 
 class NotFound(KmsError):
     """There is nothing at this path."""
+
+
+class NoMount(NotFound):
+    """The mount that a request was for was disabled, or moved to another path, before the request took effect."""
 
 
 class UnsupportedPath(KmsError):

@@ -111,10 +111,11 @@ def check_path(path: str) -> None:
 class MountTable:
     """All mounts of a tenant, immutable. Paths never nest, so the first match is the only one."""
 
-    __slots__ = ("_by_first_segment", "_mounts")
+    __slots__ = ("_by_first_segment", "_by_number", "_mounts")
 
     def __init__(self, mounts: Iterable[Mount]) -> None:
         self._mounts = tuple(sorted(mounts, key=lambda mount: mount.path))
+        self._by_number = {mount.number: mount for mount in self._mounts}
         self._by_first_segment: dict[str, list[Mount]] = {}
         for mount in self._mounts:
             self._by_first_segment.setdefault(mount.path.partition("/")[0], []).append(mount)
@@ -131,6 +132,10 @@ class MountTable:
     def collides(self, path: str) -> Mount | None:
         """Return a mount that `path` would lie above, below or on."""
         return next((m for m in self._mounts if m.path.startswith(path) or path.startswith(m.path)), None)
+
+    def numbered(self, number: int) -> Mount | None:
+        """Return the mount of this number."""
+        return self._by_number.get(number)
 
     def __iter__(self) -> Iterator[Mount]:
         return iter(self._mounts)

@@ -20,6 +20,7 @@ from kms_actors.auth.principal import Access, Capability
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import (
     InvalidRequest,
+    NoMount,
     PermissionDenied,
     Sealed,
     UnsupportedOperation,
@@ -220,7 +221,7 @@ class Handler:
         matched = tenant.mounts.match(exchange.path)
         if matched is None:
             self._authorize(exchange, None, None)
-            raise HttpError(404, f'no handler for route "{exchange.path}". route entry not found.')
+            raise _no_route(exchange.path)
         mount, rest = matched
         found = self._engines[mount.type].find(rest, exchange.operation)
         if found is not None:
@@ -291,7 +292,10 @@ class Handler:
         elif tenant is None:
             result = await self._backend.ask_node(message)
         else:
-            result = await tenant.ask(message)
+            try:
+                result = await tenant.ask(message)
+            except NoMount:
+                raise _no_route(exchange.path) from None
         kind = mount.type if mount is not None else "token" if exchange.path.startswith("auth/") else "system"
         reply = endpoint.render(call, result)
         if not isinstance(reply, Reply):
@@ -315,6 +319,10 @@ def _values(
         text = "Endpoint replaced the value of these parameters with the values captured from the endpoint's path"
         warnings.append(f"{text}: [{' '.join(replaced)}]")
     return values, warnings
+
+
+def _no_route(path: str) -> HttpError:
+    return HttpError(404, f'no handler for route "{path}". route entry not found.')
 
 
 def _listing(query: dict[str, Any]) -> bool:

@@ -87,11 +87,11 @@ class Ranges:
 class Writes:
     """The writes of one transaction, in order (`log`) and as they change what it reads."""
 
-    __slots__ = ("_cleared", "_keys", "_places", "_size", "_view", "log")
+    __slots__ = ("_cleared", "_keys", "_places", "_view", "log", "size")
 
     def __init__(self) -> None:
         self.log: list[Mutation] = []
-        self._size = 0
+        self.size = 0  # bytes, each write counted
         self._places = 0  # given out to versionstamped keys
         self._cleared = Ranges()
         self._keys: list[bytes] = []  # of _view, sorted
@@ -153,8 +153,8 @@ class Writes:
         return [(key, value) for key, value in seen if value is not None]
 
     def _note(self, mutation: Mutation, size: int) -> None:
-        self._size += size
-        if self._size > TRANSACTION_BYTES:
+        self.size += size
+        if self.size > TRANSACTION_BYTES:
             raise TransactionTooLarge(f"a transaction may write at most {TRANSACTION_BYTES} bytes")
         self.log.append(mutation)
 

@@ -13,14 +13,17 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import messages as kv
 from kms_actors.messages import Message
+from kms_actors.mounts import Mount
 from kms_actors.runtime import Threads
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite.engine import SqliteStore
+from tests.actors.grounds import plant, tenant_store
 
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND
 MOUNT = 4
+_MOUNT = Mount("secret/", "kv", MOUNT, "uuid", "accessor")
 SMALL = b'{"a":1}'
 
 
@@ -33,7 +36,7 @@ class Tenant:
         self.keys = TenantKeys(9)
         context = TenantContext(
             vault_id="vault",
-            store=store,
+            store=tenant_store(store, self.keys, keyring, _MOUNT),
             keys=self.keys,
             keyring=keyring,
             clock=lambda: self.now,
@@ -63,15 +66,22 @@ class Tenant:
 
     async def stored(self) -> dict[bytes, bytes]:
         async def body(transaction: Transaction) -> dict[bytes, bytes]:
-            return dict(await transaction.get_range(self.keys.prefix, self.keys.prefix + b"\xff"))
+            return dict(await transaction.get_range(*self.keys.span("kv")))
 
         return await self.store.run(body)
+
+
+async def mounted(store: Store, keyring: Keyring) -> None:
+    """Write what changes of the tenant's mount rest on."""
+    await plant(store, TenantKeys(9), keyring, _MOUNT)
 
 
 @asynccontextmanager
 async def opened(directory: Path) -> AsyncIterator[Tenant]:
     store = await SqliteStore.open(directory / "kms.db")
     try:
-        yield Tenant(store, Keyring.generate(0.0))
+        tenant = Tenant(store, keyring := Keyring.generate(0.0))
+        await mounted(store, keyring)
+        yield tenant
     finally:
         await store.close()

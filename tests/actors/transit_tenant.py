@@ -19,8 +19,10 @@ from kms_actors.runtime import AsyncioActor, Threads, ask
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.sqlite.engine import SqliteStore
+from tests.actors.grounds import plant, tenant_store
 
 MOUNT = Mount("transit/", "transit", 2, "uuid", "accessor")
+OTHER = Mount("other/", "transit", 7, "uuid", "accessor")
 
 
 class Tenant(AsyncioActor):
@@ -36,7 +38,7 @@ class Tenant(AsyncioActor):
         self._store = store
         self.context = TenantContext(
             vault_id="vault_1",
-            store=self,  # type: ignore[arg-type]
+            store=tenant_store(self, TenantKeys(1), keyring, MOUNT, OTHER),  # type: ignore[arg-type]
             keys=TenantKeys(1),
             keyring=keyring,
             clock=time.time_ns,
@@ -78,11 +80,17 @@ class Tenant(AsyncioActor):
         return await ask(self.actor_ref, message)
 
 
+async def mounted(store: Store, keyring: Keyring) -> None:
+    """Write what changes of the tenant's mounts rest on."""
+    await plant(store, TenantKeys(1), keyring, MOUNT, OTHER)
+
+
 @asynccontextmanager
 async def opened(directory: Path, actors: int = 1) -> AsyncIterator[tuple[SqliteStore, list[Tenant]]]:
     """Open a store and `actors` actors of one tenant on it, as as many nodes have them."""
     store = await SqliteStore.open(directory / "kms.db")
     keyring = Keyring.generate(0.0)
+    await mounted(store, keyring)
     threads = Threads()
     references = [Tenant.start(store, keyring, threads) for _ in range(actors)]
     yield store, [reference._actor_weakref() for reference in references]  # type: ignore[misc]

@@ -24,6 +24,7 @@ def drawn_faults() -> Faults:
 
 async def test_kv_under_faults_is_as_its_model(store: Store) -> None:
     faults, keyring = drawn_faults(), Keyring.generate(0.0)
+    await kv_tenant.mounted(store, keyring)
     faulty = kv_tenant.Tenant(FaultyStore(store, faults), keyring)  # type: ignore[arg-type]
     plain = kv_tenant.Tenant(store, keyring)  # type: ignore[arg-type]
     await drive(KvModel(), faulty.ask, plain.ask, faults)
@@ -32,6 +33,7 @@ async def test_kv_under_faults_is_as_its_model(store: Store) -> None:
 
 async def test_transit_under_faults_is_as_its_model(store: Store) -> None:
     faults, keyring = drawn_faults(), Keyring.generate(0.0)
+    await transit_tenant.mounted(store, keyring)
     with closing(Threads()) as threads:
         references = [
             transit_tenant.Tenant.start(each, keyring, threads) for each in (FaultyStore(store, faults), store)

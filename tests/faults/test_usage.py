@@ -14,7 +14,7 @@ from kms_actors.store.api import Store
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.policy import KeyOptions
-from tests.actors.transit_tenant import MOUNT, Tenant
+from tests.actors.transit_tenant import MOUNT, Tenant, mounted
 from tests.faults.shim import Faults, FaultyStore
 
 ENCRYPT = m.Encrypt(MOUNT, "k", [EncryptItem(b"x")], Grants(), False, "aes256-gcm96", convergent=False)
@@ -22,9 +22,10 @@ ENCRYPT = m.Encrypt(MOUNT, "k", [EncryptItem(b"x")], Grants(), False, "aes256-gc
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_uses_survive_whatever_their_transactions_meet(store: Store, seed: int) -> None:
-    chance, faults = random.Random(seed), Faults(seed=seed, rate=0.0)
+    chance, faults, keyring = random.Random(seed), Faults(seed=seed, rate=0.0), Keyring.generate(0.0)
+    await mounted(store, keyring)
     with closing(Threads()) as threads:
-        reference = Tenant.start(FaultyStore(store, faults), Keyring.generate(0.0), threads)
+        reference = Tenant.start(FaultyStore(store, faults), keyring, threads)
         tenant = reference._actor_weakref()
         assert tenant is not None
         await tenant.ask(m.CreateKey(MOUNT, "k", KeyOptions()))

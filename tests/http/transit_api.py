@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from typing import Any
 
 import pytest
@@ -76,7 +75,7 @@ class Api:
             records.put_policy(tr, MOUNT.number, KeyPolicy(name, type_name, **policy))
             records.put_version(tr, MOUNT.number, name, 1, VersionRecord(b"", bytes(32), 1, public_key))
 
-        await self.tenant.context.store.run(body, idempotency_key=os.urandom(16))
+        await self.tenant.context.store.change(body, mount=MOUNT.number)
         return name
 
     async def refused(self, path: str, operation: Operation = WRITE, **sent: Any) -> str:

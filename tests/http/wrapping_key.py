@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 
 from kms_actors.actors.transit.storage import TransitRecords
@@ -25,4 +24,4 @@ async def planted(tenant: Tenant) -> None:
     async def body(tr: Transaction) -> None:
         records.put_wrapping_key(tr, MOUNT.number, wrapping_key())
 
-    await tenant.context.store.run(body, idempotency_key=os.urandom(16))
+    await tenant.context.store.change(body, mount=MOUNT.number)

@@ -85,6 +85,56 @@ async def test_reads_issued_together_see_one_snapshot(store: Store) -> None:
     assert await store.run(body) == [b"1", b"2", b"1"]
 
 
+async def test_many_reads_at_once_are_as_one_each(store: Store) -> None:
+    long = b"x" * 200_000
+    await put(store, (b"a", b"1"), (b"long", long))
+
+    async def body(transaction: Transaction) -> list[bytes | None]:
+        transaction.set(b"b", b"2")
+        first = await transaction.get_many((b"a", b"none", b"long", b"b"))
+        transaction.clear(b"a")
+        return [*first, *await transaction.get_many((b"a",)), *await transaction.get_many(())]
+
+    assert await store.run(body) == [b"1", None, long, b"2", None]
+
+
+async def test_many_reads_at_once_conflict_as_one_each(store: Store) -> None:
+    runs = 0
+
+    async def body(transaction: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        found = transaction.get_many((b"a", b"b"))  # awaited last, as what a change rests on
+        transaction.set(b"c", b"x")
+        if runs == 1:
+            await transaction.get(b"other")
+            await put(store, (b"b", b"meanwhile"))
+        assert (await found)[1] == (None if runs == 1 else b"meanwhile")
+
+    await store.run(body)
+    assert runs == 2
+
+
+async def test_many_reads_at_once_need_not_be_awaited(store: Store) -> None:
+    async def body(transaction: Transaction) -> None:
+        transaction.get_many((b"a", b"b"))
+        transaction.set(b"c", b"x")
+
+    await store.run(body)
+    assert await get(store, b"c") == b"x"
+
+
+async def test_a_transaction_tells_how_much_it_has_written(store: Store) -> None:
+    async def body(transaction: Transaction) -> list[int]:
+        sizes = [transaction.size]
+        for _ in range(2):
+            transaction.set(b"key", b"value")
+            sizes.append(transaction.size)
+        return sizes
+
+    assert await store.run(body) == [0, 8, 16]
+
+
 async def test_reads_of_a_transaction_see_one_snapshot_whatever_is_written_meanwhile(store: Store) -> None:
     await put(store, (b"a", b"old"), (b"b", b"old"))
 

@@ -19,7 +19,7 @@ import msgspec
 from kms_actors.errors import FormatError
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
-from kms_actors.store.api import Entry, Transaction
+from kms_actors.store.api import Entry, Reads, Transaction
 from kms_actors.store.keyspace import DUE, TenantKeys
 from kms_actors.store.pages import behind
 
@@ -64,7 +64,7 @@ async def look_soon(tr: Transaction, keys: TenantKeys, now: int) -> None:
         await look_by(tr, keys, now)
 
 
-async def key_entries(tr: Transaction, keys: TenantKeys, *, limit: int = 0) -> list[Entry]:
+async def key_entries(tr: Reads, keys: TenantKeys, *, limit: int = 0) -> list[Entry]:
     """Return the entries of the tenant's own keys; `limit` 0 means all."""
     begin, end = keys.span("due")
     return await tr.get_range(behind(begin), end, limit=limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -15,7 +14,7 @@ from kms_actors.actors.kv.queue import (
     SecretQueues,
     Waiting,
 )
-from kms_actors.actors.kv.storage import MountStorage
+from kms_actors.actors.kv.storage import MountReader, MountStorage
 from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
@@ -43,13 +42,13 @@ from kms_actors.kv.messages import (
 )
 from kms_actors.kv.records import Config, Head, KeyMetadata
 from kms_actors.messages import (
-    Command,
     Event,
     Grants,
     Message,
 )
 from kms_actors.store.api import Transaction
 
+Look = Callable[[MountReader, Any, int], Awaitable[Any]]
 Work = Callable[[MountStorage, Any, int], Awaitable[Any]]
 
 
@@ -72,25 +71,31 @@ class KvController:
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
-            **{kind: partial(self._start, work) for kind, work in _WORK.items()},
+            **{kind: partial(self._look, look) for kind, look in _QUERIES.items()},
+            WriteConfig: lambda message: self._context.spawn(self._write_config(message)),
             **dict.fromkeys(_COMMANDS, self._queue),
             SecretFree: lambda event: self._queues.done(event.secret, self._start_commands),
         }
 
-    def _start(self, work: Work, message: Any) -> asyncio.Task[Any]:
-        return self._context.spawn(self._run(work, message))
+    def _look(self, look: Look, message: Any) -> asyncio.Task[Any]:
+        keys, keyring, now = self._keys_of(message.mount), self._context.keyring, self._context.clock()
+        return self._context.spawn(
+            self._context.store.read(lambda tr: look(MountReader(tr, keys, keyring), message, now))
+        )
 
-    async def _run(self, work: Work, message: Any) -> Any:
+    async def _write_config(self, message: WriteConfig) -> None:
         now = self._context.clock()
-        body = partial(self._work, work, message, now)
-        idempotency_key = os.urandom(16) if isinstance(message, Command) else None
-        return await self._context.store.run(body, idempotency_key=idempotency_key)
+        body = partial(self._work, _write_config, message, now)
+        await self._context.store.change(body, mount=message.mount)
 
     def _work(self, work: Work, message: Any, now: int, transaction: Transaction) -> Awaitable[Any]:
-        keys = self._keys.get(message.mount)
+        return work(MountStorage(transaction, self._keys_of(message.mount), self._context.keyring), message, now)
+
+    def _keys_of(self, mount: int) -> MountKeys:
+        keys = self._keys.get(mount)
         if keys is None:
-            keys = self._keys[message.mount] = MountKeys(self._context.keys, message.mount)
-        return work(MountStorage(transaction, keys, self._context.keyring), message, now)
+            keys = self._keys[mount] = MountKeys(self._context.keys, mount)
+        return keys
 
     def _queue(self, command: Any) -> Answer:
         return self._queues.add(command, (command.mount, command.path), self._context.clock(), self._start_commands)
@@ -106,7 +111,7 @@ class KvController:
         started = loop.time()
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
-            outcomes = await self._context.store.run(body, idempotency_key=os.urandom(16))
+            outcomes = await self._context.store.change(body, mount=secret[0])
         except KmsError as error:
             outcomes = [error] * len(commands)
         finally:
@@ -138,7 +143,7 @@ def answer(commands: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
             waiting.answer.set_result(outcome)
 
 
-async def _read_config(storage: MountStorage, _: ReadConfig, __: int) -> Config:
+async def _read_config(storage: MountReader, _: ReadConfig, __: int) -> Config:
     return await storage.config()
 
 
@@ -146,7 +151,7 @@ async def _write_config(storage: MountStorage, message: WriteConfig, _: int) -> 
     storage.write_config(settings.configured(await storage.config(), message.settings))
 
 
-async def _read_secret(storage: MountStorage, message: ReadSecret | ReadSubkeys, now: int) -> SecretVersion:
+async def _read_secret(storage: MountReader, message: ReadSecret | ReadSubkeys, now: int) -> SecretVersion:
     if message.version > 0:
         head = await storage.head_beside_data(message.path, message.version)
     else:
@@ -161,7 +166,7 @@ async def _read_secret(storage: MountStorage, message: ReadSecret | ReadSubkeys,
     return _version(head.metadata, number, now, data)
 
 
-async def _read_subkeys(storage: MountStorage, message: ReadSubkeys, now: int) -> SecretVersion:
+async def _read_subkeys(storage: MountReader, message: ReadSubkeys, now: int) -> SecretVersion:
     found = await _read_secret(storage, message, now)
     if found.data is None:
         return found
@@ -212,14 +217,14 @@ async def _destroy_versions(storage: MountStorage, message: DestroyVersions, now
         storage.update(message.path, head, engine.destroy(head.metadata, message.versions, now))
 
 
-async def _read_metadata(storage: MountStorage, message: ReadMetadata, _: int) -> KeyMetadata:
+async def _read_metadata(storage: MountReader, message: ReadMetadata, _: int) -> KeyMetadata:
     head = await storage.head(message.path)
     if head is None:
         raise NotFound
     return head.metadata
 
 
-async def _list_secrets(storage: MountStorage, message: ListSecrets, _: int) -> list[str]:
+async def _list_secrets(storage: MountReader, message: ListSecrets, _: int) -> list[str]:
     names = await storage.names(message.folder, message.after, message.limit)
     if not names:
         raise NotFound
@@ -262,9 +267,8 @@ def _version(metadata: KeyMetadata, number: int, now: int, data: bytes | None = 
     return SecretVersion(number, version, metadata.custom_metadata, version.readable(now), data)
 
 
-_WORK: Final[Mapping[type[Message], Work]] = {
+_QUERIES: Final[Mapping[type[Message], Look]] = {
     ReadConfig: _read_config,
-    WriteConfig: _write_config,
     ReadSecret: _read_secret,
     ReadSubkeys: _read_subkeys,
     ReadMetadata: _read_metadata,
@@ -284,4 +288,4 @@ _COMMANDS: Final[Mapping[type[Message], Work]] = {
 }
 
 #: What a `KvController` handles.
-KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_WORK, *_COMMANDS, SecretFree)
+KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_QUERIES, WriteConfig, *_COMMANDS, SecretFree)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
 from kms_actors.errors import IntegrityError
@@ -10,7 +9,7 @@ from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import records
 from kms_actors.kv.keys import MountKeys
 from kms_actors.kv.records import Config, Head, KeyMetadata
-from kms_actors.store.api import Entry, Transaction
+from kms_actors.store.api import Entry, Reads, Transaction
 
 #: Data up to this size lies in the head, so the common read takes one key, and the head one value of the store.
 INLINE: Final = 32 * 1024
@@ -19,39 +18,34 @@ INLINE: Final = 32 * 1024
 PAGE: Final = 1000
 
 
-class MountStorage:
+class MountReader:
     """One transaction's view of a mount."""
 
-    __slots__ = ("_keyring", "_keys", "_transaction")
+    __slots__ = ("_keyring", "_keys", "_reads")
 
-    def __init__(self, transaction: Transaction, keys: MountKeys, keyring: Keyring) -> None:
-        self._transaction = transaction
+    def __init__(self, reads: Reads, keys: MountKeys, keyring: Keyring) -> None:
+        self._reads = reads
         self._keys = keys
         self._keyring = keyring
 
     async def config(self) -> Config:
         """Return the mount's configuration, all defaults if never written."""
-        return self._config(await self._transaction.get(self._keys.config))
-
-    def write_config(self, config: Config) -> None:
-        self._set(self._keys.config, records.encode(config))
+        return self._config(await self._reads.get(self._keys.config))
 
     async def head(self, path: str) -> Head | None:
         key = self._keys.head(path)
-        return self._head(key, await self._transaction.get(key))
+        return self._head(key, await self._reads.get(key))
 
     async def head_and_config(self, path: str) -> tuple[Head | None, Config]:
         """Return both for one wait."""
         key = self._keys.head(path)
-        head, config = await asyncio.gather(self._transaction.get(key), self._transaction.get(self._keys.config))
+        head, config = await self._reads.get_many((key, self._keys.config))
         return self._head(key, head), self._config(config)
 
     async def head_beside_data(self, path: str, version: int) -> Head | None:
         """Return the head, and have the transaction hold that version's data, for one wait."""
         key = self._keys.head(path)
-        sealed, _ = await asyncio.gather(
-            self._transaction.get(key), self._transaction.get(self._keys.data(path, version))
-        )
+        sealed, _ = await self._reads.get_many((key, self._keys.data(path, version)))
         return self._head(key, sealed)
 
     async def data(self, path: str, head: Head, version: int) -> bytes:
@@ -59,10 +53,61 @@ class MountStorage:
         if version == head.metadata.current_version and head.inline is not None:
             return head.inline
         key = self._keys.data(path, version)
-        sealed = await self._transaction.get(key)
+        sealed = await self._reads.get(key)
         if sealed is None:
             raise IntegrityError("the data of a version is missing")
         return self._keyring.open(key, sealed)
+
+    async def names(self, folder: str, after: str, limit: int) -> list[str]:
+        """Return the names right below `folder`, sorted, from behind `after`; `limit` 0 is all.
+
+        Of a folder within, no more is read than the rest of a page: the next one begins behind it.
+        """
+        begin, end = self._keys.names(folder)
+        if after:
+            begin = self._behind(folder, after)
+        found: list[str] = []
+        while not limit or len(found) < limit:
+            size = min(PAGE, limit - len(found)) if limit else PAGE
+            page = await self._reads.get_range(begin, end, limit=size)
+            self._collect(folder, page, found)
+            if len(page) < size:
+                break
+            begin = self._behind(folder, found[-1])
+        return found
+
+    def _collect(self, folder: str, page: list[Entry], found: list[str]) -> None:
+        for key, _ in page:
+            name, slash, _ = self._keys.path(key)[len(folder) :].partition("/")
+            if not slash or not found or found[-1] != name + slash:
+                found.append(name + slash)
+
+    def _behind(self, folder: str, name: str) -> bytes:
+        """Return the first key after a name, which may be a folder's."""
+        if name.endswith("/"):
+            return self._keys.names(folder + name)[1]
+        return self._keys.name(folder + name) + b"\0"
+
+    def _head(self, key: bytes, sealed: bytes | None) -> Head | None:
+        return records.decode(self._keyring.open(key, sealed), Head) if sealed is not None else None
+
+    def _config(self, sealed: bytes | None) -> Config:
+        if sealed is None:
+            return Config()
+        return records.decode(self._keyring.open(self._keys.config, sealed), Config)
+
+
+class MountStorage(MountReader):
+    """The same in a transaction that changes it."""
+
+    __slots__ = ("_transaction",)
+
+    def __init__(self, transaction: Transaction, keys: MountKeys, keyring: Keyring) -> None:
+        super().__init__(transaction, keys, keyring)
+        self._transaction = transaction
+
+    def write_config(self, config: Config) -> None:
+        self._set(self._keys.config, records.encode(config))
 
     def add_version(self, path: str, before: Head | None, metadata: KeyMetadata, data: bytes) -> None:
         """Write the version that `metadata` has and `before` has not; data of trimmed ones goes."""
@@ -93,48 +138,10 @@ class MountStorage:
         self._transaction.clear(self._keys.name(path))
         self._transaction.clear_range(*self._keys.all_data(path))
 
-    async def names(self, folder: str, after: str, limit: int) -> list[str]:
-        """Return the names right below `folder`, sorted, from behind `after`; `limit` 0 is all.
-
-        Of a folder within, no more is read than the rest of a page: the next one begins behind it.
-        """
-        begin, end = self._keys.names(folder)
-        if after:
-            begin = self._behind(folder, after)
-        found: list[str] = []
-        while not limit or len(found) < limit:
-            size = min(PAGE, limit - len(found)) if limit else PAGE
-            page = await self._transaction.get_range(begin, end, limit=size)
-            self._collect(folder, page, found)
-            if len(page) < size:
-                break
-            begin = self._behind(folder, found[-1])
-        return found
-
-    def _collect(self, folder: str, page: list[Entry], found: list[str]) -> None:
-        for key, _ in page:
-            name, slash, _ = self._keys.path(key)[len(folder) :].partition("/")
-            if not slash or not found or found[-1] != name + slash:
-                found.append(name + slash)
-
-    def _behind(self, folder: str, name: str) -> bytes:
-        """Return the first key after a name, which may be a folder's."""
-        if name.endswith("/"):
-            return self._keys.names(folder + name)[1]
-        return self._keys.name(folder + name) + b"\0"
-
     def _write_head(self, path: str, before: Head | None, head: Head) -> None:
         self._set(self._keys.head(path), records.encode(head))
         if before is None:
             self._transaction.set(self._keys.name(path), b"")
-
-    def _head(self, key: bytes, sealed: bytes | None) -> Head | None:
-        return records.decode(self._keyring.open(key, sealed), Head) if sealed is not None else None
-
-    def _config(self, sealed: bytes | None) -> Config:
-        if sealed is None:
-            return Config()
-        return records.decode(self._keyring.open(self._keys.config, sealed), Config)
 
     def _set(self, key: bytes, plaintext: bytes) -> None:
         self._transaction.set(key, self._keyring.seal(key, plaintext))

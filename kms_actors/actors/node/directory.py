@@ -71,6 +71,10 @@ class TenantHandle:
         revoked = self._view.revocations.ids
         return bool(revoked) and not revoked.isdisjoint(revocation_ids)
 
+    def end_tenure(self) -> None:
+        """Let nothing more be done with its keys."""
+        self._view.tenure.end()
+
     def close_account(self) -> None:
         """Count its memory no longer: it is about to be given back."""
         self._view.account.close()
@@ -239,6 +243,8 @@ class TenantDirectory:
         await asyncio.gather(*self._waking.values(), return_exceptions=True)
         handles = list(self._awake.values())
         self._awake.clear()
+        for handle in handles:
+            handle.end_tenure()  # what is under way need not end first
         await asyncio.gather(*(handle.ref.stop(block=False) for handle in handles))
 
     async def _wake(self, vault_id: str) -> TenantHandle:

@@ -39,6 +39,8 @@ from kms_actors.actors.tenant.records import (
     status_of,
 )
 from kms_actors.actors.tenant.revocations import Revocations, ended, sweep
+from kms_actors.actors.tenant.store import TenantStore
+from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.actors.token.controller import (
     TOKEN_MESSAGES,
@@ -54,6 +56,7 @@ from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.cache import Account
 from kms_actors.config import Cache, Tenants, bytes_of
 from kms_actors.errors import Sealed, UnsupportedOperation
+from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import (
     Event,
     Initialization,
@@ -69,6 +72,7 @@ from kms_actors.mounts import MountTable
 from kms_actors.runtime import AsyncioActor, Threads, Turns, ask
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Store, Transaction
+from kms_actors.store.keyspace import TenantKeys
 
 #: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
 #: revoked token; of a controller, and what that of Transit takes more.
@@ -111,11 +115,12 @@ class TenantView:
     `account` counts the memory it takes.
     """
 
-    __slots__ = ("account", "mounts", "revocations", "sealed")
+    __slots__ = ("account", "mounts", "revocations", "sealed", "tenure")
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.sealed = True
+        self.tenure = Tenure(lambda: False)
         self.mounts = MountTable(())
         self.revocations = Revocations()
 
@@ -150,6 +155,7 @@ class TenantActor(AsyncioActor):
         self._controllers: dict[_MakeController, Controller] = {}
         self._usage: TransitUsage | None = None
         self._reloads: Coalesced | None = None
+        self._tenure = Tenure(services.fresh)
         self._handlers: dict[type[Message], Handler] = {}
         self._mounts_bytes = 0
         self._install(state)
@@ -202,6 +208,8 @@ class TenantActor(AsyncioActor):
     def _install(self, state: TenantState) -> None:
         """Become what the store says; controllers and all they held are made anew, or dropped."""
         self._state = state
+        self._tenure.end()
+        self._tenure = self._view.tenure = Tenure(self._services.fresh)
         if self._usage is not None:
             self._usage.end()
             self._usage = None
@@ -221,7 +229,7 @@ class TenantActor(AsyncioActor):
             raise Sealed
         return TenantContext(
             vault_id=state.vault_id,
-            store=self._services.store,
+            store=self._make_store(state.keys, state.keyring),
             keys=state.keys,
             keyring=state.keyring,
             clock=self._services.clock,
@@ -233,8 +241,20 @@ class TenantActor(AsyncioActor):
             threads=self._services.threads.of(state.vault_id, self.wanted),
             turns=self._services.turns,
             wanted=self.wanted,
+            proceed=self._tenure.check,
             account=self._view.account,
             key_bytes=bytes_of(self._services.cache.tenant_keys),
+        )
+
+    def _make_store(self, keys: TenantKeys, keyring: Keyring) -> TenantStore:
+        view = self._view  # not this actor, which must leave memory with its last reference
+        return TenantStore(
+            self._services.store,
+            keys,
+            keyring,
+            epoch=self._state.epoch,
+            mounts=lambda: view.mounts,
+            tenure=self._tenure,
         )
 
     def _make_transit(self, context: TenantContext) -> Controller:

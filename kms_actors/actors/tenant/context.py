@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.cache import Account
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import (
@@ -23,7 +24,7 @@ from kms_actors.messages import (
 )
 from kms_actors.runtime import OwnThreads, Turns
 from kms_actors.runtime.threads import always
-from kms_actors.store.api import Store, Transaction
+from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class TenantContext:
     """An unsealed tenant: its place in the store, its keyring, and the actor's own services."""
 
     vault_id: str
-    store: Store
+    store: TenantStore
     keys: TenantKeys
     keyring: Keyring
     clock: Callable[[], int]  # nanoseconds since 1970

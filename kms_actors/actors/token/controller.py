@@ -7,7 +7,6 @@ from the tenant keyring. Beside a token's record lies its proof for when the ten
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -94,7 +93,7 @@ class TokenController:
 
     async def _load(self, digest: bytes, message: AuthenticateToken, revocations: int) -> ServicePrincipal:
         key = self._context.keys.key("token", digest)
-        record = await self._context.store.run(lambda tr: tr.get(key))
+        record = await self._context.store.read(lambda tr: tr.get(key))
         if record is None:
             raise AuthenticationFailed("unknown service token")
         token = ServiceToken.decode(self._context.keyring.open(key, record))
@@ -113,7 +112,7 @@ class TokenController:
             if await tr.get(key) is not None:
                 keep_proof(tr, keys, digest, token)
 
-        await self._context.store.run(body, idempotency_key=os.urandom(16))
+        await self._context.store.change(body, mount=None)
 
     def _loaded(self, event: TokenLoaded) -> None:
         self._cache.put(event.digest, event.principal)
@@ -138,7 +137,7 @@ class TokenController:
                 tr.set(context.keys.key("revoked", ids[-1]), record_of(ends))
                 context.record(tr, TENANT, ids[-1], ends)
 
-        await context.store.run(body, idempotency_key=os.urandom(16))
+        await context.store.change(body, mount=None)
         await context.ask(TokenRevoked(digest, *((ids[-1], ends) if ids else ())))
 
     def _revoked(self, event: TokenRevoked) -> Any:

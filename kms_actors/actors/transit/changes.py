@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -13,7 +12,7 @@ from kms_actors.actors.transit.schedule import TransitSchedule
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
 from kms_actors.mounts import Mount
-from kms_actors.store.api import Body, Transaction
+from kms_actors.store.api import Body, Reads, Transaction
 from kms_actors.transit import policy as policies
 from kms_actors.transit.exchange import certificates
 from kms_actors.transit.key import TransitKey
@@ -56,7 +55,7 @@ class TransitChanges:
     async def create(self, message: CreateKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
         policies.check_options(message.options)
-        found = await self._context.store.run(lambda tr: records.found(tr, mount, message.name))
+        found = await self._context.store.read(lambda tr: records.found(tr, mount, message.name))
         if found is not None:
             return found
         policy = policies.new_policy(message.name, message.options)
@@ -97,7 +96,7 @@ class TransitChanges:
 
     async def rotate(self, message: RotateKey) -> KeyInfo:
         mount, name, records = message.mount.number, message.name, self._records
-        made_for = await self._context.store.run(lambda tr: records.policy(tr, mount, name))
+        made_for = await self._context.store.read(lambda tr: records.policy(tr, mount, name))
         if made_for is None:
             raise InvalidRequest("key not found")
         version = await self._new_version(made_for)
@@ -116,9 +115,9 @@ class TransitChanges:
     async def rotate_due(self, mount: int, name: str) -> bool:
         """Add the version that is due; return False if there was nothing to do, since another node was first."""
         records, now = self._records, self._context.clock()
-        seen = await self._context.store.run(lambda tr: records.key(tr, mount, name))
+        seen = await self._context.store.read(lambda tr: records.key(tr, mount, name))
         if seen is None or not seen.is_due(now):
-            await self._context.store.run(lambda tr: self._schedule.note(tr, mount, name))
+            await self._context.store.change(lambda tr: self._schedule.note(tr, mount, name), mount=mount)
             return False
         version = await self._new_version(seen.policy)
 
@@ -135,11 +134,11 @@ class TransitChanges:
 
     async def due_keys(self, now: int) -> list[tuple[int, str]]:
         """Return mount and name of the keys whose next version is due by `now`."""
-        return await self._context.store.run(lambda tr: self._schedule.due(tr, now))
+        return await self._context.store.read(lambda tr: self._schedule.due(tr, now))
 
     async def look_again(self, now: int) -> None:
         """Note when the next key is due; those that were by `now` and still are have failed."""
-        await self._context.store.run(lambda tr: self._schedule.look_again(tr, now))
+        await self._context.store.change(lambda tr: self._schedule.look_again(tr, now), mount=None)
 
     async def configure(self, message: ConfigureKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
@@ -189,14 +188,14 @@ class TransitChanges:
     async def set_certificate(self, message: SetCertificate) -> Certified:
         mount, name, records = message.mount.number, message.name, self._records
 
-        async def certifiable(tr: Transaction) -> KeyPolicy:
+        async def certifiable(tr: Reads) -> KeyPolicy:
             policy = await records.policy(tr, mount, name)
             if policy is None:
                 raise InvalidRequest(f"key with provided name '{name}' not found")
             certificates.check_certifiable(policy)
             return policy
 
-        await self._context.store.run(certifiable)
+        await self._context.store.read(certifiable)
         chain = await self._context.threads.short(certificates.parse_chain, message.chain)
 
         async def body(tr: Transaction) -> Certified:
@@ -222,7 +221,7 @@ class TransitChanges:
                 records.put_settings(tr, mount, settings)
             return settings
 
-        return await self._context.store.run(body, idempotency_key=os.urandom(16))
+        return await self._context.store.change(body, mount=mount)
 
     async def commit(self, message: Named, body: Body[T]) -> T:
         """Run a transaction that changes the key of `message`, and tell all nodes of it."""
@@ -235,7 +234,7 @@ class TransitChanges:
             self._context.record(tr, TRANSIT, f"{mount}/{name}")
             return result
 
-        return await self._context.store.run(recorded, idempotency_key=os.urandom(16))
+        return await self._context.store.change(recorded, mount=mount)
 
     async def _existing(
         self, tr: Transaction, message: ConfigureKey | RotateKey | TrimKey, missing: str

@@ -49,7 +49,7 @@ from kms_actors.messages import (
     Event,
     Message,
 )
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Reads
 from kms_actors.transit import digests
 from kms_actors.transit import messages as m
 from kms_actors.transit.exchange.exporting import export_wrapped
@@ -160,7 +160,7 @@ class TransitController:
     async def _read_key(self, key_id: KeyId, load: Load) -> TransitKey | None:
         key: TransitKey | None = None
         try:
-            key = await self._context.store.run(lambda tr: self._records.key(tr, *key_id))
+            key = await self._context.store.read(lambda tr: self._records.key(tr, *key_id))
         finally:
             self._context.notify(KeyLoaded(key_id, load, key))
         return key
@@ -221,7 +221,7 @@ class TransitController:
     async def _read(self, message: m.ReadKey) -> m.KeyInfo:
         mount, records = message.mount.number, self._records
 
-        async def body(tr: Transaction) -> tuple[m.KeyInfo, list[Part]]:
+        async def body(tr: Reads) -> tuple[m.KeyInfo, list[Part]]:
             policy, uses = await asyncio.gather(
                 records.policy(tr, mount, message.name), records.usage(tr, mount, message.name)
             )
@@ -232,12 +232,12 @@ class TransitController:
         return await self.usage.read(mount, body)
 
     async def _list(self, message: m.ListKeys) -> list[str]:
-        return await self._context.store.run(
+        return await self._context.store.read(
             lambda tr: self._records.names(tr, message.mount.number, message.after, message.limit)
         )
 
     async def _settings(self, message: m.ReadSettings) -> MountSettings:
-        return await self._context.store.run(lambda tr: self._records.settings(tr, message.mount.number))
+        return await self._context.store.read(lambda tr: self._records.settings(tr, message.mount.number))
 
     # Cryptography.
 
@@ -256,10 +256,10 @@ class TransitController:
     async def _wrap(self, message: m.WrapKey) -> m.ExportedKey:
         mount, records = message.mount.number, self._records
 
-        async def both(tr: Transaction) -> tuple[TransitKey | None, TransitKey | None]:
+        async def both(tr: Reads) -> tuple[TransitKey | None, TransitKey | None]:
             return await records.key(tr, mount, message.destination), await records.key(tr, mount, message.name)
 
-        destination, source = await self._context.store.run(both)
+        destination, source = await self._context.store.read(both)
         if destination is None:
             raise InvalidRequest("no such destination key to export to")
         if destination.policy.soft_deleted:

@@ -6,7 +6,6 @@ of the wrapping key and the transaction that writes.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -21,7 +20,7 @@ from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.errors import InvalidRequest
 from kms_actors.mounts import Mount
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Reads, Transaction
 from kms_actors.transit import go_base64
 from kms_actors.transit.exchange import importing
 from kms_actors.transit.exchange.agreement import agreed_key
@@ -58,7 +57,7 @@ class TransitImports:
 
     async def wrapping_key(self, message: ReadWrappingKey) -> bytes:
         mount, records = message.mount.number, self._records
-        found = await self._context.store.run(lambda tr: records.wrapping_key(tr, mount))
+        found = await self._context.store.read(lambda tr: records.wrapping_key(tr, mount))
         if found is not None:
             return found.public
         made = WrappingKey(*await self._in_thread(_WRAPPING.generate))
@@ -70,12 +69,12 @@ class TransitImports:
             records.put_wrapping_key(tr, mount, made)
             return made.public
 
-        return await self._context.store.run(body, idempotency_key=os.urandom(16))
+        return await self._context.store.change(body, mount=mount)
 
     async def import_key(self, message: ImportKey) -> None:
         importing.check_options(message.options, allow_rotation=message.allow_rotation)
         mount, name = message.mount.number, message.name
-        if await self._context.store.run(lambda tr: self._records.policy(tr, mount, name)) is not None:
+        if await self._context.store.read(lambda tr: self._records.policy(tr, mount, name)) is not None:
             raise InvalidRequest(importing.EXISTS)  # told before what is wrong with the material
         given = await self._unwrapped(message.mount, message.options.type, message.material)
         policy = importing.imported_policy(name, message.options, allow_rotation=message.allow_rotation)
@@ -98,11 +97,11 @@ class TransitImports:
     async def import_version(self, message: ImportVersion) -> None:
         mount, name, records, wanted = message.mount.number, message.name, self._records, message.version
 
-        async def look(tr: Transaction) -> tuple[KeyPolicy, Mapping[int, VersionRecord]]:
+        async def look(tr: Reads) -> tuple[KeyPolicy, Mapping[int, VersionRecord]]:
             policy = self._extendable(name, await records.policy(tr, mount, name))
             return policy, await records.versions(tr, mount, policy)
 
-        seen, versions = await self._context.store.run(look)
+        seen, versions = await self._context.store.read(look)
         given, now = await self._unwrapped(message.mount, seen.type, message.material), self._context.clock()
         if wanted:
             importing.check_completable(seen, versions.get(wanted), private=bool(given.key))
@@ -112,10 +111,10 @@ class TransitImports:
     async def derive(self, message: DeriveKey) -> None:
         mount, name, records = message.mount.number, message.name, self._records
 
-        async def both(tr: Transaction) -> tuple[TransitKey | None, KeyPolicy | None]:
+        async def both(tr: Reads) -> tuple[TransitKey | None, KeyPolicy | None]:
             return await records.key(tr, mount, message.base), await records.policy(tr, mount, name)
 
-        base, seen = await self._context.store.run(both)
+        base, seen = await self._context.store.read(both)
         if base is None:
             raise InvalidRequest("specified base key not found")
         agreed = await self._in_thread(lambda: agreed_key(base, message.base_version, message.peer, message.type))
@@ -161,7 +160,7 @@ class TransitImports:
             importing.check_half(type_name, given)
             return given
         check_hash(material.hash_function)
-        wrapping = await self._context.store.run(lambda tr: self._records.wrapping_key(tr, mount.number))
+        wrapping = await self._context.store.read(lambda tr: self._records.wrapping_key(tr, mount.number))
         return await self._in_thread(lambda: _unwrapped(wrapping, material))
 
     async def _first_version(self, policy: KeyPolicy, given: Imported) -> VersionRecord:

@@ -13,7 +13,7 @@ from kms_actors.actors.cluster.schedule import (
 )
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.messages import Command
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.transit.key import rotates
 
@@ -43,7 +43,7 @@ class TransitSchedule:
             tr.set(place, encode_time(time))
             await look_by(tr, self._keys, time)
 
-    async def due(self, tr: Transaction, now: int) -> list[tuple[int, str]]:
+    async def due(self, tr: Reads, now: int) -> list[tuple[int, str]]:
         """Return mount and name of the keys that are due."""
         entries = await key_entries(tr, self._keys)
         return [self._keys.parts(key)[1:] for key, time in entries if decode_time(time) <= now]
@@ -53,7 +53,7 @@ class TransitSchedule:
         times = [decode_time(time) for _, time in await key_entries(tr, self._keys)]
         await look_at(tr, self._keys, min((time if time > now else now + RETRY for time in times), default=None))
 
-    async def _due(self, tr: Transaction, mount: int, name: str) -> int | None:
+    async def _due(self, tr: Reads, mount: int, name: str) -> int | None:
         policy = await self._records.policy(tr, mount, name)
         if policy is None or not rotates(policy):
             return None

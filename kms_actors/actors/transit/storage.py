@@ -19,7 +19,7 @@ import msgspec
 from kms_actors.errors import FormatError
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_info import describe
@@ -38,14 +38,14 @@ class TransitRecords:
         self._keys = keys
         self._keyring = keyring
 
-    async def policy(self, tr: Transaction, mount: int, name: str) -> KeyPolicy | None:
+    async def policy(self, tr: Reads, mount: int, name: str) -> KeyPolicy | None:
         """Return a key's policy, or None."""
         place = self._policy_place(mount, name)
         sealed = await tr.get(place)
         return None if sealed is None else self._open(place, sealed, KeyPolicy)
 
     async def versions(
-        self, tr: Transaction, mount: int, policy: KeyPolicy, *, every: bool = False
+        self, tr: Reads, mount: int, policy: KeyPolicy, *, every: bool = False
     ) -> Mapping[int, VersionRecord]:
         """Return the material that the policy allows for decryption, or that of every version, by version."""
         begin = self._version_place(mount, policy.name, 0 if every else policy.min_decryption_version)
@@ -55,31 +55,31 @@ class TransitRecords:
             for place, sealed in await tr.get_range(begin, end)
         }
 
-    async def version(self, tr: Transaction, mount: int, name: str, number: int) -> VersionRecord | None:
+    async def version(self, tr: Reads, mount: int, name: str, number: int) -> VersionRecord | None:
         """Return the material of one version, or None."""
         place = self._version_place(mount, name, number)
         sealed = await tr.get(place)
         return None if sealed is None else self._open(place, sealed, VersionRecord)
 
-    async def key(self, tr: Transaction, mount: int, name: str) -> TransitKey | None:
+    async def key(self, tr: Reads, mount: int, name: str) -> TransitKey | None:
         """Return a key ready for use, or None."""
         policy = await self.policy(tr, mount, name)
         if policy is None:
             return None
         return await self._load(tr, mount, policy)
 
-    async def found(self, tr: Transaction, mount: int, name: str) -> KeyInfo | None:
+    async def found(self, tr: Reads, mount: int, name: str) -> KeyInfo | None:
         """Return what is shown of a key, or None."""
         policy = await self.policy(tr, mount, name)
         return None if policy is None else await self.info(tr, mount, policy)
 
     async def info(
-        self, tr: Transaction, mount: int, policy: KeyPolicy, warnings: tuple[str, ...] = (), context: bytes = b""
+        self, tr: Reads, mount: int, policy: KeyPolicy, warnings: tuple[str, ...] = (), context: bytes = b""
     ) -> KeyInfo:
         """Return what is shown of a key."""
         return describe(await self._load(tr, mount, policy), context, warnings)
 
-    async def names(self, tr: Transaction, mount: int, behind: str, limit: int) -> list[str]:
+    async def names(self, tr: Reads, mount: int, behind: str, limit: int) -> list[str]:
         """Return the names of keys in order, those behind `behind`, at most `limit` of them (0: all)."""
         begin, end = self._keys.span("transit", mount, "policy")
         if behind:
@@ -87,7 +87,7 @@ class TransitRecords:
         entries = await tr.get_range(begin, end, limit=limit)
         return [self._keys.parts(place)[-1] for place, _ in entries]
 
-    async def usage(self, tr: Transaction, mount: int, name: str) -> list[Part]:
+    async def usage(self, tr: Reads, mount: int, name: str) -> list[Part]:
         """Return what all processes counted for the versions of a key."""
         return [
             (self._keys.parts(place)[-2], self._open(place, sealed, UsageRecord).uses)
@@ -101,13 +101,13 @@ class TransitRecords:
         known = {} if sealed is None else self._open(place, sealed, UsageRecord).uses
         self._put(tr, place, UsageRecord(plus(known, uses)))
 
-    async def settings(self, tr: Transaction, mount: int) -> MountSettings:
+    async def settings(self, tr: Reads, mount: int) -> MountSettings:
         """Return a mount's settings."""
         place = self._keys.key("transit", mount, "config")
         sealed = await tr.get(place)
         return MountSettings() if sealed is None else self._open(place, sealed, MountSettings)
 
-    async def wrapping_key(self, tr: Transaction, mount: int) -> WrappingKey | None:
+    async def wrapping_key(self, tr: Reads, mount: int) -> WrappingKey | None:
         """Return the key under which callers wrap what they import, or None."""
         place = self._keys.key("transit", mount, "wrapping-key")
         sealed = await tr.get(place)
@@ -147,7 +147,7 @@ class TransitRecords:
     def _version_place(self, mount: int, name: str, number: int) -> bytes:
         return self._keys.key("transit", mount, "version", name, number)
 
-    async def _load(self, tr: Transaction, mount: int, policy: KeyPolicy) -> TransitKey:
+    async def _load(self, tr: Reads, mount: int, policy: KeyPolicy) -> TransitKey:
         versions = await self.versions(tr, mount, policy)
         # One record that no key can be made of must not take the others of its vault along.
         with untrusted("a transit key lacks a version, or is not one this program can use", FormatError):

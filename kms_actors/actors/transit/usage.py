@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -24,9 +23,10 @@ import pykka
 import structlog
 
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.store import Look
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import KmsError, StoreUnavailable
-from kms_actors.store.api import Body, Transaction
+from kms_actors.store.api import Transaction
 from kms_actors.transit.key import TransitKey
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.usage import Part, Use, Uses, plus, total
@@ -119,10 +119,10 @@ class TransitUsage:
             async with asyncio.timeout(_LAST_SECONDS):
                 await self.flush()
 
-    async def read(self, mount: int, body: Body[tuple[KeyInfo, list[Part]]]) -> KeyInfo:
+    async def read(self, mount: int, body: Look[tuple[KeyInfo, list[Part]]]) -> KeyInfo:
         """Return what `body` reads of a key, with the uses it read and those that are not yet written."""
         async with self._in_store:
-            info, parts = await self._context.store.run(body)
+            info, parts = await self._context.store.read(body)
             self._take_counts()
             policy = info.policy
             own = self._unwritten.get(KeyIdentity(mount, policy.name, policy.incarnation), {})
@@ -160,7 +160,7 @@ class TransitUsage:
             return False
         tried.update(keys)
         try:
-            await self._context.store.run(partial(self._add_all, keys), idempotency_key=os.urandom(16))
+            await self._context.store.count(partial(self._add_all, keys))
         except KmsError as error:
             _log.warning("usage of transit keys is not written yet", keys=len(keys), error=type(error).__name__)
             return not isinstance(error, StoreUnavailable)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Generator, Sequence
+from typing import Any
+
 from kms_actors.errors import TransactionTooLarge
 from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, TRANSACTION_BYTES, VERSIONSTAMP_LENGTH, Entry
 from kms_actors.store.foundationdb.native import (
@@ -22,7 +26,7 @@ from kms_actors.store.writes import COUNTER_LENGTH, place
 class FoundationDbTransaction:
     """See `kms_actors.store.api.Transaction`. Versionstamped keys are written after all others."""
 
-    __slots__ = ("_native", "_plain", "_size", "_stamped", "failure", "writes")
+    __slots__ = ("_issued", "_native", "_plain", "_stamped", "failure", "size", "writes")
 
     def __init__(self, native: Native) -> None:
         #: The first read that failed, whatever the body made of it.
@@ -31,7 +35,8 @@ class FoundationDbTransaction:
         self._native: Native | None = native
         self._plain: set[bytes] = set()  # keys known to have no chunks
         self._stamped: list[tuple[bytes, bytes, bytes]] = []
-        self._size = 0  # bytes written
+        self._issued: list[asyncio.Future[bytes | None]] = []  # reads that need not be awaited
+        self.size = 0  # bytes written
 
     async def get(self, key: bytes) -> bytes | None:
         native = self._open()
@@ -43,6 +48,30 @@ class FoundationDbTransaction:
             return await read_chunks(native, key, value)
         except Failure as failure:
             raise self._note(failure) from None
+
+    def get_many(self, keys: Sequence[bytes]) -> Awaitable[list[bytes | None]]:
+        native = self._open()
+        issued = [native.get(key) for key in keys]
+        self._issued += issued
+        return _Values(self, keys, issued)
+
+    async def values(
+        self, keys: Sequence[bytes], issued: Sequence[asyncio.Future[bytes | None]]
+    ) -> list[bytes | None]:
+        """Return what reads that are under way give."""
+        native = self._open()
+        values: list[bytes | None] = []
+        try:
+            for key, read in zip(keys, issued, strict=True):
+                value = await read
+                if value is None or is_plain(value):
+                    self._plain.add(key)
+                    values.append(value)
+                else:
+                    values.append(await read_chunks(native, key, value))
+        except Failure as failure:
+            raise self._note(failure) from None
+        return values
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
         native = self._open()
@@ -98,6 +127,9 @@ class FoundationDbTransaction:
     def end(self) -> None:
         """Refuse any further use. Idempotent."""
         native, self._native = self._native, None
+        for read in self._issued:
+            if not read.cancel() and not read.cancelled():
+                read.exception()  # whether anybody wanted to know or not
         if native is not None:
             # Only now: the client refuses reads where a versionstamped key may come to lie.
             for prefix, suffix, value in self._stamped:
@@ -111,11 +143,30 @@ class FoundationDbTransaction:
     def _open_to_write(self, size: int) -> Native:
         native = self._open()
         self.writes = True
-        self._size += size
-        if self._size > TRANSACTION_BYTES:
+        self.size += size
+        if self.size > TRANSACTION_BYTES:
             raise TransactionTooLarge(f"a transaction may write at most {TRANSACTION_BYTES} bytes")
         return native
 
     def _note(self, failure: Failure) -> Failure:
         self.failure = self.failure or failure
         return failure
+
+
+class _Values:
+    """Reads that are under way; whoever does not await them has them dropped."""
+
+    __slots__ = ("_issued", "_keys", "_transaction")
+
+    def __init__(
+        self,
+        transaction: FoundationDbTransaction,
+        keys: Sequence[bytes],
+        issued: Sequence[asyncio.Future[bytes | None]],
+    ) -> None:
+        self._transaction = transaction
+        self._keys = keys
+        self._issued = issued
+
+    def __await__(self) -> Generator[Any, None, list[bytes | None]]:
+        return self._transaction.values(self._keys, self._issued).__await__()

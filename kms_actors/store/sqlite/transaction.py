@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Generator, Sequence
+from typing import Any, Final, NamedTuple
 
 from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, Entry, Priority
 from kms_actors.store.sqlite.file import (
@@ -72,6 +73,14 @@ class SqliteTransaction:
             except sqlite3.Error as error:
                 raise translate(error) from error
         return writes.view(key, seen[key])
+
+    def get_many(self, keys: Sequence[bytes]) -> Awaitable[list[bytes | None]]:
+        self._open_writes()
+        return _Values(self, keys)
+
+    @property
+    def size(self) -> int:
+        return self._writes.size
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int = 0, reverse: bool = False) -> list[Entry]:
         self._open_writes()
@@ -143,3 +152,20 @@ class SqliteTransaction:
         if self._ended:
             raise RuntimeError("the transaction has ended")
         return self._writes
+
+
+class _Values:
+    """Reads when it is awaited: a point read here takes microseconds."""
+
+    __slots__ = ("_keys", "_transaction")
+
+    def __init__(self, transaction: SqliteTransaction, keys: Sequence[bytes]) -> None:
+        self._transaction = transaction
+        self._keys = keys
+
+    def __await__(self) -> Generator[Any, None, list[bytes | None]]:
+        values = []
+        for key in self._keys:
+            value = yield from self._transaction.get(key).__await__()
+            values.append(value)
+        return values

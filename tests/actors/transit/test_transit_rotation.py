@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,7 +42,7 @@ async def create(tenant: Tenant, age: int, **changes: Any) -> None:
         aged = msgspec.structs.replace(version, created=time.time_ns() - age)
         records.put_version(tr, MOUNT.number, "k", 1, aged)
 
-    await tenant.context.store.run(body, idempotency_key=os.urandom(16))
+    await tenant.context.store.change(body, mount=MOUNT.number)
 
 
 async def encrypt(tenant: Tenant) -> int:

@@ -37,13 +37,12 @@ from kms_actors.transit.items import (
 )
 from kms_actors.transit.policy import KeyChanges, KeyOptions
 from kms_actors.transit.signature import DEFAULT
-from tests.actors.transit_tenant import MOUNT, Tenant
+from tests.actors.transit_tenant import MOUNT, OTHER, Tenant, mounted
 from tests.store.access import get_all
 from tests.store.conftest import open_store, place, store
 
 __all__ = ["open_store", "place", "store"]
 
-OTHER = Mount("other/", "transit", 7, "uuid", "accessor")
 HELLO = EncryptItem(b"hello")
 Counts = dict[int, dict[str, int]]
 
@@ -94,6 +93,7 @@ OpenStore = Callable[[], Awaitable[Store]]
 async def nodes(*stores: Store, seconds: float = 3600.0) -> AsyncIterator[list[Client]]:
     """Run one tenant on as many nodes as there are stores."""
     keyring = Keyring.generate(0.0)
+    await mounted(stores[0], keyring)
     with closing(Threads()) as threads:
         async with AsyncExitStack() as stack:
             clients = []

@@ -1,0 +1,114 @@
+"""The store as the controllers of a tenant have it: reads, and changes that hold only as long as what they rest on.
+
+What was decided before a transaction (the vault is unsealed, the mount is there) may not be so any more when it
+commits, since another node can have changed it. So each change reads it, and is refused if it is not as it was: a
+change of it that commits at the same time is a conflict, and one that was committed before is seen. There is no other
+way for a controller to write.
+
+What a change reads of its grounds is asked for before its own reads and awaited after them: no wait is added.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from kms_actors.actors.tenant.tenure import Tenure
+from kms_actors.errors import KmsError, NoMount, Sealed, StoreError, Unavailable
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.mounts import Mount, MountTable
+from kms_actors.store.api import Body, Reads, Store, Transaction
+from kms_actors.store.keyspace import TenantKeys
+
+T = TypeVar("T")
+
+#: What only looks.
+Look: TypeAlias = Callable[[Reads], Awaitable[T]]
+
+
+class TenantStore:
+    """Transactions of an unsealed tenant. `epoch` is the one it was unsealed in, `mounts` are those known now."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: TenantKeys,
+        keyring: Keyring,
+        *,
+        epoch: int,
+        mounts: Callable[[], MountTable],
+        tenure: Tenure,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._keyring = keyring
+        self._epoch = epoch
+        self._epoch_key = keys.key("epoch")
+        self._mounts = mounts
+        self._tenure = tenure
+        self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
+
+    async def read(self, look: Look[T]) -> T:
+        """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends."""
+        found = await self._store.run(look)
+        self._tenure.check()
+        return found
+
+    async def change(self, body: Body[T], *, mount: int | None) -> T:
+        """Run a change below the mount of this number; None: of what belongs to the vault itself.
+
+        Raises:
+            Sealed: the vault was sealed meanwhile, or is being restored.
+            NoMount: the mount was disabled, or moved to another path, meanwhile.
+            KmsError: as `body` does; nothing is written.
+
+        """
+        self._tenure.check()
+        known = None if mount is None else self._mounts().numbered(mount)
+        if mount is None:
+            grounds = [self._epoch_key]
+        elif known is None:
+            raise NoMount
+        else:
+            grounds = [self._epoch_key, self._keys.key("mount", mount)]
+
+        async def grounded(tr: Transaction) -> T:
+            found = tr.get_many(grounds)
+            try:
+                result = await body(tr)
+            except StoreError:
+                raise
+            except KmsError:
+                self._check(known, await found)  # whose answer comes first
+                raise
+            self._check(known, await found)
+            return result
+
+        return await self._store.run(grounded, idempotency_key=os.urandom(16))
+
+    async def count(self, body: Body[T]) -> T:
+        """Run what counts uses of before, which a seal does not undo; `body` reads what the counts belong to."""
+        return await self._store.run(body, idempotency_key=os.urandom(16))
+
+    def _check(self, known: Mount | None, found: list[bytes | None]) -> None:
+        if int.from_bytes(found[0] or b"", "little") != self._epoch:
+            raise Sealed
+        if known is not None:
+            self._check_mount(known, found[1])
+
+    def _check_mount(self, known: Mount, record: bytes | None) -> None:
+        if record is None:
+            raise NoMount
+        seen = self._seen.get(known.number)
+        if seen is not None and seen[1] is known and seen[0] == record:
+            return
+        key = self._keys.key("mount", known.number)
+        stored = msgspec.json.decode(self._keyring.open(key, record), type=Mount)
+        if (stored.path, stored.type) != (known.path, known.type):
+            raise NoMount
+        if stored.options != known.options:
+            raise Unavailable("the mount was changed meanwhile, try again")
+        self._seen[known.number] = record, known
