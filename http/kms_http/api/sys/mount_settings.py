@@ -1,8 +1,8 @@
 """Settings of a mount as requests give them: one table.
 
 A setting is kept (a field of `Mount` or `MountConfig`, stored and shown), or refused with 400 that names it: as
-unknown, or for a reason of its own. None is accepted and dropped; null and empty values ask for nothing. See
-decision 26.
+unknown in `config`, or for a reason of its own. None is accepted and dropped; null and empty values ask for nothing.
+See decision 26.
 
 Source: Vault's API page `sys/mounts`.
 """
@@ -56,6 +56,7 @@ _CONFIG: Final[Mapping[str, Converter]] = {
 }
 
 _NO_PLUGINS: Final = "engines are part of the program: there are no plugins to choose"
+_MISPLACED: Final = "this setting belongs into config"
 #: What asks for something that is not there.
 _REFUSED: Final[Mapping[str, str]] = {
     "plugin_version": _NO_PLUGINS,
@@ -72,7 +73,10 @@ _REFUSED: Final[Mapping[str, str]] = {
 
 
 class SettingFields(Fields):
-    """Declared fields, and no others: what is not declared must ask for nothing."""
+    """Declared fields. What is a setting elsewhere, or none that is there, must ask for nothing.
+
+    Of a request itself, other names are what they are in any request: clients send their own arguments along.
+    """
 
     __slots__ = ("_within",)
 
@@ -82,12 +86,15 @@ class SettingFields(Fields):
 
     def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         values, unknown = super().parse({name: value for name, value in sent.items() if value is not None})
-        for name in unknown:
-            if not _asks_nothing(sent[name]):
-                reason = _REFUSED.get(name)
-                shown = f"{self._within}{name[:64]}"
-                raise InvalidRequest(f"{shown}: {reason}" if reason else f'unknown setting "{shown}" of a mount')
-        return values, []
+        others = [name for name in unknown if not _asks_nothing(sent[name])]
+        for name in others:
+            reason = _REFUSED.get(name) or (_MISPLACED if name in _CONFIG else "")
+            shown = f"{self._within}{name[:64]}"
+            if reason:
+                raise InvalidRequest(f"{shown}: {reason}")
+            if self._within:
+                raise InvalidRequest(f'unknown setting "{shown}" of a mount')
+        return values, others
 
 
 def _asks_nothing(value: Any) -> bool:

@@ -98,7 +98,7 @@ async def test_options_may_be_text(service: Service, options: Any) -> None:
         ({"config": "x"}, "config"),
         ({"plugin_version": "v1"}, "plugin_version"),
         ({"external_entropy_access": True}, "external_entropy_access"),
-        ({"default_lease_ttl": "1h"}, 'unknown setting "default_lease_ttl" of a mount'),
+        ({"default_lease_ttl": "1h"}, "default_lease_ttl: this setting belongs into config"),
         ({"local": "zzz"}, "local"),
         ({"options": "version"}, "options"),
     ],
@@ -108,6 +108,13 @@ async def test_what_cannot_be_kept_is_refused_by_name(service: Service, body: An
     assert answer.status == 400
     assert named in answer.errors[0]
     assert service.tenant.asked == []
+
+
+async def test_arguments_of_a_client_are_no_settings(service: Service) -> None:
+    body = {"type": "kv-v2", "mount_point": "x"}
+    answer = await service.call("POST", "/v1/sys/mounts/x", "root", json=body)
+    assert answer.status == 204
+    assert service.tenant.asked == [EnableMount("x/", "kv-v2", "", {})]
 
 
 @pytest.mark.parametrize("path", ["sys", "identity", "cubbyhole"])
