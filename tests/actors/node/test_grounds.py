@@ -47,6 +47,7 @@ __all__ = ["open_store", "place", "store"]
 
 OpenStore = Callable[[], Awaitable[Store]]
 VAULT = "vault_a"
+ENGINES = {"kv": "kv-v2", "transit": "transit"}
 SEEDS = range(6)
 #: Writers at once, and what each writes at most.
 WRITERS, TURNS = 6, 40
@@ -142,7 +143,7 @@ async def test_nothing_is_written_below_a_mount_that_another_node_disables(
     pair: Pair, engine: str, change: Callable[[Mount, int], Message]
 ) -> None:
     """Drawn: node 2 decides on its table of mounts, node 1 removes mount and records, node 2 commits."""
-    await pair.here.ask(EnableMount("more/", engine, "", {}))
+    await pair.here.ask(EnableMount("more/", ENGINES[engine], "", {}))
     await pair.nodes[1].catch_up()
     mount = pair.there.mounts.get("more/")
     assert mount is not None
@@ -167,7 +168,7 @@ async def test_nothing_is_written_in_a_vault_that_another_node_seals(pair: Pair)
 
     def change(number: int) -> Message:
         if number % 5 == 4:
-            return EnableMount(f"m{number}/", "kv", "", {}) if number % 2 else TuneMount("secret/", "x", None)
+            return EnableMount(f"m{number}/", "kv-v2", "", {}) if number % 2 else TuneMount("secret/", "x", None)
         engine = changes_of_kv if number % 2 else changes_of_transit
         return engine(mounts["secret/" if number % 2 else "transit/"], number)
 
