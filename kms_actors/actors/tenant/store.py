@@ -51,6 +51,13 @@ class TenantStore:
         self._tenure = tenure
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
+    def require_mount(self, number: int) -> Mount:
+        """Return a mount as it is known now: a request may have been on its way for long. Raises NoMount."""
+        known = self._mounts().numbered(number)
+        if known is None:
+            raise NoMount
+        return known
+
     async def read(self, look: Look[T]) -> T:
         """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends."""
         found = await self._store.run(look)
@@ -67,13 +74,10 @@ class TenantStore:
 
         """
         self._tenure.check()
-        known = None if mount is None else self._mounts().numbered(mount)
-        if mount is None:
-            grounds = [self._epoch_key]
-        elif known is None:
-            raise NoMount
-        else:
-            grounds = [self._epoch_key, self._keys.key("mount", mount)]
+        known = None if mount is None else self.require_mount(mount)
+        grounds = [self._epoch_key]
+        if known is not None:
+            grounds.append(self._keys.key("mount", known.number))
 
         async def grounded(tr: Transaction) -> T:
             found = tr.get_many(grounds)

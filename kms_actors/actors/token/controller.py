@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from kms_actors.actors.cluster.changes import (
@@ -18,6 +19,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
 from kms_actors.actors.tenant.records import TOKEN_LABEL
 from kms_actors.actors.tenant.revocations import end_of, record_of
@@ -39,11 +41,8 @@ _CACHE_BYTES = 4 << 20
 _TOKEN_BYTES = 1_300
 
 
-class TokenLoaded(Event, frozen=True):
-    """A service token was found in the store."""
-
-    digest: bytes
-    principal: ServicePrincipal
+class TokenLoaded(LoadEnded, frozen=True):
+    """A load of a service token has ended."""
 
 
 class TokenRevoked(Event, frozen=True):
@@ -65,17 +64,17 @@ class TokenController:
         self._context = context
         self._publish_revoked = publish_revoked
         self._hash_key = context.keyring.derive(TOKEN_LABEL)
-        self._cache: ByteCache[bytes, ServicePrincipal] = ByteCache(
+        kept: ByteCache[bytes, ServicePrincipal] = ByteCache(
             _CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account
         )
-        self._revocations = 0  # a load that began before a revocation must not fill the cache after it
+        self._cache = LoadingCache(kept, context, TokenLoaded)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
             AuthenticateToken: self._authenticate,
             RenewToken: self._renew,
             RevokeToken: lambda message: self._context.spawn(self._revoke(message)),
-            TokenLoaded: self._loaded,
+            TokenLoaded: self._cache.loaded,
             TokenRevoked: self._revoked,
         }
 
@@ -83,7 +82,8 @@ class TokenController:
         digest = token_hash(self._hash_key, message.token)
         principal = self._cache.get(digest)
         if principal is None:
-            return self._context.spawn(self._load(digest, message, self._revocations))
+            load = self._cache.load(digest, partial(self._load, digest, message))
+            return self._context.spawn(self._cache.wait(load))
         return self._unexpired(principal)
 
     def _unexpired(self, principal: ServicePrincipal) -> ServicePrincipal:
@@ -91,7 +91,7 @@ class TokenController:
             raise AuthenticationFailed("service token expired")
         return principal
 
-    async def _load(self, digest: bytes, message: AuthenticateToken, revocations: int) -> ServicePrincipal:
+    async def _load(self, digest: bytes, message: AuthenticateToken) -> ServicePrincipal:
         key = self._context.keys.key("token", digest)
         record = await self._context.store.read(lambda tr: tr.get(key))
         if record is None:
@@ -100,8 +100,6 @@ class TokenController:
         principal = self._unexpired(ServicePrincipal(token, self._context.vault_id))
         if not message.proven:
             await self._prove(key, message.token, token)
-        if revocations == self._revocations:
-            await self._context.ask(TokenLoaded(digest, principal))
         return principal
 
     async def _prove(self, key: bytes, text: str, token: ServiceToken) -> None:
@@ -113,9 +111,6 @@ class TokenController:
                 keep_proof(tr, keys, digest, token)
 
         await self._context.store.change(body, mount=None)
-
-    def _loaded(self, event: TokenLoaded) -> None:
-        self._cache.put(event.digest, event.principal)
 
     def _renew(self, message: RenewToken) -> Principal:
         # Neither biscuits nor the root token can be renewed; Vault words it so.
@@ -141,8 +136,7 @@ class TokenController:
         await context.ask(TokenRevoked(digest, *((ids[-1], ends) if ids else ())))
 
     def _revoked(self, event: TokenRevoked) -> Any:
-        self._revocations += 1
         if event.digest is not None:
-            self._cache.discard(event.digest)
+            self._cache.changed(event.digest)
         else:
             self._publish_revoked(event.revocation_id, event.ends)

@@ -3,10 +3,9 @@
 A cached key is used within the mailbox turn. A missing one is loaded by a task, shared by all who wait for it,
 which reports what it found for the cache (`KeyLoaded`); those who wait compute on that same key.
 
-After each change, and before its answer, `KeyChanged` drops the key and disowns a load that is under way, since
-it may have read the store before the change. A disowned load still serves those who asked before the change was
-answered, but is not cached. So whoever asks after the answer finds nothing older than the change. Both events
-are told, not asked: the mailbox takes them even when it is full, and in the order of all messages.
+After each change, and before its answer, `KeyChanged` drops the key and disowns a load that is under way, since it
+may have read the store before the change: whoever asks after the answer finds nothing older than the change. Both
+events are told, not asked: the mailbox takes them even when it is full, and in the order of all messages.
 
 A key with an `auto_rotate_period` is rotated when the sweep of the cluster finds it due (`RotateDue`), or when it is
 used past that time before. Whichever node sees it first does it; the transaction of any other finds that nothing is
@@ -27,6 +26,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.loading import Load, LoadEnded, LoadingCache
 from kms_actors.actors.tenant.work import Work
 from kms_actors.actors.transit.backups import TransitBackups
 from kms_actors.actors.transit.changes import TransitChanges
@@ -65,18 +65,8 @@ KeyId: TypeAlias = tuple[int, str]  # mount number, name
 _UseIfThere: TypeAlias = Callable[[Any, TransitKey | None], Any]
 
 
-class Load:
-    """One reading of a key from the store."""
-
-    task: asyncio.Task[TransitKey | None]
-
-
-class KeyLoaded(Event, frozen=True):
-    """A load has ended; `key` is None if there is no such key, or the load failed."""
-
-    id: KeyId
-    load: Load
-    key: TransitKey | None
+class KeyLoaded(LoadEnded, frozen=True):
+    """A load of a key has ended."""
 
 
 class KeyChanged(Event, frozen=True):
@@ -97,10 +87,10 @@ class TransitController:
         self._backups = TransitBackups(context, self._records, self._changes)
         self._work = Work(context)
         self._operations = TransitOperations(self._work, self.usage)
-        self._cache: ByteCache[KeyId, TransitKey] = ByteCache(
+        kept: ByteCache[KeyId, TransitKey] = ByteCache(
             context.key_bytes, lambda _, key: footprint(key), account=context.account
         )
-        self._loads: dict[KeyId, Load] = {}
+        self._cache = LoadingCache(kept, context, KeyLoaded)
         self._rotating: set[KeyId] = set()
 
     def handlers(self) -> Mapping[type[Message], Handler]:
@@ -138,44 +128,30 @@ class TransitController:
     def _use(self, use: _UseIfThere, message: Any) -> Any:
         """Let `use` work with the key of `message`, now or once it is loaded."""
         key_id = (message.mount.number, message.name)
+        self._context.store.require_mount(message.mount.number)
         key = self._cache.get(key_id)
         if key is None:
-            return self._context.spawn(self._use_loaded(self._load(key_id), message, use))
+            load = self._cache.load(key_id, partial(self._read_key, key_id))
+            return self._context.spawn(self._use_loaded(load, message, use))
         if key.due is not None:
             self._rotate_if_due(key_id, key)
         return use(message, key)
 
     async def _use_loaded(self, load: Load, message: Any, use: _UseIfThere) -> Any:
-        # Shielded: one caller who gives up must not take the key from the others.
         # What comes back may be a task: it then answers in place of this one, and hears if nobody waits any more.
-        return use(message, await asyncio.shield(load.task))
+        key = await self._cache.wait(load)
+        self._context.proceed()
+        return use(message, key)
 
-    def _load(self, key_id: KeyId) -> Load:
-        load = self._loads.get(key_id)
-        if load is None or load.task.done():
-            load = self._loads[key_id] = Load()
-            load.task = self._context.spawn_apart(self._read_key(key_id, load))
-        return load
-
-    async def _read_key(self, key_id: KeyId, load: Load) -> TransitKey | None:
-        key: TransitKey | None = None
-        try:
-            key = await self._context.store.read(lambda tr: self._records.key(tr, *key_id))
-        finally:
-            self._context.notify(KeyLoaded(key_id, load, key))
-        return key
+    async def _read_key(self, key_id: KeyId) -> TransitKey | None:
+        return await self._context.store.read(lambda tr: self._records.key(tr, *key_id))
 
     def _loaded(self, event: KeyLoaded) -> None:
-        if self._loads.get(event.id) is not event.load:
-            return
-        del self._loads[event.id]
-        if event.key is not None:
-            self._rotate_if_due(event.id, event.key)
-            self._cache.put(event.id, event.key)
+        if self._cache.loaded(event):
+            self._rotate_if_due(event.key, event.value)
 
     def _changed(self, event: KeyChanged) -> None:
-        self._cache.discard(event.id)
-        self._loads.pop(event.id, None)
+        self._cache.changed(event.id)
         self._rotating.discard(event.id)
 
     # Changes.

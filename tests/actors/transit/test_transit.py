@@ -138,7 +138,7 @@ async def test_more_callers_than_the_mailbox_holds_do_not_stop_a_load(tenant: Cl
 
 
 async def test_the_cache_forgets_what_was_used_longest_ago(tenant: Client) -> None:
-    tenant.actor.controller._cache.most = 2
+    tenant.actor.controller._cache.kept.most = 2
     for name in ("a", "b", "c"):
         await tenant.create(name)
     for name in ("a", "b", "a", "c"):
@@ -151,7 +151,7 @@ async def test_the_cache_forgets_what_was_used_longest_ago(tenant: Client) -> No
 
 
 async def test_a_flood_of_keys_stays_within_the_bytes_and_leaves_a_key_in_use(tenant: Client) -> None:
-    cache, account = tenant.actor.controller._cache, tenant.actor.context.account
+    cache, account = tenant.actor.controller._cache.kept, tenant.actor.context.account
     cache.limit = 30_000
     await tenant.create("hot")
     await tenant.encrypt(name="hot")
