@@ -31,6 +31,8 @@ from kms_actors.transit.version import Version
 
 #: Bytes of a whole CMAC: one block of AES.
 CMAC_BYTES: Final = 16
+#: Of a shortened one: who may have MACs verified could find a shorter one by trial (SP 800-38B, appendix A).
+LEAST_CMAC_BYTES: Final = 8
 
 
 def make_hmacs(
@@ -121,8 +123,8 @@ def _cmac(version: Version) -> Callable[[bytes, int], bytes]:
     prepared = CMAC(AES(version.record.key))
 
     def compute(data: bytes, length: int) -> bytes:
-        if not 0 <= length <= CMAC_BYTES:
-            raise InvalidRequest(f"invalid mac_length; must be between 0 and {CMAC_BYTES}")
+        if length and not LEAST_CMAC_BYTES <= length <= CMAC_BYTES:
+            raise InvalidRequest(f"invalid mac_length; must be 0, or between {LEAST_CMAC_BYTES} and {CMAC_BYTES}")
         running = prepared.copy()
         running.update(data)
         return running.finalize()[: length or CMAC_BYTES]

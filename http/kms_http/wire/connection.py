@@ -23,6 +23,9 @@ from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 
 _END: Final = b"\r\n\r\n"
+#: Seconds from the end of what a client sends until it is asked for, and from then on.
+PROBE_SECONDS: Final = 2.0
+_PROCESSING: Final = b"HTTP/1.1 102 Processing\r\n\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _log = structlog.get_logger(__name__)
@@ -112,11 +115,18 @@ class Connection(asyncio.Protocol):
                 self.close()
         elif self._inbound is not None and self._inbound.flows:
             self._inbound.fail(_broken_off())
+        elif self._task is not None:
+            self._set_timer(PROBE_SECONDS, self._probe)
         return not self._tls
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of what was sent, and of what leads back here: nothing waits for a collection of cycles."""
+        """Let go of what was sent, and of what leads back here: nothing waits for a collection of cycles.
+
+        An answer under way is given up: what only computes for it ends at its next slice.
+        """
         self.lost = True
+        if self._task is not None:
+            self._task.cancel()
         self._hub.connections.discard(self)
         self._stop_timer()
         self._put_by(b"")
@@ -127,6 +137,18 @@ class Connection(asyncio.Protocol):
         if self._unsent is not None:
             self._unsent = None
             self._end_request()
+
+    def _probe(self) -> None:
+        """Find out whether a client that sends no more waits for its answer, or has gone: the end looks the same.
+
+        An interim answer, which means nothing, is refused by the system of one that has gone.
+        """
+        self._timer = None
+        if self._task is None or self._request is None or self._unsent is not None:
+            return
+        if self._request.minor:
+            self._transport.write(_PROCESSING)
+        self._set_timer(PROBE_SECONDS, self._probe)
 
     def pause_writing(self) -> None:
         self._write_paused = True
@@ -417,5 +439,14 @@ def _broken_off() -> HttpError:
 @types.coroutine
 def _rest(answer: Coroutine[Any, Any, Response], awaited: Any) -> Generator[Any, None, Response]:
     """Go on with a coroutine that was begun outside of the task, where it stopped to wait for `awaited`."""
-    yield awaited
-    return (yield from answer.__await__())
+    while True:
+        try:
+            yield awaited
+        except BaseException as error:  # noqa: BLE001 - a cancellation before the first step is the coroutine's own
+            try:
+                awaited = answer.throw(error)
+            except StopIteration as done:
+                made: Response = done.value
+                return made
+        else:
+            return (yield from answer.__await__())

@@ -11,6 +11,7 @@ import structlog
 
 from kms_http import server
 from kms_http.server import HttpServer
+from kms_http.wire import connection
 from kms_http.wire.response import Response
 
 if TYPE_CHECKING:
@@ -199,3 +200,40 @@ class TestIdleness:
         waiting.released.set()
         assert b"waited" in (await impatient.answer())[1]
         assert await asyncio.wait_for(impatient.reader.read(), 5) == b""
+
+
+async def test_work_for_a_client_that_has_gone_is_given_up(
+    service: Service, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 0.02)
+    given_up = asyncio.Event()
+
+    async def work(_: Any) -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            given_up.set()
+            raise
+        return ""
+
+    service.toys_answer(work)
+    client.writer.write(READ)
+    await _until(lambda: service.tenant.asked)
+    client.writer.close()  # all that the server sees of it is the end of what the client sends
+    async with asyncio.timeout(10):
+        await given_up.wait()
+
+
+async def test_a_client_that_only_sends_no_more_is_answered(
+    client: Client, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 0.02)
+    client.writer.write(READ)
+    client.writer.write_eof()
+    processing = b"HTTP/1.1 102 Processing\r\n\r\n"
+    async with asyncio.timeout(10):
+        assert await client.reader.readexactly(3 * len(processing)) == 3 * processing
+    waiting.released.set()
+    answered = (await asyncio.wait_for(client.reader.read(), 10)).replace(processing, b"")
+    assert answered.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"waited" in answered
