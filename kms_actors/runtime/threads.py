@@ -131,12 +131,20 @@ class Lane:
         self._start()
 
 
+def proceed() -> None:
+    """Go on in any case."""
+
+
 class OwnThreads(NamedTuple):
-    """The threads as one owner has them. `wanted` is asked of the task that waits, when its job would begin."""
+    """The threads as one owner has them. `wanted` is asked of the task that waits, when its job would begin.
+
+    `proceed` raises where nothing may be computed, nor any result leave, any more: it is asked before and after.
+    """
 
     lanes: tuple[Lane, Lane]
     owner: str
     wanted: Wanted
+    proceed: Callable[[], None]
 
     async def short(self, compute: Callable[..., T], *arguments: Any) -> T:
         """Compute for milliseconds; raises Overloaded."""
@@ -150,7 +158,10 @@ class OwnThreads(NamedTuple):
         task = asyncio.current_task()
         assert task is not None
         wanted = partial(self.wanted, task)
-        return await computed(lane.run(self.owner, wanted, compute))
+        self.proceed()
+        result = await computed(lane.run(self.owner, wanted, compute))
+        self.proceed()
+        return result
 
 
 class Threads:
@@ -159,9 +170,9 @@ class Threads:
     def __init__(self, short: LaneSize = SHORT, long: LaneSize = LONG) -> None:
         self._lanes: Final = Lane("crypto", short), Lane("crypto-long", long)
 
-    def of(self, owner: str, wanted: Wanted = always) -> OwnThreads:
+    def of(self, owner: str, wanted: Wanted = always, proceed: Callable[[], None] = proceed) -> OwnThreads:
         """Return them for one owner."""
-        return OwnThreads(self._lanes, owner, wanted)
+        return OwnThreads(self._lanes, owner, wanted, proceed)
 
     @property
     def waiting(self) -> int:

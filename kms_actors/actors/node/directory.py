@@ -236,6 +236,12 @@ class TenantDirectory:
         elif change.area in {TENANT, ANYTHING}:
             self._changed.add(change.vault_id)
 
+    def end_tenures(self) -> None:
+        """Let nothing more be done with any keys, whatever is under way."""
+        self._closed = True
+        for handle in self._awake.values():
+            handle.end_tenure()
+
     async def close(self) -> None:
         """Put every tenant to sleep; their keys are forgotten when this returns."""
         self._closed = True
@@ -243,8 +249,6 @@ class TenantDirectory:
         await asyncio.gather(*self._waking.values(), return_exceptions=True)
         handles = list(self._awake.values())
         self._awake.clear()
-        for handle in handles:
-            handle.end_tenure()  # what is under way need not end first
         await asyncio.gather(*(handle.ref.stop(block=False) for handle in handles))
 
     async def _wake(self, vault_id: str) -> TenantHandle:

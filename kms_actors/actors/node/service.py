@@ -88,7 +88,7 @@ class NodeService:
 
     async def stop(self) -> None:
         """End the actors; requests under way have ended before."""
-        await self._close_directory()
+        await self._close_directory(*self._detach())
         await self._node.stop()
         await self._feed.stop()
         self._threads.close()
@@ -174,7 +174,7 @@ class NodeService:
     def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
         if unsealed is None:
             self._unsealed_status = None
-            return asyncio.ensure_future(self._close_directory())
+            return asyncio.ensure_future(self._close_directory(*self._detach()))
         settings = self._configuration.tenants
         unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
         services = Services(
@@ -218,9 +218,16 @@ class NodeService:
             with contextlib.suppress(KmsError):  # they are taken away another time
                 await self._records.sweep_revoked(now)
 
-    async def _close_directory(self) -> None:
+    def _detach(self) -> tuple[TenantDirectory | None, RotationSweep | None]:
+        """Let nobody get to the tenants any more, nor anything that is under way use their keys."""
         directory, self._directory = self._directory, None
         sweep, self._sweep = self._sweep, None
+        if directory is not None:
+            directory.end_tenures()
+        return directory, sweep
+
+    @staticmethod
+    async def _close_directory(directory: TenantDirectory | None, sweep: RotationSweep | None) -> None:
         if sweep is not None:
             await sweep.close()
         if directory is not None:

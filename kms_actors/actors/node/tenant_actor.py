@@ -238,7 +238,7 @@ class TenantActor(AsyncioActor):
             ask=self._ask_self,
             notify=self.notify,
             record=self._record,
-            threads=self._services.threads.of(state.vault_id, self.wanted),
+            threads=self._services.threads.of(state.vault_id, self.wanted, self._tenure.check),
             turns=self._services.turns,
             wanted=self.wanted,
             proceed=self._tenure.check,

@@ -81,17 +81,11 @@ class Work:
 
     def in_thread(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
         """Run an operation of milliseconds in a thread."""
-        return self._spawn(self._kept(self._context.threads.short(operation, *arguments)))
+        return self._spawn(self._context.threads.short(operation, *arguments))
 
     def apart(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
         """Run an operation that may take seconds in a thread."""
-        return self._spawn(self._kept(self._context.threads.long(operation, *arguments)))
-
-    async def _kept(self, computing: Coroutine[Any, Any, T]) -> T:
-        """Return what was computed, unless it must not leave any more."""
-        result = await computing
-        self._context.proceed()
-        return result
+        return self._spawn(self._context.threads.long(operation, *arguments))
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self._context.spawn(work)
