@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from kms_actors.actors.cluster import changes
-from kms_actors.actors.cluster.schedule import look_at
+from kms_actors.actors.cluster.schedule import look_never
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.backup.layout import LOCK
 from kms_actors.errors import FormatError, InvalidRequest
@@ -88,7 +88,7 @@ async def mark(tr: Transaction, lock: Lock, number: int, now: float, *, replace:
         tr.clear(keys.key("progress"))
         tr.add(keys.key("epoch"), 1)
         tell_nodes(tr, lock.vault, now)
-    await look_at(tr, keys, None)
+    await look_never(tr, keys)
     return there.live
 
 

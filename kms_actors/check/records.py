@@ -10,6 +10,7 @@ import msgspec
 
 from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.cluster.schedule import Claim
+from kms_actors.actors.cluster.timekeeping import Kept
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
@@ -100,6 +101,7 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "revoked", str), _PLAIN, _anything),
     Known(("restore", bytes, str), _PLAIN, _counter),
     Known(("due", int, int), _PLAIN, _anything),
+    Known(("time",), _PLAIN, _as(Kept)),
     Known(("due-claim",), _PLAIN, _as(Claim)),
     Known(("vault", str), _PLAIN, _counter),
 )

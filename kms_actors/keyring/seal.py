@@ -56,6 +56,10 @@ class UnsealProgress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: float  # seconds since 1970
     format: int = stored.FORMAT
 
+    def lives(self, now: float) -> bool:
+        """Tell whether the attempt goes on; one that a clock far ahead began would not end in time, and does not."""
+        return 2 * self.started - self.expires <= now < self.expires
+
     def encode(self) -> bytes:
         """Return the stored form, shares in the clear: only to be sealed by a keyring."""
         return stored.encode(self)
@@ -113,7 +117,7 @@ def add_share(
         InvalidShares: another share has the same coordinate; the attempt is over.
 
     """
-    if progress is None or now >= progress.expires or len(progress.parts) >= config.threshold:
+    if progress is None or not progress.lives(now) or len(progress.parts) >= config.threshold:
         return UnsealProgress(nonce, (share,), started=now, expires=now + lifetime)
     if sum(hmac.compare_digest(share, part) for part in progress.parts):  # sum: compare with every one
         return progress

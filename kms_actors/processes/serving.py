@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+from kms_actors.actors.cluster.timekeeping import Standing
 from kms_actors.actors.node.link import NodeLink
 from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
@@ -29,6 +30,18 @@ async def node_service(
     metrics.gauge("kms_tenant_bytes", "Memory of awake tenants", lambda: float(service.tenant_bytes))
     metrics.gauge("kms_lease_age_seconds", "Age of the last word from the store", lambda: service.lease_age, "max")
     metrics.gauge("kms_mailbox_depth", "Messages waiting in tenants' mailboxes", lambda: float(service.waiting))
+    metrics.gauge(
+        "kms_clock_offset_seconds",
+        "This node's clock less the cluster's time, at the last look",
+        lambda: service.timekeeper.offset,
+        "max",
+    )
+    metrics.gauge(
+        "kms_clock_distrusted",
+        "1 while this node's clock is so far off that nothing is rotated by it",
+        lambda: float(service.timekeeper.standing in {Standing.AHEAD, Standing.BEHIND}),
+        "max",
+    )
     metrics.counter(
         "kms_change_log_skipped", "Lines of the change log that were not understood", lambda: service.feed.skipped
     )

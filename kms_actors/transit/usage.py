@@ -25,6 +25,10 @@ VERIFY: Final = "verify"  # of signatures, HMACs and CMACs
 DERIVE: Final = "derive"
 
 
+#: Seconds by which clocks of nodes differ at most.
+FAR: Final = 3600
+
+
 class Use(msgspec.Struct, frozen=True, array_like=True):
     """How often something was done, and when last (seconds since 1970)."""
 
@@ -52,6 +56,15 @@ def plus(one: Uses, other: Uses) -> dict[str, Use]:
         known = total.get(operation)
         total[operation] = use if known is None else Use(known.count + use.count, max(known.last, use.last))
     return total
+
+
+def added(known: Uses, new: Uses) -> dict[str, Use]:
+    """Return what is known with what came last; a time far ahead of that was counted by a clock that was wrong."""
+    return plus({operation: _not_ahead(use, new.get(operation)) for operation, use in known.items()}, new)
+
+
+def _not_ahead(use: Use, new: Use | None) -> Use:
+    return Use(use.count, new.last) if new is not None and use.last > new.last + FAR else use
 
 
 def total(parts: Iterable[Part]) -> dict[int, dict[str, Use]]:

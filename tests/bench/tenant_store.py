@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 import msgspec
 import tomli
 
-from kms_actors.actors.cluster.schedule import look_at
+from kms_actors.actors.cluster.schedule import look_never
 from kms_actors.actors.node.actor import NodeRecords
 from kms_actors.actors.tenant.records import TenantRecords
 from kms_actors.actors.tenant.unsealing import ClusterUnsealing
@@ -59,6 +59,6 @@ async def _add(store: Store, unsealing: ClusterUnsealing, vault_ids: list[str]) 
             made = await records.initialise(1, 1, time.time())
             await records.give_share(made.shares[0], time.time(), lifetime=60.0)
             keys, *_ = await records._initialised(transaction)
-            await look_at(transaction, keys, None)
+            await look_never(transaction, keys)
 
     await store.run(body)

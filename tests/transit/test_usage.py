@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_actors.transit.usage import Use, plus, total, version_of
+from kms_actors.transit.usage import Use, added, plus, total, version_of
 
 uses = st.dictionaries(
     st.sampled_from(["encrypt", "decrypt", "sign"]), st.builds(Use, st.integers(1, 10**12), st.integers(0, 2**33))
@@ -39,3 +39,10 @@ def test_the_order_of_the_parts_does_not_matter(parts: list[tuple[int, dict[str,
 )
 def test_texts_name_their_version(text: str, version: int) -> None:
     assert version_of(text) == version
+
+
+def test_a_time_that_a_clock_far_ahead_counted_heals_with_the_next_use() -> None:
+    known = {"encrypt": Use(5, 2_000_000), "sign": Use(1, 2_000_000)}
+    assert added(known, {"encrypt": Use(2, 1_000_000)}) == {"encrypt": Use(7, 1_000_000), "sign": Use(1, 2_000_000)}
+    assert added(known, {"encrypt": Use(2, 2_000_000 - 3600)}) == {**known, "encrypt": Use(7, 2_000_000)}
+    assert added(known, {"encrypt": Use(2, 3_000_000)}) == {**known, "encrypt": Use(7, 3_000_000)}

@@ -5,8 +5,9 @@
 (tenant, `due`)                   the time of the tenant's entry
 (tenant, `due`, mount, name)      when a Transit key is to get its next version
 
-Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its keys; it may be too
-early, which costs a look. Only unsealed tenants have one: sealing takes it away, and unsealing makes one for that
+Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its keys, nor than `AHEAD`
+from when it was written, so that what a clock in the future has left is looked at again; it may be too early, which
+costs a look. Only unsealed tenants have one: sealing takes it away, and unsealing makes one for that
 very moment, if the tenant has such keys.
 """
 
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from kms_actors.actors.cluster.timekeeping import BOUND
 from kms_actors.errors import FormatError
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
@@ -24,6 +26,8 @@ from kms_actors.store.keyspace import DUE, TenantKeys
 from kms_actors.store.pages import behind
 
 CLAIM: Final = keyspace.pack("due-claim")
+#: Nanoseconds after which a tenant that is in the schedule is looked at in any case.
+AHEAD: Final = 30 * 86_400 * 10**9
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -51,9 +55,9 @@ def decode_time(raw: bytes) -> int:
     return int.from_bytes(raw, "little")
 
 
-async def look_by(tr: Transaction, keys: TenantKeys, time: int) -> None:
+async def look_by(tr: Transaction, keys: TenantKeys, time: int, now: int) -> None:
     """Make sure that the tenant is looked at by `time`."""
-    before = await entry_of(tr, keys)
+    time, before = min(time, now + AHEAD), await entry_of(tr, keys)
     if before is None or time < before:
         _move(tr, keys, before, time)
 
@@ -61,7 +65,7 @@ async def look_by(tr: Transaction, keys: TenantKeys, time: int) -> None:
 async def look_soon(tr: Transaction, keys: TenantKeys, now: int) -> None:
     """Have a tenant that is unsealed `now` looked at, if anything of it is in the schedule."""
     if await key_entries(tr, keys, limit=1):
-        await look_by(tr, keys, now)
+        await look_by(tr, keys, now, now)
 
 
 async def key_entries(tr: Reads, keys: TenantKeys, *, limit: int = 0) -> list[Entry]:
@@ -70,8 +74,17 @@ async def key_entries(tr: Reads, keys: TenantKeys, *, limit: int = 0) -> list[En
     return await tr.get_range(behind(begin), end, limit=limit)
 
 
-async def look_at(tr: Transaction, keys: TenantKeys, time: int | None) -> None:
-    """Have the tenant looked at when it is `time`, not before; None: never."""
+async def look_at(tr: Transaction, keys: TenantKeys, time: int, now: int) -> None:
+    """Have the tenant looked at when it is `time`, not before."""
+    await _look_at(tr, keys, min(time, now + AHEAD))
+
+
+async def look_never(tr: Transaction, keys: TenantKeys) -> None:
+    """Have the tenant looked at no more."""
+    await _look_at(tr, keys, None)
+
+
+async def _look_at(tr: Transaction, keys: TenantKeys, time: int | None) -> None:
     before = await entry_of(tr, keys)
     if time != before:
         _move(tr, keys, before, time)
@@ -87,6 +100,13 @@ async def due_tenants(tr: Transaction, last: Due | None, now: int, limit: int) -
     """Return the first entries up to `now`, those behind `last`."""
     begin = DUE if last is None else behind(keyspace.due(*last))
     entries = await tr.get_range(begin, keyspace.due(now + 1, 0), limit=limit)
+    return [Due(*keyspace.unpack(key)[1:]) for key, _ in entries]
+
+
+async def far_tenants(tr: Transaction, now: int, limit: int) -> list[Due]:
+    """Return some of the entries that lie further ahead than any that is written `now`: by a clock in the future."""
+    begin = keyspace.due(now + AHEAD + BOUND, 0)
+    entries = await tr.get_range(begin, keyspace.after(DUE), limit=limit)
     return [Due(*keyspace.unpack(key)[1:]) for key, _ in entries]
 
 

@@ -191,7 +191,7 @@ class NodeActor(AsyncioActor):
         return self.spawn(self._stored_status(self._live_progress()))
 
     def _live_progress(self) -> UnsealProgress | None:
-        if self._progress is not None and time.time() >= self._progress.expires:
+        if self._progress is not None and not self._progress.lives(time.time()):
             self._progress = None
         return self._progress
 

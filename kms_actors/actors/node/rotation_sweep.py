@@ -21,15 +21,18 @@ from kms_actors.actors.cluster.schedule import (
     claim,
     due_tenants,
     entry_of,
-    look_at,
+    far_tenants,
+    look_never,
 )
+from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.directory import TenantDirectory
 from kms_actors.actors.node.tenant_actor import Services
 from kms_actors.actors.tenant.header import owner_of
 from kms_actors.actors.transit.schedule import RotateDue
 from kms_actors.errors import KmsError
+from kms_actors.runtime.lasting import Lasting
 from kms_actors.store import keyspace
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Priority, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 #: Tenants visited before the claim is renewed.
@@ -43,50 +46,64 @@ _log = structlog.get_logger(__name__)
 class RotationSweep:
     """One process's part, from `__init__` to `close`."""
 
-    def __init__(self, services: Services, directory: TenantDirectory) -> None:
+    def __init__(self, services: Services, directory: TenantDirectory, timekeeper: Timekeeper) -> None:
         self._services = services
         self._directory = directory
+        self._timekeeper = timekeeper
         self._owner = uuid.uuid4().hex
         # Where each node is unsealed for itself, no other may be able to do what this one can.
         self._shared = services.settings.unseal_scope == "cluster"
-        self._task = asyncio.create_task(self._run(), context=request_context.apart())
+        self._task = Lasting("rotation sweep", self._run, services.settings.rotation_check_seconds)
+        request_context.apart().run(self._task.start)
 
     async def close(self) -> None:
         """End; a visit under way is not waited for."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await self._task.stop()
 
     async def sweep(self) -> int:
         """Visit all tenants with keys that are due, unless another process does; return how many were rotated."""
         rotated, last = 0, None
-        while page := await self._services.store.run(partial(self._page, last=last)):
-            for due in page:
+        while True:
+            page, far = await self._services.store.run(partial(self._page, last=last), priority=Priority.BATCH)
+            for due in page + far:
                 rotated += await self._visit(due)
+            if not page:
+                return rotated
             last = page[-1]
-        return rotated
 
     async def _run(self) -> None:
+        await self._look()
         while True:
             await asyncio.sleep(self._services.settings.rotation_check_seconds)
             try:
-                rotated = await self.sweep()
+                rotated = await self.sweep() if await self._look() else 0
             except KmsError as error:
                 _log.warning("transit keys that are due could not be looked for", error=type(error).__name__)
             else:
                 if rotated:
                     _log.info("transit keys rotated", count=rotated)
 
-    async def _page(self, tr: Transaction, last: Due | None) -> list[Due]:
+    async def _look(self) -> bool:
+        """Return whether this clock may decide what is due."""
+        try:
+            return await self._timekeeper.look()
+        except KmsError as error:
+            _log.warning("the cluster's time could not be read", error=type(error).__name__)
+            return False
+
+    async def _page(self, tr: Transaction, last: Due | None) -> tuple[list[Due], list[Due]]:
+        """Return tenants that are due, and at first some that are in the schedule too far ahead."""
         now = self._services.clock()
         page = await due_tenants(tr, last, now, _PAGE)
+        far = await far_tenants(tr, now, _PAGE) if last is None else []
         lifetime = int(max(_CLAIM, self._services.settings.rotation_check_seconds) * 1e9)
-        if page and self._shared and not await claim(tr, self._owner, now, lifetime):
-            return []
-        return page
+        if (page or far) and self._shared and not await claim(tr, self._owner, now, lifetime):
+            return [], []
+        return page, far
 
     async def _visit(self, due: Due) -> int:
         try:
-            vault_id = await self._services.store.run(partial(self._vault, due=due))
+            vault_id = await self._services.store.run(partial(self._vault, due=due), priority=Priority.BATCH)
             if vault_id is None:
                 return 0
             rotated: int = await (await self._directory.tenant(vault_id)).ask(RotateDue())
@@ -106,5 +123,5 @@ class RotationSweep:
         if vault_id and await unsealing.root_key(tr, keys, int.from_bytes(epoch or b"", "little")) is not None:
             return vault_id
         if self._shared:
-            await look_at(tr, keys, None)
+            await look_never(tr, keys)
         return None

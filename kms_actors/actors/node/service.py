@@ -11,6 +11,7 @@ from typing import Any
 from kms_actors import clock as clocks
 from kms_actors.actors.cluster.changes import CLUSTER, Change
 from kms_actors.actors.cluster.feed import ChangeFeed
+from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.actor import (
     NodeRecords,
     RevokeOperator,
@@ -78,6 +79,7 @@ class NodeService:
         self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
         self._revoked = Revocations()
+        self._timekeeper = Timekeeper(store, clock, elapsed)
         self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds, elapsed)
 
     async def start(self) -> None:
@@ -119,6 +121,11 @@ class NodeService:
     def feed(self) -> ChangeFeed:
         """What reads the change log."""
         return self._feed
+
+    @property
+    def timekeeper(self) -> Timekeeper:
+        """What compares this clock with the cluster's time."""
+        return self._timekeeper
 
     @property
     def lease_age(self) -> float:
@@ -185,12 +192,13 @@ class NodeService:
             settings,
             fresh=lambda: self._feed.fresh,
             clock=self._clock,
+            timely=lambda: self._timekeeper.good,
             usage_seconds=self._configuration.transit.usage_flush_seconds,
             observe_uses=self._observe_uses,
             cache=self._configuration.cache,
         )
         self._directory = TenantDirectory(services)
-        self._sweep = RotationSweep(services, self._directory)
+        self._sweep = RotationSweep(services, self._directory, self._timekeeper)
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
 

@@ -104,6 +104,7 @@ class Services:
     settings: Tenants
     fresh: Callable[[], bool]  # False once the store was not heard within the lease
     clock: Callable[[], int] = time.time_ns
+    timely: Callable[[], bool] = lambda: True  # see TenantContext
     usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
     observe_uses: ObserveUses = unobserved
     cache: Cache = field(default_factory=Cache)
@@ -233,6 +234,7 @@ class TenantActor(AsyncioActor):
             keys=state.keys,
             keyring=state.keyring,
             clock=self._services.clock,
+            timely=self._services.timely,
             spawn=self.spawn,
             spawn_apart=self.spawn_apart,
             ask=self._ask_self,

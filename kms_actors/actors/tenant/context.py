@@ -53,6 +53,7 @@ class TenantContext:
     account: Account = field(default_factory=Account)  # of all memory this tenant takes
     key_bytes: int = 16 << 20  # what its loaded keys may take of that
     turns: Turns = field(default_factory=Turns)  # for long work in slices on the loop: one for all tenants
+    timely: Callable[[], bool] = lambda: True  # False while the clock must not decide that something is due
     wanted: Callable[[asyncio.Task[Any]], bool] = always  # False once nobody waits for a task
     proceed: Callable[[], None] = proceed  # raises where work on keys must not go on; asked before each slice
 

@@ -21,7 +21,7 @@ from kms_actors.actors.cluster.changes import (
     record,
 )
 from kms_actors.actors.cluster.schedule import (
-    look_at,
+    look_never,
     look_soon,
 )
 from kms_actors.actors.tenant import revocations
@@ -191,7 +191,7 @@ class TenantRecords:
             found = await self._find(tr)
             if found is not None:
                 self._unsealing.seal(tr, found[0])
-                await look_at(tr, found[0], None)
+                await look_never(tr, found[0])
                 self._raise_epoch(tr, found[0], now)
 
         await self._store.run(body, idempotency_key=os.urandom(16))
@@ -248,7 +248,7 @@ class TenantRecords:
 
     async def _live_progress(self, tr: Transaction, keys: TenantKeys, now: float) -> UnsealProgress | None:
         progress = await self._unsealing.progress(tr, keys)
-        return progress if progress is not None and now < progress.expires else None
+        return progress if progress is not None and progress.lives(now) else None
 
 
 def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], ...]:

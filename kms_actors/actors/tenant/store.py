@@ -20,7 +20,7 @@ from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.errors import KmsError, NoMount, Sealed, StoreError, Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.mounts import Mount, MountTable
-from kms_actors.store.api import Body, Reads, Store, Transaction
+from kms_actors.store.api import Body, Priority, Reads, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 T = TypeVar("T")
@@ -58,13 +58,13 @@ class TenantStore:
             raise NoMount
         return known
 
-    async def read(self, look: Look[T]) -> T:
+    async def read(self, look: Look[T], *, priority: Priority = Priority.REQUEST) -> T:
         """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends."""
-        found = await self._store.run(look)
+        found = await self._store.run(look, priority=priority)
         self._tenure.check()
         return found
 
-    async def change(self, body: Body[T], *, mount: int | None) -> T:
+    async def change(self, body: Body[T], *, mount: int | None, priority: Priority = Priority.REQUEST) -> T:
         """Run a change below the mount of this number; None: of what belongs to the vault itself.
 
         Raises:
@@ -91,7 +91,7 @@ class TenantStore:
             self._check(known, await found)
             return result
 
-        return await self._store.run(grounded, idempotency_key=os.urandom(16))
+        return await self._store.run(grounded, idempotency_key=os.urandom(16), priority=priority)
 
     async def count(self, body: Body[T]) -> T:
         """Run what counts uses of before, which a seal does not undo; `body` reads what the counts belong to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -10,9 +12,9 @@ from kms_actors.actors.cluster.changes import TRANSIT
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.transit.schedule import TransitSchedule
 from kms_actors.actors.transit.storage import TransitRecords
-from kms_actors.errors import InvalidRequest, PermissionDenied, TransactionConflict
+from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, PermissionDenied, TransactionConflict
 from kms_actors.mounts import Mount
-from kms_actors.store.api import Body, Reads, Transaction
+from kms_actors.store.api import Body, Priority, Reads, Transaction
 from kms_actors.transit import policy as policies
 from kms_actors.transit.exchange import certificates
 from kms_actors.transit.key import TransitKey
@@ -32,6 +34,9 @@ from kms_actors.transit.messages import (
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord
 
 T = TypeVar("T")
+
+#: Keys whose times are written anew in one transaction.
+_NOTED_TOGETHER = 50
 
 
 class Named(Protocol):
@@ -115,15 +120,20 @@ class TransitChanges:
     async def rotate_due(self, mount: int, name: str) -> bool:
         """Add the version that is due; return False if there was nothing to do, since another node was first."""
         records, now = self._records, self._context.clock()
-        seen = await self._context.store.read(lambda tr: records.key(tr, mount, name))
-        if seen is None or not seen.is_due(now):
-            await self._context.store.change(lambda tr: self._schedule.note(tr, mount, name), mount=mount)
+
+        async def due(tr: Reads) -> TransitKey | None:
+            key = await records.key(tr, mount, name)
+            return key if key is not None and await self._schedule.is_due(tr, mount, key, now) else None
+
+        seen = await self._context.store.read(due)
+        if seen is None:
+            await self._context.store.change(lambda tr: self._schedule.note(tr, mount, name, now), mount=mount)
             return False
         version = await self._new_version(seen.policy)
 
         async def body(tr: Transaction) -> bool:
-            current = await records.key(tr, mount, name)
-            if current is None or not current.is_due(now) or not policies.same_material(current.policy, seen.policy):
+            current = await due(tr)
+            if current is None or not policies.same_material(current.policy, seen.policy):
                 return False
             policy = policies.rotated(current.policy)
             records.put_policy(tr, mount, policy)
@@ -134,11 +144,27 @@ class TransitChanges:
 
     async def due_keys(self, now: int) -> list[tuple[int, str]]:
         """Return mount and name of the keys whose next version is due by `now`."""
-        return await self._context.store.read(lambda tr: self._schedule.due(tr, now))
+        return await self._context.store.read(lambda tr: self._schedule.due(tr, now), priority=Priority.BATCH)
+
+    async def note_again(self, now: int) -> None:
+        """See that all keys of the schedule are noted rightly, a few a transaction."""
+        names = await self._context.store.read(self._schedule.names, priority=Priority.BATCH)
+        for start in range(0, len(names), _NOTED_TOGETHER):
+            some = names[start : start + _NOTED_TOGETHER]
+            await self._context.store.change(
+                partial(self._note_all, names=some, now=now), mount=None, priority=Priority.BATCH
+            )
 
     async def look_again(self, now: int) -> None:
         """Note when the next key is due; those that were by `now` and still are have failed."""
-        await self._context.store.change(lambda tr: self._schedule.look_again(tr, now), mount=None)
+        await self._context.store.change(
+            lambda tr: self._schedule.look_again(tr, now), mount=None, priority=Priority.BATCH
+        )
+
+    async def _note_all(self, tr: Transaction, names: list[tuple[int, str]], now: int) -> None:
+        for mount, name in names:
+            with contextlib.suppress(FormatError, IntegrityError):  # a key that is damaged keeps no other from it
+                await self._schedule.note(tr, mount, name, now)
 
     async def configure(self, message: ConfigureKey) -> KeyInfo:
         mount, records = message.mount.number, self._records
@@ -228,9 +254,11 @@ class TransitChanges:
         return await self._commit(message.mount.number, message.name, body)
 
     async def _commit(self, mount: int, name: str, body: Body[T]) -> T:
+        now = self._context.clock()
+
         async def recorded(tr: Transaction) -> T:
             result = await body(tr)
-            await self._schedule.note(tr, mount, name)
+            await self._schedule.note(tr, mount, name, now)
             self._context.record(tr, TRANSIT, f"{mount}/{name}")
             return result
 

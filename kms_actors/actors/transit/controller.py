@@ -44,6 +44,7 @@ from kms_actors.actors.transit.usage import (
     TransitUsage,
 )
 from kms_actors.cache import ByteCache
+from kms_actors.clock import elapsed
 from kms_actors.errors import InvalidRequest, KmsError, NotFound, PermissionDenied
 from kms_actors.messages import (
     Event,
@@ -62,6 +63,8 @@ T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 KeyId: TypeAlias = tuple[int, str]  # mount number, name
+#: Seconds between two comparisons of the schedule with the keys, which only what a wrong clock wrote needs.
+_NOTED_EVERY = 86_400.0
 _UseIfThere: TypeAlias = Callable[[Any, TransitKey | None], Any]
 
 
@@ -92,6 +95,7 @@ class TransitController:
         )
         self._cache = LoadingCache(kept, context, KeyLoaded)
         self._rotating: set[KeyId] = set()
+        self._noted = float("-inf")  # when the schedule was last compared with the keys
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         changes, imports = self._changes, self._imports
@@ -168,13 +172,16 @@ class TransitController:
 
     def _rotate_if_due(self, key_id: KeyId, key: TransitKey) -> None:
         """Let a key that is used past its time get its next version; nobody waits for that."""
-        if key_id not in self._rotating and key.is_due(self._context.clock()):
+        if key_id not in self._rotating and key.is_due(self._context.clock()) and self._context.timely():
             self._rotating.add(key_id)
             self._context.spawn_apart(self._rotate_due(key_id))
 
     async def _rotate_all_due(self) -> int:
         now = self._context.clock()
         rotated = 0
+        if elapsed() - self._noted >= _NOTED_EVERY:
+            await self._changes.note_again(now)
+            self._noted = elapsed()
         for key_id in await self._changes.due_keys(now):
             rotated += await self._rotate_due(key_id)
         await self._changes.look_again(now)

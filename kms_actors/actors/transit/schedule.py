@@ -10,12 +10,14 @@ from kms_actors.actors.cluster.schedule import (
     key_entries,
     look_at,
     look_by,
+    look_never,
 )
+from kms_actors.actors.cluster.timekeeping import BOUND
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.messages import Command
 from kms_actors.store.api import Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys
-from kms_actors.transit.key import rotates
+from kms_actors.transit.key import TransitKey, rotates
 
 #: Nanoseconds until a key is tried again whose rotation failed.
 RETRY: Final = 600 * 10**9
@@ -32,16 +34,35 @@ class TransitSchedule:
         self._keys = keys
         self._records = records
 
-    async def note(self, tr: Transaction, mount: int, name: str) -> None:
+    async def note(self, tr: Transaction, mount: int, name: str, now: int) -> None:
         """Write when a key is due, as this transaction leaves it."""
         place = self._keys.key("due", mount, name)
-        time, before = await self._due(tr, mount, name), await tr.get(place)
+        before = await self.entry(tr, mount, name)
+        time = await self._due(tr, mount, name, now, before)
         if time is None:
             if before is not None:
                 tr.clear(place)
-        elif before is None or decode_time(before) != time:
+        elif before != time:
             tr.set(place, encode_time(time))
-            await look_by(tr, self._keys, time)
+            await look_by(tr, self._keys, time, now)
+
+    async def entry(self, tr: Reads, mount: int, name: str) -> int | None:
+        """Return when a key is noted to be due."""
+        raw = await tr.get(self._keys.key("due", mount, name))
+        return None if raw is None else decode_time(raw)
+
+    async def is_due(self, tr: Reads, mount: int, key: TransitKey, now: int) -> bool:
+        """Tell whether a key is to get its next version; one from the future when it was noted to be."""
+        if key.is_due(now):
+            return True
+        if not rotates(key.policy) or not from_the_future(key.latest.record.created, now):
+            return False
+        entry = await self.entry(tr, mount, key.policy.name)
+        return entry is not None and entry <= now
+
+    async def names(self, tr: Reads) -> list[tuple[int, str]]:
+        """Return mount and name of all keys that are in the schedule."""
+        return [self._keys.parts(key)[1:] for key, _ in await key_entries(tr, self._keys)]
 
     async def due(self, tr: Reads, now: int) -> list[tuple[int, str]]:
         """Return mount and name of the keys that are due."""
@@ -51,11 +72,25 @@ class TransitSchedule:
     async def look_again(self, tr: Transaction, now: int) -> None:
         """Have the tenant looked at when its next key is due, once those that were due at `now` are done."""
         times = [decode_time(time) for _, time in await key_entries(tr, self._keys)]
-        await look_at(tr, self._keys, min((time if time > now else now + RETRY for time in times), default=None))
+        if times:
+            await look_at(tr, self._keys, min(time if time > now else now + RETRY for time in times), now)
+        else:
+            await look_never(tr, self._keys)
 
-    async def _due(self, tr: Reads, mount: int, name: str) -> int | None:
+    async def _due(self, tr: Reads, mount: int, name: str, now: int, before: int | None) -> int | None:
         policy = await self._records.policy(tr, mount, name)
         if policy is None or not rotates(policy):
             return None
         latest = await self._records.version(tr, mount, name, policy.latest_version)
-        return None if latest is None else latest.created + policy.auto_rotate_period
+        if latest is None:
+            return None
+        if not from_the_future(latest.created, now):
+            return latest.created + policy.auto_rotate_period
+        # It was made by a clock that was ahead, now at the latest.
+        latest_time = now + policy.auto_rotate_period
+        return latest_time if before is None else min(before, latest_time)
+
+
+def from_the_future(created: int, now: int) -> bool:
+    """Tell whether a version was made by a clock that was far ahead."""
+    return created > now + BOUND

@@ -25,7 +25,7 @@ from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_info import describe
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
-from kms_actors.transit.usage import Part, UsageRecord, Uses, plus
+from kms_actors.transit.usage import Part, UsageRecord, Uses, added
 from kms_actors.untrusted import untrusted
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -99,7 +99,7 @@ class TransitRecords:
         place = self._keys.key("transit", mount, "usage", name, *part)
         sealed = await tr.get(place)
         known = {} if sealed is None else self._open(place, sealed, UsageRecord).uses
-        self._put(tr, place, UsageRecord(plus(known, uses)))
+        self._put(tr, place, UsageRecord(added(known, uses)))
 
     async def settings(self, tr: Reads, mount: int) -> MountSettings:
         """Return a mount's settings."""

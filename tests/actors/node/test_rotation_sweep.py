@@ -16,6 +16,7 @@ from kms_actors.actors.cluster.schedule import (
     Claim,
     encode_time,
 )
+from kms_actors.actors.cluster.timekeeping import Standing
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.transit.schedule import (
@@ -196,6 +197,9 @@ async def test_a_sweep_is_one_transaction_however_many_vaults_there_are(
     await put(store, *((place, b"") for place in places))
     counting = CountingStore(store)
     async with node(counting, tmp_path, clock) as service:
+        async with asyncio.timeout(10):
+            while service.timekeeper.standing is Standing.UNKNOWN:  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.005)
         counting.runs = 0
         assert await sweep(service) == 0
         assert counting.runs == 1

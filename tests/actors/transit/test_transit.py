@@ -270,8 +270,8 @@ async def test_a_change_of_unknown_outcome_drops_the_key(tenant: Client, monkeyp
     await tenant.encrypt()
     real = tenant.actor.run
 
-    async def commit_then_fail(body: Any, *, idempotency_key: bytes | None = None) -> Any:
-        result = await real(body, idempotency_key=idempotency_key)
+    async def commit_then_fail(body: Any, *, idempotency_key: bytes | None = None, **options: Any) -> Any:
+        result = await real(body, idempotency_key=idempotency_key, **options)
         if idempotency_key is None:
             return result
         raise StoreUnavailable("the outcome is unknown")
