@@ -137,7 +137,7 @@ def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...]
 def endpoints(router: Router) -> Iterator[tuple[str, Operation]]:
     """Yield pattern and operation of all endpoints but those that only refuse."""
     for entries in {id(entries): entries for entries in router._by_first.values()}.values():
-        for _, route in entries:
+        for _, _, route in entries:
             if route.pattern == "{rest...}":
                 continue
             for operation, endpoint in route.operations.items():

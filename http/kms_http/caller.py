@@ -25,6 +25,7 @@ TOKEN: Final = istr("X-Vault-Token")
 NAMESPACE: Final = istr("X-Vault-Namespace")
 AUTHORIZATION: Final = istr("Authorization")
 _BEARER: Final = "Bearer "
+_ROOT_NAMESPACE: Final = "root"
 
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +46,7 @@ def token_of(headers: Mapping[str, str]) -> str:
     if token:
         return token
     authorization = headers.get(AUTHORIZATION, "")
-    return authorization[len(_BEARER) :] if authorization.startswith(_BEARER) else ""
+    return authorization[len(_BEARER) :].strip(" ") if authorization.startswith(_BEARER) else ""
 
 
 class Callers:
@@ -110,6 +111,8 @@ class Callers:
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")
+        if named == _ROOT_NAMESPACE:  # to servers with namespaces, that is to name none
+            return
         own = self._backend.namespace if caller.principal is None else caller.principal.resource
         if named and named != own:
             raise _refusal("namespace header names another scope")

@@ -48,6 +48,7 @@ from kms_http.fields import (
 from kms_http.routing import (
     ANY_RIGHT,
     EXISTENCE,
+    METHODS,
     NO_MOUNTS,
     Call,
     Endpoint,
@@ -194,7 +195,7 @@ class Handler:
         if request.headers.get(_WRAP_TTL):
             # Answering in the clear would give a bare secret to a caller who asked for a wrapped one.
             raise InvalidRequest("response wrapping is not supported")
-        exchange.operation, exchange.path = operation, path
+        exchange.operation, exchange.path, exchange.method = operation, path, METHODS[operation]
 
     def _find_system(self, exchange: Exchange) -> Found | None:
         found = self._system.find(exchange.path, exchange.operation)
@@ -202,7 +203,7 @@ class Handler:
             exchange.label = found.route.label
             if found.endpoint is None and found.route.bare:
                 raise HttpError(405)
-        if exchange.method == "HEAD" and (found is None or found.endpoint is None or not found.endpoint.head):
+        if exchange.request.method == "HEAD" and (found is None or found.endpoint is None or not found.endpoint.head):
             raise HttpError(405)
         return found
 
@@ -216,7 +217,7 @@ class Handler:
         tenant = exchange.caller.tenant
         if tenant is None:
             raise PermissionDenied("an operator of the cluster has no mounts")
-        if exchange.method == "HEAD":
+        if exchange.request.method == "HEAD":
             raise HttpError(405)
         matched = tenant.mounts.match(exchange.path)
         if matched is None:

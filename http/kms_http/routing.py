@@ -11,12 +11,12 @@ import enum
 import functools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from kms_actors.auth.principal import Capability, Principal, Right
-from kms_actors.errors import UnsupportedOperation, UnsupportedPath
+from kms_actors.errors import InvalidRequest, UnsupportedOperation, UnsupportedPath
 from kms_actors.messages import (
     Grants,
     Message,
@@ -68,7 +68,7 @@ class Call(msgspec.Struct, frozen=True):
     grants: Grants  # meaningful where the endpoint's capability is EXISTENCE
     token: str = ""
     mounts: MountTable = NO_MOUNTS  # of the caller's tenant
-    method: str = ""  # as sent
+    method: str = ""  # as METHODS has it
     client_ip: str = ""
     now: float = 0.0  # seconds since 1970
     size: int = 0  # bytes of the body
@@ -76,6 +76,18 @@ class Call(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"<Call {self.operation.value}>"
 
+
+#: The `method` that token checks see: one for an operation, however it was asked for.
+METHODS: Mapping[Operation, str] = {
+    Operation.READ: "GET",
+    Operation.LIST: "LIST",
+    Operation.WRITE: "POST",
+    Operation.PATCH: "PATCH",
+    Operation.DELETE: "DELETE",
+}
+
+#: Characters of a segment that a route takes as a name.
+MAX_NAME = 512
 
 DATA_RIGHTS = frozenset({Right.ROOT, Right.DATA})
 TENANT_ADMIN = frozenset({Right.ROOT})
@@ -109,12 +121,14 @@ class Endpoint(msgspec.Struct, frozen=True):
 class Route(msgspec.Struct, frozen=True):
     """A pattern and its operations; `label` names it in metrics.
 
-    `bare` routes stand outside the mounts' framework: 405 without a text, before a look at the token.
+    `bare` routes stand outside the mounts' framework: 405 without a text, before a look at the token. `folder`: the
+    path it takes names a place, and may end in a slash whatever is done.
     """
 
     pattern: str
     operations: Mapping[Operation, Endpoint]
     bare: bool = False
+    folder: bool = False
 
     @property
     def label(self) -> str:
@@ -125,13 +139,14 @@ _SEGMENT = re.compile(r"\{(\w+)(\.\.\.)?\}")
 _NAME = r"\w(?:[\w.-]*\w)?"  # Vault's GenericNameRegex; Go's \w is ASCII
 
 
-def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """Return the expression of a route's pattern."""
+def compile_pattern(pattern: str, *, folder: bool = True) -> re.Pattern[str]:
+    """Return the expression of a route's pattern; without `folder`, no path it takes ends in a slash."""
+    paths = ".*" if folder else "(?:.*[^/])?"
     parts: list[str] = []
     position = 0
     for found in _SEGMENT.finditer(pattern):
         parts.append(re.escape(pattern[position : found.start()]))
-        body = ".*" if found[2] else _NAME
+        body = paths if found[2] else _NAME
         parts.append(f"(?P<{found[1]}>{body})")
         position = found.end()
     parts.append(re.escape(pattern[position:]))
@@ -146,13 +161,25 @@ class Found(msgspec.Struct, frozen=True):
     captures: Mapping[str, str]
 
 
+class _Entry(NamedTuple):
+    """A route and its expressions: for lists, and for all else."""
+
+    listing: re.Pattern[str]
+    other: re.Pattern[str]
+    route: Route
+
+
 class Router:
-    """Finds the endpoint of (path, operation) among one slice's routes by first segment, then pattern."""
+    """Finds the endpoint of (path, operation) among one slice's routes by first segment, then pattern.
+
+    What lists ends in `/`, and nothing else does: else one thing would have two names, and a check of one would
+    say nothing of the other.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
-        by_first: dict[str, list[tuple[re.Pattern[str], Route]]] = {}
+        by_first: dict[str, list[_Entry]] = {}
         for route in routes:
-            entry = (compile_pattern(route.pattern), route)
+            entry = _Entry(compile_pattern(route.pattern), compile_pattern(route.pattern, folder=route.folder), route)
             by_first.setdefault(route.pattern.partition("/")[0], []).append(entry)
         #: Patterns that begin with a capture fit any first segment, after all others.
         self._catch_all = [entry for first in by_first if "{" in first for entry in by_first[first]]
@@ -162,22 +189,27 @@ class Router:
     def find(self, path: str, operation: Operation) -> Found | None:
         """Return the route that fits, before all one that takes the operation; None where no pattern fits.
 
-        A LIST path ends in `/`, which a pattern need not show.
+        A LIST path ends in `/`, which a pattern need not show. Raises InvalidRequest for a name that is too long.
         """
         return self._kept(path, operation) if len(path) <= LONGEST_KEPT else self._find(path, operation)
 
     def _find(self, path: str, operation: Operation) -> Found | None:
+        listing = operation is Operation.LIST
         first = None
-        for expression, route in self._by_first.get(path.partition("/")[0], self._catch_all):
-            endpoint = route.operations.get(operation)
-            match = expression.fullmatch(path)
-            if match is None and operation is Operation.LIST and endpoint is not None:
-                match = expression.fullmatch(path.removesuffix("/"))
+        for entry in self._by_first.get(path.partition("/")[0], self._catch_all):
+            endpoint = entry.route.operations.get(operation)
+            match = (entry.listing if listing else entry.other).fullmatch(path)
+            if match is None and listing and endpoint is not None:
+                match = entry.listing.fullmatch(path.removesuffix("/"))
             if match is None:
                 continue
             if endpoint is not None:
-                return Found(route, endpoint, match.groupdict())
-            first = first or Found(route, None, {})
+                return Found(entry.route, endpoint, _bounded(entry.route, match.groupdict()))
+            first = first or Found(entry.route, None, {})
+        if first is None and not listing and path.endswith("/"):
+            listed = self._find(path, Operation.LIST)
+            if listed is not None and listed.endpoint is not None:
+                return Found(listed.route, None, {})
         return first
 
     def resolve(self, path: str, operation: Operation) -> tuple[Route, Endpoint, Mapping[str, str]]:
@@ -194,3 +226,10 @@ class Router:
         if found.endpoint is None:
             raise UnsupportedOperation("unsupported operation")
         return found.route, found.endpoint, found.captures
+
+
+def _bounded(route: Route, captures: dict[str, str]) -> dict[str, str]:
+    for name, value in captures.items():
+        if len(value) > MAX_NAME and f"{{{name}}}" in route.pattern:
+            raise InvalidRequest(f"a name is longer than {MAX_NAME} characters")
+    return captures

@@ -35,7 +35,7 @@ class Access(msgspec.Struct, frozen=True):
     operation: Capability
     path: str  # without /v1/, as the router sees it: `secret/data/app/db`
     mount: str  # `secret/`; empty for sys and auth paths
-    method: str  # HTTP method as sent
+    method: str  # GET, LIST, POST, PATCH or DELETE: one for an operation, however it was asked for
     client_ip: str
     time: float  # seconds since 1970
 

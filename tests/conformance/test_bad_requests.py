@@ -40,7 +40,7 @@ pytestmark = pytest.mark.usefixtures("unharmed")
         "/v1/secret/data/x/../sentinel",
         "/v1/secret/data/%2e%2e/sentinel",
         "/v1/secret/data/..%2fdata/sentinel",
-        "/v1/secret%2fdata%2fsentinel",
+        "/v1/secret%2f%2fdata%2fsentinel",
         "/v1/secret/data/a%00b",
         "/v1/secret/data/a%0d%0ab",
         "/v1/secret/data/%ff%fe",
@@ -109,12 +109,12 @@ def test_bad_tokens_prove_nothing(victim: Victim, caller: Caller) -> None:
 
 def test_a_namespace_that_is_not_the_tokens_own_is_refused(victim: Victim, caller: Caller) -> None:
     token = victim.tenant.user.token or ""
-    for namespace in (new_vault_id(), "kms-c1", "root", "Root", "../root", "%72oot", "a/b", "é", "x" * 9000):
+    for namespace in (new_vault_id(), "kms-c1", "Root", "../root", "%72oot", "a/b", "é", "x" * 9000):
         for path in ("secret/data/sentinel", "sys/seal-status", "auth/token/lookup-self"):
             answer = caller.send("GET", f"/v1/{path}", X_Vault_Token=token, X_Vault_Namespace=namespace)
             assert answer.status == 403, namespace
             check(answer)
-    for namespace in (victim.tenant.vault_id, f"/{victim.tenant.vault_id}/"):
+    for namespace in ("root", "/", victim.tenant.vault_id, f"/{victim.tenant.vault_id}/"):
         own = caller.send("GET", "/v1/secret/data/sentinel", X_Vault_Token=token, X_Vault_Namespace=namespace)
         assert own.status == 200
 

@@ -112,7 +112,7 @@ class TestOperations:
         assert answer.status == 200
         assert answer.json["warnings"] is None
         access = service.authenticator.principals["data"].seen[-1]
-        assert (access.operation, access.path, access.method) == (Capability.LIST, "toy/names/", method)
+        assert (access.operation, access.path, access.method) == (Capability.LIST, "toy/names/", "LIST")
 
     async def test_a_list_query_that_is_false_is_a_read(self, service: Service) -> None:
         answer = await service.call("GET", "/v1/toy/names/a?list=false", "data")
@@ -179,7 +179,8 @@ class TestOperations:
         assert (answer.status, answer.body) == (404, b'{"errors":[]}\n')
 
     @pytest.mark.parametrize(
-        "path", ["secret//x", "toy/../sys/mounts", "toy/%2e%2e/sys/mounts", "toy%2Fnames/a", "a%00b", "toy/names/%ff"]
+        "path",
+        ["secret//x", "toy/../sys/mounts", "toy/%2e%2e/sys/mounts", "toy/%2Fnames/a", "a%00b", "toy/names/%ff"],
     )
     async def test_a_path_with_two_readings_is_refused_not_redirected(self, service: Service, path: str) -> None:
         answer = await service.call("GET", f"/v1/{path}", "root")
@@ -260,7 +261,8 @@ class TestFields:
 
 class TestTokens:
     async def test_come_in_either_header_and_the_first_one_wins(self, service: Service) -> None:
-        assert (await service.call("GET", "/v1/toy/names/a", Authorization="Bearer data")).status == 200
+        for bearer in ("Bearer data", "Bearer  data", "Bearer data "):
+            assert (await service.call("GET", "/v1/toy/names/a", Authorization=bearer)).status == 200
         assert (await service.call("GET", "/v1/toy/names/a", "bad", Authorization="Bearer data")).status == 403
         assert (await service.call("GET", "/v1/toy/names/a", Authorization="bearer data")).status == 403
 
@@ -325,22 +327,20 @@ class TestChecks:
 
 
 class TestNamespaces:
-    @pytest.mark.parametrize("name", ["", "/", VAULT_ID, f"{VAULT_ID}/", f"/{VAULT_ID}/"])
-    async def test_may_name_the_scope_of_the_token(self, service: Service, name: str) -> None:
+    @pytest.mark.parametrize("name", ["", "/", "root", "root/", VAULT_ID, f"{VAULT_ID}/", f"/{VAULT_ID}/"])
+    async def test_may_name_the_scope_of_the_token_or_none(self, service: Service, name: str) -> None:
         answer = await service.call("GET", "/v1/toy/names/a", "data", X_Vault_Namespace=name)
         assert answer.status == 200
         assert answer.headers.get("X-Vault-Namespace", "") == name
 
-    @pytest.mark.parametrize(
-        "name", ["root", "Root", "/root/", "%72oot", NAMESPACE, "other", VAULT_ID.upper(), ".", " x"]
-    )
+    @pytest.mark.parametrize("name", ["Root", "%72oot", NAMESPACE, "other", VAULT_ID.upper(), ".", " x"])
     @pytest.mark.parametrize("path", ["toy/names/a", "sys/seal-status", "sys/init", "auth/token/lookup-self"])
     async def test_never_choose_another(self, service: Service, name: str, path: str) -> None:
         answer = await service.call("GET", f"/v1/{path}", "root", X_Vault_Namespace=name)
         assert (answer.status, answer.errors) == (403, DENIED)
         assert service.backend.asked == service.tenant.asked == []
 
-    @pytest.mark.parametrize("name", ["root", "Root", VAULT_ID])
+    @pytest.mark.parametrize("name", ["Root", VAULT_ID])
     async def test_do_not_make_an_operator_or_nobody_another(self, service: Service, name: str) -> None:
         for token in ("operator", ""):
             answer = await service.call("GET", "/v1/sys/seal-status", token, X_Vault_Namespace=name)

@@ -9,7 +9,10 @@ import pytest
 import structlog
 from aiohttp import ClientSession
 
-from kms_http import server
+from kms_http import (
+    routing,
+    server,
+)
 from kms_http.server import HttpServer
 from kms_http.wire import (
     body,
@@ -104,8 +107,12 @@ class TestMalformedRequests:
 class TestLimits:
     async def test_a_long_token_and_a_long_path_pass(self, service: Service) -> None:
         service.authenticator.principals["t" * 30_000] = service.authenticator.principals["data"]
-        name = "a" * 30_000
+        name = "a" * routing.MAX_NAME
         assert (await service.call("GET", f"/v1/toy/names/{name}", "t" * 30_000)).status == 200
+        answer = await service.call("GET", f"/v1/toy/names/{name}a", "data")
+        assert (answer.status, answer.errors) == (400, ["a name is longer than 512 characters"])
+        answer = await service.call("GET", f"/v1/nosuch/{'a/' * 2560}", "data")
+        assert (answer.status, answer.errors) == (400, ["the path is longer than 5120 bytes"])
 
     async def test_a_body_of_32_mib_passes_and_a_larger_one_does_not(self, service: Service) -> None:
         frame = b'{"text":"%b"}'

@@ -1,7 +1,7 @@
-"""From the raw request target to the one path that router, mounts and token checks all see.
+"""From the raw request target to the one path that router, mounts, token checks and answers all see.
 
-A path that could be read in two ways is refused, not cleaned: dot segments, empty segments, encoded slashes
-and dots, what does not decode to UTF-8, and characters that do not print.
+Decoded once, as a whole, here and nowhere else. What could then be read in two ways is refused, not cleaned: segments
+that are empty or dots, what is no UTF-8, characters that do not print.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from kms_http.wire.errors import HttpError
 _PREFIX: Final = "/v1/"
 _MAX_QUERY_FIELDS: Final = 128
 
+#: Bytes of a path in UTF-8, without /v1/: a mount's 256, a secret's 4,096, and what stands between.
+MAX_PATH: Final = 5120
+
 #: Whatever needs a second look; nothing here means the path is what it seems.
 _SUSPICIOUS: Final = re.compile(r"%|//|/\.{1,2}(?:/|\Z)|[^\x20-\x7e]|[#\\]")
 _NOT_CANONICAL: Final = re.compile(r"//|(?:^|/)\.{1,2}(?:/|\Z)")
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HIDDEN: Final = re.compile(r"%(?:2[EeFf]|5[Cc]|00)")
-
+_AUTHORITY: Final = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 #: Targets and paths that are remembered, and characters of the longest: few megabytes, whoever sends them.
 KEPT: Final = 4096
@@ -30,7 +32,7 @@ LONGEST_KEPT: Final = 256
 
 
 def parse(target: str) -> tuple[str, str]:
-    """Return path (without /v1/) and raw query of a request target, bytes beyond ASCII as surrogates or decoded.
+    """Return path (decoded, without /v1/) and raw query of a request target in origin or absolute form.
 
     Raises:
         HttpError: 404, not under /v1/.
@@ -41,12 +43,16 @@ def parse(target: str) -> tuple[str, str]:
 
 
 def _parse(target: str) -> tuple[str, str]:
+    if not target.startswith("/") and (found := _AUTHORITY.match(target)):
+        target = target[found.end() :]  # whatever host it names, there is but this one (RFC 9112, section 3.2.2)
     path, _, query = target.partition("?")
+    if not path.startswith("/"):
+        raise HttpError(404)
+    if _SUSPICIOUS.search(path) is not None:
+        path = _decode(path)
     if not path.startswith(_PREFIX):
         raise HttpError(404)
-    if _SUSPICIOUS.search(path, 3) is None:
-        return path[4:], query
-    return _decode(path[4:]), query
+    return canonical(path[len(_PREFIX) :]), query
 
 
 _kept = functools.lru_cache(maxsize=KEPT)(_parse)
@@ -55,20 +61,29 @@ _kept = functools.lru_cache(maxsize=KEPT)(_parse)
 def _decode(path: str) -> str:
     if _BAD_ESCAPE.search(path):
         raise InvalidRequest("invalid percent encoding in path")
-    if _HIDDEN.search(path):
-        raise InvalidRequest("encoded slashes, dots, backslashes and NUL are not supported in paths")
-    if "#" in path or "\\" in path:
+    if "#" in path or "\\" in path:  # no part of a target: what stands in front of us may have cut or turned it
         raise InvalidRequest("invalid character in path")
     try:
-        # The parser hands on bytes that are no UTF-8 as surrogates.
-        decoded = unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode()
+        # Bytes that are no UTF-8 are handed on as surrogates.
+        return unquote_to_bytes(path.encode("utf-8", "surrogateescape")).decode()
     except ValueError:
         raise InvalidRequest("path is not UTF-8") from None
-    if _NOT_CANONICAL.search(decoded) or decoded.startswith("/"):
+
+
+def canonical(path: str) -> str:
+    """Return `path`, which is decoded and without /v1/, if it can be requested at all.
+
+    Raises:
+        InvalidRequest: too long, with segments that are empty or dots, or characters that do not print.
+
+    """
+    if len(path) > MAX_PATH or (not path.isascii() and len(path.encode("utf-8", "surrogatepass")) > MAX_PATH):
+        raise InvalidRequest(f"the path is longer than {MAX_PATH} bytes")
+    if path.startswith("/") or _NOT_CANONICAL.search(path):
         raise InvalidRequest("relative paths and empty segments are not supported")
-    if not decoded.isprintable():
+    if not path.isprintable():
         raise InvalidRequest("path contains unprintable characters")
-    return decoded
+    return path
 
 
 def form(text: str) -> dict[str, Any]:

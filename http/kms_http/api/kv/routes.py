@@ -69,7 +69,7 @@ def _mount(call: Call) -> int:
 
 
 def _path(call: Call) -> str:
-    path = call.captures["path"].removesuffix("/")
+    path = call.captures["path"]
     if path:
         return path
     if call.operation in (Operation.WRITE, Operation.PATCH):

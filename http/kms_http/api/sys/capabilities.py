@@ -22,6 +22,7 @@ from kms_http.fields import (
 )
 from kms_http.routing import (
     ANY_RIGHT,
+    METHODS,
     Call,
     Endpoint,
     Operation,
@@ -29,6 +30,7 @@ from kms_http.routing import (
     Route,
     Router,
 )
+from kms_http.wire.paths import canonical
 
 #: Paths one request may name, and their characters in all: a narrowed token's checks are run up to seven times for
 #: each path.
@@ -37,6 +39,15 @@ MAX_CHARACTERS: Final = 64 * 1024
 
 #: In which the checks of narrowed tokens are run here: one in a pass of the loop, whoever asks.
 _TURNS: Final = Turns()
+#: The operations whose requests need these; `sudo` comes with any of them.
+_NEEDED_BY: Final = {
+    Capability.READ: Operation.READ,
+    Capability.LIST: Operation.LIST,
+    Capability.CREATE: Operation.WRITE,
+    Capability.UPDATE: Operation.WRITE,
+    Capability.PATCH: Operation.PATCH,
+    Capability.DELETE: Operation.DELETE,
+}
 _ON_DATA: Final = frozenset(Capability) - {Capability.SUDO}
 
 
@@ -63,6 +74,10 @@ async def _show(call: Call, _: None) -> Reply:
 
 
 async def _capabilities(call: Call, principal: Principal, path: str) -> list[str]:
+    try:
+        canonical(path)
+    except InvalidRequest:  # what cannot be requested, nobody may
+        return ["deny"]
     matched = call.mounts.match(path)
     place = matched[0].path if matched else ""
     wanted = _granted(principal.right, path, on_data=matched is not None)
@@ -70,12 +85,20 @@ async def _capabilities(call: Call, principal: Principal, path: str) -> list[str
         allowed = set()
         for capability in wanted:
             await _TURNS.turn(principal.resource)
-            if principal.allows(Access(capability, path, place, call.method, call.client_ip, call.now)):
+            if principal.allows(_access(call, capability, path, place)):
                 allowed.add(capability)
         wanted = allowed
     if wanted == frozenset(Capability) and principal.right is Right.ROOT:
         return ["root"]
     return sorted(wanted) or ["deny"]
+
+
+def _access(call: Call, capability: Capability, path: str, place: str) -> Access:
+    """Return what the token's checks would see of a request that needs `capability`."""
+    operation = _NEEDED_BY.get(capability)
+    if operation is Operation.LIST and not path.endswith("/"):
+        path += "/"
+    return Access(capability, path, place, METHODS[operation] if operation else call.method, call.client_ip, call.now)
 
 
 def _granted(right: Right, path: str, *, on_data: bool) -> set[Capability]:

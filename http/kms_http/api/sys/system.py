@@ -153,7 +153,7 @@ def _preflight(call: Call, _: None) -> Reply:
 
 
 def _mount_path(call: Call) -> str:
-    return call.captures["path"].removesuffix("/") + "/"
+    return call.captures["path"] + "/"
 
 
 def _entries(call: Call) -> dict[str, Any]:
@@ -234,5 +234,9 @@ SYS_ROUTES: Final = (
         "sys/internal/ui/mounts",
         {Operation.READ: Endpoint(_nothing, _list_visible, Capability.READ, rights=DATA_RIGHTS, anonymous=True)},
     ),
-    Route("sys/internal/ui/mounts/{path...}", {Operation.READ: Endpoint(_nothing, _preflight, Capability.READ)}),
+    Route(
+        "sys/internal/ui/mounts/{path...}",
+        {Operation.READ: Endpoint(_nothing, _preflight, Capability.READ)},
+        folder=True,
+    ),
 )
