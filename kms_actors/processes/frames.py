@@ -1,7 +1,9 @@
 """What supervisor and workers say to each other, and how it lies on the wire.
 
-A frame is its length (4 bytes, big-endian) and a msgpack array whose first element names its type. Each side takes
-only the types it has use for; anything else ends the link. No frame shows its contents: some hold key material.
+A frame is a msgpack array whose first element names its type, in pieces: each its length (4 bytes, big-endian; the
+first bit is set where another one follows) and so many bytes. So there is no size at which a frame could not be sent.
+Each side takes only the types it has use for; anything else ends the link. No frame shows its contents: some hold key
+material.
 """
 
 from __future__ import annotations
@@ -25,8 +27,9 @@ from kms_actors.messages import (
 )
 from kms_actors.observe.families import Family
 
-MAX_FRAME: Final = 1 << 20  # bytes
+MAX_PIECE: Final = 1 << 20  # bytes
 _PREFIX: Final = 4
+_MORE: Final = 1 << 31
 
 
 class FrameError(Exception):
@@ -180,11 +183,16 @@ def error_of(frame: Refusal) -> KmsError:
 
 
 def encode(frame: Frame) -> bytes:
-    """Return `frame` as it goes over the wire; raises FrameError if it is too large."""
+    """Return `frame` as it goes over the wire, whatever its size."""
     body = msgspec.msgpack.encode(frame)
-    if len(body) > MAX_FRAME:
-        raise FrameError("a frame is too large to be sent")
-    return len(body).to_bytes(_PREFIX, "big") + body
+    if len(body) <= MAX_PIECE:
+        return len(body).to_bytes(_PREFIX, "big") + body
+    parts: list[bytes | memoryview] = []
+    for start in range(0, len(body), MAX_PIECE):
+        piece = memoryview(body)[start : start + MAX_PIECE]
+        more = _MORE if start + MAX_PIECE < len(body) else 0
+        parts += (len(piece) + more).to_bytes(_PREFIX, "big"), piece
+    return b"".join(parts)
 
 
 class FrameReader:
@@ -193,19 +201,23 @@ class FrameReader:
     def __init__(self, decoder: msgspec.msgpack.Decoder[Any]) -> None:
         self._decoder = decoder
         self._buffer = bytearray()
+        self._pieces: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that `data` completes; raises FrameError, after which the stream means nothing."""
         self._buffer += data
         while len(self._buffer) >= _PREFIX:
-            length = int.from_bytes(self._buffer[:_PREFIX], "big")
-            if length > MAX_FRAME:
-                raise FrameError("a frame is too large")
+            prefix = int.from_bytes(self._buffer[:_PREFIX], "big")
+            length = prefix & ~_MORE
+            if length > MAX_PIECE:
+                raise FrameError("a piece of a frame is too large")
             if len(self._buffer) < _PREFIX + length:
                 return
-            body = bytes(self._buffer[_PREFIX : _PREFIX + length])
+            self._pieces.append(bytes(self._buffer[_PREFIX : _PREFIX + length]))
             del self._buffer[: _PREFIX + length]
-            yield self._decode(body)
+            if not prefix & _MORE:
+                pieces, self._pieces = self._pieces, []
+                yield self._decode(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     def _decode(self, body: bytes) -> Frame:
         try:

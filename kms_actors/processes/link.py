@@ -72,7 +72,7 @@ class Link(asyncio.Protocol):
                 if isinstance(frame, Reply):
                     self._settle(frame)
                 else:
-                    self._receive(frame)
+                    self._hear(frame)
         except FrameError as error:
             _log.error("link between processes failed", reason=str(error))
             if self._transport is not None:
@@ -84,6 +84,14 @@ class Link(asyncio.Protocol):
         for reply in list(self._waiting.values()):
             if not reply.done():
                 reply.set_exception(_gone())
+
+    def _hear(self, frame: Frame) -> None:
+        try:
+            self._receive(frame)
+        except FrameError:
+            raise
+        except Exception as error:  # noqa: BLE001  # it would end the link, and all that this process does
+            _log.error("frame not heeded", frame=type(frame).__name__, error=type(error).__name__)
 
     def _settle(self, frame: Reply) -> None:
         reply = self._waiting.get(frame.number)

@@ -1,4 +1,8 @@
-"""Frames: what goes in comes out, and whatever else comes ends the link, never the process."""
+"""Frames: what goes in comes out, and whatever else comes ends the link, never the process.
+
+The kind: a frame that grew past a bound ended the link, and every worker with it, when somebody looked at the
+metrics. There is no bound of that sort any more: frames go in pieces, and pieces alone are bounded.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ from kms_actors.processes import frames
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,
     FROM_WORKER,
-    MAX_FRAME,
+    MAX_PIECE,
     Announce,
     Answer,
     Ask,
@@ -130,11 +134,24 @@ def test_what_is_no_frame_of_a_worker_is_refused(body: bytes) -> None:
         read_all(FROM_WORKER, iter([len(body).to_bytes(4, "big") + body]))
 
 
-def test_an_oversize_frame_is_refused_before_its_body_is_taken() -> None:
+@pytest.mark.parametrize("prefix", [MAX_PIECE + 1, (1 << 31) + MAX_PIECE + 1, 2**32 - 1])
+def test_an_oversize_piece_is_refused_before_its_bytes_are_taken(prefix: int) -> None:
     with pytest.raises(FrameError):
-        list(FrameReader(FROM_WORKER).feed((MAX_FRAME + 1).to_bytes(4, "big")))
-    with pytest.raises(FrameError):
-        encode(Answer(1, msgspec.Raw(msgspec.msgpack.encode(b"x" * MAX_FRAME))))
+        list(FrameReader(FROM_WORKER).feed(prefix.to_bytes(4, "big")))
+
+
+@given(st.lists(st.integers(0, 60), min_size=1), st.lists(st.integers(1, 50), min_size=1))
+def test_a_frame_of_any_size_goes_in_pieces(lengths: list[int], sizes: list[int]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "MAX_PIECE", 16)
+        sent: list[Frame] = [Answer(n, msgspec.Raw(msgspec.msgpack.encode(b"x" * n))) for n in lengths]
+        assert read_all(FROM_SUPERVISOR, cut(b"".join(map(encode, sent)), sizes)) == sent
+
+
+@pytest.mark.parametrize("size", [MAX_PIECE - 30, MAX_PIECE, 5 * MAX_PIECE])
+def test_a_large_frame_comes_back(size: int) -> None:
+    sent = Answer(1, msgspec.Raw(msgspec.msgpack.encode(b"x" * size)))
+    assert read_all(FROM_SUPERVISOR, cut(encode(sent), [70_000])) == [sent]
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kms_actors.errors import Overloaded, Unavailable
+from kms_actors.observe.families import Family
 from kms_actors.processes import link as links
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,
@@ -21,6 +23,8 @@ from kms_actors.processes.frames import (
     Done,
     Frame,
     Prepared,
+    ReadMetrics,
+    Samples,
     Serve,
 )
 from kms_actors.processes.link import Link
@@ -76,6 +80,29 @@ async def test_the_end_of_one_side_ends_the_other_and_what_it_waits_for() -> Non
         supervisor.link.send(Serve())
         with pytest.raises(Unavailable):
             await supervisor.link.request(CatchUp)
+
+
+async def test_metrics_of_any_size_come_over_and_the_link_stays() -> None:
+    names = [("a_total", {"key": f"{number:05}" * 6000}, 1.0) for number in range(60)]
+    sent = [Family("a", "counter", "text", "sum", names)]
+    async with pair() as (supervisor, worker):
+        asked = supervisor.link.request(ReadMetrics)
+        await worker.heard.get()
+        worker.link.send(Samples(1, sent))
+        worker.link.send(Prepared())
+        assert await asyncio.wait_for(asked, 5) == Samples(1, sent)
+        assert await asyncio.wait_for(supervisor.heard.get(), 5) == Prepared()
+
+
+async def test_what_goes_wrong_over_one_frame_does_not_end_the_link() -> None:
+    async with pair() as (supervisor, worker):
+        heard = worker.link._receive
+        worker.link._receive = lambda frame: heard(frame) if isinstance(frame, CatchUp) else 1 / 0  # type: ignore[assignment]
+        with structlog.testing.capture_logs() as logs:
+            supervisor.link.send(Serve())
+            supervisor.link.request(CatchUp)
+            assert isinstance(await asyncio.wait_for(worker.heard.get(), 5), CatchUp)
+    assert [(log["frame"], log["error"]) for log in logs] == [("Serve", "ZeroDivisionError")]
 
 
 async def test_only_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> None:
