@@ -1,19 +1,27 @@
-"""Processes: what one prints, and, from /proc, the CPU time and memory of one and all its descendants."""
+"""Processes: what one prints, from /proc the CPU time and memory of one and all its descendants, and their end."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import re
+import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 _PROC: Final = Path("/proc")
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _LISTENING: Final = "0A"
+_ENDING: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_PRCTL: Final = ctypes.CDLL(None).prctl
+_PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 def output(command: Sequence[str | Path], seconds: float) -> str:
@@ -33,6 +41,46 @@ def process_tree(pid: int) -> Iterator[int]:
     for task in (_PROC / str(pid) / "task").iterdir():
         for child in (task / "children").read_text(encoding="ascii").split():
             yield from process_tree(int(child))
+
+
+@contextlib.contextmanager
+def none_left() -> Iterator[None]:
+    """End every descendant at the end, also where a signal or an error brings it.
+
+    A signal first unwinds what is under way, so that nodes stop as they are meant to; what remains is killed.
+    Descendants whose own parent has gone come here, not to init, whatever session they are in.
+    """
+    _PRCTL(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    for number in _ENDING:
+        signal.signal(number, _unwind)
+    try:
+        yield
+    finally:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)  # nothing is left half ended
+        while remaining := [pid for pid in _tree(os.getpid()) if pid != os.getpid()]:
+            for pid in remaining:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while os.waitpid(-1, os.WNOHANG)[0]:
+                    pass
+            time.sleep(0.01)
+
+
+def _unwind(number: int, _: FrameType | None) -> NoReturn:
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)  # once is enough
+    raise SystemExit(128 + number)
+
+
+def _tree(pid: int) -> Iterator[int]:
+    """As `process_tree`, of processes that may end meanwhile."""
+    yield pid
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        for task in (_PROC / str(pid) / "task").iterdir():
+            for child in (task / "children").read_text(encoding="ascii").split():
+                yield from _tree(int(child))
 
 
 def cpu_seconds(pid: int) -> float:

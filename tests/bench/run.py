@@ -17,6 +17,7 @@ import click
 
 from tests.bench import load, starts, table, tenants, vegeta, wrk
 from tests.bench.cases import passes
+from tests.bench.processes import none_left
 from tests.bench.report import show
 from tests.bench.results import Results, Row, Series, save
 from tests.bench.servers import STORES, Server, missing, ours, reference
@@ -169,4 +170,5 @@ def _about(other: Server | None) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main()
+    with none_left():
+        main()
