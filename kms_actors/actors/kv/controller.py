@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
+from kms_actors import request_context
 from kms_actors.actors.kv.queue import (
     COMPANY_SECONDS,
+    MOST_BYTES,
     Answer,
     SecretId,
     SecretQueues,
@@ -19,7 +22,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
-from kms_actors.errors import KmsError, NotFound, PermissionDenied, StoreError, Unavailable
+from kms_actors.errors import KmsError, NotFound, PermissionDenied, StoreError, TransactionTooLarge, Unavailable
 from kms_actors.kv import documents, engine, settings
 from kms_actors.kv.keys import MountKeys
 from kms_actors.kv.messages import (
@@ -53,9 +56,12 @@ Work = Callable[[MountStorage, Any, int], Awaitable[Any]]
 
 
 class SecretFree(Event, frozen=True):
-    """The commands for one secret that were under way have ended."""
+    """The commands for one secret that were under way have ended; `go_on` starts those that wait.
 
-    secret: SecretId
+    It leads to the queue they are in, also where that is of a controller from before a seal: all must be answered.
+    """
+
+    go_on: Callable[[], None]
 
 
 class KvController:
@@ -74,7 +80,7 @@ class KvController:
             **{kind: partial(self._look, look) for kind, look in _QUERIES.items()},
             WriteConfig: lambda message: self._context.spawn(self._write_config(message)),
             **dict.fromkeys(_COMMANDS, self._queue),
-            SecretFree: lambda event: self._queues.done(event.secret, self._start_commands),
+            SecretFree: lambda event: event.go_on(),
         }
 
     def _look(self, look: Look, message: Any) -> asyncio.Task[Any]:
@@ -104,23 +110,43 @@ class KvController:
         self._context.spawn(self._run_commands(secret, commands))
 
     async def _run_commands(self, secret: SecretId, commands: Sequence[Waiting]) -> None:
-        async def body(transaction: Transaction) -> list[Any]:
-            return [await self._outcome(waiting, transaction) for waiting in commands]
-
         loop = asyncio.get_running_loop()
         started = loop.time()
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
-            outcomes = await self._context.store.change(body, mount=secret[0])
-        except KmsError as error:
-            outcomes = [error] * len(commands)
+            outcomes = await self._outcomes(secret, commands)
         finally:
-            answer(commands, outcomes)
-            free = partial(self._context.notify, SecretFree(secret))
+            answer(commands[: len(outcomes)], outcomes)
+            done = partial(self._queues.done, secret, self._start_commands, commands[len(outcomes) :])
+            free = partial(self._context.notify, SecretFree(done))
             if len(commands) > 1 or self._queues.waits(secret):
                 loop.call_later(min(loop.time() - started, COMPANY_SECONDS), free)
             else:
                 free()
+
+    async def _outcomes(self, secret: SecretId, commands: Sequence[Waiting]) -> list[Any]:
+        """Return the outcomes of the first commands, which share a transaction; of all, where they cannot."""
+        try:
+            return await self._commit(secret, commands)
+        except TransactionTooLarge as error:
+            if len(commands) == 1:
+                return [error]
+        except KmsError as error:
+            return [error] * len(commands)
+        # Each may be small enough by itself, and none may suffer for another.
+        return [(await self._outcomes(secret, (waiting,)))[0] for waiting in commands]
+
+    async def _commit(self, secret: SecretId, commands: Sequence[Waiting]) -> list[Any]:
+        async def body(transaction: Transaction) -> list[Any]:
+            outcomes: list[Any] = []
+            for waiting in commands:
+                outcomes.append(await self._outcome(waiting, transaction))
+                if transaction.size > MOST_BYTES:  # each has written the head anew, however large that is
+                    break
+            return outcomes
+
+        request_context.enter(min((waiting.request for waiting in commands), key=attrgetter("ends")))
+        return await self._context.store.change(body, mount=secret[0])
 
     async def _outcome(self, waiting: Waiting, transaction: Transaction) -> Any:
         """Return a command's answer, or the error that is its answer alone: it was raised before any write."""
@@ -288,4 +314,4 @@ _COMMANDS: Final[Mapping[type[Message], Work]] = {
 }
 
 #: What a `KvController` handles.
-KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_QUERIES, WriteConfig, *_COMMANDS, SecretFree)
+KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_QUERIES, WriteConfig, *_COMMANDS)

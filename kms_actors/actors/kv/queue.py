@@ -10,9 +10,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
+from kms_actors import request_context
+from kms_actors.clock import elapsed
+from kms_actors.errors import DeadlinePassed
 from kms_actors.messages import Command
 
-#: Commands, and bytes of their data, that share a transaction.
+#: Commands that share a transaction, and bytes that it writes: of their data, and of all that they write beside it.
 MOST_COMMANDS: Final = 64
 MOST_BYTES: Final = 256 * 1024
 #: Seconds from one transaction to the next where several write a secret, as long as the last one took at most: those
@@ -25,13 +28,14 @@ Answer: TypeAlias = asyncio.Future[Any]
 
 
 class Waiting:
-    """One command, its answer to come, and the time it came (nanoseconds)."""
+    """One command, its request, its answer to come, and the time it came (nanoseconds)."""
 
-    __slots__ = ("answer", "command", "now", "size")
+    __slots__ = ("answer", "command", "now", "request", "size")
 
     def __init__(self, command: Any, now: int) -> None:
         self.command = command
         self.now = now
+        self.request = request_context.current()
         self.size = len(getattr(command, "data", b""))
         self.answer: Answer = asyncio.get_running_loop().create_future()
 
@@ -63,9 +67,9 @@ class SecretQueues:
         """Tell whether any command waits for its turn."""
         return bool(self._queues.get(secret))
 
-    def done(self, secret: SecretId, start: Start) -> None:
-        """Start what has come meanwhile, if anything."""
-        queue = self._queues[secret]
+    def done(self, secret: SecretId, start: Start, rest: Sequence[Waiting] = ()) -> None:
+        """Start those that the last transaction had no room for, and what has come meanwhile, if anything."""
+        queue = self._queues[secret] = _in_time([*rest, *self._queues[secret]])
         if not queue:
             del self._queues[secret]
             return
@@ -75,3 +79,13 @@ class SecretQueues:
             count += 1
         self._queues[secret] = queue[count:]
         start(secret, queue[:count])
+
+
+def _in_time(queue: Sequence[Waiting]) -> list[Waiting]:
+    """Return those whose requests' time is not over; the others are answered."""
+    now = elapsed()
+    late = [waiting for waiting in queue if waiting.request.ends < now]
+    for waiting in late:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(DeadlinePassed("others wrote the same secret for too long"))
+    return [waiting for waiting in queue if waiting not in late] if late else list(queue)

@@ -22,6 +22,7 @@ from kms_actors.actors.cluster.changes import (
 from kms_actors.actors.kv.controller import (
     KV_MESSAGES,
     KvController,
+    SecretFree,
 )
 from kms_actors.actors.tenant.context import (
     Controller,
@@ -191,6 +192,8 @@ class TenantActor(AsyncioActor):
         own = self._OWN.get(kind)
         if own is not None:
             return partial(own, self)
+        if issubclass(kind, Event) and self._state.keyring is None:
+            return lambda _: None  # for controllers that are gone
         handler = self._controller(self._MAKERS.get(kind, TenantActor._make_transit)).handlers().get(kind)
         if handler is None:
             raise UnsupportedOperation("unsupported operation")
@@ -393,6 +396,7 @@ class TenantActor(AsyncioActor):
         Seal: lambda self, _: self.spawn(self._seal()),
         StateChanged: _state_changed,
         ChangedElsewhere: _changed_elsewhere,
+        SecretFree: lambda _, event: event.go_on(),
     }
 
 

@@ -137,6 +137,7 @@ async def test_the_end_of_the_lease_ends_what_is_under_way(nodes: Nodes, begin: 
     """Drawn: the first slice is done, and the machine is suspended for longer than the lease."""
     asked = asyncio.create_task(nodes.there.ask(await begin(nodes)))
     await nodes.under_way.wait()
+    await nodes.services[1].feed.stop()  # it would read the log anew at once
     nodes.ahead = 60.0
     nodes.gate.set()
     assert isinstance(await refusal(asked), Unavailable)
