@@ -21,7 +21,8 @@ from tests.support.node import Node, sqlite_table
 from tests.support.tokens import Issuer
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+_TOP = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tests/README.md")
+DOCUMENTS = sorted([*(ROOT / name for name in _TOP), *(ROOT / "docs").rglob("*.md")])
 PROGRAMS: dict[str, click.Command] = {"kms-cli": client.main, "kms-layer": layer.main}
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
