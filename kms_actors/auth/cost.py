@@ -20,7 +20,7 @@ from kms_actors.auth.wire import Field, TokenRefused
 
 BUDGET: Final = 20_000
 #: Bytes of the longest value that a request gives to checks; a longer one is refused without running them.
-MAX_FACT: Final = 2048
+MAX_FACT: Final = 5120
 _DERIVED: Final = 1000  # facts that rules of the issuer may give; the library's own limit of all facts
 _FACTS_AT_A_TIME: Final = 20  # facts that are looked through, and not taken, in a microsecond
 
