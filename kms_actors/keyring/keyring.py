@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header, open_record, seal_record
-from kms_actors.secret import SecretBytes
+from kms_actors.secret import SecretBytes, overwrite, overwrite_unshared
 
 _KEY_LENGTH: Final = 32
 _ROOT_HEADER: Final = header(0)
@@ -32,6 +32,9 @@ class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "<key>"
+
+    def __del__(self) -> None:
+        overwrite_unshared(self, "key")
 
 
 class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -66,7 +69,7 @@ class Keyring:
 
     def dump(self) -> bytes:
         """Return the keyring as JSON, keys in the clear: only to be sealed (`wrap`)."""
-        return stored.encode(_Dump(self._keys, self.owner))
+        return stored.encode_secret(_Dump(self._keys, self.owner))
 
     def rotated(self, now: float, random: Random = os.urandom) -> Self:
         """Return a keyring with one more version, which is active."""
@@ -104,9 +107,17 @@ class Keyring:
 def wrap(wrapping_key: SecretBytes, store_key: bytes, keyring: Keyring, random: Random = os.urandom) -> bytes:
     """Return `keyring` as a record for `store_key`, sealed under a 32-byte root or master key."""
     aead = AESGCM(wrapping_key.reveal())
-    return seal_record(aead, _ROOT_HEADER, random(NONCE_LENGTH), store_key, keyring.dump())
+    dump = keyring.dump()
+    try:
+        return seal_record(aead, _ROOT_HEADER, random(NONCE_LENGTH), store_key, dump)
+    finally:
+        overwrite(dump)
 
 
 def unwrap(wrapping_key: SecretBytes, store_key: bytes, record: bytes) -> Keyring:
     """Return the keyring that `wrap` sealed; raises IntegrityError (another key or place) or FormatError."""
-    return Keyring.load(open_record({_ROOT_HEADER: AESGCM(wrapping_key.reveal())}, store_key, record))
+    dump = open_record({_ROOT_HEADER: AESGCM(wrapping_key.reveal())}, store_key, record)
+    try:
+        return Keyring.load(dump)
+    finally:
+        overwrite(dump)

@@ -15,7 +15,7 @@ import msgspec
 from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring import shamir, stored
 from kms_actors.keyring.check_value import has_check_value, key_check_value
-from kms_actors.secret import SecretBytes
+from kms_actors.secret import SecretBytes, overwrite_unshared_parts
 
 #: Seconds until shares that were given are forgotten.
 PROGRESS_LIFETIME: Final = 600.0
@@ -62,7 +62,7 @@ class UnsealProgress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def encode(self) -> bytes:
         """Return the stored form, shares in the clear: only to be sealed by a keyring."""
-        return stored.encode(self)
+        return stored.encode_secret(self)
 
     @classmethod
     def decode(cls, raw: bytes) -> UnsealProgress:
@@ -71,6 +71,9 @@ class UnsealProgress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "<UnsealProgress>"
+
+    def __del__(self) -> None:
+        overwrite_unshared_parts(self, "parts")
 
 
 def validate_counts(shares: int, threshold: int) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from kms_actors.errors import InvalidRequest, InvalidShares
-from kms_actors.secret import SecretBytes
+from kms_actors.secret import SecretBytes, overwrite
 
 SECRET_LENGTH: Final = 32
 SHARE_LENGTH: Final = 1 + SECRET_LENGTH
@@ -40,7 +40,10 @@ def split(
     ones = _ones(shares * SECRET_LENGTH)
     ys = 0
     for coefficient in (*coefficients, secret.reveal()):  # Horner's rule, all bytes of all shares at once
-        ys = _multiply(ys, xs, ones) ^ _vector([coefficient * shares])
+        repeated = coefficient * shares
+        ys = _multiply(ys, xs, ones) ^ int.from_bytes(repeated, "little")
+        if repeated is not coefficient:
+            overwrite(repeated)
     return tuple(bytes([x]) + y for x, y in enumerate(_chunks(ys, shares), start=1))
 
 

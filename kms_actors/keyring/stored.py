@@ -7,11 +7,17 @@ from typing import Final, TypeVar
 import msgspec
 
 from kms_actors.errors import FormatError
+from kms_actors.secret import room
 
 #: The one format so far, of every record here.
 FORMAT: Final = 1
 
 S = TypeVar("S", bound=msgspec.Struct)
+
+
+#: Bytes of the largest record that holds key material, and more.
+_LARGEST: Final = 1 << 16
+_ENCODER: Final = msgspec.json.Encoder()
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -21,6 +27,16 @@ class _Header(msgspec.Struct, frozen=True):
 def encode(record: msgspec.Struct) -> bytes:
     """Return the JSON of `record`, whose type has a field `format`."""
     return msgspec.json.encode(record)
+
+
+def encode_secret(record: msgspec.Struct) -> bytes:
+    """Return the same of a record that holds key material, and leave nothing of it anywhere else.
+
+    A buffer that grows leaves what it held behind; this one has room for every record that holds keys.
+    """
+    with room(_LARGEST) as buffer:
+        _ENCODER.encode_into(record, buffer)
+        return bytes(buffer)
 
 
 def decode(raw: bytes, kind: type[S], name: str) -> S:

@@ -26,10 +26,14 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.observe.families import Family
+from kms_actors.secret import overwrite, overwrite_unshared, room
 
 MAX_PIECE: Final = 1 << 20  # bytes
 _PREFIX: Final = 4
 _MORE: Final = 1 << 31
+#: Bytes for a NodeState: a keyring of hundreds of versions, or the filler.
+_STATE_ROOM: Final = 1 << 17
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class FrameError(Exception):
@@ -97,10 +101,17 @@ class Serve(Frame, frozen=True):
 
 
 class NodeState(Request, frozen=True):
-    """The node is unsealed, with this keyring (`Keyring.dump`) and seal, or sealed. Reply: Done, once it acts so."""
+    """The node is unsealed, with this keyring (`Keyring.dump`) and seal, or sealed. Reply: Done, once it acts so.
+
+    At a seal, `filler` takes the place of what the receiving buffers still hold of the keyring.
+    """
 
     keyring: bytes | None
     seal: bytes | None
+    filler: bytes = b""
+
+    def __del__(self) -> None:
+        overwrite_unshared(self, "keyring")
 
 
 class CatchUp(Request, frozen=True):
@@ -184,9 +195,17 @@ def error_of(frame: Refusal) -> KmsError:
 
 def encode(frame: Frame) -> bytes:
     """Return `frame` as it goes over the wire, whatever its size."""
-    body = msgspec.msgpack.encode(frame)
+    if not isinstance(frame, NodeState):
+        return _in_pieces(msgspec.msgpack.encode(frame))
+    with room(_STATE_ROOM) as buffer:  # a buffer that grew would leave the keyring behind
+        _ENCODER.encode_into(frame, buffer)
+        with memoryview(buffer) as body:
+            return _in_pieces(body)
+
+
+def _in_pieces(body: bytes | memoryview) -> bytes:
     if len(body) <= MAX_PIECE:
-        return len(body).to_bytes(_PREFIX, "big") + body
+        return b"".join((len(body).to_bytes(_PREFIX, "big"), body))
     parts: list[bytes | memoryview] = []
     for start in range(0, len(body), MAX_PIECE):
         piece = memoryview(body)[start : start + MAX_PIECE]
@@ -213,15 +232,25 @@ class FrameReader:
                 raise FrameError("a piece of a frame is too large")
             if len(self._buffer) < _PREFIX + length:
                 return
-            self._pieces.append(bytes(self._buffer[_PREFIX : _PREFIX + length]))
-            del self._buffer[: _PREFIX + length]
+            self._pieces.append(self._cut(length))
             if not prefix & _MORE:
                 pieces, self._pieces = self._pieces, []
                 yield self._decode(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+
+    def _cut(self, length: int) -> bytes:
+        """Take a piece of so many bytes behind its prefix, and leave zeros where it was."""
+        end = _PREFIX + length
+        with memoryview(self._buffer) as view:
+            piece = bytes(view[_PREFIX:end])
+            view[:end] = bytes(end)
+        del self._buffer[:end]
+        return piece
 
     def _decode(self, body: bytes) -> Frame:
         try:
             frame: Frame = self._decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise FrameError("no frame of this link") from None
+        if isinstance(frame, NodeState):
+            overwrite(body)
         return frame

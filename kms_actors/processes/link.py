@@ -12,7 +12,8 @@ import msgspec
 import structlog
 
 from kms_actors.errors import Overloaded, Unavailable
-from kms_actors.processes.frames import Frame, FrameError, FrameReader, Reply, Request, encode
+from kms_actors.processes.frames import Frame, FrameError, FrameReader, NodeState, Reply, Request, encode
+from kms_actors.secret import overwrite, overwrite_unshared_parts
 
 #: Requests of one side that may wait for their replies.
 MAX_WAITING: Final = 1024
@@ -29,6 +30,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
+        self._secrets: tuple[bytes, ...] = ()  # sent, and to be overwritten once they are out
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def connect(self, end: socket.socket) -> None:
@@ -39,7 +41,10 @@ class Link(asyncio.Protocol):
     def send(self, frame: Frame) -> None:
         """Send `frame`; nothing happens once the link has ended."""
         if self._transport is not None and not self.ended.done():
-            self._transport.write(encode(frame))
+            encoded = encode(frame)
+            self._transport.write(encoded)
+            if isinstance(frame, NodeState):
+                self._secrets = (*self._secrets, encoded)
 
     def request(self, kind: Callable[..., Request], *fields: Any) -> asyncio.Future[Reply]:
         """Send `kind(number, *fields)` now, and return its reply to come.
@@ -77,6 +82,8 @@ class Link(asyncio.Protocol):
             _log.error("link between processes failed", reason=str(error))
             if self._transport is not None:
                 self._transport.abort()
+        finally:
+            overwrite(data)  # the transport has made it for this call
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.ended.done():
@@ -94,6 +101,9 @@ class Link(asyncio.Protocol):
             _log.error("frame not heeded", frame=type(frame).__name__, error=type(error).__name__)
 
     def _settle(self, frame: Reply) -> None:
+        if self._secrets:
+            overwrite_unshared_parts(self, "_secrets")
+            self._secrets = ()
         reply = self._waiting.get(frame.number)
         if reply is not None and not reply.done():  # else nobody waits any longer
             reply.set_result(frame)

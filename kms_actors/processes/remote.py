@@ -27,6 +27,8 @@ from kms_actors.messages import (
 from kms_actors.processes.frames import Answer, Ask, Done, NodeState, Refusal, error_of
 from kms_actors.processes.link import Link
 
+#: Bytes of filler: more than any keyring takes, with what came in one piece with it.
+_FILLER: Final = 1 << 16
 #: What each message is answered with; SealStatus, where it is not here.
 _ANSWERS: Final[dict[type[Message], Any]] = {Initialize: Initialization, Seal: None, RevokeOperator: None}
 
@@ -43,8 +45,9 @@ class RemoteNode:
     async def start(self, observe: SealObserver) -> None:
         """Begin with the state that was heard last."""
         self._observe = observe
-        if self._first is not None:
-            self.hear(self._first)
+        first, self._first = self._first, None
+        if first is not None:
+            self.hear(first)
 
     async def ask(self, message: Message) -> Any:
         """See `NodeLink.ask`; raises Unavailable when the supervisor is gone."""
@@ -81,9 +84,11 @@ class RemoteNode:
         self._link.send(Done(number))
 
 
-def state_fields(unsealed: Unsealed | None) -> tuple[bytes | None, bytes | None]:
+def state_fields(unsealed: Unsealed | None) -> tuple[bytes | None, bytes | None, bytes]:
     """Return the fields of the NodeState that tells of `unsealed`."""
-    return (None, None) if unsealed is None else (unsealed.keyring.dump(), unsealed.seal.encode())
+    if unsealed is None:
+        return None, None, bytes(_FILLER)
+    return unsealed.keyring.dump(), unsealed.seal.encode(), b""
 
 
 def _unsealed(frame: NodeState) -> Unsealed | None:

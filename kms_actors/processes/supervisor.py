@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import time
 from collections.abc import Awaitable, Coroutine, Iterable, Sequence
@@ -65,7 +66,7 @@ class Supervisor:
         self._listeners = listeners
         self._metrics = metrics
         self._node: NodeLink
-        self._state: tuple[bytes | None, bytes | None] = (None, None)
+        self._state: Unsealed | None = None
         self._children: set[Child] = set()  # all that live
         self._current: dict[int, Child] = {}  # by slot
         self._early_deaths: dict[int, int] = {}
@@ -147,7 +148,7 @@ class Supervisor:
 
     def _prepare(self, child: Child) -> None:
         child.configure(self._configuration)
-        child.link.request(NodeState, *self._state)
+        child.link.request(NodeState, *state_fields(self._state))
 
     async def _serving(self, child: Child) -> None:
         try:
@@ -221,8 +222,10 @@ class Supervisor:
 
     def _tell(self, unsealed: Unsealed | None) -> Awaitable[None]:
         """Send the new state to all workers now; what is returned ends once all act upon it or are gone."""
-        self._state = state_fields(unsealed)
-        told = [self._told(child, child.link.request(NodeState, *self._state)) for child in self._children]
+        self._state = unsealed
+        if unsealed is None:
+            gc.collect()  # what cycles still hold of the keyring
+        told = [self._told(child, child.link.request(NodeState, *state_fields(unsealed))) for child in self._children]
         return _all(told)
 
     async def _told(self, child: Child, reply: asyncio.Future[Any]) -> None:

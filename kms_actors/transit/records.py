@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from kms_actors.keyring import stored
+from kms_actors.secret import overwrite_unshared
 
 #: Bytes of the HMAC key that every version owns, whatever its type.
 HMAC_KEY_BYTES: Final = 32
@@ -61,6 +62,10 @@ class VersionRecord(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "<VersionRecord>"
 
+    def __del__(self) -> None:
+        overwrite_unshared(self, "key")
+        overwrite_unshared(self, "hmac_key")
+
 
 class WrappingKey(msgspec.Struct, frozen=True):
     """The RSA key of a mount under which callers wrap what they import: PKCS#8 and SubjectPublicKeyInfo (DER)."""
@@ -71,6 +76,9 @@ class WrappingKey(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<WrappingKey>"
+
+    def __del__(self) -> None:
+        overwrite_unshared(self, "private")
 
 
 class MountSettings(msgspec.Struct, frozen=True):

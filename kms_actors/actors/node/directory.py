@@ -246,6 +246,7 @@ class TenantDirectory:
         """Put every tenant to sleep; their keys are forgotten when this returns."""
         self._closed = True
         self._sweeper.cancel()
+        await asyncio.wait([self._sweeper])
         await asyncio.gather(*self._waking.values(), return_exceptions=True)
         handles = list(self._awake.values())
         self._awake.clear()

@@ -21,6 +21,7 @@ from kms_actors.actors.node.directory import (
     TenantDirectory,
     TenantHandle,
 )
+from kms_actors.actors.node.garbage import Garbage
 from kms_actors.actors.node.link import (
     LocalNode,
     NodeLink,
@@ -36,6 +37,7 @@ from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
 from kms_actors.actors.tenant.unsealing import (
     ClusterUnsealing,
     NodeUnsealing,
+    Unsealing,
 )
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import TokenProof
@@ -79,6 +81,8 @@ class NodeService:
         self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
         self._revoked = Revocations()
+        self._unsealing: Unsealing = NodeUnsealing()
+        self._garbage = Garbage()
         self._timekeeper = Timekeeper(store, clock, elapsed)
         self._feed = ChangeFeed(store, self._deliver, configuration.tenants.lease_seconds, elapsed)
 
@@ -181,9 +185,11 @@ class NodeService:
     def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
         if unsealed is None:
             self._unsealed_status = None
+            self._unsealing.forget()
             return asyncio.ensure_future(self._close_directory(*self._detach()))
         settings = self._configuration.tenants
         unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
+        self._unsealing = unsealing
         services = Services(
             self._store,
             unsealing,
@@ -195,6 +201,7 @@ class NodeService:
             timely=lambda: self._timekeeper.good,
             usage_seconds=self._configuration.transit.usage_flush_seconds,
             observe_uses=self._observe_uses,
+            let_go=self._garbage.collect_soon,
             cache=self._configuration.cache,
         )
         self._directory = TenantDirectory(services)
@@ -240,3 +247,5 @@ class NodeService:
             await sweep.close()
         if directory is not None:
             await directory.close()
+            directory = sweep = None
+            self._garbage.collect()

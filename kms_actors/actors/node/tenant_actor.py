@@ -108,6 +108,7 @@ class Services:
     timely: Callable[[], bool] = lambda: True  # see TenantContext
     usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
     observe_uses: ObserveUses = unobserved
+    let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
     cache: Cache = field(default_factory=Cache)
 
 
@@ -211,6 +212,8 @@ class TenantActor(AsyncioActor):
 
     def _install(self, state: TenantState) -> None:
         """Become what the store says; controllers and all they held are made anew, or dropped."""
+        if self._state.keyring is not None and state.keyring is None:
+            self._services.let_go()
         self._state = state
         self._tenure.end()
         self._tenure = self._view.tenure = Tenure(self._services.fresh)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from kms_actors.errors import Sealed
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.keyring.seal import UnsealProgress
-from kms_actors.secret import SecretBytes
+from kms_actors.secret import SecretBytes, overwrite
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
@@ -39,12 +40,24 @@ class Unsealing(Protocol):
     def seal(self, tr: Transaction, keys: TenantKeys) -> None:
         """Drop the key."""
 
+    def forget(self) -> None:
+        """Let go of all keys, for the node is sealed: nobody opens anything by them from now on."""
+
 
 class ClusterUnsealing(Unsealing):
     """Records (`unsealed`) and (`progress`) of the tenant."""
 
     def __init__(self, master: Keyring) -> None:
-        self._master = master
+        self._known: Keyring | None = master
+
+    @property
+    def _master(self) -> Keyring:
+        if self._known is None:
+            raise Sealed
+        return self._known
+
+    def forget(self) -> None:
+        self._known = None
 
     async def stored(self, tr: Transaction, keys: TenantKeys) -> bytes | None:
         return await tr.get(keys.key("unsealed"))
@@ -60,14 +73,22 @@ class ClusterUnsealing(Unsealing):
     async def progress(self, tr: Transaction, keys: TenantKeys) -> UnsealProgress | None:
         key = keys.key("progress")
         record = await tr.get(key)
-        return None if record is None else UnsealProgress.decode(self._master.open(key, record))
+        if record is None:
+            return None
+        opened = self._master.open(key, record)
+        try:
+            return UnsealProgress.decode(opened)
+        finally:
+            overwrite(opened)
 
     def keep_progress(self, tr: Transaction, keys: TenantKeys, progress: UnsealProgress | None) -> None:
         key = keys.key("progress")
         if progress is None:
             tr.clear(key)
         else:
-            tr.set(key, self._master.seal(key, progress.encode()))
+            encoded = progress.encode()
+            tr.set(key, self._master.seal(key, encoded))
+            overwrite(encoded)
 
     def seal(self, tr: Transaction, keys: TenantKeys) -> None:
         tr.clear(keys.key("unsealed"))
@@ -105,3 +126,7 @@ class NodeUnsealing(Unsealing):
 
     def seal(self, tr: Transaction, keys: TenantKeys) -> None:
         self._root_keys.pop(keys.number, None)
+
+    def forget(self) -> None:
+        self._root_keys.clear()
+        self._progress.clear()

@@ -19,6 +19,7 @@ import msgspec
 from kms_actors.errors import FormatError
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.secret import overwrite
 from kms_actors.store.api import Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.transit.key import TransitKey
@@ -154,7 +155,13 @@ class TransitRecords:
             return TransitKey(policy, versions)
 
     def _open(self, place: bytes, sealed: bytes, kind: type[S]) -> S:
-        return stored.decode(self._keyring.open(place, sealed), kind, kind.__name__)
+        opened = self._keyring.open(place, sealed)
+        try:
+            return stored.decode(opened, kind, kind.__name__)
+        finally:
+            overwrite(opened)
 
     def _put(self, tr: Transaction, place: bytes, record: msgspec.Struct) -> None:
-        tr.set(place, self._keyring.seal(place, stored.encode(record)))
+        encoded = stored.encode_secret(record)  # some hold keys
+        tr.set(place, self._keyring.seal(place, encoded))
+        overwrite(encoded)

@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_public_key,
 )
-from nacl.bindings import crypto_sign, crypto_sign_open, crypto_sign_seed_keypair
+from nacl.bindings import crypto_sign, crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
+from kms_actors.secret import overwrite, overwrite_unshared
 from kms_actors.transit.derivation import KDFS
 from kms_actors.transit.go_base64 import encode
 from kms_actors.transit.schemes.scheme import (
@@ -60,7 +61,11 @@ class SigningKey:
     __slots__ = ("_pair",)
 
     def __init__(self, seed: bytes) -> None:
-        _, self._pair = crypto_sign_seed_keypair(seed)
+        # OpenSSL overwrites its copy of the seed; the binding of libsodium leaves one behind when it makes a pair.
+        self._pair = seed + Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
+
+    def __del__(self) -> None:
+        overwrite_unshared(self, "_pair")
 
     def sign(self, data: bytes) -> bytes:
         return crypto_sign(data, self._pair)[:SIGNATURE_BYTES]
@@ -76,7 +81,11 @@ class SigningKey:
     @property
     def library(self) -> Ed25519PrivateKey:
         """The same key for whatever else is done with one."""
-        return Ed25519PrivateKey.from_private_bytes(self._pair[:SEED_BYTES])
+        seed = self._pair[:SEED_BYTES]
+        try:
+            return Ed25519PrivateKey.from_private_bytes(seed)
+        finally:
+            overwrite(seed)
 
 
 class Ed25519(SingleKey):
@@ -91,10 +100,18 @@ class Ed25519(SingleKey):
     def generate(self) -> KeyMaterial:
         private = Ed25519PrivateKey.generate()
         public = private.public_key()
-        return KeyMaterial(private.private_bytes_raw() + public.public_bytes_raw(), subject_public_key_info(public))
+        seed = private.private_bytes_raw()
+        try:
+            return KeyMaterial(seed + public.public_bytes_raw(), subject_public_key_info(public))
+        finally:
+            overwrite(seed)
 
     def private(self, stored: bytes) -> SigningKey:
-        return SigningKey(stored[:SEED_BYTES])
+        seed = stored[:SEED_BYTES]
+        try:
+            return SigningKey(seed)
+        finally:
+            overwrite(seed)
 
     def public(self, stored: bytes) -> VerifyKey:
         public = load_der_public_key(stored)
