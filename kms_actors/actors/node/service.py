@@ -241,8 +241,7 @@ class NodeService:
             directory.end_tenures()
         return directory, sweep
 
-    @staticmethod
-    async def _close_directory(directory: TenantDirectory | None, sweep: RotationSweep | None) -> None:
+    async def _close_directory(self, directory: TenantDirectory | None, sweep: RotationSweep | None) -> None:
         if sweep is not None:
             await sweep.close()
         if directory is not None:
