@@ -86,12 +86,14 @@ def malformed() -> HttpError:
     return HttpError(400, "malformed HTTP request", close=True)
 
 
-def begins(data: bytes | bytearray) -> bool:
-    """Tell whether `data`, which has no end yet, can still become a head. Looks at its beginning only."""
-    method, space, _ = bytes(data[:_LONGEST_NAME]).partition(b" ")
+def begins(data: bytes) -> bool:
+    """Tell whether `data`, which has no end yet, can still become a head."""
+    if b"\0" in data or data.count(b"\n") != data.count(b"\r\n"):
+        return False
+    method, space, _ = data[:_LONGEST_NAME].partition(b" ")
     if not space and len(data) >= _LONGEST_NAME:
         return False
-    return _TOKEN.fullmatch(method.decode("latin-1")) is not None and b"\0" not in data
+    return _TOKEN.fullmatch(method.decode("latin-1")) is not None
 
 
 def _request_line(line: str) -> tuple[str, str, int]:
