@@ -58,6 +58,9 @@ class Reads(Protocol):
         With `reverse` the order is descending, and `limit` takes the last ones.
         """
 
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+        """Return the first `limit` keys with begin <= key < end, in order, without their values."""
+
 
 class Transaction(Reads, Protocol):
     """One attempt. Reads see a snapshot and this transaction's own writes (not its versionstamped ones).

@@ -121,6 +121,10 @@ class FaultyNative:
         await self._read()
         return await self._native.get_range(begin, end, limit=limit, reverse=reverse)
 
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+        await self._read()
+        return await self._native.get_keys(begin, end, limit=limit)
+
     def stand_back(self) -> None:
         self._faults.stood_back += 1
         self._native.stand_back()

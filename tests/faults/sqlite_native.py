@@ -44,6 +44,9 @@ class SqliteNative:
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
         return await self._transaction.get_range(begin, end, limit=limit, reverse=reverse)
 
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+        return await self._transaction.get_keys(begin, end, limit=limit)
+
     def set(self, key: bytes, value: bytes) -> None:
         if key in self._conflicts:
             self._deferred[key] = value

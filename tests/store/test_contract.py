@@ -54,6 +54,35 @@ async def test_a_range_has_its_begin_and_not_its_end(store: Store) -> None:
     assert entries == [(b"a", b"a"), (b"b", b"b")]
 
 
+@pytest.mark.parametrize("limit", [1, 255, 256, 257, 600, 5000])
+async def test_keys_of_a_range_are_read_without_values(store: Store, limit: int) -> None:
+    keys = [b"k%05d" % number for number in range(1200)]
+    await put(store, *((key, b"v" * 30) for key in keys), (b"long", bytes(200_000)))
+
+    async def body(transaction: Transaction) -> list[bytes]:
+        transaction.set(b"k00000a", b"own")
+        transaction.clear(b"k00001")
+        return await transaction.get_keys(b"k", b"l", limit=limit)
+
+    expected = [keys[0], b"k00000a", *keys[2:]]
+    assert await store.run(body) == expected[:limit]
+    assert await store.run(lambda tr: tr.get_keys(b"l", b"m", limit=5)) == [b"long"]
+    assert await store.run(lambda tr: tr.get_keys(b"m", b"l", limit=5)) == []
+
+
+async def test_a_key_that_comes_into_a_range_whose_keys_were_read_is_a_conflict(store: Store) -> None:
+    counts = []
+
+    async def body(transaction: Transaction) -> None:
+        counts.append(len(await transaction.get_keys(b"a/", b"a0", limit=10)))
+        if len(counts) == 1:
+            await put(store, (b"a/1", b""))
+        transaction.set(b"count", b"%d" % counts[-1])
+
+    await store.run(body)
+    assert counts == [0, 1]
+
+
 async def test_an_empty_or_backward_range_has_nothing(store: Store) -> None:
     await put(store, (b"b", b""))
     assert await store.run(lambda transaction: transaction.get_range(b"b", b"b")) == []

@@ -22,6 +22,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.listing import Names, list_names
 from kms_actors.errors import KmsError, NotFound, PermissionDenied, StoreError, TransactionTooLarge, Unavailable
 from kms_actors.kv import documents, engine, settings
 from kms_actors.kv.keys import MountKeys
@@ -78,6 +79,7 @@ class KvController:
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
             **{kind: partial(self._look, look) for kind, look in _QUERIES.items()},
+            ListSecrets: lambda message: self._context.spawn(self._list(message)),
             WriteConfig: lambda message: self._context.spawn(self._write_config(message)),
             **dict.fromkeys(_COMMANDS, self._queue),
             SecretFree: lambda event: event.go_on(),
@@ -88,6 +90,20 @@ class KvController:
         return self._context.spawn(
             self._context.store.read(lambda tr: look(MountReader(tr, keys, keyring), message, now))
         )
+
+    async def _list(self, message: ListSecrets) -> list[str]:
+        context, keys = self._context, self._keys_of(message.mount)
+
+        def read(after: str, limit: int, goes_on: bool) -> Awaitable[Names]:
+            return context.store.read(
+                lambda tr: MountReader(tr, keys, context.keyring).names(message.folder, after, limit, goes_on=goes_on)
+            )
+
+        rest = partial(context.turns.turn, context.vault_id)
+        names = await list_names(read, message.after, message.limit, context.long_reads, rest)
+        if not names:
+            raise NotFound
+        return names
 
     async def _write_config(self, message: WriteConfig) -> None:
         now = self._context.clock()
@@ -250,13 +266,6 @@ async def _read_metadata(storage: MountReader, message: ReadMetadata, _: int) ->
     return head.metadata
 
 
-async def _list_secrets(storage: MountReader, message: ListSecrets, _: int) -> list[str]:
-    names = await storage.names(message.folder, message.after, message.limit)
-    if not names:
-        raise NotFound
-    return names
-
-
 async def _write_metadata(storage: MountStorage, message: WriteMetadata, now: int) -> MetadataWritten:
     head, config = await storage.head_and_config(message.path)
     _authorise(message.grants, head)
@@ -298,7 +307,6 @@ _QUERIES: Final[Mapping[type[Message], Look]] = {
     ReadSecret: _read_secret,
     ReadSubkeys: _read_subkeys,
     ReadMetadata: _read_metadata,
-    ListSecrets: _list_secrets,
 }
 
 #: Changes of one secret, in the order in which they come.
@@ -314,4 +322,4 @@ _COMMANDS: Final[Mapping[type[Message], Work]] = {
 }
 
 #: What a `KvController` handles.
-KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_QUERIES, WriteConfig, *_COMMANDS)
+KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_QUERIES, ListSecrets, WriteConfig, *_COMMANDS)

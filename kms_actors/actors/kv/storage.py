@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from kms_actors.actors.tenant.listing import PAGE, Names
 from kms_actors.errors import IntegrityError
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import records
@@ -14,8 +15,9 @@ from kms_actors.store.api import Entry, Reads, Transaction
 #: Data up to this size lies in the head, so the common read takes one key, and the head one value of the store.
 INLINE: Final = 32 * 1024
 
-#: Names read in one go.
-PAGE: Final = 1000
+#: Keys read of a range of names that may be those of large folders, at first.
+_FEW: Final = 64
+_LEAST: Final = 16
 
 
 class MountReader:
@@ -58,23 +60,28 @@ class MountReader:
             raise IntegrityError("the data of a version is missing")
         return self._keyring.open(key, sealed)
 
-    async def names(self, folder: str, after: str, limit: int) -> list[str]:
-        """Return the names right below `folder`, sorted, from behind `after`; `limit` 0 is all.
+    async def names(self, folder: str, after: str, limit: int, *, goes_on: bool = False) -> Names:
+        """Return names right below `folder`, sorted, from behind `after`: a page, or `limit` (if not 0) if less.
 
-        Of a folder within, no more is read than the rest of a page: the next one begins behind it.
+        Of a folder within, little more is read than shows that it is there: the next read begins behind it, and is
+        the shorter the fewer names the last one gave. A list that `goes_on` begins with a short one.
         """
         begin, end = self._keys.names(folder)
         if after:
             begin = self._behind(folder, after)
         found: list[str] = []
-        while not limit or len(found) < limit:
-            size = min(PAGE, limit - len(found)) if limit else PAGE
+        left, size = PAGE, _FEW if goes_on else PAGE
+        while left > 0 and (not limit or len(found) < limit):
+            size = min(size, left, limit - len(found) if limit else left)
             page = await self._reads.get_range(begin, end, limit=size)
+            before = len(found)
             self._collect(folder, page, found)
             if len(page) < size:
-                break
+                return Names(found, False)
+            left -= size
             begin = self._behind(folder, found[-1])
-        return found
+            size = max(_LEAST, size // 4) if 4 * (len(found) - before) < size else 4 * size
+        return Names(found, True)
 
     def _collect(self, folder: str, page: list[Entry], found: list[str]) -> None:
         for key, _ in page:

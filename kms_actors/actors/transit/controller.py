@@ -26,6 +26,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.listing import Names, list_names
 from kms_actors.actors.tenant.loading import Load, LoadEnded, LoadingCache
 from kms_actors.actors.tenant.work import Work
 from kms_actors.actors.transit.backups import TransitBackups
@@ -215,9 +216,13 @@ class TransitController:
         return await self.usage.read(mount, body)
 
     async def _list(self, message: m.ListKeys) -> list[str]:
-        return await self._context.store.read(
-            lambda tr: self._records.names(tr, message.mount.number, message.after, message.limit)
-        )
+        context = self._context
+
+        def read(after: str, limit: int, _: bool) -> Awaitable[Names]:
+            return context.store.read(lambda tr: self._records.names(tr, message.mount.number, after, limit))
+
+        rest = partial(context.turns.turn, context.vault_id)
+        return await list_names(read, message.after, message.limit, context.long_reads, rest)
 
     async def _settings(self, message: m.ReadSettings) -> MountSettings:
         return await self._context.store.read(lambda tr: self._records.settings(tr, message.mount.number))

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from kms_actors.actors.tenant.listing import PAGE, Names
 from kms_actors.errors import FormatError
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
@@ -80,13 +81,14 @@ class TransitRecords:
         """Return what is shown of a key."""
         return describe(await self._load(tr, mount, policy), context, warnings)
 
-    async def names(self, tr: Reads, mount: int, behind: str, limit: int) -> list[str]:
-        """Return the names of keys in order, those behind `behind`, at most `limit` of them (0: all)."""
+    async def names(self, tr: Reads, mount: int, behind: str, limit: int) -> Names:
+        """Return the names of keys in order, those behind `behind`: a page, or `limit` if that is less (0: not)."""
         begin, end = self._keys.span("transit", mount, "policy")
         if behind:
             begin = after(self._policy_place(mount, behind))
-        entries = await tr.get_range(begin, end, limit=limit)
-        return [self._keys.parts(place)[-1] for place, _ in entries]
+        size = min(limit or PAGE, PAGE)
+        places = await tr.get_keys(begin, end, limit=size)
+        return Names([self._keys.parts(place)[-1] for place in places], len(places) == size)
 
     async def usage(self, tr: Reads, mount: int, name: str) -> list[Part]:
         """Return what all processes counted for the versions of a key."""

@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -55,6 +55,10 @@ class Futures:
     def rows(self, address: int) -> asyncio.Future[tuple[list[Entry], bool]]:
         """Wait for a C future of entries; the bool says that the range has more."""
         return self._wait(address, self._take_rows)
+
+    def keys(self, address: int) -> asyncio.Future[tuple[list[bytes], bool]]:
+        """Wait for a C future of entries, and leave their values where they are."""
+        return self._wait(address, self._take_keys)
 
     def nothing(self, address: int) -> asyncio.Future[None]:
         """Wait for a C future without a result."""
@@ -117,16 +121,23 @@ class Futures:
         return self._number.value
 
     def _take_rows(self, address: int) -> tuple[list[Entry], bool]:
+        read = ctypes.string_at
+        rows = [
+            (read(key, key_length), read(value, value_length))
+            for key, key_length, value, value_length in self._table(address)
+        ]
+        return rows, bool(self._more.value)
+
+    def _take_keys(self, address: int) -> tuple[list[bytes], bool]:
+        keys = [ctypes.string_at(key, length) for key, length, _, _ in self._table(address)]
+        return keys, bool(self._more.value)
+
+    def _table(self, address: int) -> Iterator[tuple[Any, ...]]:
+        """Return where keys and values of a C future lie."""
         code = self._library.fdb_future_get_keyvalue_array(address, *self._rows_out)
         if code:
             raise self.failure(code)
-        read = ctypes.string_at
-        table = read(self._data.value or 0, _ROW.size * self._length.value)
-        rows = [
-            (read(key, key_length), read(value, value_length))
-            for key, key_length, value, value_length in _ROW.iter_unpack(table)
-        ]
-        return rows, bool(self._more.value)
+        return _ROW.iter_unpack(ctypes.string_at(self._data.value or 0, _ROW.size * self._length.value))
 
     def _take_nothing(self, address: int) -> None:
         code = self._library.fdb_future_get_error(address)

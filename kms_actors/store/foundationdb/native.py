@@ -20,8 +20,6 @@ _READ_CONFLICT: Final = 0
 #: Options of a transaction.
 _PRIORITY_BATCH: Final = 201
 _TIMEOUT: Final = 500
-#: Milliseconds that one of low priority may take with its attempts: the cluster may have it wait for its beginning.
-_BATCH_TIMEOUT: Final = 30_000
 
 
 class Native(Protocol):
@@ -37,6 +35,7 @@ class Native(Protocol):
         """Return the value at `key`; with `snapshot`, without a read conflict."""
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]: ...
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]: ...
     def set(self, key: bytes, value: bytes) -> None: ...
     def clear(self, key: bytes) -> None: ...
     def clear_range(self, begin: bytes, end: bytes) -> None: ...
@@ -76,11 +75,9 @@ class NativeTransaction:
         self._address = out.value
 
     def stand_back(self) -> None:
-        timeout = _BATCH_TIMEOUT.to_bytes(8, "little")
-        for option, value in ((_PRIORITY_BATCH, b""), (_TIMEOUT, timeout)):
-            code = self._library.fdb_transaction_set_option(self._address, option, value, len(value))
-            if code:
-                raise self._futures.failure(code)
+        code = self._library.fdb_transaction_set_option(self._address, _PRIORITY_BATCH, b"", 0)
+        if code:
+            raise self._futures.failure(code)
 
     def read_version(self) -> asyncio.Future[int]:
         return self._futures.number(self._library.fdb_transaction_get_read_version(self._address))
@@ -97,6 +94,19 @@ class NativeTransaction:
             if not rows or len(found) == limit:
                 break
             begin, end = (begin, rows[-1][0]) if reverse else (rows[-1][0] + b"\0", end)
+            iteration += 1
+        return found
+
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+        found: list[bytes] = []
+        iteration, more = 1, begin < end
+        while more and len(found) < limit:
+            address = self._ask_for_rows(begin, end, limit - len(found), iteration, reverse=False)
+            keys, more = await self._futures.keys(address)
+            if not keys:
+                break
+            found += keys
+            begin = keys[-1] + b"\0"
             iteration += 1
         return found
 
@@ -143,12 +153,14 @@ class NativeTransaction:
     def _get_rows(
         self, begin: bytes, end: bytes, limit: int, iteration: int, reverse: bool
     ) -> asyncio.Future[tuple[list[Entry], bool]]:
+        return self._futures.rows(self._ask_for_rows(begin, end, limit, iteration, reverse=reverse))
+
+    def _ask_for_rows(self, begin: bytes, end: bytes, limit: int, iteration: int, *, reverse: bool) -> int:
         first, last = (begin, len(begin), *_FIRST_GREATER_OR_EQUAL), (end, len(end), *_FIRST_GREATER_OR_EQUAL)
-        return self._futures.rows(
-            self._library.fdb_transaction_get_range(
-                self._address, *first, *last, limit, 0, _WANT_ALL, iteration, False, reverse
-            )
+        address: int = self._library.fdb_transaction_get_range(
+            self._address, *first, *last, limit, 0, _WANT_ALL, iteration, False, reverse
         )
+        return address
 
 
 __all__ = ["Failure", "Native", "NativeTransaction"]

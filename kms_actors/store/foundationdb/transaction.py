@@ -84,6 +84,13 @@ class FoundationDbTransaction:
             raise self._note(failure) from None
         return entries
 
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+        native = self._open()
+        try:
+            return await native.get_keys(begin, end, limit=limit)
+        except Failure as failure:
+            raise self._note(failure) from None
+
     async def snapshot_stamp(self) -> bytes:
         try:
             version = await self._open().read_version()

@@ -27,6 +27,7 @@ INSERT OR IGNORE INTO commits VALUES (1, 0);
 """
 _MARKS: Final = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {LAYOUT}; COMMIT;"
 _RANGE: Final = "SELECT key, value FROM kv WHERE key >= ? AND key < ? ORDER BY key {} LIMIT ?"
+_KEYS: Final = "SELECT key FROM kv WHERE key >= ? AND key < ? ORDER BY key LIMIT ?"
 _ASCENDING: Final = _RANGE.format("ASC")
 _DESCENDING: Final = _RANGE.format("DESC")
 
@@ -101,6 +102,11 @@ def read_range(
 ) -> list[Entry]:
     """Return at most `limit` entries with begin <= key < end."""
     return connection.execute(_DESCENDING if reverse else _ASCENDING, (begin, end, limit)).fetchall()
+
+
+def read_keys(connection: sqlite3.Connection, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+    """Return the first keys with begin <= key < end."""
+    return [key for (key,) in connection.execute(_KEYS, (begin, end, limit))]
 
 
 def _create(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, Entry, Priority
 from kms_actors.store.sqlite.file import (
+    read_keys,
     read_range,
     read_value,
     translate,
@@ -31,20 +32,25 @@ class RangeRead(NamedTuple):
 class Reads:
     """What a transaction has seen of the store, to be compared at commit."""
 
-    __slots__ = ("ranges", "snapshot", "values")
+    __slots__ = ("keys", "ranges", "snapshot", "values")
 
     def __init__(self) -> None:
         self.snapshot: int | None = None  # commit version; None: nothing read
         self.values: dict[bytes, bytes | None] = {}
         self.ranges: list[RangeRead] = []
+        self.keys: list[tuple[bytes, bytes, list[bytes]]] = []  # begin, end, and all keys between them
 
     def hold(self, connection: sqlite3.Connection, version: int) -> bool:
         """Return whether `connection`, at commit version `version`, would give the same."""
         if self.snapshot is None or self.snapshot == version:
             return True
-        return all(read_value(connection, key) == value for key, value in self.values.items()) and all(
-            read_range(connection, begin, end, limit=len(entries) + 1) == entries
-            for begin, end, entries in self.ranges
+        return (
+            all(read_value(connection, key) == value for key, value in self.values.items())
+            and all(
+                read_range(connection, begin, end, limit=len(entries) + 1) == entries
+                for begin, end, entries in self.ranges
+            )
+            and all(read_keys(connection, begin, end, limit=len(keys) + 1) == keys for begin, end, keys in self.keys)
         )
 
 
@@ -94,6 +100,24 @@ class SqliteTransaction:
             begin, end = (begin, chunk.begin) if reverse else (chunk.end, end)
             await asyncio.sleep(0)
         return found
+
+    async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
+        self._open_writes()
+        found: list[bytes] = []
+        while begin < end and len(found) < limit:
+            connection = self._connection or await self._snapshot()
+            count = min(CHUNK, limit - len(found))
+            try:
+                keys = read_keys(connection, begin, end, limit=count)
+            except sqlite3.Error as error:
+                raise translate(error) from error
+            behind = keys[-1] + b"\0" if len(keys) == count else end
+            self.reads.keys.append((begin, behind, keys))
+            entries = [(key, b"") for key in keys]
+            found += [key for key, _ in self._open_writes().merge(entries, begin, behind, reverse=False)]
+            begin = behind
+            await asyncio.sleep(0)
+        return found[:limit]
 
     async def snapshot_stamp(self) -> bytes:
         if self._connection is None:

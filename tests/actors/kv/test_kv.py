@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from kms_actors.actors.kv.storage import (
-    INLINE,
-    PAGE,
-)
+from kms_actors.actors.kv.storage import INLINE
+from kms_actors.actors.tenant.listing import PAGE
 from kms_actors.errors import IntegrityError, InvalidRequest, NotFound, PermissionDenied, StoreUnavailable
 from kms_actors.kv import messages as kv
 from kms_actors.kv.records import Config
