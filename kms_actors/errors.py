@@ -4,7 +4,8 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
 
     KmsError
     ├── InvalidRequest            the caller's mistake; the text is for the caller
-    │   └── InvalidShares         key shares that cannot be, or do not give the key
+    │   ├── InvalidShares         key shares that cannot be, or do not give the key
+    │   └── UnknownVersion        newer than the key's latest version, as far as this node knows
     ├── AuthenticationFailed      no token, or one that proves nothing
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
@@ -39,6 +40,10 @@ class InvalidRequest(KmsError):
 
 class InvalidShares(InvalidRequest):
     """Shares that do not fit together or do not give the key; never says which one. Unseal progress is void."""
+
+
+class UnknownVersion(InvalidRequest):
+    """A key version newer than the latest; it may have been made on another node a moment ago."""
 
 
 class AuthenticationFailed(KmsError):

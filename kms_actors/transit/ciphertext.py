@@ -6,7 +6,7 @@ import re
 from base64 import urlsafe_b64encode
 from typing import Final
 
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, UnknownVersion
 from kms_actors.transit.go_base64 import (
     decode_base64,
     decode_base64url,
@@ -50,7 +50,7 @@ def split(text: str, what: str, latest: int) -> tuple[int, str]:
     if version is None:
         raise InvalidRequest(f"invalid {what}: version number could not be decoded")
     if version > latest:
-        raise InvalidRequest(f"invalid {what}: version is too new")
+        raise UnknownVersion(f"invalid {what}: version is too new")
     return version, body
 
 

@@ -167,4 +167,4 @@ def each(items: Sequence[I | InvalidRequest], operation: Callable[[I], R]) -> li
 
 def bare(error: InvalidRequest) -> InvalidRequest:
     """Return the error without its traceback, whose frames hold plaintexts and keys."""
-    return InvalidRequest(*error.args)
+    return type(error)(*error.args)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, UnknownVersion
 from kms_actors.transit import ciphertext
 from kms_actors.transit.derivation import (
     KDFS,
@@ -165,7 +165,7 @@ class TransitKey:
         if number < 0:
             raise InvalidRequest(f"requested version for {use} is negative")
         if number > self.policy.latest_version:
-            raise InvalidRequest(f"requested version for {use} is higher than the latest key version")
+            raise UnknownVersion(f"requested version for {use} is higher than the latest key version")
         if number < self.policy.min_encryption_version:
             raise InvalidRequest(f"requested version for {use} is less than the minimum encryption key version")
         return self.version(number)

@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, UnknownVersion
 from kms_actors.transit import (
     ciphertext,
     go_base64,
@@ -101,7 +101,7 @@ def _version(key: TransitKey, number: int, kind: str) -> Version:
     if number < 0:
         raise InvalidRequest("key version does not exist (cannot be negative)")
     if number > policy.latest_version:
-        raise InvalidRequest(f"key version does not exist; latest key version is {policy.latest_version}")
+        raise UnknownVersion(f"key version does not exist; latest key version is {policy.latest_version}")
     return key.version(number)
 
 

@@ -18,14 +18,18 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 from kms_actors.actors.tenant.context import TenantContext
-from kms_actors.errors import InvalidRequest, KmsError, Unavailable
+from kms_actors.errors import InvalidRequest, KmsError, Unavailable, UnknownVersion
 from kms_actors.runtime import RequestFailed, log_failure
+from kms_actors.transit.items import bare
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
 
 #: Told items and results of an operation, or slice by slice; always on the event loop.
 Count = Callable[[Sequence[I], list[T]], None]
+
+#: Given results some of which are an UnknownVersion, or the one that is all there is; returns what answers instead.
+Again = Callable[[Any], asyncio.Task[Any]]
 
 #: Bytes of input up to which work is done in a turn, or in a slice on the loop.
 INLINE_BYTES: Final = 64 * 1024
@@ -61,8 +65,11 @@ class Work:
         microseconds: float,
         count: Count[I, T],
         repeated: int = 0,
-    ) -> list[T] | asyncio.Task[list[T]]:
+        again: Again | None = None,
+    ) -> Any:
         """Run an operation over items: about `microseconds` each; `repeated` bytes are worked on with each of them.
+
+        Where `again` is given, and a version is unknown to the operation or in some result, it says what is answered.
 
         Raises:
             InvalidRequest: the repeated bytes are too many in all.
@@ -74,18 +81,24 @@ class Work:
                 f"and info must be at most {MOST_REPEATED}"
             )
         if microseconds >= THREAD_US or not _is_short(items, microseconds, repeated):
-            return self._spawn(self._sliced(operation, items, microseconds, count, repeated))
-        results = self._contained(operation, items)
+            working = self._sliced(operation, items, microseconds, count, repeated)
+            return self._spawn(_or_again(working, again))
+        try:
+            results = self._contained(operation, items)
+        except UnknownVersion as error:
+            if again is None:
+                raise
+            return again(bare(error))
         count(items, results)
-        return results
+        return _checked(results, again)
 
-    def in_thread(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
+    def in_thread(self, operation: Callable[..., T], *arguments: Any, again: Again | None = None) -> asyncio.Task[T]:
         """Run an operation of milliseconds in a thread."""
-        return self._spawn(self._context.threads.short(operation, *arguments))
+        return self._spawn(_or_again(self._context.threads.short(operation, *arguments), again))
 
-    def apart(self, operation: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
+    def apart(self, operation: Callable[..., T], *arguments: Any, again: Again | None = None) -> asyncio.Task[T]:
         """Run an operation that may take seconds in a thread."""
-        return self._spawn(self._context.threads.long(operation, *arguments))
+        return self._spawn(_or_again(self._context.threads.long(operation, *arguments), again))
 
     def _spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return self._context.spawn(work)
@@ -126,6 +139,23 @@ class Work:
             results += made
         context.proceed()
         return results
+
+
+async def _or_again(working: Coroutine[Any, Any, T], again: Again | None) -> Any:
+    """Return the results, or a task that answers in their place."""
+    try:
+        results = await working
+    except UnknownVersion as error:
+        if again is None:
+            raise
+        return again(bare(error))
+    return _checked(results, again)
+
+
+def _checked(results: T, again: Again | None) -> Any:
+    if again is not None and results.__class__ is list and UnknownVersion in map(type, results):  # type: ignore[call-overload]
+        return again(results)
+    return results
 
 
 def slices(items: Sequence[Any], microseconds: float, repeated: int = 0) -> Iterator[Slice]:

@@ -32,6 +32,7 @@ from kms_actors.actors.tenant.work import Work
 from kms_actors.actors.transit.backups import TransitBackups
 from kms_actors.actors.transit.changes import TransitChanges
 from kms_actors.actors.transit.imports import TransitImports
+from kms_actors.actors.transit.newer import NewerKeys
 from kms_actors.actors.transit.operations import (
     SHORT_US,
     TransitOperations,
@@ -90,7 +91,8 @@ class TransitController:
         self._imports = TransitImports(context, self._records, self._changes, self.usage)
         self._backups = TransitBackups(context, self._records, self._changes)
         self._work = Work(context)
-        self._operations = TransitOperations(self._work, self.usage)
+        self._newer = NewerKeys(context, self._records)
+        self._operations = TransitOperations(context, self._use_newer, self.usage)
         kept: ByteCache[KeyId, TransitKey] = ByteCache(
             context.key_bytes, lambda _, key: footprint(key), account=context.account
         )
@@ -150,6 +152,12 @@ class TransitController:
 
     async def _read_key(self, key_id: KeyId) -> TransitKey | None:
         return await self._context.store.read(lambda tr: self._records.key(tr, *key_id))
+
+    async def _use_newer(self, key_id: KeyId, known: TransitKey) -> TransitKey | None:
+        newer = await self._newer.newer(key_id, known)
+        if newer is not None:
+            self._context.notify(KeyChanged(key_id))  # as the change log will say in a moment
+        return newer
 
     def _loaded(self, event: KeyLoaded) -> None:
         if self._cache.loaded(event):

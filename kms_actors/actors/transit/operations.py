@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
-from kms_actors.actors.tenant.work import Work
+import msgspec
+
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.work import Again, Work
 from kms_actors.actors.transit.counting import Counting
 from kms_actors.actors.transit.usage import TransitUsage
-from kms_actors.errors import InvalidRequest, KmsError, NotFound
+from kms_actors.errors import InvalidRequest, KmsError, NotFound, UnknownVersion
 from kms_actors.messages import Message
 from kms_actors.transit import macs, signing
 from kms_actors.transit import messages as m
@@ -21,6 +24,8 @@ from kms_actors.transit.key import TransitKey
 
 T = TypeVar("T")
 Use: TypeAlias = Callable[[Any, TransitKey], Any]
+#: Returns the key of mount and name as the store has it, if it has versions that are not in the one given.
+Newer: TypeAlias = Callable[[tuple[int, str], TransitKey], Awaitable[TransitKey | None]]
 _Answer: TypeAlias = T | asyncio.Task[T]
 
 #: Microseconds of an operation with a symmetric key on a short input, most of them for Python; and of HKDF.
@@ -46,8 +51,10 @@ def missing(message: Message) -> KmsError:
 class TransitOperations:
     """The uses of keys; `uses` is the table of them, and `usage` counts them."""
 
-    def __init__(self, work: Work, usage: TransitUsage) -> None:
-        self._work = work
+    def __init__(self, context: TenantContext, newer: Newer, usage: TransitUsage) -> None:
+        self._context = context
+        self._work = Work(context)
+        self._newer = newer
         self._counting = Counting(usage.add)
 
     def uses(self) -> Mapping[type[Message], Use]:
@@ -70,17 +77,14 @@ class TransitOperations:
 
     def encrypt(self, message: m.Encrypt, key: TransitKey) -> Any:
         """Encrypt with a key that is there."""
-        count = partial(self._counting.encrypted, message.mount.number, key)
-        return self._work.each(key.encrypt, message.items, microseconds=_public_us(key), count=count)
+        return self._each(self.encrypt, message, key, key.encrypt, self._counting.encrypted, us=_public_us(key))
 
     def _decrypt(self, message: m.Decrypt, key: TransitKey) -> Any:
-        count = partial(self._counting.decrypted, message.mount.number, key)
-        return self._work.each(key.decrypt, message.items, microseconds=_private_us(key), count=count)
+        return self._each(self._decrypt, message, key, key.decrypt, self._counting.decrypted, us=_private_us(key))
 
     def _rewrap(self, message: m.Rewrap, key: TransitKey) -> Any:
         us = _private_us(key) + _public_us(key)
-        count = partial(self._counting.rewrapped, message.mount.number, key)
-        return self._work.each(key.rewrap, message.items, microseconds=us, count=count)
+        return self._each(self._rewrap, message, key, key.rewrap, self._counting.rewrapped, us=us)
 
     def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> Any:
         return self._make_data_keys(message, key, 1)
@@ -94,9 +98,13 @@ class TransitOperations:
         def made(places: Sequence[int]) -> list[m.DataKey]:
             return [m.DataKey(*key.data_key(message.length, item)) for _ in places]
 
-        count = partial(self._counting.data_keys_made, message.mount.number, key)
         return self._work.each(
-            made, range(number), microseconds=_public_us(key), count=count, repeated=getattr(item, "size", 0)
+            made,
+            range(number),
+            microseconds=_public_us(key),
+            count=partial(self._counting.data_keys_made, message.mount.number, key),
+            repeated=getattr(item, "size", 0),
+            again=self._again(partial(self._make_data_keys, number=number), message, key),
         )
 
     def _derived_keys(self, message: m.MakeDerivedKeys, key: TransitKey) -> Any:
@@ -105,46 +113,59 @@ class TransitOperations:
         def made(indices: Sequence[int]) -> list[m.DataKey]:
             return [m.DataKey(*pair) for pair in derived_keys(key, derivation, indices, message.item)]
 
-        us = DERIVE_US + _public_us(key)
-        count = partial(self._counting.data_keys_made, message.mount.number, key)
-        repeated = getattr(message.item, "size", 0) + len(derivation.salt) + len(derivation.info)
-        return self._work.each(made, message.indices, microseconds=us, count=count, repeated=repeated)
+        return self._work.each(
+            made,
+            message.indices,
+            microseconds=DERIVE_US + _public_us(key),
+            count=partial(self._counting.data_keys_made, message.mount.number, key),
+            repeated=getattr(message.item, "size", 0) + len(derivation.salt) + len(derivation.info),
+            again=self._again(self._derived_keys, message, key),
+        )
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:
         operation = partial(macs.make_hmacs, key, algorithm=message.algorithm, key_version=message.key_version)
-        count = partial(self._counting.hmacs_made, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
+        return self._each(self._make_hmacs, message, key, operation, self._counting.hmacs_made)
 
     def _verify_hmacs(self, message: m.VerifyHmacs, key: TransitKey) -> Any:
         operation = partial(macs.verify_hmacs, key, algorithm=message.algorithm)
-        count = partial(self._counting.macs_verified, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
+        return self._each(self._verify_hmacs, message, key, operation, self._counting.macs_verified)
 
     def _make_cmacs(self, message: m.MakeCmac, key: TransitKey) -> Any:
         operation = partial(macs.make_cmacs, key, key_version=message.key_version)
-        count = partial(self._counting.cmacs_made, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
+        return self._each(self._make_cmacs, message, key, operation, self._counting.cmacs_made)
 
     def _verify_cmacs(self, message: m.VerifyCmacs, key: TransitKey) -> Any:
         operation = partial(macs.verify_cmacs, key)
-        count = partial(self._counting.macs_verified, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=SHORT_US, count=count)
+        return self._each(self._verify_cmacs, message, key, operation, self._counting.macs_verified)
 
     def _sign(self, message: m.Sign, key: TransitKey) -> Any:
         operation = partial(signing.sign, key, how=message.parameters, key_version=message.key_version)
-        count = partial(self._counting.signed, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=_private_us(key), count=count)
+        return self._each(self._sign, message, key, operation, self._counting.signed, us=_private_us(key))
 
     def _verify(self, message: m.Verify, key: TransitKey) -> Any:
         operation = partial(signing.verify, key, how=message.parameters)
-        count = partial(self._counting.signatures_verified, message.mount.number, key)
-        return self._work.each(operation, message.items, microseconds=_public_us(key), count=count)
+        return self._each(
+            self._verify, message, key, operation, self._counting.signatures_verified, us=_public_us(key)
+        )
+
+    def _each(
+        self, use: Use, message: Any, key: TransitKey, operation: Any, count: Any, *, us: float = SHORT_US
+    ) -> Any:
+        """Run an operation over the items of a message; `use` is what does it all with another key."""
+        return self._work.each(
+            operation,
+            message.items,
+            microseconds=us,
+            count=partial(count, message.mount.number, key),
+            again=self._again(use, message, key),
+        )
 
     def _export(self, message: m.ExportKey, key: TransitKey) -> Any:
-        return self._work.apart(self._exported, message, key)
+        return self._work.apart(self._exported, message, key, again=self._again(self._export, message, key))
 
     def _signing_request(self, message: m.MakeSigningRequest, key: TransitKey) -> Any:
-        request = self._work.in_thread(self._requested, message, key)
+        again = self._again(self._signing_request, message, key)
+        request = self._work.in_thread(self._requested, message, key, again=again)
         request.add_done_callback(partial(self._counting.requested, message.mount.number, key, message.version))
         return request
 
@@ -153,6 +174,29 @@ class TransitOperations:
 
     def _exported(self, message: m.ExportKey, key: TransitKey) -> m.ExportedKey:
         return m.ExportedKey(key.type.name, export(key, message.kind, message.version, message.form))
+
+    # Versions that are not known here.
+
+    def _again(self, use: Use, message: Any, key: TransitKey) -> Again:
+        """Return what does with a newer key what was in vain with this one, if the store has one."""
+        return lambda outcome: self._context.spawn(self._use_newer(use, message, key, outcome))
+
+    async def _use_newer(self, use: Use, message: Any, key: TransitKey, outcome: list[Any] | UnknownVersion) -> Any:
+        newer = await self._newer((message.mount.number, message.name), key)
+        if isinstance(outcome, UnknownVersion):
+            if newer is None:
+                raise outcome
+            return use(message, newer)
+        if newer is None:
+            return outcome
+        places = [place for place, result in enumerate(outcome) if result.__class__ is UnknownVersion]
+        some = msgspec.structs.replace(message, items=[message.items[place] for place in places])
+        made = use(some, newer)
+        while isinstance(made, asyncio.Future):
+            made = await made
+        for place, result in zip(places, made, strict=True):
+            outcome[place] = result
+        return outcome
 
 
 def _private_us(key: TransitKey) -> int:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, UnknownVersion
 from kms_actors.transit.ciphertext import parse_int64
 from kms_actors.transit.exchange.certificates import show_chain
 from kms_actors.transit.exchange.importing import (
@@ -120,7 +120,7 @@ def _chosen(key: TransitKey, version: str) -> Sequence[Version]:
     if number < key.policy.min_decryption_version:
         raise InvalidRequest("version for export is below minimum decryption version")
     if number > key.policy.latest_version:
-        raise InvalidRequest("version does not exist or cannot be found")
+        raise UnknownVersion("version does not exist or cannot be found")
     return [key.version(number)]
 
 
