@@ -269,7 +269,12 @@ class Handler:
             raw = await body.read(request)
             if waited:
                 request_context.begin()  # now it has arrived
-            sent, size = body.parse(request, raw, endpoint.read), len(raw)
+            size = len(raw)
+            if size < body.STEPS_FROM:
+                sent = body.parse(request, raw, endpoint.read)
+            else:
+                owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
+                sent = await body.parse_large(request, raw, owner, endpoint.read)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         call = Call(

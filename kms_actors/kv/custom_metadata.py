@@ -19,10 +19,15 @@ _PREFIX: Final = "custom_metadata validation failed"
 def check(entries: Mapping[str, str]) -> None:
     """Raise InvalidRequest unless `entries` may be stored; the text names each offending key."""
     if len(entries) > MAX_KEYS:
-        raise InvalidRequest(_listed([f"payload must contain at most {MAX_KEYS} keys, provided {len(entries)}"]))
+        raise refuse_number(len(entries))
     faults = [fault for key, value in entries.items() for fault in _faults(key, value)]
     if faults:
         raise InvalidRequest(_listed(faults))
+
+
+def refuse_number(number: int) -> InvalidRequest:
+    """Return the error for too many entries."""
+    return InvalidRequest(_listed([f"payload must contain at most {MAX_KEYS} keys, provided {number}"]))
 
 
 def refuse_type(type_name: str) -> InvalidRequest:

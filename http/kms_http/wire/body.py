@@ -9,6 +9,7 @@ from typing import Any, Final
 from multidict import istr
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.runtime import Turns
 from kms_http.wire import (
     json_codec,
     paths,
@@ -22,6 +23,8 @@ READ_SECONDS: Final = 60
 MERGE_PATCH: Final = "application/merge-patch+json"
 FORM: Final = "application/x-www-form-urlencoded"
 
+#: Bytes of a body that such a way may take in one step.
+READ_AT_ONCE: Final = 4 << 20
 #: Takes a body, or leaves it to the general way.
 Read = Callable[[bytes], Mapping[str, Any] | None]
 
@@ -45,6 +48,24 @@ async def read(request: Request) -> bytes:
         raise HttpError(408, "request body was not received in time", close=True) from None
 
 
+#: Bytes of a body from which it is parsed in steps, between which others are answered.
+STEPS_FROM: Final = 1 << 20
+_TURNS: Final = Turns()
+
+
+async def parse_large(request: Request, body: bytes, owner: str, read: Read | None = None) -> Mapping[str, Any]:
+    """As `parse`, a step in a pass of the loop: whoever sends many large bodies at once keeps nobody waiting.
+
+    `owner` is who takes turns with others.
+    """
+    await _TURNS.turn(owner)
+    if body[0] not in b"{[" or (read is not None and len(body) <= READ_AT_ONCE):
+        return parse(request, body, read)
+    json_codec.check(body)
+    await _TURNS.turn(owner)
+    return _object(json_codec.parse(body))
+
+
 def parse(request: Request, body: bytes, read: Read | None = None) -> Mapping[str, Any]:
     """Return the fields of a JSON object or a form; an empty body and `null` hold none. `read` is tried first.
 
@@ -55,10 +76,15 @@ def parse(request: Request, body: bytes, read: Read | None = None) -> Mapping[st
     if not body:
         return _NOTHING
     if body[0] not in b"{[" and media_type(request) == FORM:
+        if len(body) > paths.MAX_FORM:
+            raise InvalidRequest("form is too large")
         return paths.form(body.decode("utf-8", "surrogateescape"))
     if read is not None and (fields := read(body)) is not None:
         return fields
-    data = json_codec.loads(body)
+    return _object(json_codec.loads(body))
+
+
+def _object(data: Any) -> Mapping[str, Any]:
     if data is None:
         return _NOTHING
     if not isinstance(data, dict):

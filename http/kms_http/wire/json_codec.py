@@ -6,6 +6,7 @@ Bytes after the first value are ignored, as in Vault; NaN, Infinity and numbers 
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from itertools import accumulate
 from typing import Any, Final
@@ -14,7 +15,7 @@ from kms_actors.errors import InvalidRequest
 from kms_actors.exact_json import RawJson, dumps
 from kms_actors.exact_json import loads as decode
 
-__all__ = ["MAX_DEPTH", "MAX_ELEMENTS", "RawJson", "check", "dumps", "loads"]
+__all__ = ["MAX_DEPTH", "MAX_ELEMENTS", "RawJson", "check", "dumps", "loads", "parse"]
 
 #: Objects and lists within each other; orjson writes up to 254, and an envelope needs a few.
 MAX_DEPTH: Final = 128
@@ -22,6 +23,15 @@ MAX_DEPTH: Final = 128
 #: Members and entries in all, which bounds what parsing allocates to some 150 bytes for each.
 MAX_ELEMENTS: Final = 200_000
 
+#: Bytes of a body behind whose first value something else may stand; to find its end takes several passes.
+MAX_FIRST_VALUE: Final = 4 << 20
+
+#: Bytes of a body from which long numbers are looked for, whose parsing takes the square of their length; the digits
+#: of a long one, and how many digits of such there may be.
+_LONG_NUMBERS_FROM: Final = 2 << 20
+_STRIDE: Final = 256
+_MOST_LONG_DIGITS: Final = 256 * 1024
+_TWO_DIGITS: Final = re.compile(rb"(?=[0-9][0-9])")
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'[]{},"\\'))
 _STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and -1 as signed bytes
 
@@ -34,9 +44,16 @@ def loads(body: bytes) -> Any:
 
     """
     check(body)
+    return parse(body)
+
+
+def parse(body: bytes) -> Any:
+    """As `loads`, of a body that was checked."""
     try:
         return decode(body)
     except ValueError:
+        if len(body) > MAX_FIRST_VALUE:
+            raise InvalidRequest("error parsing JSON") from None
         return _first_value(body)
 
 
@@ -47,6 +64,8 @@ def check(body: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEME
     """
     if len(body) <= max_elements and _opening(body) <= max_depth:  # a small body shows at once that it is harmless
         return
+    if len(body) > _LONG_NUMBERS_FROM:
+        _refuse_long_numbers(body)
     structure = body.translate(None, _NOT_STRUCTURE)
     if len(structure) <= max_elements and _opening(structure) <= max_depth:
         return
@@ -57,6 +76,21 @@ def check(body: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEME
     inner = brackets.replace(b"{}", b"")  # a batch is flat objects in a list: this spares counting them
     if _opening(inner) >= max_depth and _depth(brackets) > max_depth:
         raise InvalidRequest(f"JSON input is nested deeper than {max_depth} levels")
+
+
+def _refuse_long_numbers(body: bytes) -> None:
+    """Refuse a body that is to a large part digits in a row.
+
+    Only every 256th byte is looked at first: of 512 digits in a row, two in a row of those are digits.
+    """
+    sample = body[::_STRIDE]
+    most = _MOST_LONG_DIGITS // _STRIDE
+    for found in _TWO_DIGITS.finditer(sample):
+        start = found.start() * _STRIDE
+        if body[start : start + _STRIDE].isdigit():
+            most -= 1
+            if most < 0:
+                raise InvalidRequest("JSON input holds numbers that are too long")
 
 
 def _opening(text: bytes) -> int:

@@ -16,6 +16,8 @@ from kms_http.wire.errors import HttpError
 
 _PREFIX: Final = "/v1/"
 _MAX_QUERY_FIELDS: Final = 128
+#: Characters of a query or a form: undoing its escapes takes long for each of them.
+MAX_FORM: Final = 128 * 1024
 
 #: Bytes of a path in UTF-8, without /v1/: a mount's 256, a secret's 4,096, and what stands between.
 MAX_PATH: Final = 5120
@@ -93,6 +95,8 @@ def form(text: str) -> dict[str, Any]:
         InvalidRequest: not UTF-8, or too many fields.
 
     """
+    if len(text) > MAX_FORM:
+        raise InvalidRequest("query or form is too large")
     try:
         text.encode()  # refuses what was no UTF-8 on the wire
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=_MAX_QUERY_FIELDS)

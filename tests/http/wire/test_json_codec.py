@@ -152,3 +152,30 @@ def test_raw_json_is_written_as_it_is_and_not_shown() -> None:
 def test_what_is_no_json_is_not_written(value: Any) -> None:
     with pytest.raises(TypeError, match=r"is not JSON serializable|is no JSON"):
         json_codec.dumps(value)
+
+
+LONG_NUMBER = b"9" * 4000
+
+
+def test_a_large_body_of_long_numbers_is_refused_before_they_are_parsed() -> None:
+    body = b'{"a":[%b]}' % b",".join([LONG_NUMBER] * 1000)
+    with pytest.raises(InvalidRequest, match="numbers that are too long"):
+        json_codec.loads(body)
+
+
+def test_long_numbers_that_take_no_time_are_exact() -> None:
+    body = b'{"a":%b,"b":"%b"}' % (LONG_NUMBER, b"AAAA" * (1 << 20))
+    assert json_codec.loads(body)["a"] == int(LONG_NUMBER)
+    few = b'{"a":[%b]}' % b",".join([LONG_NUMBER] * 60)
+    assert len(json_codec.loads(few)["a"]) == 60
+
+
+def test_a_large_body_of_text_and_short_numbers_passes() -> None:
+    numbers = b",".join([b"1234567890123456789"] * 150_000)
+    assert len(json_codec.loads(b"[%b]" % numbers)) == 150_000
+
+
+def test_behind_the_first_value_of_a_large_body_nothing_may_stand() -> None:
+    assert json_codec.loads(b'{"a":1} x') == {"a": 1}
+    with pytest.raises(InvalidRequest, match="error parsing JSON"):
+        json_codec.loads(b'{"a":"%b"} x' % (b"A" * json_codec.MAX_FIRST_VALUE))

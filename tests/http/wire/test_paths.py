@@ -158,3 +158,9 @@ def test_repeated_fields_of_a_form_become_lists() -> None:
 def test_a_form_that_is_no_text_or_too_long_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
         paths.form(text)
+
+
+def test_large_forms_are_refused_before_their_escapes_are_undone() -> None:
+    assert paths.form("a=" + "%41" * 1000) == {"a": "A" * 1000}
+    with pytest.raises(InvalidRequest, match="too large"):
+        paths.form("a=" + "%41" * paths.MAX_FORM)

@@ -20,6 +20,8 @@ from kms_http.fields import (
 )
 
 _SECOND: Final = 10**9
+#: Entries of custom metadata that are looked at: more than a secret may have, since a patch may remove others.
+_MOST_ENTRIES: Final = 1000
 
 
 def to_signed_seconds(value: Any) -> int:
@@ -60,6 +62,8 @@ def _sent(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(entries: Mapping[str, Any], *, keep_null: bool) -> dict[str, str | None]:
+    if len(entries) > _MOST_ENTRIES:
+        raise custom_metadata.refuse_number(len(entries))
     try:
         return {key: None if value is None and keep_null else to_str(value) for key, value in entries.items()}
     except WrongType:

@@ -40,6 +40,7 @@ from kms_http.routing import (
     Route,
 )
 from kms_http.wire import json_codec
+from kms_http.wire.body import READ_AT_ONCE
 
 
 class _PlainBatch(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,8 +49,6 @@ class _PlainBatch(msgspec.Struct, forbid_unknown_fields=True):
 
 _PLAIN_BATCH: Final = msgspec.json.Decoder(_PlainBatch)
 _BEGINNING: Final = b'{"batch_input"'
-#: Bytes of a batch that are decoded at once; of a larger one, items are decoded in slices.
-_MOST_AT_ONCE: Final = 4 << 20
 _MISSING_PLAINTEXT: Final = "missing plaintext to encrypt"
 _MISSING_CIPHERTEXT: Final = "missing ciphertext to decrypt"
 
@@ -86,7 +85,7 @@ def _read_plain_batch(body: bytes) -> Mapping[str, Any] | None:
 
     It takes less than the API does, of base64 too: whatever it refuses is read, and refused, in the general way.
     """
-    if not body.startswith(_BEGINNING) or len(body) > _MOST_AT_ONCE:
+    if not body.startswith(_BEGINNING) or len(body) > READ_AT_ONCE:
         return None
     json_codec.check(body)
     try:

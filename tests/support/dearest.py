@@ -1,0 +1,364 @@
+"""The dearest that each endpoint takes: paths and bodies that cost a node as much as one request can.
+
+The table has a row for every operation of every route, which a test compares with the routes. A row is a list: what
+is dear differs with what is looked at. Where all of a body is worked on, it is as long as `KMS_DEAREST_BYTES` says:
+12 MiB, and for measuring 30, near the bound of 32.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
+
+from kms_http.api.kv.routes import ROUTES as KV_ROUTES
+from kms_http.api.routes import ENGINES
+from kms_http.api.sys.capabilities import SYSTEM_ROUTES
+from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
+from kms_http.routing import Operation
+
+#: Characters of the one text in a body.
+LARGE: Final = int(os.environ.get("KMS_DEAREST_BYTES", "0")) or 12 << 20
+#: Items of a batch: each is an object with one or two members, of 200,000 elements in all.
+MANY: Final = 60_000 if LARGE > 16 << 20 else 24_000
+
+READ, LIST, WRITE, PATCH, DELETE = Operation
+METHODS: Final = {READ: "GET", LIST: "LIST", WRITE: "POST", PATCH: "PATCH", DELETE: "DELETE"}
+
+#: Mount type (empty: sys and auth), pattern, operation.
+Place = tuple[str, str, Operation]
+
+
+class Dear(NamedTuple):
+    """A request: its path below /v1/, and what makes its body."""
+
+    path: str
+    body: Callable[[], bytes] = bytes
+
+
+def fields(**values: Any) -> Callable[[], bytes]:
+    """Return a body of these fields, made when it is asked for."""
+    return lambda: json.dumps(
+        {name: value() if callable(value) else value for name, value in values.items()}
+    ).encode()
+
+
+def text(part: float = 1.0, end: str = "") -> Callable[[], str]:
+    """Return base64 as long as a body may be, or a part of that."""
+    return lambda: "AAAA" * int(LARGE * part / 4) + end
+
+
+def batch(count: int = MANY, /, **row: Any) -> Callable[[], bytes]:
+    """Return a body with a batch of equal items."""
+    made = {name: value() if callable(value) else value for name, value in row.items()}
+    one = json.dumps(made)
+
+    def made_of() -> bytes:
+        return f'{{"batch_input":[{",".join([one] * count)}]}}'.encode()
+
+    return made_of
+
+
+def either(path: str, field: str, **further: Any) -> list[Dear]:
+    """Return a text of all bytes that are taken, one that shows at its end that it is none, and batches."""
+    return [
+        Dear(path, fields(**{field: text()}, **further)),
+        Dear(path, fields(**{field: text(end="!")}, **further)),
+        Dear(path, batch(**{field: "AAAA"}, **further)),
+        Dear(path, batch(250, **{field: text(1 / 250)}, **further)),
+        Dear(path, batch(300, **{field: text(1 / 300)}, **further)),
+    ]
+
+
+def ciphertexts(path: str) -> list[Dear]:
+    return [
+        Dear(path, fields(ciphertext=lambda: "vault:v1:" + text()())),
+        Dear(path, fields(ciphertext=lambda: "vault:v1:" + text(end="!")())),
+        Dear(path, batch(ciphertext="vault:v1:" + "AAAA" * 12)),
+        Dear(path, batch(300, ciphertext=lambda: "vault:v1:" + text(1 / 300)())),
+    ]
+
+
+def verifications(path: str) -> list[Dear]:
+    return [
+        Dear(path, fields(input=text(), signature="vault:v1:AAAA")),
+        Dear(path, fields(input="AAAA", signature=lambda: "vault:v1:" + text()())),
+        Dear(path, batch(input="AAAA", signature="vault:v1:" + "AAAA" * 86)),
+    ]
+
+
+def key_makers(path: str) -> list[Dear]:
+    most = (400 * 1024) / LARGE  # what is sent may be a megabyte together
+    return [
+        Dear(path, fields(count=10_000, bits=512)),
+        Dear(path, fields(count=10_000, associated_data=text(most))),
+        Dear(path, fields(count=60, associated_data=text(most), context=text(most))),
+        Dear(path, fields(count=10_000, context=text())),
+        Dear(path, fields(count=10_000, associated_data=text(0.5, "!"))),
+    ]
+
+
+def nothing(path: str) -> list[Dear]:
+    return [Dear(path)]
+
+
+def anything(path: str) -> list[Dear]:
+    """Return what costs most of a body that nobody looks at."""
+    return [Dear(path, fields(nobody=text())), Dear(path, lambda: b'{"nobody":[%b1]}' % (b'"AAAAAAAA",' * 199_000))]
+
+
+@cache
+def document() -> bytes:
+    """Return a KV version's data of the largest size, with as many names as go into it."""
+    return json.dumps({"data": {f"n{number}": 1 for number in range(75_000)}}).encode()
+
+
+def paths_of_kv(verb: str) -> dict[Operation, list[Dear]]:
+    return {
+        operation: (anything if operation in (WRITE, PATCH) else nothing)(f"secret/{verb}/big")
+        for operation in (READ, WRITE, PATCH, DELETE)
+    }
+
+
+_MERGE: Final = Dear("secret/data/big", document)
+_VERSIONS: Final = fields(versions=lambda: list(range(190_000)))
+_LONG: Final = "x" * 4000
+
+TRANSIT: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
+    "encrypt/{name}": {
+        WRITE: [
+            *either("transit/encrypt/aes", "plaintext"),
+            *either("transit/encrypt/derived", "plaintext", context="AAAA"),
+            Dear("transit/encrypt/aes", fields(plaintext="AAAA", associated_data=text())),
+            Dear("transit/encrypt/derived", fields(plaintext="AAAA", context=text())),
+            Dear("transit/encrypt/rsa", batch(1000, plaintext="AAAA")),
+        ]
+    },
+    "decrypt/{name}": {WRITE: [*ciphertexts("transit/decrypt/aes"), *ciphertexts("transit/decrypt/rsa")]},
+    "rewrap/{name}": {WRITE: ciphertexts("transit/rewrap/aes")},
+    "keys": {LIST: nothing("transit/keys")},
+    "keys/{name}": {
+        WRITE: [Dear("transit/keys/new", fields(type=text())), Dear("transit/keys/aes", fields(context=text()))],
+        READ: [Dear("transit/keys/many"), Dear(f"transit/keys/derived?context={'AAAA' * 2000}")],
+        DELETE: nothing("transit/keys/aes"),
+    },
+    "keys/{name}/rotate": {WRITE: [*nothing("transit/keys/many/rotate"), *anything("transit/keys/aes/rotate")]},
+    "keys/{name}/config": {WRITE: anything("transit/keys/many/config")},
+    "keys/{name}/trim": {WRITE: anything("transit/keys/many/trim")},
+    "keys/{name}/soft-delete": {DELETE: nothing("transit/keys/gone/soft-delete")},
+    "keys/{name}/soft-delete-restore": {WRITE: anything("transit/keys/gone/soft-delete-restore")},
+    "config/keys": {READ: nothing("transit/config/keys"), WRITE: anything("transit/config/keys")},
+    "cache-config": {READ: nothing("transit/cache-config"), WRITE: anything("transit/cache-config")},
+    "hmac/{name}": {WRITE: either("transit/hmac/aes", "input")},
+    "hmac/{name}/{urlalgorithm}": {WRITE: either("transit/hmac/aes/sha3-512", "input")},
+    "cmac/{name}": {WRITE: either("transit/cmac/cmac", "input")},
+    "cmac/{name}/{url_mac_length}": {WRITE: either("transit/cmac/cmac/8", "input")},
+    "sign/{name}": {
+        WRITE: [
+            *either("transit/sign/curve", "input"),
+            Dear("transit/sign/post-quantum", batch(2000, input="AAAA")),
+            Dear("transit/sign/rsa", fields(input="AAAA", salt_length=text())),
+        ]
+    },
+    "sign/{name}/{urlalgorithm}": {WRITE: either("transit/sign/curve/sha3-512", "input")},
+    "verify/{name}": {
+        WRITE: [
+            *verifications("transit/verify/rsa"),
+            Dear("transit/verify/aes", batch(input="", hmac="vault:v1:AAAA")),
+        ]
+    },
+    "verify/{name}/{urlalgorithm}": {WRITE: verifications("transit/verify/curve/sha2-512")},
+    "datakey/{plaintext}/{name}": {WRITE: key_makers("transit/datakey/plaintext/aes")},
+    "datakeys/{plaintext}/{name}": {
+        WRITE: [
+            *key_makers("transit/datakeys/plaintext/aes"),
+            Dear("transit/datakeys/wrapped/rsa", fields(count=10_000)),
+        ]
+    },
+    "derivedkeys/{plaintext}/{name}": {
+        WRITE: [
+            Dear(
+                "transit/derivedkeys/plaintext/aes",
+                fields(key_index_from=0, key_index_to=count, salt=text(size), info=text(size), bits=512),
+            )
+            for count, size in ((10_000, 1e-6), (60, 4e5 / LARGE), (10_000, 4e5 / LARGE), (10_000, 0.5))
+        ]
+    },
+    "hash": {WRITE: either("transit/hash", "input")[:2]},
+    "hash/{urlalgorithm}": {WRITE: either("transit/hash/sha3-512", "input")[:2]},
+    "random": {WRITE: [Dear("transit/random", fields(bytes=131_072, format="hex")), *anything("transit/random")]},
+    "random/{source}": {WRITE: [Dear("transit/random/all", fields(bytes=131_072))]},
+    "random/{source}/{urlbytes}": {WRITE: nothing("transit/random/all/131072")},
+    "export/{type}/{name}": {READ: [Dear("transit/export/signing-key/many"), Dear("transit/export/public-key/many")]},
+    "export/{type}/{name}/{version}": {READ: nothing("transit/export/signing-key/many/latest")},
+    "wrapping_key": {READ: nothing("transit/wrapping_key")},
+    "keys/{name}/import": {
+        WRITE: [
+            Dear("transit/keys/in/import", fields(ciphertext=text())),
+            Dear("transit/keys/in/import", fields(type="rsa-2048", public_key=text())),
+            Dear("transit/keys/in/import", fields(type="rsa-2048", public_key="-----BEGIN A-----\n" * 1_500_000)),
+        ]
+    },
+    "keys/{name}/import_version": {WRITE: [Dear("transit/keys/in/import_version", fields(ciphertext=text()))]},
+    "derive-key/{name}": {
+        WRITE: [
+            Dear("transit/derive-key/agreed", fields(base_key_name="curve", peer_public_key=text())),
+            Dear("transit/derive-key/agreed", fields(base_key_name=text(), peer_public_key="x")),
+        ]
+    },
+    "byok-export/{destination}/{name}": {READ: nothing("transit/byok-export/rsa/many")},
+    "byok-export/{destination}/{name}/{version}": {READ: nothing("transit/byok-export/rsa/many/latest")},
+    "backup/{name}": {READ: nothing("transit/backup/many")},
+    "restore": {
+        WRITE: [
+            Dear("transit/restore", fields(backup=lambda: backup_of(b'{"archived_keys":[%b{}]}', b"{},"))),
+            Dear(
+                "transit/restore", fields(backup=lambda: backup_of(b'{"policy":{"type":[%b1]}}', b"9" * 4000 + b","))
+            ),
+            Dear("transit/restore", fields(backup=text(end="!"))),
+        ]
+    },
+    "restore/{name}": {WRITE: [Dear("transit/restore/x", fields(backup=text()))]},
+    "keys/{name}/csr": {WRITE: [Dear("transit/keys/curve/csr", fields(csr="-----BEGIN A-----\n" * 1_500_000))]},
+    "keys/{name}/set-certificate": {
+        WRITE: [
+            Dear("transit/keys/curve/set-certificate", fields(certificate_chain="-----BEGIN A-----\n" * 1_500_000)),
+            Dear("transit/keys/curve/set-certificate", fields(certificate_chain=text())),
+        ]
+    },
+}
+
+
+def backup_of(around: bytes, each: bytes) -> str:
+    """Return a text as long as a backup may be."""
+    content = around % (each * (LARGE * 3 // 4 // len(each)))
+    return base64.b64encode(content).decode()
+
+
+KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
+    "config": {
+        READ: nothing("secret/config"),
+        WRITE: anything("secret/config"),
+        PATCH: anything("secret/config"),
+        DELETE: nothing("secret/config"),
+    },
+    "data/{path...}": {
+        READ: nothing("secret/data/big"),
+        WRITE: [
+            _MERGE,
+            Dear("secret/data/x", fields(data={"x": "a"}, options=lambda: dict.fromkeys(map(str, range(190_000))))),
+            Dear("secret/data/x", fields(data=lambda: {str(number): "x" * 120 for number in range(190_000)})),
+            Dear("secret/data/x", fields(data=lambda: {"x": text()()})),
+        ],
+        PATCH: [_MERGE, Dear("secret/data/big", fields(data={"a": None}))],
+        DELETE: nothing("secret/data/versions"),
+    },
+    "delete/{path...}": paths_of_kv("delete") | {WRITE: [Dear("secret/delete/versions", _VERSIONS)]},
+    "undelete/{path...}": paths_of_kv("undelete") | {WRITE: [Dear("secret/undelete/versions", _VERSIONS)]},
+    "destroy/{path...}": paths_of_kv("destroy") | {WRITE: [Dear("secret/destroy/versions", _VERSIONS)]},
+    "metadata": {LIST: nothing("secret/metadata")},
+    "metadata/{path...}": {
+        READ: nothing("secret/metadata/versions"),
+        WRITE: [
+            Dear("secret/metadata/m", fields(custom_metadata=lambda: {str(n): "x" * 99 for n in range(190_000)})),
+            Dear("secret/metadata/m", fields(custom_metadata=lambda: {"x": text()()})),
+        ],
+        PATCH: [
+            Dear("secret/metadata/m", fields(custom_metadata=lambda: {str(n): "\u00e9" for n in range(190_000)}))
+        ],
+        DELETE: nothing("secret/metadata/none"),
+        LIST: nothing("secret/metadata/folder"),
+    },
+    "subkeys/{path...}": paths_of_kv("subkeys"),
+    "{rest...}": {
+        **{operation: nothing(f"secret/{_LONG}") for operation in (READ, LIST, DELETE)},
+        **{operation: anything(f"secret/{_LONG}") for operation in (WRITE, PATCH)},
+    },
+}
+
+_PATHS: Final = fields(paths=lambda: [f"secret/data/{number}/{'x' * 40}" for number in range(1000)])
+
+SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
+    **{f"sys/{name}": {READ: nothing(f"sys/{name}")} for name in ("seal-status", "health", "leader", "mounts")},
+    "sys/init": {READ: nothing("sys/init"), WRITE: anything("sys/init")},
+    "sys/unseal": {
+        WRITE: [Dear("sys/unseal", fields(key=text())), Dear("sys/unseal", fields(key="ff" * (LARGE // 2)))]
+    },
+    "sys/seal": {WRITE: []},  # it ends what is measured
+    "sys/mounts/auth/token/tune": {
+        READ: nothing("sys/mounts/auth/token/tune"),
+        WRITE: anything("sys/mounts/auth/token/tune"),
+    },
+    "sys/mounts/{path...}/tune": {
+        READ: nothing("sys/mounts/secret/tune"),
+        WRITE: [
+            Dear("sys/mounts/secret/tune", fields(description=text())),
+            Dear("sys/mounts/secret/tune", fields(options=lambda: dict.fromkeys(map(str, range(190_000)), "x"))),
+        ],
+    },
+    "sys/mounts/{path...}": {
+        READ: nothing("sys/mounts/secret"),
+        WRITE: [
+            Dear("sys/mounts/new", fields(type=text())),
+            Dear("sys/mounts/new", fields(type="kv", description=text())),
+        ],
+        DELETE: nothing(f"sys/mounts/{_LONG}"),
+    },
+    "sys/auth": {READ: nothing("sys/auth")},
+    "sys/auth/token": {READ: nothing("sys/auth/token")},
+    "sys/auth/token/tune": {READ: nothing("sys/auth/token/tune"), WRITE: anything("sys/auth/token/tune")},
+    "sys/internal/ui/mounts": {READ: nothing("sys/internal/ui/mounts")},
+    "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
+    "auth/token/lookup-self": {READ: nothing("auth/token/lookup-self")},
+    "auth/token/renew-self": {WRITE: anything("auth/token/renew-self")},
+    "auth/token/revoke-self": {WRITE: []},  # likewise
+    "sys/capabilities-self": {
+        WRITE: [
+            Dear("sys/capabilities-self", _PATHS),
+            Dear("sys/capabilities-self", fields(paths=lambda: ["x"] * 190_000)),
+        ]
+    },
+}
+
+TABLES: Final = {"transit": TRANSIT, "kv": KV, "": SYSTEM}
+
+#: Bodies that are dear whatever endpoint they are sent to; each at one that takes any.
+BODIES: Final[Mapping[str, Callable[[], bytes]]] = {
+    "one text": fields(nobody=text()),
+    "escapes": lambda: b'{"nobody":"' + b'\\"' * (LARGE // 2) + b'"}',
+    "escapes of characters": lambda: b'{"nobody":"' + b"\\u00e9" * (LARGE // 6) + b'"}',
+    "brackets in a text": lambda: b'{"nobody":"' + b"[{," * (LARGE // 3) + b'"}',
+    "as many elements as are taken": lambda: b'{"nobody":[%b1]}' % (b"1," * 199_000),
+    "as many objects": lambda: b'{"nobody":[%b1]}' % (b'{"a":1},' * 99_000),
+    "long numbers": lambda: b'{"nobody":[%b1]}' % ((b"9" * 4000 + b",") * (LARGE // 4001)),
+    "numbers": lambda: b'{"nobody":[%b1]}' % ((b"9" * 150 + b",") * 199_000),
+    "something behind the first value": lambda: fields(nobody=text(0.9))() + b" x",
+    "spaces": lambda: b" " * LARGE + b"{}",
+    "brackets": lambda: b"[" * LARGE,
+    "nothing that is JSON": lambda: b"x" * LARGE,
+    "a form": lambda: b"nobody=" + b"%41" * (LARGE // 3),
+    "a form of many fields": lambda: b"a=b&" * (LARGE // 4),
+}
+
+
+def places() -> Iterator[Place]:
+    """Yield each operation of each route."""
+    routes_of = {"kv": KV_ROUTES, "transit": TRANSIT_ROUTES, "": SYSTEM_ROUTES}
+    assert routes_of.keys() == {*ENGINES, ""}
+    for kind, routes in routes_of.items():
+        for route in routes:
+            for operation in route.operations:
+                yield kind, route.pattern, operation
+
+
+def rows() -> Mapping[Place, Sequence[Dear]]:
+    """Return the table."""
+    return {
+        (kind, pattern, operation): dear
+        for kind, table in TABLES.items()
+        for pattern, operations in table.items()
+        for operation, dear in operations.items()
+    }
