@@ -8,7 +8,6 @@ Every block may take away through checks (`checks`). Facts anywhere else give no
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -19,6 +18,7 @@ from kms_actors.auth import cost, datalog, first_signatures, wire
 from kms_actors.auth.checks import KEPT_USES, BiscuitPrincipal
 from kms_actors.auth.keys import parse_public
 from kms_actors.auth.principal import Right
+from kms_actors.auth.scope import why_refused
 from kms_actors.auth.wire import TokenRefused
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed
@@ -29,10 +29,7 @@ RIGHTS: Final = {
     Right.ROOT: 'rights({"root"})',
     Right.DATA: "rights({,})",
 }
-#: Names that Vault uses for its root namespace; a vault so called would be taken for the node.
-RESERVED: Final = frozenset({"root"})
 
-_VAULT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", re.ASCII)
 #: Bytes that a verified token takes beside its text; and a character of one whose checks are run, parsed and kept,
 #: and a use of it that is remembered.
 _TOKEN_BYTES: Final = 1_100
@@ -140,13 +137,9 @@ class BiscuitAuthenticator:
         return BiscuitPrincipal(biscuit, resource, right, owner, self._service, revocation_ids=ids)
 
     def _require_scope(self, right: Right, resource: str) -> None:
-        if right is Right.OPERATOR:
-            if resource != self._namespace:
-                raise TokenRefused("the operator's right is for another cluster")
-        elif not _VAULT_ID.fullmatch(resource):
-            raise TokenRefused("the resource is no vault id")
-        elif resource.casefold() in RESERVED or resource.casefold() == self._namespace.casefold():
-            raise TokenRefused("the resource names the cluster, not a vault")
+        reason = why_refused(right, resource, self._namespace)
+        if reason is not None:
+            raise TokenRefused(reason)
 
 
 class _Pair:

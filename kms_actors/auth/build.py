@@ -22,8 +22,10 @@ from biscuit_auth import Algorithm, BiscuitBuilder, BlockBuilder, KeyPair, Priva
 from kms_actors.auth import wire
 from kms_actors.auth.append import append
 from kms_actors.auth.biscuit import RIGHTS
-from kms_actors.auth.cost import require_cheap
+from kms_actors.auth.cost import MAX_FACT, require_cheap
 from kms_actors.auth.principal import Capability, Right
+from kms_actors.auth.scope import require_scope
+from kms_actors.auth.wire import TokenRefused
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 
@@ -52,12 +54,19 @@ def build_token(
     owner: str,
     now: float,
     ttl: int | None = None,
+    namespace: str | None = None,
 ) -> str:
     """Return a token in URL-safe base64 without padding.
 
     `resource` is the cluster's namespace or a vault id; keys are 32 bytes of Ed25519; `ttl` is in seconds,
-    None for a token without end; `now` is in seconds since 1970.
+    None for a token without end; `now` is in seconds since 1970. `namespace` is the cluster's, where it is known.
+
+    Raises:
+        InvalidRequest: no server would take it; the text says the rule.
+        TokenRefused: it would be longer than a server takes.
+
     """
+    require_scope(RIGHT_OF[privilege], resource, namespace)
     code = f"resource({{resource}}); {RIGHTS[RIGHT_OF[privilege]]}; owner({{owner}});"
     parameters: dict[str, Any] = {"resource": resource, "owner": owner}
     if ttl is not None:
@@ -66,7 +75,7 @@ def build_token(
     service = KeyPair.from_private_key(_private(service_private))
     authority = BiscuitBuilder("").build(_private(root_private))
     block = authority.third_party_request().create_block(service.private_key, BlockBuilder(code, parameters))
-    return wire.encode(bytes(authority.append_third_party(service.public_key, block).to_bytes()))
+    return _finished(bytes(authority.append_third_party(service.public_key, block).to_bytes()))
 
 
 def attenuate(
@@ -104,7 +113,17 @@ def attenuate(
         raise InvalidRequest("nothing to narrow the token by: give a ttl, a path, an operation or a mount")
     narrowed = append(wire.decode(token), code, parameters)
     require_cheap(wire.parse(narrowed))
-    return wire.encode(narrowed)
+    return _finished(narrowed)
+
+
+def _finished(raw: bytes) -> str:
+    text = wire.encode(raw)
+    if len(text) > wire.MAX_TOKEN_LENGTH:
+        raise TokenRefused(
+            f"the token would have {len(text):,} characters, and servers take {wire.MAX_TOKEN_LENGTH:,}: "
+            "narrow by fewer or shorter paths, or by a prefix"
+        )
+    return text
 
 
 #: The form that the server decides without running Datalog (`checks`).
@@ -130,13 +149,21 @@ def _equals(fact: str) -> Query:
 
 
 def _path_query(pattern: str, name: str) -> tuple[str, str]:
-    path = pattern.strip().removeprefix("/").removeprefix("v1/")
+    path = pattern.strip()
+    if path.startswith(("/", "v1/")):
+        raise InvalidRequest("a path is that of the API without `/v1/`: secret/data/app/*, not /v1/secret/data/app/*")
     head, star = (path[:-1], True) if path.endswith("*") else (path, False)
-    if not path or "*" in head or not path.isprintable() or {".", ".."} & set(path.split("/")):
-        raise InvalidRequest("a path is non-empty and printable, `*` only ends it, and no segment is a dot")
-    if "+" in head.split("/"):
-        segments = ("[^/]+" if segment == "+" else _SPECIAL.sub(r"\\\g<0>", segment) for segment in head.split("/"))
-        return f"path($p), $p.matches({{{name}}})", f"^{'/'.join(segments)}{'' if star else '$'}"
+    segments = head.split("/")
+    if not path or "*" in head or not path.isprintable() or {".", ".."} & set(segments) or "" in segments[:-1]:
+        raise InvalidRequest(
+            "a path is non-empty and printable, `*` only ends it, and no segment is empty, `.` or `..`: "
+            "no request has another"
+        )
+    if len(path.encode()) > MAX_FACT:
+        raise InvalidRequest(f"a path has at most {MAX_FACT:,} bytes")
+    if "+" in segments:
+        parts = ("[^/]+" if segment == "+" else _SPECIAL.sub(r"\\\g<0>", segment) for segment in segments)
+        return f"path($p), $p.matches({{{name}}})", f"^{'/'.join(parts)}{'' if star else '$'}"
     if star:
         return f"path($p), $p.starts_with({{{name}}})", head
     return f"path({{{name}}})", path
@@ -145,8 +172,8 @@ def _path_query(pattern: str, name: str) -> tuple[str, str]:
 def _mount(mount: str) -> str:
     """Return a mount as requests name it: `secret/`."""
     name = mount.strip().strip("/")
-    if not name:
-        raise InvalidRequest("a mount has a name")
+    if not name or "*" in name or not name.isprintable() or "" in name.split("/"):
+        raise InvalidRequest("a mount has a name, printable and whole: `*` stands for nothing in it")
     return f"{name}/"
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from biscuit_auth import Authorizer, AuthorizerBuilder, Biscuit, UnverifiedBiscuit
 
-from kms_actors.auth import datalog
+from kms_actors.auth import datalog, words
 from kms_actors.auth.cost import MAX_FACT
 from kms_actors.auth.principal import Access, Right
 from kms_actors.auth.wire import TokenRefused
@@ -43,7 +43,6 @@ class BiscuitPrincipal:
 
     policies = ("default",)
     accessor = "n/a"
-    display_name = "biscuit"
     issued_at = 0
 
     def __init__(
@@ -67,6 +66,13 @@ class BiscuitPrincipal:
         self._base: Final = _base(resource, service) if others else None
         timeless = others and not any("time" in line for line in others)
         self._allowed: Final[dict[_Use, None] | None] = {} if timeless else None
+
+    @property
+    def display_name(self) -> str:
+        """What the token is, in words."""
+        checks = [] if self._biscuit is None else read_checks(self._biscuit)[1]
+        owner = None if self.metadata is None else self.metadata["owner"]
+        return words.summary(self.right, self.resource, owner, self.expires_at, checks)
 
     @property
     def narrowed(self) -> bool:

@@ -15,15 +15,12 @@ from typing import Final, NamedTuple
 from nacl.exceptions import CryptoError
 from nacl.signing import SigningKey, VerifyKey
 
-from kms_actors.auth import symbols, wire
+from kms_actors.auth import facts, symbols, wire
 from kms_actors.auth.principal import Right
-from kms_actors.auth.symbols import Symbols
 from kms_actors.auth.wire import Field, SignedBlock, TokenRefused
 
 _ED25519: Final = wire.ED25519.to_bytes(4, "little")
-_RIGHTS: Final = {frozenset({"operator"}): Right.OPERATOR, frozenset({"root"}): Right.ROOT, frozenset(): Right.DATA}
 _DATALOG_VERSIONS: Final = (3, 4)
-_Value = str | frozenset[str]
 
 
 class Facts(NamedTuple):
@@ -98,51 +95,15 @@ def _payload(block: SignedBlock) -> list[Field]:
 def _facts(payload: list[Field]) -> Facts:
     if any(number not in {1, 3, 4} for number, _ in payload):
         raise _refusal("the second block has more than facts")
-    texts = symbols.table(payload)
-    found = [_fact(_message(value), texts) for number, value in payload if number == 4]
+    found = facts.read(payload, symbols.table(payload))
     values = dict(found)
     if len(found) != 3 or values.keys() != {"owner", "resource", "rights"}:
         raise _refusal("the facts are not one owner, one resource and one rights set")
     resource, owner, names = values["resource"], values["owner"], values["rights"]
-    right = _RIGHTS.get(names) if isinstance(names, frozenset) else None
+    right = facts.RIGHTS.get(names) if isinstance(names, frozenset) else None
     if right is None or not isinstance(resource, str) or not isinstance(owner, str):
         raise _refusal("owner or resource is no string, or the rights set is unknown")
     return Facts(resource, right, owner)
-
-
-def _fact(fields: list[Field], texts: Symbols) -> tuple[str, _Value]:
-    """Return the name of a fact and its one value."""
-    ((_, predicate),) = _shaped(fields, 1)
-    (_, name), (_, term) = _shaped(_message(predicate), 1, 2)
-    ((kind, value),) = _shaped(_message(term), None)
-    if kind == 3:
-        return texts[name], texts[value]
-    if kind != 7:
-        raise _refusal("a value is neither a string nor a set")
-    elements = wire.read(_bytes(value))
-    names = frozenset(texts[_shaped(_message(element), 3)[0][1]] for _, element in elements)
-    if len(names) != len(elements) or any(number != 1 for number, _ in elements):
-        raise _refusal("a set is not one of strings")
-    return texts[name], names
-
-
-def _shaped(fields: list[Field], *numbers: int | None) -> list[Field]:
-    """Return the fields, which have these numbers; None stands for any."""
-    if len(fields) != len(numbers) or any(
-        known is not None and known != number for known, (number, _) in zip(numbers, fields, strict=True)
-    ):
-        raise _refusal("a fact has another shape")
-    return fields
-
-
-def _message(value: int | bytes) -> list[Field]:
-    return wire.read(_bytes(value))
-
-
-def _bytes(value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        raise _refusal("a fact has another shape")
-    return value
 
 
 def _refusal(what: str) -> TokenRefused:

@@ -225,26 +225,30 @@ class FrameReader:
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield the frames that `data` completes; raises FrameError, after which the stream means nothing."""
         self._buffer += data
-        while len(self._buffer) >= _PREFIX:
-            prefix = int.from_bytes(self._buffer[:_PREFIX], "big")
-            length = prefix & ~_MORE
-            if length > MAX_PIECE:
-                raise FrameError("a piece of a frame is too large")
-            if len(self._buffer) < _PREFIX + length:
-                return
-            self._pieces.append(self._cut(length))
-            if not prefix & _MORE:
-                pieces, self._pieces = self._pieces, []
-                yield self._decode(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        end = 0
+        try:
+            while len(self._buffer) >= end + _PREFIX:
+                prefix = int.from_bytes(self._buffer[end : end + _PREFIX], "big")
+                length = prefix & ~_MORE
+                if length > MAX_PIECE:
+                    raise FrameError("a piece of a frame is too large")
+                start = end + _PREFIX
+                if len(self._buffer) < start + length:
+                    return
+                end = start + length
+                with memoryview(self._buffer) as view:
+                    self._pieces.append(bytes(view[start:end]))
+                if not prefix & _MORE:
+                    pieces, self._pieces = self._pieces, []
+                    yield self._decode(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        finally:
+            self._drop(end)
 
-    def _cut(self, length: int) -> bytes:
-        """Take a piece of so many bytes behind its prefix, and leave zeros where it was."""
-        end = _PREFIX + length
-        with memoryview(self._buffer) as view:
-            piece = bytes(view[_PREFIX:end])
-            view[:end] = bytes(end)
-        del self._buffer[:end]
-        return piece
+    def _drop(self, end: int) -> None:
+        """Drop what was read, and leave nothing of it where it was: taking it off the front could move the rest."""
+        rest = self._buffer[end:]
+        self._buffer[:] = bytes(len(self._buffer))
+        self._buffer = rest
 
     def _decode(self, body: bytes) -> Frame:
         try:

@@ -6,7 +6,8 @@ import biscuit_auth
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kms_actors.auth import wire
-from kms_actors.auth.build import Privilege, build_token
+from kms_actors.auth.biscuit import RIGHTS
+from kms_actors.auth.build import RIGHT_OF, Privilege, build_token
 from kms_actors.auth.keys import TokenKeys
 
 NOW = 1_800_000_000.0
@@ -26,6 +27,15 @@ class Mint:
 
     def token(self, resource: str = VAULT, privilege: Privilege = Privilege.TENANT, ttl: int | None = None) -> str:
         return build_token(self.keys.root, self.keys.service, resource, privilege, owner="orga_1", ttl=ttl, now=NOW)
+
+    def token_for_anything(self, resource: str, privilege: Privilege) -> str:
+        """Return a token for what `build_token` refuses."""
+        code = f"resource({{resource}}); {RIGHTS[RIGHT_OF[privilege]]};"
+        root, service = pair(self.keys.root.reveal()), pair(self.keys.service.reveal())
+        token = biscuit_auth.BiscuitBuilder("").build(root.private_key)
+        block = biscuit_auth.BlockBuilder(code, {"resource": resource})
+        signed = token.third_party_request().create_block(service.private_key, block)
+        return token.append_third_party(service.public_key, signed).to_base64()
 
     def raw(self, block: str, authority: str = "", service: biscuit_auth.PrivateKey | None = None) -> str:
         root = pair(self.keys.root.reveal())

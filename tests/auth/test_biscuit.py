@@ -46,6 +46,9 @@ def test_each_privilege_gives_its_scope_and_right(
     assert principal.metadata == {"owner": "orga_1"}
     assert (principal.expires_at, principal.issued_at) == (None, 0)
     assert len(principal.revocation_ids) == 2
+    kind = privilege.value.replace("-", " ")
+    where = f"cluster {resource}" if right is Right.OPERATOR else resource
+    assert principal.display_name == f"{kind} of {where}, owner orga_1, without end"
 
 
 def test_a_token_without_padding_is_the_same_token(authenticator: BiscuitAuthenticator, mint: Mint) -> None:
@@ -161,14 +164,14 @@ def test_a_quote_in_the_owner_does_not_give_rights(authenticator: BiscuitAuthent
 def test_no_tenant_name_reaches_the_node(
     authenticator: BiscuitAuthenticator, mint: Mint, privilege: Privilege, resource: str
 ) -> None:
-    assert "resource" in refused(authenticator, mint.token(resource, privilege))
+    assert "resource" in refused(authenticator, mint.token_for_anything(resource, privilege))
 
 
 @pytest.mark.parametrize("resource", [VAULT, "", "root", "kms-c2", NAMESPACE.upper(), f"{NAMESPACE}/"])
 def test_an_operator_is_one_of_this_cluster_only(
     authenticator: BiscuitAuthenticator, mint: Mint, resource: str
 ) -> None:
-    assert "another cluster" in refused(authenticator, mint.token(resource, Privilege.CLUSTER_OPERATOR))
+    assert "another cluster" in refused(authenticator, mint.token_for_anything(resource, Privilege.CLUSTER_OPERATOR))
 
 
 def test_an_expired_token_is_refused_fresh_and_from_the_cache(
@@ -268,7 +271,7 @@ def test_tokens_with_checks_count_for_more(keys: TokenKeys, mint: Mint) -> None:
 
 def test_refusals_are_not_cached(authenticator: BiscuitAuthenticator, mint: Mint) -> None:
     for _ in range(3):
-        refused(authenticator, mint.token("root"))
+        refused(authenticator, mint.token_for_anything("root", Privilege.TENANT))
     assert len(authenticator._cache) == authenticator.cached_bytes == 0
 
 

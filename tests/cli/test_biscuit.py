@@ -14,6 +14,8 @@ from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.principal import Access, Capability, Right
 from kms_actors.cli.client import main
 from kms_actors.cli.key_file import write_key_file
+from tests.auth.mint import Mint
+from tests.support.walkthrough import SAMPLE_TOKENS
 
 VAULT = "vault_8fa9b31c-4c55-4f11-b9bf-6a656c678906"
 KEYS = TokenKeys.generate()
@@ -27,7 +29,7 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.chdir(tmp_path)
-    for name in (*PRIVATE, "KMS_KEYS_FILE"):
+    for name in (*PRIVATE, "KMS_KEYS_FILE", "KMS_NAMESPACE"):
         monkeypatch.delenv(name, raising=False)
 
     def call(*arguments: str, text: str = "", **env: str) -> Result:
@@ -96,6 +98,13 @@ def test_keys_come_from_options_a_file_or_the_default_file(run: Run) -> None:
         (["--addon-id", "v", "--privilege", "tenant", "--root-private-key", "a" * 64], "both private keys"),
         (["--addon-id", "v", "--privilege", "tenant", "--keys", "bad.toml"], "root_private_key"),
         (["--addon-id", "v", "--privilege", "tenant", "--keys", "worse.toml"], "not TOML"),
+        (["--addon-id", "bad id!", "--privilege", "tenant"], "1 to 128 letters, digits"),
+        (["--addon-id", "root", "--privilege", "tenant-operator"], "neither `root` nor the namespace"),
+        (["--addon-id", "x" * 200, "--privilege", "tenant"], "1 to 128 letters, digits"),
+        (["--addon-id", "kms-c1", "--privilege", "tenant", "--namespace", "kms-c1"], "nor the namespace"),
+        (["--addon-id", "kms-c1", "--privilege", "tenant", "--configuration", "node.toml"], "nor the namespace"),
+        (["--addon-id", "kms-c2", "--privilege", "cluster-operator", "--namespace", "kms-c1"], "called kms-c1"),
+        (["attenuate", "AAAA", "--path", "/v1/secret/data/app/*"], "without `/v1/`"),
         (["attenuate", "AAAA"], "nothing to narrow"),
         (["attenuate", "AAAA", "--operation", "steal"], "steal"),
         (["attenuate", "AAAA", "--path", "a*b"], "path"),
@@ -105,6 +114,10 @@ def test_keys_come_from_options_a_file_or_the_default_file(run: Run) -> None:
 def test_wrong_input_ends_with_code_2_and_says_what(run: Run, arguments: list[str], text: str) -> None:
     Path("bad.toml").write_text('root_private_key = "CANARY"\n')
     Path("worse.toml").write_text("CANARY CANARY")
+    Path("node.toml").write_text(
+        '[master_keyring_provider]\nnamespace = "kms-c1"\nnode_name = "n"\n'
+        f'[authenticator.provider]\nkeys = [["{"a" * 64}", "{"b" * 64}"]]\nservice = "toto"\n'
+    )
     result = run("biscuit", *arguments)
     assert result.exit_code == 2
     assert text in result.output
@@ -140,6 +153,52 @@ def test_inspect_shows_blocks_checks_revocation_ids_and_the_end(run: Run) -> Non
         assert f"Revocation id: {block.signature.hex()}" in lines
     assert re.search(r"^Expires: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", result.output, re.MULTILINE)
     assert lines[-1].startswith("Verified: not checked")
+
+
+def test_inspect_says_in_words_what_a_token_is(run: Run) -> None:
+    token = make(run, "--owner", "orga_9")
+    narrow = ("--path", "secret/data/app/*", "--path", "secret/+/b", "--operation", "read")
+    narrowed = run("biscuit", "attenuate", "-", *narrow, text=token).output
+    lines = run("biscuit", "inspect", text=narrowed).output.splitlines()
+    assert lines[:6] == [
+        "Kind: tenant (data of one vault)",
+        f"Vault: {VAULT}",
+        "Owner: orga_9",
+        "Expires: never",
+        "Narrowed to: path secret/data/app/* or secret/+/b",
+        "Narrowed to: operation read",
+    ]
+    operator = run("biscuit", "--addon-id", "kms-c1", "--privilege", "cluster-operator", **PRIVATE).output
+    lines = run("biscuit", "inspect", text=operator).output.splitlines()
+    assert lines[:2] == ["Kind: cluster operator (initialises, unseals and seals nodes)", "Cluster: kms-c1"]
+    assert "Narrowed to: nothing; it does all that its kind may" in lines
+
+
+def test_inspect_says_why_servers_refuse_a_token(run: Run) -> None:
+    mint = Mint(KEYS)
+    for datalog in ("", 'resource("v"); rights({"king"});', 'resource("v"); rights({,}); owner(1);'):
+        assert "Kind: unknown, servers refuse it" in run("biscuit", "inspect", text=mint.raw(datalog)).output
+    root = mint.token_for_anything("root", Privilege.TENANT)
+    assert "Refused by servers: the resource names the cluster" in run("biscuit", "inspect", text=root).output
+
+
+def test_inspect_knows_tokens_of_2024(run: Run) -> None:
+    token = SAMPLE_TOKENS["tenant_operator"]
+    keys = [SAMPLE_TOKENS[name] for name in ("root_public_key", "service_public_key")]
+    shown = run("biscuit", "inspect", text=token)
+    assert shown.exit_code == 0
+    assert shown.output.splitlines()[0].startswith("Kind: tenant operator")
+    assert "accept_first_signatures" in shown.output
+    options = ("--root-public-key", keys[0], "--service-public-key", keys[1])
+    assert run("biscuit", "inspect", *options, text=token).output.endswith("root and service public key\n")
+    assert run("biscuit", "inspect", "--root-public-key", keys[1], text=token).exit_code == 1
+    assert "first signature scheme" in run("biscuit", "attenuate", "--ttl", "1h", text=token).output
+
+
+def test_a_token_past_what_servers_take_is_not_made(run: Run) -> None:
+    paths = [part for n in range(80) for part in ("--path", f"secret/data/{'x' * 60}{n}/*")]
+    refused = run("biscuit", "attenuate", "-", *paths, text=make(run))
+    assert (refused.exit_code, "servers take 8,192" in refused.output) == (1, True)
 
 
 def test_inspect_says_whether_a_token_verifies(run: Run) -> None:

@@ -8,9 +8,11 @@ from typing import Final
 
 import click
 
-from kms_actors.auth.build import Privilege, attenuate, build_token
+from kms_actors import config
+from kms_actors.auth.build import RIGHT_OF, Privilege, attenuate, build_token
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.principal import Capability
+from kms_actors.auth.scope import require_scope
 from kms_actors.cli.biscuit.inspection import (
     describe,
     verify,
@@ -50,6 +52,19 @@ _output_option = click.option(
 @click.option("--addon-id", metavar="ID", help="Vault id; for a cluster operator, the cluster's namespace.")
 @click.option("--privilege", type=click.Choice([privilege.value for privilege in Privilege]))
 @click.option("--owner", default="orga_local", show_default=True, metavar="ORGA", help="Who owns the vault.")
+@click.option(
+    "--namespace",
+    envvar="KMS_NAMESPACE",
+    show_envvar=True,
+    metavar="NAME",
+    help="The cluster's namespace, so that no vault is called like it, and no operator's token is for another.",
+)
+@click.option(
+    "--configuration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A node's configuration, for the namespace in it.",
+)
 @click.option("--ttl", type=DURATION, help="Life of the token: 90s, 30m, 1h, 7d. Without it, no end.")
 @click.option(
     "--root-private-key",
@@ -75,6 +90,8 @@ def biscuit(
     addon_id: str | None,
     privilege: str | None,
     owner: str,
+    namespace: str | None,
+    configuration: Path | None,
     ttl: int | None,
     root_private_key: SecretBytes | None,
     service_private_key: SecretBytes | None,
@@ -94,9 +111,19 @@ def biscuit(
         return
     if not addon_id or privilege is None:
         raise click.UsageError("--addon-id and --privilege are needed to make a token")
+    if configuration is not None:
+        namespace = _namespace(configuration)
+    require_scope(RIGHT_OF[Privilege(privilege)], addon_id, namespace)  # before keys are asked for
     keys = _keys(root_private_key, service_private_key, key_file)
     token = build_token(
-        keys.root, keys.service, addon_id, Privilege(privilege), owner=owner, now=time.time(), ttl=ttl
+        keys.root,
+        keys.service,
+        addon_id,
+        Privilege(privilege),
+        owner=owner,
+        now=time.time(),
+        ttl=ttl,
+        namespace=namespace,
     )
     root, service = keys.public
     if output is None:
@@ -116,7 +143,7 @@ def biscuit(
 def inspect(
     *, token: str, root_public_key: str | None, service_public_key: str | None, key_file: Path | None
 ) -> None:
-    """Show what a token holds; check its signatures if keys are given.
+    """Say what a token is and what it holds; check its signatures if keys are given.
 
     Exit code 1 if it is no token, or does not verify.
 
@@ -190,6 +217,13 @@ def attenuate_command(
         click.echo(narrowed)
     else:
         replace_private(output, narrowed + "\n")
+
+
+def _namespace(path: Path) -> str:
+    try:
+        return config.load(path).master_keyring_provider.namespace
+    except config.ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _keys(root: SecretBytes | None, service: SecretBytes | None, path: Path | None) -> TokenKeys:

@@ -2,59 +2,105 @@
 
 from __future__ import annotations
 
-import datetime
+from collections.abc import Iterator
 
 from biscuit_auth import Biscuit, PublicKey, UnverifiedBiscuit
 
-from kms_actors.auth import datalog, wire
+from kms_actors.auth import datalog, facts, first_signatures, scope, symbols, wire, words
 from kms_actors.auth.checks import read_checks
+from kms_actors.auth.principal import Right
 from kms_actors.auth.wire import TokenRefused
+from kms_actors.auth.words import printable
 
 
 def describe(token: str) -> str:
-    """Return the blocks of a token with facts, checks and revocation ids, and its end. TokenRefused if it is none."""
-    raw = wire.decode(token)
-    blocks = wire.parse(raw).blocks
-    return datalog.contained("token cannot be read", lambda: _describe(wire.encode(raw), blocks))
+    """Return what a token is, then its blocks with facts, checks and revocation ids. TokenRefused if it is none."""
+    parsed = wire.take_apart(wire.decode(token))
+    if any(map(wire.has_first_signature, parsed.blocks)):
+        return "\n".join(_describe_first(parsed))
+    parsed = wire.parse(wire.decode(token))
+    text = wire.encode(wire.decode(token))
+    return datalog.contained("token cannot be read", lambda: "\n".join(_describe(text, parsed)))
 
 
 def verify(token: str, root: str, service: str | None) -> None:
     """Check signatures with the public keys, in hex. TokenRefused if they do not hold."""
     raw = wire.decode(token)
-    blocks = wire.parse(raw).blocks
+    parsed = wire.take_apart(raw)
+    signer = parsed.blocks[1].signer if len(parsed.blocks) > 1 else None
+    if any(map(wire.has_first_signature, parsed.blocks)):
+        known = bytes.fromhex(service) if service is not None else signer.key if signer is not None else b""
+        first_signatures.read(parsed, [(bytes.fromhex(root), known)])
+        return
     datalog.contained(
         "the root public key does not verify this token",
         lambda: Biscuit.from_bytes(raw, PublicKey(f"ed25519/{root}")),
     )
-    signer = blocks[1].signer if len(blocks) > 1 else None
     if service is not None and str(signer) != f"ed25519/{service}":
         raise TokenRefused("the second block is not signed by the service key")
 
 
-def _describe(token: str, blocks: tuple[wire.SignedBlock, ...]) -> str:
+def _describe(token: str, parsed: wire.Token) -> Iterator[str]:
     biscuit = UnverifiedBiscuit.from_base64(token)
-    lines = []
-    for index, (block, revocation_id) in enumerate(zip(blocks, biscuit.revocation_ids, strict=True)):
-        lines.append(f"Block {index}: {_role(index, block)}")
-        lines += [f"  {_printable(line)}" for line in biscuit.block_source(index).splitlines() or ["(empty)"]]
-        lines.append(f"  Revocation id: {revocation_id}")
-    ends, rest = read_checks(biscuit)
-    lines.append(f"Expires: {_moment(min(ends)) if ends else 'never'}")
-    if rest:
-        lines.append("Narrowed by further checks, which the server decides at each request.")
-    return "\n".join(lines)
+    ends, checks = read_checks(biscuit)
+    yield from _what_it_is(parsed)
+    yield f"Expires: {words.moment(min(ends)) if ends else 'never'}"
+    if not checks:
+        yield "Narrowed to: nothing; it does all that its kind may"
+    for check in checks:
+        yield f"Narrowed to: {printable(words.narrowing(check))}"
+    if parsed.next_secret is None:
+        yield "Sealed: it cannot be narrowed further"
+    for index, (block, revocation_id) in enumerate(zip(parsed.blocks, biscuit.revocation_ids, strict=True)):
+        yield f"Block {index}: {_role(index, block)}"
+        for line in biscuit.block_source(index).splitlines() or ["(empty)"]:
+            yield f"  {printable(line)}"
+        yield f"  Revocation id: {revocation_id}"
+
+
+def _describe_first(parsed: wire.Token) -> Iterator[str]:
+    yield from _what_it_is(parsed)
+    yield "Signatures: in the first third-party scheme; nodes refuse it, unless accept_first_signatures is true"
+    for index, block in enumerate(parsed.blocks):
+        yield f"Block {index}: {_role(index, block)}"
+        yield f"  Revocation id: {block.signature.hex()}"
+
+
+def _what_it_is(parsed: wire.Token) -> Iterator[str]:
+    """Say what the service's block gives, as a server would find it."""
+    try:
+        right, resource, owner = _service_facts(parsed)
+    except TokenRefused as error:
+        yield f"Kind: unknown, servers refuse it: {error}"
+        return
+    kind, meaning = words.KINDS[right]
+    yield f"Kind: {kind} ({meaning})"
+    yield f"{'Cluster' if right is Right.OPERATOR else 'Vault'}: {printable(resource)}"
+    reason = scope.why_refused(right, resource, None)
+    if reason is not None:
+        yield f"Refused by servers: {reason}"
+    yield f"Owner: {'unknown' if owner is None else printable(owner)}"
+
+
+def _service_facts(parsed: wire.Token) -> tuple[Right, str, str | None]:
+    if len(parsed.blocks) < 2 or parsed.blocks[1].signer is None:
+        raise TokenRefused("the second block is not signed by a service key")
+    payload = wire.read(parsed.blocks[1].payload)
+    found = facts.read(payload, symbols.table(payload))
+    rights, resources, owners = ([value for name, value in found if name == one] for one in _NAMES)
+    right = facts.RIGHTS.get(rights[0]) if len(rights) == 1 and isinstance(rights[0], frozenset) else None
+    if right is None or len(resources) != 1 or not isinstance(resources[0], str) or len(owners) > 1:
+        raise TokenRefused("the second block does not hold one known rights set, one resource and at most one owner")
+    owner = owners[0] if owners else None
+    if owners and not isinstance(owner, str):
+        raise TokenRefused("the owner is no string")
+    return right, resources[0], owner if isinstance(owner, str) else None
+
+
+_NAMES = ("rights", "resource", "owner")
 
 
 def _role(index: int, block: wire.SignedBlock) -> str:
     if index == 0:
         return "authority, signed by the root key"
     return "added by a holder" if block.signer is None else f"third party, signed by {block.signer}"
-
-
-def _printable(text: str) -> str:
-    """Keep what a token says from steering the terminal."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
-
-
-def _moment(second: float) -> str:
-    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
