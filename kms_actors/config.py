@@ -326,8 +326,9 @@ def in_words(error: OSError) -> str:
     """Return why the operating system refuses."""
     if isinstance(error, socket.gaierror):
         return "no such host"
-    number = error.errno or 0
-    return _IN_WORDS.get(number) or os.strerror(number).lower()
+    if error.errno is None:
+        return "no reason is given"
+    return _IN_WORDS.get(error.errno) or os.strerror(error.errno).lower()
 
 
 def section_of(kind: Any) -> type[Section] | None:

@@ -166,6 +166,7 @@ def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
 def test_why_the_system_refuses_is_told_in_words() -> None:
     assert config.in_words(PermissionError(errno.EACCES, "x")) == "not permitted"
     assert config.in_words(OSError(errno.ENOSPC, "x")) == "no space left on device"
+    assert config.in_words(OSError()) == "no reason is given"
     assert config.in_words(socket.gaierror(socket.EAI_NONAME, "x")) == "no such host"
 
 

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 import threading
@@ -342,9 +343,34 @@ def test_what_is_no_ciphertext_is_never_written(text: str) -> None:
 def test_nobody_answers() -> None:
     waited: list[float] = []
     client = RewrapClient("http://127.0.0.1:1", SecretBytes(b"t"), mount="m", key="k", sleep=waited.append)
-    with pytest.raises(RequestFailed, match="no answer: ConnectionRefusedError"):
+    with pytest.raises(RequestFailed, match="no answer: connection refused"):
         client.rewrap([Wanted(OLD)])
     assert waited[:3] == [1, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "reason"),
+    [("http", "the server does not speak HTTP"), ("https", "the server does not speak TLS as it should")],
+)
+def test_why_there_is_no_answer_is_told_in_words(scheme: str, reason: str) -> None:
+    def answer_rubbish(server: socket.socket) -> None:
+        for _ in range(ATTEMPTS):
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(b"rubbish\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_rubbish, args=(server,), daemon=True).start()
+        address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
+        client = RewrapClient(address, SecretBytes(b"t"), mount="m", key="k", sleep=lambda _: None)
+        with pytest.raises(RequestFailed, match=f"^no answer: {reason}"):
+            client.rewrap([Wanted(OLD)])
+
+
+def test_a_host_that_nobody_knows_is_told_in_words() -> None:
+    client = RewrapClient("http://no-such-host.invalid", SecretBytes(b"t"), mount="m", key="k", sleep=lambda _: None)
+    with pytest.raises(RequestFailed, match="no answer: no such host"):
+        client.rewrap([Wanted(OLD)])
 
 
 # Campaigns on a node.

@@ -11,6 +11,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
+from kms_actors.config import in_words
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 
@@ -91,7 +92,7 @@ class RewrapClient:
                 content = response.read()
             except (OSError, HTTPException) as error:
                 self._connection.close()
-                failure = f"no answer: {type(error).__name__}"
+                failure = f"no answer: {_in_words(error)}"
             else:
                 if response.status == 200:
                     return content
@@ -102,6 +103,16 @@ class RewrapClient:
             if attempt < ATTEMPTS - 1:
                 self._sleep(wait)
         raise RequestFailed(f"{failure} ({ATTEMPTS} attempts)")
+
+
+def _in_words(error: OSError | HTTPException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "the server does not speak TLS as it should"
+    if isinstance(error, TimeoutError):
+        return "none in time"
+    return in_words(error) if isinstance(error, OSError) else "the server does not speak HTTP"
 
 
 def _connection(address: str) -> HTTPConnection:

@@ -100,7 +100,7 @@ async def opened_store(cluster: config.Cluster, *, make: bool = False) -> AsyncI
     from kms_actors.store.opening import open_store  # noqa: PLC0415 - spares other commands the store engines
 
     if not make and cluster.backend == "sqlite" and not Path(cluster.path).exists():  # noqa: ASYNC240
-        raise StoreUnavailable(f"store path {cluster.path}: there is no store")
+        raise StoreUnavailable(f"key `cluster.path`: store path {cluster.path}: there is no store")
     opened = await open_store(cluster)
     try:
         if make:
