@@ -16,6 +16,8 @@ from typing import Any
 import fdb.tuple
 
 ROOT = "ckms"
+#: Type code of the integer 0 in a tuple; each byte of a positive one adds 1.
+_INTEGER = 0x14
 
 
 def pack(*parts: Any) -> bytes:
@@ -37,6 +39,7 @@ def after(prefix: bytes) -> bytes:
 HEADER = pack("header")
 ALLOCATOR = pack("allocator")
 DUE = pack("due")
+TENANTS = pack("t")
 
 
 def node(namespace: str, *parts: Any) -> bytes:
@@ -52,6 +55,13 @@ def vault(vault_id: str) -> bytes:
 def due(time: int, tenant: int) -> bytes:
     """Return a key of the index of work by time (nanoseconds since 1970)."""
     return pack("due", time, tenant)
+
+
+def tenant_of(key: bytes) -> int:
+    """Return the tenant integer of a key below `TENANTS`, whatever follows it; 0 where there is none."""
+    place = len(TENANTS)
+    size = key[place] - _INTEGER  # bytes of it, as the tuple layer tells by the type
+    return int.from_bytes(key[place + 1 : place + 1 + size], "big") if 0 < size <= 8 else 0
 
 
 class TenantKeys:

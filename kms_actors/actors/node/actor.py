@@ -115,6 +115,8 @@ class NodeRecords:
                 raise InvalidRequest("Vault is already initialized")
             if not self._second_cluster and await clusters(tr):  # begun since this node started
                 raise InvalidRequest("the store holds a cluster of another namespace")
+            if await tr.get(self._keyring_key) is not None:
+                raise InvalidRequest("the cluster's seal is lost while its keyring remains: restore a backup of all")
             tr.set(self._seal_key, seal.encode())
             if wrapped is not None:
                 tr.set(self._keyring_key, wrapped)

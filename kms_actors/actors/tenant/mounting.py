@@ -36,6 +36,9 @@ from kms_actors.mounts import (
 from kms_actors.store.api import Entry, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
+#: Where records of mounts lie, by their numbers.
+_AREAS = ("kv", "transit", "due")
+
 #: Engine types by the name a caller gives, with the options each implies.
 ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
     "kv": ("kv", {}),
@@ -129,13 +132,23 @@ class MountController:
             if len(mounts) >= self._most:
                 raise InvalidRequest(f"a vault has {self._most} mounts at most (setting tenants.max_mounts)")
             last = await tr.get(counter)
-            number = (len(default_mounts()) if last is None else int.from_bytes(last, "little")) + 1
+            number = 1 + max(
+                len(default_mounts()),
+                int.from_bytes(last or b"", "little"),
+                *(mount.number for mount in mounts),
+                *[await self._last_number(tr, area) for area in _AREAS],
+            )
             mount = msgspec.structs.replace(made, number=number)
             tr.set(counter, number.to_bytes(8, "little"))
             tr.set(*mount_record(self._context.keys, self._context.keyring, mount))
             return (*mounts, mount)
 
         await self._change(change)
+
+    async def _last_number(self, tr: Transaction, engine: str) -> int:
+        """Return the highest number below which an engine has records, whatever the counter says."""
+        found = await tr.get_range(*self._context.keys.span(engine), limit=1, reverse=True)
+        return next((self._context.keys.parts(key)[1] for key, _ in found), 0)
 
     async def _disable(self, message: DisableMount) -> None:
         keys = self._context.keys

@@ -99,7 +99,7 @@ class TenantRecords:
         async def body(tr: Transaction) -> str:
             if await tr.get(keyspace.vault(self._vault_id)) is not None:
                 raise InvalidRequest("Vault is already initialized")
-            number = int.from_bytes(await tr.get(keyspace.ALLOCATOR) or b"", "little") + 1
+            number = await _next_number(tr)
             keys = TenantKeys(number)
             tr.set(keyspace.ALLOCATOR, number.to_bytes(8, "little"))
             tr.set(keyspace.vault(self._vault_id), number.to_bytes(8, "little"))
@@ -249,6 +249,15 @@ class TenantRecords:
     async def _live_progress(self, tr: Transaction, keys: TenantKeys, now: float) -> UnsealProgress | None:
         progress = await self._unsealing.progress(tr, keys)
         return progress if progress is not None and progress.lives(now) else None
+
+
+async def _next_number(tr: Transaction) -> int:
+    """Return an integer that no tenant has, above all that have been given out, whatever the allocator says."""
+    given, last = await asyncio.gather(
+        tr.get(keyspace.ALLOCATOR),
+        tr.get_range(keyspace.TENANTS, after(keyspace.TENANTS), limit=1, reverse=True),
+    )
+    return max(int.from_bytes(given or b"", "little"), *(keyspace.tenant_of(key) for key, _ in last), 0) + 1
 
 
 def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], ...]:

@@ -64,7 +64,7 @@ class TransitBackups:
         mount, records, policy = restoration.mount.number, self._records, restoration.policy
 
         async def body(tr: Transaction) -> None:
-            if await records.policy(tr, mount, policy.name) is not None and not restoration.force:
+            if not restoration.force and await records.policy(tr, mount, policy.name) is not None:
                 raise InvalidRequest(f'key "{policy.name}" already exists')
             records.destroy(tr, mount, policy.name)
             records.put_policy(tr, mount, policy)

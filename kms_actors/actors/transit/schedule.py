@@ -78,7 +78,7 @@ class TransitSchedule:
             await look_never(tr, self._keys)
 
     async def _due(self, tr: Reads, mount: int, name: str, now: int, before: int | None) -> int | None:
-        policy = await self._records.policy(tr, mount, name)
+        policy = await self._records.policy_alone(tr, mount, name)
         if policy is None or not rotates(policy):
             return None
         latest = await self._records.version(tr, mount, name, policy.latest_version)

@@ -12,12 +12,12 @@ Each record is sealed by the tenant's keyring for its place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from kms_actors.actors.tenant.listing import PAGE, Names
-from kms_actors.errors import FormatError
+from kms_actors.errors import FormatError, InvalidRequest
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.secret import overwrite
@@ -32,6 +32,11 @@ from kms_actors.untrusted import untrusted
 
 S = TypeVar("S", bound=msgspec.Struct)
 
+LOST: Final = (
+    "the policy of this key is lost while versions of it remain: the store is damaged, see `kms-cli store check`; "
+    "restore the key from its backup with force, or the vault from its own"
+)
+
 
 class TransitRecords:
     """The Transit records of one tenant; mounts are given by number."""
@@ -41,7 +46,19 @@ class TransitRecords:
         self._keyring = keyring
 
     async def policy(self, tr: Reads, mount: int, name: str) -> KeyPolicy | None:
-        """Return a key's policy, or None."""
+        """Return a key's policy, or None where nothing of such a key is.
+
+        Raises:
+            InvalidRequest: the policy is lost and versions are not. No key may be made over them.
+
+        """
+        policy = await self.policy_alone(tr, mount, name)
+        if policy is None and await tr.get_keys(*self._keys.span("transit", mount, "version", name), limit=1):
+            raise InvalidRequest(LOST)
+        return policy
+
+    async def policy_alone(self, tr: Reads, mount: int, name: str) -> KeyPolicy | None:
+        """Return a key's policy, or None, whatever else there may be of it."""
         place = self._policy_place(mount, name)
         sealed = await tr.get(place)
         return None if sealed is None else self._open(place, sealed, KeyPolicy)

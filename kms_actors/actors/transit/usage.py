@@ -184,7 +184,7 @@ class TransitUsage:
     async def _add(self, tr: Transaction, identity: KeyIdentity, versions: _Versions) -> None:
         """Add to what is stored, unless the key, or a version of it, was destroyed meanwhile."""
         mount, name, incarnation = identity
-        policy = await self._records.policy(tr, mount, name)
+        policy = await self._records.policy_alone(tr, mount, name)
         if policy is None or policy.incarnation != incarnation:
             return
         for version, uses in versions.items():
