@@ -23,6 +23,12 @@ class Item(msgspec.Struct, frozen=True, gc=False):
         return f"<{type(self).__name__}>"
 
 
+class Small(list[I]):
+    """Items of a request so short that nobody has to add up how large they are."""
+
+    __slots__ = ()
+
+
 class EncryptItem(Item, frozen=True, gc=False):
     """A plaintext; `key_version` 0 means the latest. `index` is its place in the batch, for texts."""
 

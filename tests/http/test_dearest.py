@@ -22,7 +22,7 @@ from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.auth.build import attenuate
 from kms_http.server import HttpServer
 from tests.actors.node_service import configuration, started, unseal_node, unseal_tenant
-from tests.support.dearest import BODIES, LARGE, METHODS, Dear, document, places, rows
+from tests.support.dearest import BODIES, LARGE, METHODS, Dear, places, preparation, rows
 from tests.support.tokens import Issuer, new_vault_id
 
 #: Seconds of CPU that a turn of the loop may take.
@@ -104,27 +104,12 @@ async def serving(directory: Path) -> AsyncIterator[Client]:
 async def prepare(client: Client) -> None:
     """Make what the table names."""
 
-    async def post(path: str, body: bytes = b"{}") -> Any:
+    async def post(path: str, body: bytes) -> Any:
         status, answer = await client("POST", path, body)
         assert status in (200, 204), (path, answer[:200])
 
-    for name, options in {
-        "aes": b'{"exportable":true,"allow_plaintext_backup":true}',
-        "many": b'{"type":"ed25519","exportable":true,"allow_plaintext_backup":true}',
-        "derived": b'{"derived":true}',
-        "gone": b"{}",
-        "rsa": b'{"type":"rsa-2048"}',
-        "curve": b'{"type":"ecdsa-p256"}',
-        "cmac": b'{"type":"aes256-cmac"}',
-        "post-quantum": b'{"type":"hybrid","parameter_set":"87","hybrid_key_type_pqc":"ml-dsa",'
-        b'"hybrid_key_type_ec":"ecdsa-p521"}',
-    }.items():
-        await post(f"transit/keys/{name}", options)
-    for _ in range(300):
-        await post("transit/keys/many/rotate")
-    await post("secret/data/big", document())
-    for _ in range(10):
-        await post("secret/data/versions", b'{"data":{"a":1}}')
+    for path, body in preparation():
+        await post(path, body)
 
 
 async def ask_all(client: Client, dear: Mapping[str, Sequence[Dear]], method: str = "") -> dict[str, float]:

@@ -344,6 +344,34 @@ BODIES: Final[Mapping[str, Callable[[], bytes]]] = {
 }
 
 
+_KEYS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "aes": {"exportable": True, "allow_plaintext_backup": True},
+    "many": {"type": "ed25519", "exportable": True, "allow_plaintext_backup": True},
+    "derived": {"derived": True},
+    "gone": {},
+    "rsa": {"type": "rsa-2048"},
+    "curve": {"type": "ecdsa-p256"},
+    "cmac": {"type": "aes256-cmac"},
+    "post-quantum": {
+        "type": "hybrid",
+        "parameter_set": "87",
+        "hybrid_key_type_pqc": "ml-dsa",
+        "hybrid_key_type_ec": "ecdsa-p521",
+    },
+}
+
+
+def preparation() -> Iterator[tuple[str, bytes]]:
+    """Yield the writes that make what the table names: path and body."""
+    for name, options in _KEYS.items():
+        yield f"transit/keys/{name}", json.dumps(options).encode()
+    for _ in range(300):
+        yield "transit/keys/many/rotate", b"{}"
+    yield "secret/data/big", document()
+    for _ in range(10):
+        yield "secret/data/versions", b'{"data":{"a":1}}'
+
+
 def places() -> Iterator[Place]:
     """Yield each operation of each route."""
     routes_of = {"kv": KV_ROUTES, "transit": TRANSIT_ROUTES, "": SYSTEM_ROUTES}

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import InvalidRequest, KmsError, Unavailable, UnknownVersion
 from kms_actors.runtime import RequestFailed, log_failure
-from kms_actors.transit.items import bare
+from kms_actors.transit.items import Small, bare
 
 I = TypeVar("I")  # noqa: E741 - an item
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class Work:
             InvalidRequest: the repeated bytes are too many in all.
 
         """
-        if repeated * len(items) > MOST_REPEATED:
+        if repeated and repeated * len(items) > MOST_REPEATED:
             raise InvalidRequest(
                 "the request asks for too much: the number of keys times the bytes of context, associated_data, salt "
                 f"and info must be at most {MOST_REPEATED}"
@@ -189,6 +189,8 @@ def _weigher(items: Sequence[Any]) -> Callable[[int], int]:
 def _is_short(items: Sequence[Any], microseconds: float, repeated: int) -> bool:
     if len(items) > 1 and len(items) * microseconds > SLICE_US:
         return False
+    if items.__class__ is Small and not repeated:
+        return True
     weigh = getattr(items, "weigh", None)
     if weigh is not None:
         size = sum(map(weigh, range(len(items))))

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar, overload
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.transit import go_base64
+from kms_actors.transit.items import Small
 from kms_http.fields import (
     to_str,
     type_name,
@@ -40,6 +41,8 @@ _FIELDS: Final[Mapping[str, tuple[type, str]]] = {
 #: Items, and bytes of a request, up to which they are decoded at once.
 EAGER_ITEMS: Final = 250
 EAGER_BYTES: Final = 128 * 1024
+#: Bytes of a request all of whose items are small together: as many as are worked on within a turn.
+SMALL_BYTES: Final = 64 * 1024
 
 #: A caller may ask for these statuses: answers that can carry the results.
 _STATUSES: Final = frozenset(range(200, 600)) - {204, 205, 304}
@@ -126,7 +129,9 @@ class Items(Sequence[T | InvalidRequest]):
 def each(call: Call, batch: Sequence[Row], item: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
     """Make the item of each row; where that fails, what is wrong with it stands in its place."""
     items = Items(batch, item)
-    return items if len(batch) > EAGER_ITEMS or call.size > EAGER_BYTES else items[:]
+    if len(batch) > EAGER_ITEMS or call.size > EAGER_BYTES:
+        return items
+    return Small(items[:]) if 0 < call.size <= SMALL_BYTES else items[:]
 
 
 class ShapeError(InvalidRequest):
@@ -138,9 +143,10 @@ def one(call: Call, item: Callable[[Row, int], T]) -> Sequence[T | InvalidReques
     if call.size > EAGER_BYTES:
         return Items((call.values,), item)
     try:
-        return [item(call.values, 0)]
+        made: T | InvalidRequest = item(call.values, 0)
     except InvalidRequest as error:
-        return [InvalidRequest(*error.args)]
+        made = InvalidRequest(*error.args)
+    return Small((made,)) if 0 < call.size <= SMALL_BYTES else [made]
 
 
 def late(call: Call, item: Callable[[Row, int], T], single: Callable[[Row, int], T]) -> Sequence[T | InvalidRequest]:
