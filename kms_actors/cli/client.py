@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,10 @@ from kms_actors.cli.biscuit.commands import (
     biscuit,
 )
 from kms_actors.cli.key_file import write_key_file
+from kms_actors.cli.master_key import master_key
 from kms_actors.cli.rewrap.command import transit
 from kms_actors.cli.store import commands as store_commands
 from kms_actors.errors import InvalidRequest
-from kms_actors.keyring.check_value import key_check_value
-from kms_actors.keyring.seal import validate_counts
-from kms_actors.keyring.shamir import SECRET_LENGTH, encode_share, split
-from kms_actors.secret import SecretBytes
 
 
 class _Commands(click.Group):
@@ -56,6 +52,7 @@ def main() -> None:
 
 
 main.add_command(biscuit)
+main.add_command(master_key)
 main.add_command(transit)
 store_commands.register(main)
 
@@ -80,26 +77,3 @@ def keys(*, output: Path | None, show_private: bool) -> None:
     click.echo(f"Root Public Key ed25519/{root}")
     click.echo(f"Service Public Key ed25519/{service}")
     click.echo(f'\n[authenticator.provider]\nkeys = [["{root}", "{service}"]]')
-
-
-@main.group("master-key")
-def master_key() -> None:
-    """The key of a cluster, from which everything else is unsealed."""
-
-
-@master_key.command()
-@click.option("--key-shares", type=int, default=5, show_default=True)
-@click.option("--key-threshold", type=int, default=3, show_default=True)
-def create(*, key_shares: int, key_threshold: int) -> None:
-    """Make a master key in shares, and the value that nodes know it by.
-
-    Give each share to another person; `vault operator unseal` takes them. With the key check value in
-    its configuration, a new cluster is initialised for this key, and `vault operator init` returns no shares.
-    """
-    validate_counts(key_shares, key_threshold)
-    key = SecretBytes(secrets.token_bytes(SECRET_LENGTH))
-    for number, share in enumerate(split(key, key_shares, key_threshold), start=1):
-        click.echo(f"Unseal Key {number}: {encode_share(share)}")
-    check_value = key_check_value(key)
-    click.echo(f"Key Check Value: {check_value}")
-    click.echo(f'\n[master_keyring_provider]\nname = "shamir"\nkey_check_value = "{check_value}"')

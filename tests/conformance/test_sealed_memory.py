@@ -34,12 +34,14 @@ from tests.support.tokens import NAMESPACE, Issuer
 from tests.support.walkthrough import MASTER_KEY_CHECK_VALUE, MASTER_SHARES
 
 
-@pytest.fixture(params=[1, 2], ids=["one process", "two workers"])
+@pytest.fixture(params=[1, 2, 0], ids=["one process", "two workers", "root keys in memory"])
 def node(request: pytest.FixtureRequest, tmp_path: Path, issuer: Issuer) -> Iterator[Node]:
     skip_where_memory_cannot_be_read()
     provider = f'key_check_value = "{MASTER_KEY_CHECK_VALUE}"'
     node = Node.for_issuer(tmp_path, sqlite_table, issuer, provider=provider)
-    node.settings = f"workers = {request.param}"
+    node.settings = f"workers = {request.param or 1}"
+    if request.param == 0:
+        node.further = '[tenants]\nunseal_scope = "node"\n'
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     operator.put("sys/init", {"secret_shares": 5, "secret_threshold": 3})
