@@ -59,8 +59,11 @@ store_commands.register(main)
 
 @main.command()
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help=f"Key file.  [default: {KEY_FILE}]")
+@click.option(
+    "--namespace", metavar="NAME", help="The cluster's namespace: `biscuit` then knows what tokens may name."
+)
 @click.option("--show-private", is_flag=True, help="Print the private keys; without --output, write no file.")
-def keys(*, output: Path | None, show_private: bool) -> None:
+def keys(*, output: Path | None, namespace: str | None, show_private: bool) -> None:
     """Make the root and service key pairs that sign tokens.
 
     Writes the private keys to a file that only you can read, never over another, and prints the public
@@ -69,7 +72,7 @@ def keys(*, output: Path | None, show_private: bool) -> None:
     made = TokenKeys.generate()
     root, service = made.public
     if output is not None or not show_private:
-        write_key_file(output or KEY_FILE, made)
+        write_key_file(output or KEY_FILE, made, namespace)
         click.echo(f"Key file {output or KEY_FILE}")
     if show_private:
         click.echo(f"Root Private Key ed25519-private/{made.root.reveal().hex()}")

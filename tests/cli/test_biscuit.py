@@ -125,6 +125,20 @@ def test_wrong_input_ends_with_code_2_and_says_what(run: Run, arguments: list[st
     assert "CANARY" not in result.output
 
 
+def test_a_key_file_can_name_the_namespace(run: Run) -> None:
+    assert run("keys", "--namespace", "kms-c1").exit_code == 0
+    assert run("biscuit", "--addon-id", "kms-c1", "--privilege", "cluster-operator").exit_code == 0
+    for privilege in ("tenant", "tenant-operator"):
+        refused = run("biscuit", "--addon-id", "KMS-c1", "--privilege", privilege)
+        assert (refused.exit_code, "nor the namespace" in refused.output) == (2, True)
+    assert run("biscuit", "--addon-id", "kms-c2", "--privilege", "cluster-operator").exit_code == 2
+    assert run("biscuit", "--addon-id", "kms-c2", "--privilege", "tenant").exit_code == 0
+    other = run("biscuit", "--addon-id", "kms-c2", "--privilege", "cluster-operator", "--namespace", "kms-c2")
+    assert other.exit_code == 0
+    assert run("keys", "--output", "other.toml", "--namespace", 'a"b').exit_code == 2
+    assert not Path("other.toml").exists()
+
+
 def test_a_missing_file_ends_with_code_1(run: Run) -> None:
     result = run("biscuit", "--addon-id", "v", "--privilege", "tenant", "--keys", "nowhere.toml")
     assert (result.exit_code, result.output) == (1, "Error: nowhere.toml: No such file or directory\n")

@@ -23,7 +23,7 @@ from kms_actors.cli.biscuit.parameters import (
     PUBLIC_KEY,
     token_argument,
 )
-from kms_actors.cli.key_file import read_key_file
+from kms_actors.cli.key_file import read_key_file, read_namespace
 from kms_actors.cli.private_file import replace_private
 from kms_actors.secret import SecretBytes
 
@@ -57,7 +57,7 @@ _output_option = click.option(
     envvar="KMS_NAMESPACE",
     show_envvar=True,
     metavar="NAME",
-    help="The cluster's namespace, so that no vault is called like it, and no operator's token is for another.",
+    help="The cluster's namespace, if not in the key file: no vault is called so, and operators' tokens are.",
 )
 @click.option(
     "--configuration",
@@ -115,6 +115,8 @@ def biscuit(
         namespace = _namespace(configuration)
     require_scope(RIGHT_OF[Privilege(privilege)], addon_id, namespace)  # before keys are asked for
     keys = _keys(root_private_key, service_private_key, key_file)
+    if namespace is None and root_private_key is None:
+        namespace = read_namespace(key_file or KEY_FILE)
     token = build_token(
         keys.root,
         keys.service,
