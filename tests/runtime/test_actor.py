@@ -175,6 +175,38 @@ async def test_several_asks_may_wait_for_one_task() -> None:
     assert await ask(ref, lambda _: task[0]) is True
 
 
+async def test_a_task_may_return_another_which_then_answers() -> None:
+    ref = Counter.start()
+    gate = asyncio.Event()
+
+    async def first(actor: Counter) -> asyncio.Task[bool]:
+        await asyncio.sleep(0)
+        return actor.spawn(gate.wait())
+
+    waiting = [ask_later(ref, lambda actor: actor.spawn(first(actor))) for _ in range(2)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    gate.set()
+    assert await asyncio.gather(*waiting) == [True, True]
+
+
+async def test_a_task_is_wanted_until_all_who_wait_for_it_have_given_up() -> None:
+    ref = Counter.start()
+    task, actor = await ask(ref, lambda actor: (actor.spawn(asyncio.sleep(60)), actor))
+    assert actor.wanted(task)  # nobody waits: it is work of the actor's own
+    first, second = (ask_later(ref, lambda _: task) for _ in range(2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    assert actor.wanted(task)
+    second.cancel()
+    await asyncio.wait([second])
+    assert not actor.wanted(task)
+    task.cancel()
+
+
 async def test_a_child_reports_by_a_message_so_that_state_changes_in_a_turn() -> None:
     ref = Counter.start()
 

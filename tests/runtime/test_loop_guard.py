@@ -1,6 +1,7 @@
 """The guard of the root conftest: it fails a test on a blocking call, and lets honest ones pass."""
 
 import asyncio
+import os
 import queue
 import socket
 import sqlite3
@@ -75,6 +76,7 @@ def test_a_test_that_blocks_or_keeps_the_loop_fails(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-o", "asyncio_mode=auto", "-p", "no:cacheprovider", tmp_path],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(conftest.parents[1])},
         capture_output=True,
         text=True,
         timeout=60,

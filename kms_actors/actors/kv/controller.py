@@ -56,6 +56,10 @@ Look = Callable[[MountReader, Any, int], Awaitable[Any]]
 Work = Callable[[MountStorage, Any, int], Awaitable[Any]]
 
 
+#: Bytes of a document from which merging it takes long enough to let others go on in between.
+_LARGE: Final = 64 * 1024
+
+
 class SecretFree(Event, frozen=True):
     """The commands for one secret that were under way have ended; `go_on` starts those that wait.
 
@@ -237,6 +241,8 @@ async def _patch_secret(storage: MountStorage, message: PatchSecret, now: int) -
     metadata = engine.put(head.metadata, config, message.cas, now)
     data = documents.merge(await storage.data(message.path, head, current.number), message.patch)
     storage.add_version(message.path, head, metadata, data)
+    if len(data) > _LARGE:
+        await asyncio.sleep(0)  # others of the same transaction may be as large
     return _version(metadata, metadata.current_version, now)
 
 

@@ -246,8 +246,7 @@ class TransitController:
 
     async def _upsert(self, message: m.Encrypt) -> Any:
         key = await self._changes.upsert(message)
-        answer = self._operations.encrypt(message, key)
-        return await answer if isinstance(answer, asyncio.Future) else answer
+        return self._operations.encrypt(message, key)  # a task of it answers in place of this one
 
     async def _wrap(self, message: m.WrapKey) -> m.ExportedKey:
         mount, records = message.mount.number, self._records
