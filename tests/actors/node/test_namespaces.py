@@ -19,12 +19,17 @@ from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.seal import make_key
 from kms_actors.store import schema
 from kms_actors.store.api import Store
-from kms_actors.store.sqlite.engine import SqliteStore
+from tests.store.engines import ENGINES, Place, parameters
+
+
+@pytest.fixture(params=parameters())
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Place(request.param, ENGINES[request.param].locate(tmp_path))
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
+async def store(place: Place) -> AsyncIterator[Store]:
+    store = await ENGINES[place.engine].open(place.location)
     await schema.initialise(store)
     yield store
     await store.close()
