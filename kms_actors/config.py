@@ -356,10 +356,22 @@ def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iter
             yield f"key `{prefix}{name}`: must be {allowed(field.type)}"
 
 
+def _is_public_key(key: bytes) -> bool:
+    """Tell points that keys can have from others, and from those few under which anybody can sign."""
+    from nacl.bindings import crypto_core_ed25519_is_valid_point  # noqa: PLC0415 - commands without a node spare it
+
+    return bool(crypto_core_ed25519_is_valid_point(key))
+
+
 def _contradictions(configuration: Configuration) -> Iterator[str]:
     for pair in configuration.authenticator.provider.keys:
         if not all(_PUBLIC_KEY.fullmatch(key) for key in pair):
             yield "key `authenticator.provider.keys`: each key is 64 hex characters"
+        elif not all(_is_public_key(bytes.fromhex(key)) for key in pair):
+            yield "key `authenticator.provider.keys`: each key is an Ed25519 public key, as `kms-cli keys` prints it"
+    same_port = configuration.port == configuration.metrics.port != 0
+    if same_port and configuration.host == configuration.metrics.host:
+        yield "key `metrics.port`: must be another than `port`"
     provider = configuration.master_keyring_provider
     if (provider.name == "static") != (provider.key_file is not None):
         yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"

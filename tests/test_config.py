@@ -18,11 +18,14 @@ import pytest
 import tomli
 
 from kms_actors import config
+from kms_actors.auth.keys import TokenKeys
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/config/configuration.md"
 
-WALK = """
+ROOT_KEY, SERVICE_KEY = TokenKeys.generate().public
+
+WALK = f"""
 port = 8202
 
 [cluster]
@@ -41,9 +44,9 @@ node_name = "kms-c1-n1"
 name = "biscuit"
 [authenticator.provider]
 name = "iam"
-keys = [["{root}", "{service}"]]
+keys = [["{ROOT_KEY}", "{SERVICE_KEY}"]]
 service = "toto"
-""".format(root="a1" * 32, service="b2" * 32)
+"""
 
 
 def problems(tmp_path: Path, text: str) -> list[str]:
@@ -99,7 +102,7 @@ def test_the_configuration_of_the_walk_is_accepted(tmp_path: Path) -> None:
     assert loaded.port == 8202
     assert loaded.cluster.backend == "foundationdb"
     assert loaded.master_keyring_provider.namespace == "kms-c1"
-    assert loaded.authenticator.provider.keys == (("a1" * 32, "b2" * 32),)
+    assert loaded.authenticator.provider.keys == ((ROOT_KEY, SERVICE_KEY),)
     assert loaded.tls is None
 
 
@@ -117,7 +120,7 @@ def test_the_files_of_the_project_are_accepted(name: str) -> None:
         (("port = 8202", "port = 70000"), "key `port`: must be a whole number from 0 to 65535"),
         (('node_name = "kms-c1-n1"', ""), "missing key `master_keyring_provider.node_name`"),
         (('name = "iam"', 'name = "ldap"'), "key `authenticator.provider.name`: must be `iam`"),
-        (('"' + "a1" * 32 + '"', '"a1"'), "key `authenticator.provider.keys`: each key is 64 hex characters"),
+        ((f'"{ROOT_KEY}"', '"a1"'), "key `authenticator.provider.keys`: each key is 64 hex characters"),
         (
             ('namespace = "kms-c1"', 'namespace = "../x"'),
             (
@@ -130,6 +133,22 @@ def test_the_files_of_the_project_are_accepted(name: str) -> None:
 )
 def test_a_wrong_key_is_named(tmp_path: Path, change: tuple[str, str], expected: str) -> None:
     assert expected in problems(tmp_path, WALK.replace(*change, 1))
+
+
+@pytest.mark.parametrize("key", ["00" * 32, "01" + "00" * 31, "ff" * 32, "ec" + "ff" * 30 + "7f"])
+def test_public_keys_that_are_none_or_that_anybody_can_sign_for_are_refused(tmp_path: Path, key: str) -> None:
+    reason = "each key is an Ed25519 public key, as `kms-cli keys` prints it"
+    for name in (ROOT_KEY, SERVICE_KEY):
+        assert problems(tmp_path, WALK.replace(name, key)) == [f"key `authenticator.provider.keys`: {reason}"]
+
+
+def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
+    assert problems(tmp_path, WALK + "[metrics]\nport = 8202\n") == [
+        "key `metrics.port`: must be another than `port`"
+    ]
+    path = tmp_path / "kms.toml"
+    path.write_text(WALK + '[metrics]\nport = 8202\nhost = "192.0.2.1"\n')
+    assert config.load(path).metrics.host == "192.0.2.1"
 
 
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_wrong_input_ends_with_code_2_and_says_what(run: Run, arguments: list[st
     Path("worse.toml").write_text("CANARY CANARY")
     Path("node.toml").write_text(
         '[master_keyring_provider]\nnamespace = "kms-c1"\nnode_name = "n"\n'
-        f'[authenticator.provider]\nkeys = [["{"a" * 64}", "{"b" * 64}"]]\nservice = "toto"\n'
+        f'[authenticator.provider]\nkeys = [["{KEYS.public[0]}", "{KEYS.public[1]}"]]\nservice = "toto"\n'
     )
     result = run("biscuit", *arguments)
     assert result.exit_code == 2

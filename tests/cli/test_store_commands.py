@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from kms_actors.actors.node.actor import NodeRecords
+from kms_actors.auth.keys import TokenKeys
 from kms_actors.cli.client import main
 from kms_actors.keyring.seal import make_key
 from kms_actors.keyring.shamir import encode_share
@@ -16,6 +17,7 @@ from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import put
 from tests.support.vaults import Vault, configuration, filled, node, opened
 
+_ROOT, _SERVICE = TokenKeys.generate().public
 CONFIGURATION = """\
 [cluster]
 backend = "sqlite"
@@ -29,14 +31,14 @@ node_name = "n1"
 [authenticator]
 name = "biscuit"
 [authenticator.provider]
-keys = [["{zeros}", "{zeros}"]]
+keys = [["{root}", "{service}"]]
 service = "toto"
 """
 
 
 def written(directory: Path, provider: str = "") -> Path:
     path = directory / "node.toml"
-    path.write_text(CONFIGURATION.format(directory=directory, provider=provider, zeros="0" * 64))
+    path.write_text(CONFIGURATION.format(directory=directory, provider=provider, root=_ROOT, service=_SERVICE))
     return path
 
 

@@ -136,6 +136,15 @@ def test_a_store_that_cannot_be_made(node: Node, place: str) -> None:
     assert refused(node).startswith(f"key `cluster.path`: store path {path or '.'}: ")
 
 
+def test_a_cluster_that_does_not_answer(node: Node) -> None:
+    cluster_file = node.directory / "fdb.cluster"
+    cluster_file.write_text("kms:none@127.0.0.1:1")
+    node.cluster = f'cluster_file_path = "{cluster_file}"'
+    reason = refused(node)
+    assert reason.startswith("key `cluster.cluster_file_path`: ")
+    assert f"cluster file {cluster_file}: the store does not answer" in reason or "library is missing" in reason
+
+
 def test_a_cluster_file_that_is_not_there_or_no_client_library(node: Node) -> None:
     node.cluster = f'cluster_file_path = "{node.directory}/none.cluster"'
     reason = refused(node)
