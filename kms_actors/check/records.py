@@ -121,6 +121,7 @@ TENANT_RECORDS: Final = (
     Known(("token", bytes), _SEALED, ServiceToken.decode),
     Known(("token-digest",), _PLAIN, _anything),
     Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
+    Known(("sealed", int), _PLAIN, _counter),
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),
     Known(("due", int, str), _PLAIN, _counter),

@@ -44,9 +44,9 @@ class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keyring:
-    """Versions 1 to `active_version` of a key; immutable. Shows nothing in repr and cannot be pickled."""
+    """Versions 1 to `active_version` of a key; nothing of them changes. Shows nothing in repr, cannot be pickled."""
 
-    __slots__ = ("_active", "_aeads", "_header", "_keys", "owner")
+    __slots__ = ("_active", "_aeads", "_header", "_keys", "owner", "sealed")
 
     def __init__(self, keys: tuple[_Key, ...], owner: str) -> None:
         self._keys: Final = keys
@@ -55,6 +55,8 @@ class Keyring:
         self._aeads: Final = {header(version): AESGCM(key.key) for version, key in enumerate(keys, start=1)}
         self._header: Final = header(len(keys))
         self._active: Final = self._aeads[self._header]
+        #: Records sealed by this object, all of them under the active version.
+        self.sealed = 0
 
     @classmethod
     def generate(cls, now: float, random: Random = os.urandom, *, owner: str = "") -> Self:
@@ -86,6 +88,7 @@ class Keyring:
 
     def seal(self, store_key: bytes, plaintext: bytes, random: Random = os.urandom) -> bytes:
         """Return the record of `plaintext` for the place `store_key`."""
+        self.sealed += 1
         return seal_record(self._active, self._header, random(NONCE_LENGTH), store_key, plaintext)
 
     def open(self, store_key: bytes, record: bytes) -> bytes:

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from kms_actors.errors import FormatError, IntegrityError
 
 NONCE_LENGTH: Final = 12
+#: Records under one key.
+MOST_RECORDS: Final = 2**32
 
 _FORMAT: Final = 1
 _HEADER_LENGTH: Final = 5

@@ -42,6 +42,18 @@ async def node_service(
         lambda: float(service.timekeeper.standing in {Standing.AHEAD, Standing.BEHIND}),
         "max",
     )
+    metrics.gauge(
+        "kms_transit_keys_near_limit",
+        "Transit keys whose latest version has encrypted half of what one key should, or more",
+        lambda: float(service.near_limits.keys),
+        "max",
+    )
+    metrics.gauge(
+        "kms_keyrings_near_limit",
+        "Vaults whose keyring has sealed half of what one key should, or more",
+        lambda: float(service.near_limits.keyrings),
+        "max",
+    )
     metrics.counter(
         "kms_change_log_skipped", "Lines of the change log that were not understood", lambda: service.feed.skipped
     )

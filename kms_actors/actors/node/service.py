@@ -32,6 +32,7 @@ from kms_actors.actors.node.tenant_actor import (
     Services,
     unobserved,
 )
+from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.records import status_of
 from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
 from kms_actors.actors.tenant.unsealing import (
@@ -77,6 +78,8 @@ class NodeService:
         self._threads, self._turns = Threads(), Turns()
         self._clock = clock
         self._observe_uses = observe_uses
+        #: Which keys should not encrypt much more.
+        self.near_limits = NearLimits()
         self._directory: TenantDirectory | None = None
         self._sweep: RotationSweep | None = None
         self._unsealed_status: SealStatus | None = None
@@ -201,6 +204,7 @@ class NodeService:
             timely=lambda: self._timekeeper.good,
             usage_seconds=self._configuration.transit.usage_flush_seconds,
             observe_uses=self._observe_uses,
+            near_limits=self.near_limits,
             let_go=self._garbage.collect_soon,
             cache=self._configuration.cache,
         )

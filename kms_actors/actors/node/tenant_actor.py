@@ -29,6 +29,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.mounting import (
     MOUNT_MESSAGES,
     MountController,
@@ -108,6 +109,7 @@ class Services:
     timely: Callable[[], bool] = lambda: True  # see TenantContext
     usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
     observe_uses: ObserveUses = unobserved
+    near_limits: NearLimits = field(default_factory=NearLimits)
     let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
     cache: Cache = field(default_factory=Cache)
 
@@ -241,6 +243,7 @@ class TenantActor(AsyncioActor):
             keyring=state.keyring,
             clock=self._services.clock,
             timely=self._services.timely,
+            near_limits=self._services.near_limits,
             spawn=self.spawn,
             spawn_apart=self.spawn_apart,
             ask=self._ask_self,
@@ -263,6 +266,7 @@ class TenantActor(AsyncioActor):
             epoch=self._state.epoch,
             mounts=lambda: view.mounts,
             tenure=self._tenure,
+            tell_sealed=partial(self._services.near_limits.note_keyring, self._state.vault_id),
         )
 
     def _make_transit(self, context: TenantContext) -> Controller:

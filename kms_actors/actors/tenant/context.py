@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.listing import LongReads
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.cache import Account
@@ -53,6 +54,7 @@ class TenantContext:
     threads: OwnThreads  # for CPU-heavy work: key generation, RSA, large payloads
     account: Account = field(default_factory=Account)  # of all memory this tenant takes
     key_bytes: int = 16 << 20  # what its loaded keys may take of that
+    near_limits: NearLimits = field(default_factory=NearLimits)
     long_reads: LongReads = field(default_factory=LongReads)  # those of this tenant
     turns: Turns = field(default_factory=Turns)  # for long work in slices on the loop: one for all tenants
     timely: Callable[[], bool] = lambda: True  # False while the clock must not decide that something is due

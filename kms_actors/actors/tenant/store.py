@@ -16,6 +16,7 @@ from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.errors import KmsError, NoMount, Sealed, StoreError, Unavailable
 from kms_actors.keyring.keyring import Keyring
@@ -29,8 +30,15 @@ T = TypeVar("T")
 Look: TypeAlias = Callable[[Reads], Awaitable[T]]
 
 
+def unheard(_: int) -> None:
+    """Tell nobody."""
+
+
 class TenantStore:
-    """Transactions of an unsealed tenant. `epoch` is the one it was unsealed in, `mounts` are those known now."""
+    """Transactions of an unsealed tenant. `epoch` is the one it was unsealed in, `mounts` are those known now.
+
+    `tell_sealed` is told how many records its keyring has sealed, see `sealed`.
+    """
 
     def __init__(
         self,
@@ -41,6 +49,7 @@ class TenantStore:
         epoch: int,
         mounts: Callable[[], MountTable],
         tenure: Tenure,
+        tell_sealed: Callable[[int], None] = unheard,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -49,6 +58,7 @@ class TenantStore:
         self._epoch_key = keys.key("epoch")
         self._mounts = mounts
         self._tenure = tenure
+        self._sealed = SealedRecords(store, keys, keyring, tell_sealed)
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
     def require_mount(self, number: int) -> Mount:
@@ -91,11 +101,32 @@ class TenantStore:
             self._check(known, await found)
             return result
 
-        return await self._store.run(grounded, idempotency_key=os.urandom(16), priority=priority)
+        return await self._run(grounded, priority)
 
     async def count(self, body: Body[T]) -> T:
         """Run what counts uses of before, which a seal does not undo; `body` reads what the counts belong to."""
-        return await self._store.run(body, idempotency_key=os.urandom(16))
+        return await self._run(body, Priority.REQUEST)
+
+    async def _run(self, body: Body[T], priority: Priority) -> T:
+        """Run what changes something, and has sealed records for it."""
+        number = 0
+
+        async def counted(tr: Transaction) -> T:
+            nonlocal number
+            result = await body(tr)
+            number = number or self._sealed.take()
+            if number:
+                self._sealed.add(tr, number)
+            return result
+
+        try:
+            result = await self._store.run(counted, idempotency_key=os.urandom(16), priority=priority)
+        except BaseException:
+            self._sealed.give_back(number)
+            raise
+        if number:
+            await self._sealed.added()
+        return result
 
     def _check(self, known: Mount | None, found: list[bytes | None]) -> None:
         if int.from_bytes(found[0] or b"", "little") != self._epoch:

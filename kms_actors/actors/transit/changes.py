@@ -10,11 +10,13 @@ import msgspec
 
 from kms_actors.actors.cluster.changes import TRANSIT
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.store import Look
 from kms_actors.actors.transit.schedule import TransitSchedule
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, PermissionDenied, TransactionConflict
 from kms_actors.mounts import Mount
 from kms_actors.store.api import Body, Priority, Reads, Transaction
+from kms_actors.transit import limits
 from kms_actors.transit import policy as policies
 from kms_actors.transit.exchange import certificates
 from kms_actors.transit.key import TransitKey
@@ -121,26 +123,56 @@ class TransitChanges:
         """Add the version that is due; return False if there was nothing to do, since another node was first."""
         records, now = self._records, self._context.clock()
 
-        async def due(tr: Reads) -> TransitKey | None:
+        async def due(tr: Reads) -> KeyPolicy | None:
             key = await records.key(tr, mount, name)
-            return key if key is not None and await self._schedule.is_due(tr, mount, key, now) else None
+            return key.policy if key is not None and await self._schedule.is_due(tr, mount, key, now) else None
 
         seen = await self._context.store.read(due)
         if seen is None:
             await self._context.store.change(lambda tr: self._schedule.note(tr, mount, name, now), mount=mount)
             return False
-        version = await self._new_version(seen.policy)
+        return await self._rotate_while(due, mount, seen)
+
+    async def measure(self, mount: int, name: str, version: int) -> int | None:
+        """Return how many messages the latest version of a key has encrypted; None if `version` is not that."""
+
+        async def counted(tr: Reads) -> int | None:
+            policy = await self._records.policy_alone(tr, mount, name)
+            if policy is None or policy.latest_version != version or not limits.is_bounded(policy):
+                return None
+            return limits.messages(await self._records.uses_of(tr, mount, name, version))
+
+        return await self._context.store.read(counted, priority=Priority.BATCH)
+
+    async def rotate_worn(self, mount: int, name: str, version: int) -> bool:
+        """Add a version behind one that has encrypted enough; return False if it may not be, or another node did."""
+
+        async def worn(tr: Reads) -> KeyPolicy | None:
+            policy = await self._records.policy(tr, mount, name)
+            if policy is None or policy.latest_version != version or not limits.is_bounded(policy):
+                return None
+            if not policy.allow_rotation or policy.soft_deleted:
+                return None
+            count = limits.messages(await self._records.uses_of(tr, mount, name, version))
+            return policy if count >= limits.WORN else None
+
+        seen = await self._context.store.read(worn)
+        return seen is not None and await self._rotate_while(worn, mount, seen)
+
+    async def _rotate_while(self, wanted: Look[KeyPolicy | None], mount: int, seen: KeyPolicy) -> bool:
+        """Add a version to the key of `seen`, if `wanted` gives its policy then, too."""
+        records, version = self._records, await self._new_version(seen)
 
         async def body(tr: Transaction) -> bool:
-            current = await due(tr)
-            if current is None or not policies.same_material(current.policy, seen.policy):
+            current = await wanted(tr)
+            if current is None or not policies.same_material(current, seen):
                 return False
-            policy = policies.rotated(current.policy)
+            policy = policies.rotated(current)
             records.put_policy(tr, mount, policy)
-            records.put_version(tr, mount, name, policy.latest_version, version)
+            records.put_version(tr, mount, policy.name, policy.latest_version, version)
             return True
 
-        return await self._commit(mount, name, body)
+        return await self._commit(mount, seen.name, body)
 
     async def due_keys(self, now: int) -> list[tuple[int, str]]:
         """Return mount and name of the keys whose next version is due by `now`."""

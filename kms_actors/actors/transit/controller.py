@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
+import msgspec
 import structlog
 
 from kms_actors.actors.tenant.context import (
@@ -43,6 +44,7 @@ from kms_actors.actors.transit.schedule import RotateDue
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import (
     MakeUsage,
+    MeasureVersion,
     TransitUsage,
 )
 from kms_actors.cache import ByteCache
@@ -53,7 +55,7 @@ from kms_actors.messages import (
     Message,
 )
 from kms_actors.store.api import Reads
-from kms_actors.transit import digests
+from kms_actors.transit import digests, limits
 from kms_actors.transit import messages as m
 from kms_actors.transit.exchange.exporting import export_wrapped
 from kms_actors.transit.footprint import footprint
@@ -126,6 +128,7 @@ class TransitController:
             m.ReadSettings: lambda message: self._context.spawn(self._settings(message)),
             m.WriteSettings: lambda message: self._context.spawn(changes.write_settings(message)),
             RotateDue: lambda _: self._context.spawn(self._rotate_all_due()),
+            MeasureVersion: lambda event: self._context.spawn_apart(self._measure(event)),
             KeyLoaded: self._loaded,
             KeyChanged: self._changed,
         }
@@ -205,6 +208,24 @@ class TransitController:
         finally:
             self._context.notify(KeyChanged(key_id))
 
+    async def _measure(self, event: MeasureVersion) -> None:
+        """See how many messages a version has encrypted; one that has encrypted enough is followed by the next."""
+        mount, name, version = event.mount, event.name, event.version
+        rotated = False
+        try:
+            count = await self._changes.measure(mount, name, version)
+            near = count is not None and count >= limits.NEAR
+            if count is not None and count >= limits.WORN:
+                rotated = await self._changes.rotate_worn(mount, name, version)
+                vault = self._context.vault_id
+                _log.warning("a transit key has encrypted many messages", vault=vault, count=count, rotated=rotated)
+            self._context.near_limits.note_key(self._context.vault_id, mount, name, near=near and not rotated)
+        except KmsError as error:
+            _log.warning("messages of a transit key could not be counted", error=type(error).__name__)
+        finally:
+            if rotated:
+                self._context.notify(KeyChanged((mount, name)))
+
     async def _restore(self, message: m.RestoreKey) -> None:
         await self._changing(await self._backups.read(message), self._backups.restore)
 
@@ -221,7 +242,8 @@ class TransitController:
                 raise NotFound
             return await records.info(tr, mount, policy, context=message.context), uses
 
-        return await self.usage.read(mount, body)
+        info = await self.usage.read(mount, body)
+        return msgspec.structs.replace(info, warnings=(*info.warnings, *limits.warnings(info.policy, info.usage)))
 
     async def _list(self, message: m.ListKeys) -> list[str]:
         context = self._context

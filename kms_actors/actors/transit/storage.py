@@ -27,7 +27,7 @@ from kms_actors.transit.key import TransitKey
 from kms_actors.transit.key_info import describe
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
-from kms_actors.transit.usage import Part, UsageRecord, Uses, added
+from kms_actors.transit.usage import Part, UsageRecord, Uses, added, total
 from kms_actors.untrusted import untrusted
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -113,6 +113,12 @@ class TransitRecords:
             (self._keys.parts(place)[-2], self._open(place, sealed, UsageRecord).uses)
             for place, sealed in await tr.get_range(*self._keys.span("transit", mount, "usage", name))
         ]
+
+    async def uses_of(self, tr: Reads, mount: int, name: str, version: int) -> Uses:
+        """Return what all processes counted for one version."""
+        entries = await tr.get_range(*self._keys.span("transit", mount, "usage", name, version))
+        parts = ((version, self._open(place, sealed, UsageRecord).uses) for place, sealed in entries)
+        return total(parts).get(version, {})
 
     async def add_uses(self, tr: Transaction, mount: int, name: str, part: tuple[int, int], uses: Uses) -> None:
         """Add to what is counted for a version: `part` is its number, and a shard."""

@@ -26,8 +26,10 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.store import Look
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import KmsError, StoreUnavailable
+from kms_actors.messages import Event
 from kms_actors.store.api import Transaction
 from kms_actors.transit.key import TransitKey
+from kms_actors.transit.limits import messages
 from kms_actors.transit.messages import KeyInfo
 from kms_actors.transit.usage import Part, Use, Uses, plus, total
 
@@ -38,8 +40,19 @@ _KEYS_TOGETHER: Final = 32
 #: Seconds that writing may take when a seal waits for it, or the keys are about to be forgotten.
 _LAST_SECONDS: Final = 2.0
 _SECOND: Final = 10**9
+#: Messages of a version between two looks at how many there are of all processes; and versions that are noted.
+_MEASURED_EVERY: Final = 1 << 22
+_MOST_MEASURED: Final = 10_000
 
 _log = structlog.get_logger(__name__)
+
+
+class MeasureVersion(Event, frozen=True):
+    """It is time to see how many messages a version has encrypted, all processes together."""
+
+    mount: int
+    name: str
+    version: int
 
 
 class KeyIdentity(NamedTuple):
@@ -65,6 +78,7 @@ class TransitUsage:
         "_counts",
         "_ending",
         "_in_store",
+        "_measured",
         "_observe",
         "_records",
         "_seconds",
@@ -88,6 +102,7 @@ class TransitUsage:
         self._writer: asyncio.Task[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._ending = False
+        self._measured: dict[tuple[int, str, int], int] = {}  # messages since, by mount, key and version
 
     def add(self, mount: int, key: TransitKey, version: int, operation: str, number: int = 1) -> None:
         """Count that a version did something `number` times."""
@@ -164,9 +179,21 @@ class TransitUsage:
         except KmsError as error:
             _log.warning("usage of transit keys is not written yet", keys=len(keys), error=type(error).__name__)
             return not isinstance(error, StoreUnavailable)
-        for identity in keys:
+        for identity, versions in keys.items():
             del self._unwritten[identity]
+            self._note_messages(identity, versions)
         return True
+
+    def _note_messages(self, identity: KeyIdentity, versions: _Versions) -> None:
+        """Have versions measured when they are first used here, and after so many messages again."""
+        for version, uses in versions.items():
+            slot, number = (identity.mount, identity.name, version), messages(uses)
+            since = self._measured.get(slot, _MEASURED_EVERY) + number
+            if number and since >= _MEASURED_EVERY and not self._ending:
+                since = 0
+                self._context.notify(MeasureVersion(*slot))
+            if number and (slot in self._measured or len(self._measured) < _MOST_MEASURED):
+                self._measured[slot] = since
 
     def _take_counts(self) -> None:
         """Turn what was counted into uses, which are as old as the last time at most."""

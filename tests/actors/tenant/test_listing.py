@@ -41,25 +41,31 @@ class Reading:
         self.watch, self.close = store.watch, store.close
 
     async def run(self, body: Any, **options: Any) -> Any:
+        place = len(self.keys)
         self.keys.append(0)
-        return await self._store.run(lambda tr: body(_Counted(tr, self)), **options)
+        return await self._store.run(lambda tr: body(_Counted(tr, self, place)), **options)
 
 
 class _Counted:
-    def __init__(self, tr: Transaction, reading: Reading) -> None:
+    def __init__(self, tr: Transaction, reading: Reading, place: int) -> None:
         self._tr = tr
         self._reading = reading
+        self._place = place
 
     async def get_range(self, begin: bytes, end: bytes, **options: Any) -> list[Entry]:
         entries = await self._tr.get_range(begin, end, **options)
-        self._reading.keys[-1] += len(entries)
+        self._note(len(entries))
         self._reading.values += sum(bool(value) for _, value in entries)
         return entries
 
     async def get_keys(self, begin: bytes, end: bytes, **options: Any) -> list[bytes]:
         keys = await self._tr.get_keys(begin, end, **options)
-        self._reading.keys[-1] += len(keys)
+        self._note(len(keys))
         return keys
+
+    def _note(self, number: int) -> None:
+        if self._place < len(self._reading.keys):  # it began since the count did
+            self._reading.keys[self._place] += number
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tr, name)

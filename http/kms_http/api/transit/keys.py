@@ -117,7 +117,7 @@ def _render_read(call: Call, info: KeyInfo) -> Reply:
     if isinstance(context, InvalidRequest):
         raise context
     usage = {str(number): _show_uses(uses) for number, uses in info.usage.items()}
-    return Reply(data=show_key(info) | {"usage": usage})
+    return Reply(data=show_key(info) | {"usage": usage}, warnings=info.warnings)
 
 
 def _render_nothing(_: Call, __: None) -> Reply:
