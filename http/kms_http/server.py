@@ -62,7 +62,9 @@ class HttpServer:
 
     def _serve(self, listeners: Sequence[socket.socket], ssl_context: ssl.SSLContext | None, *, alone: bool) -> None:
         self._hub = hub = Hub(self._handler, self._limits, KEEPALIVE_SECONDS, LINGER_SECONDS)
-        self._acceptor = Acceptor(listeners, lambda: Connection(hub), ssl_context, hub.has_room, alone=alone)
+        self._acceptor = Acceptor(
+            listeners, lambda made: Connection(hub, made), ssl_context, hub.has_room, alone=alone
+        )
         self._acceptor.start()
 
     @property

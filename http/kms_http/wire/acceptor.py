@@ -38,13 +38,14 @@ _log = structlog.get_logger(__name__)
 class Acceptor:
     """Accepts from `start` to `stop`; `stop` closes this process's copies of the sockets.
 
-    `has_room` is asked before a connection is kept, with the number of those that are not yet connections.
+    `protocol` is given what it calls once its connection is made. `has_room` is asked before one is kept, with the
+    number of those that are not made yet.
     """
 
     def __init__(
         self,
         listeners: Sequence[socket.socket],
-        protocol: Callable[[], asyncio.Protocol],
+        protocol: Callable[[Callable[[], None]], asyncio.Protocol],
         ssl_context: ssl.SSLContext | None,
         has_room: Callable[[int], bool],
         *,
@@ -118,12 +119,14 @@ class Acceptor:
                 connection.send(errors.respond(errors.too_busy()).encode("", 1, last=True))
 
     async def _connect(self, connection: socket.socket) -> None:
+        own = asyncio.current_task()
+        assert own is not None
         try:
             if self._ssl is not None and not await self._begins_tls(connection):
                 await self._tell_of_tls(connection)
                 return
             await self._loop.connect_accepted_socket(
-                self._protocol,
+                lambda: self._protocol(lambda: self._connecting.discard(own)),
                 connection,
                 ssl=self._ssl,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._ssl is not None else None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, cast
 
 import structlog
@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         "_held",
         "_hub",
         "_inbound",
+        "_made",
         "_overfull",
         "_read_paused",
         "_request",
@@ -58,8 +59,9 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, made: Callable[[], None]) -> None:
         self._hub = hub
+        self._made: Callable[[], None] | None = made  # called once the connection is
         self._buffer = b""  # read, and not yet of use
         self._held = 0  # bytes of it that the hub has counted
         self._request: Request | None = None  # being worked on, until its answer is written
@@ -95,6 +97,9 @@ class Connection(asyncio.Protocol):
         self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self._tls = transport.get_extra_info("sslcontext") is not None
         self._hub.connections.add(self)
+        if self._made is not None:
+            self._made()
+            self._made = None
         self._be_idle()
 
     def data_received(self, data: bytes) -> None:
