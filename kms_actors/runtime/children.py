@@ -21,10 +21,27 @@ Reply = AsyncioFuture[Any]
 _CANCEL_GRACE: Final = 1.0
 
 
+class Child(asyncio.Task[T]):
+    """A task that knows whether anything beside its actor hears of its end: another task that awaits it, say."""
+
+    heard = False
+
+    def add_done_callback(
+        self, fn: Callable[[Any], object], /, *, context: contextvars.Context | None = None
+    ) -> None:
+        self.heard = True
+        super().add_done_callback(fn, context=context)
+
+    def adopt(self, fn: Callable[[Any], object]) -> None:
+        """Let its actor hear of its end."""
+        super().add_done_callback(fn)
+
+
 class Children:
     """Several asks may wait for one task, and a task may return another, whose outcome is then the answer.
 
-    `fail` hears of each unexpected error of one that nobody waits for.
+    `fail` hears of each unexpected error of one that nobody waits for: no ask, and no other task. What another task
+    awaits is that one's to answer for: a mistake of a caller is told to the caller alone, however deep it is found.
     """
 
     def __init__(self, owner: str, mailbox: Mailbox, fail: Callable[[BaseException], None]) -> None:
@@ -41,7 +58,7 @@ class Children:
 
     def start(self, work: Coroutine[Any, Any, T], context: contextvars.Context | None = None) -> asyncio.Task[T]:
         """Run `work` in a task that is kept, and heard, until it ends."""
-        task = self._loop.create_task(work, context=context)
+        task: Child[T] = Child(work, loop=self._loop, context=context)
         self._adopt(task)
         return task
 
@@ -72,7 +89,7 @@ class Children:
             self._refuse(replies, Unavailable("stopped before the outcome was known"))
 
     def _adopt(self, child: asyncio.Future[Any]) -> list[Reply]:
-        child.add_done_callback(self._ended)
+        (child.adopt if isinstance(child, Child) else child.add_done_callback)(self._ended)
         return self._owed.setdefault(child, [])
 
     def _ended(self, child: asyncio.Future[Any]) -> None:
@@ -80,13 +97,14 @@ class Children:
         if child.cancelled():
             self._refuse(replies, Unavailable("cancelled before the outcome was known"))
         elif (error := child.exception()) is not None:
-            if not isinstance(error, EXPECTED):
-                if replies:
-                    log_failure(self._owner, error, "request failed in actor")
-                else:
-                    self._fail(error)
-            elif not replies:
-                log_unheard(self._owner, error)
+            heard = bool(replies) or (isinstance(child, Child) and child.heard)
+            if isinstance(error, EXPECTED):
+                if not heard:
+                    log_unheard(self._owner, error)
+            elif not heard:
+                self._fail(error)
+            elif replies:
+                log_failure(self._owner, error, "request failed in actor")
             self._refuse(replies, answer_to(error, RequestFailed))
         elif isinstance(child.result(), asyncio.Future):
             self._pass_on(replies, child.result())
