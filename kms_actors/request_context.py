@@ -1,4 +1,4 @@
-"""What a request brings along on its way down: until when it may be worked on.
+"""What a request brings along on its way down: until when it may be worked on, and what logs call it.
 
 It is set once where a request has arrived, and goes with its tasks and messages down to the store's attempts. Work
 that others wait for too, or that outlives the request, is started `apart`.
@@ -23,9 +23,14 @@ BATCH_SECONDS: Final = 60.0
 
 
 class RequestContext(NamedTuple):
-    """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it."""
+    """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it.
+
+    `id` is the request's in answers and logs, `by` names the caller where a seal or mounts are changed.
+    """
 
     ends: float = inf
+    id: str = ""
+    by: str = ""
 
 
 _NONE: Final = RequestContext()
@@ -34,9 +39,14 @@ _current: Final[ContextVar[RequestContext]] = ContextVar("request", default=_NON
 current: Final = _current.get
 
 
-def begin() -> None:
+def begin(request_id: str = "") -> None:
     """Let a request begin, which has arrived now."""
-    _current.set(RequestContext(elapsed() + REQUEST_SECONDS))
+    _current.set(RequestContext(elapsed() + REQUEST_SECONDS, request_id))
+
+
+def caller(name: str) -> None:
+    """Say who sent the request."""
+    _current.set(_current.get()._replace(by=name))
 
 
 def enter(context: RequestContext) -> None:

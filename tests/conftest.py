@@ -27,6 +27,7 @@ from typing import Any, Final
 import pykka
 import pytest
 
+from kms_actors.observe import bounded
 from tests.support.environment import environment_of_tests
 from tests.support.skips import skips_by_cause
 
@@ -122,3 +123,9 @@ def loop_guard(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopGuard]:
     monkeypatch.setattr(asyncio.Handle, "_run", guard.time(asyncio.Handle._run))
     yield guard
     assert guard.caught == []
+
+
+@pytest.fixture(autouse=True)
+def _unbounded_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all lines written: tests follow each other faster than callers."""
+    monkeypatch.setattr(bounded, "MOST", 1_000_000)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import structlog
 from multidict import istr
 
+from kms_actors import request_context
 from kms_actors.auth import service_token
 from kms_actors.auth.principal import Principal, Right
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import AuthenticateToken
+from kms_actors.observe.bounded import BoundedLog
 from kms_http.backend import (
     Authenticator,
     Backend,
@@ -24,10 +25,13 @@ from kms_http.backend import (
 TOKEN: Final = istr("X-Vault-Token")
 NAMESPACE: Final = istr("X-Vault-Namespace")
 AUTHORIZATION: Final = istr("Authorization")
+#: Characters of a revocation id, or of an accessor, and of an owner, that logs have.
+_SHOWN: Final = 16
+_LONGEST_OWNER: Final = 128
 _BEARER: Final = "Bearer "
 _ROOT_NAMESPACE: Final = "root"
 
-_log = structlog.get_logger(__name__)
+_log: Final = BoundedLog(__name__)
 
 
 class Caller(NamedTuple):
@@ -47,6 +51,13 @@ def token_of(headers: Mapping[str, str]) -> str:
         return token
     authorization = headers.get(AUTHORIZATION, "")
     return authorization[len(_BEARER) :].strip(" ") if authorization.startswith(_BEARER) else ""
+
+
+def name_of(principal: Principal) -> str:
+    """Return what logs call the bearer: owner or display name, and what tells his token from others of his."""
+    owner = (principal.metadata or {}).get("owner", principal.display_name)
+    token = principal.revocation_ids[-1][:_SHOWN] if principal.revocation_ids else principal.accessor[:_SHOWN]
+    return f"{owner[:_LONGEST_OWNER]} {token}".rstrip()
 
 
 class Callers:
@@ -120,5 +131,5 @@ class Callers:
 
 def _refusal(reason: str) -> AuthenticationFailed:
     """Log why a token is refused; biscuits that prove nothing are logged where they are verified."""
-    _log.info("token refused", reason=reason)
+    _log.info("token refused", reason, reason=reason, request_id=request_context.current().id)
     return AuthenticationFailed(reason)

@@ -44,12 +44,15 @@ from kms_http.caller import (
 from kms_http.fields import (
     WrongType,
     to_bool,
+    to_duration,
 )
 from kms_http.routing import (
     ANY_RIGHT,
     EXISTENCE,
     METHODS,
     NO_MOUNTS,
+    SCOPE_ADMIN,
+    TENANT_ADMIN,
     Call,
     Endpoint,
     Found,
@@ -87,8 +90,11 @@ _CAPABILITIES: Final = {
 }
 _SYSTEM: Final = ("sys/", "auth/")
 _ALL_GRANTS: Final = Grants()
+#: Rights of endpoints whose changes are logged with the caller's name.
+_ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
 _WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
 _UNKNOWN: Final = "unknown"
+_NO_HELP: Final = "there is no help for paths here: docs/compatibility.md of the project lists them"
 
 _log = structlog.get_logger(__name__)
 
@@ -96,10 +102,23 @@ _log = structlog.get_logger(__name__)
 class Exchange:
     """One request on its way through; what is known of it so far."""
 
-    __slots__ = ("caller", "label", "method", "namespace", "now", "operation", "path", "query", "request", "token")
+    __slots__ = (
+        "caller",
+        "label",
+        "method",
+        "namespace",
+        "now",
+        "operation",
+        "path",
+        "query",
+        "request",
+        "request_id",
+        "token",
+    )
 
-    def __init__(self, request: Request, now: float) -> None:
+    def __init__(self, request: Request, now: float, request_id: str) -> None:
         self.request = request
+        self.request_id = request_id
         self.now = now
         self.label = _UNKNOWN
         self.method = request.method
@@ -134,9 +153,10 @@ class Handler:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; every failure is an answer too."""
-        request_context.begin()
+        request_id = self._request_ids()
+        request_context.begin(request_id)
         started = time.perf_counter()
-        exchange = Exchange(request, self._clock())
+        exchange = Exchange(request, self._clock(), request_id)
         try:
             response = await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
@@ -153,8 +173,8 @@ class Handler:
         response = errors.respond(error)
         if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             # The type alone: texts and tracebacks of what nobody foresaw may hold values.
-            request_id, kind = self._request_ids(), type(error).__name__
-            _log.error("request failed", request_id=request_id, route=exchange.label, error=kind)
+            kind = type(error).__name__
+            _log.error("request failed", request_id=exchange.request_id, route=exchange.label, error=kind)
         return response
 
     async def _answer(self, exchange: Exchange) -> Response:
@@ -183,18 +203,19 @@ class Handler:
     def _read_target(self, exchange: Exchange) -> None:
         request = exchange.request
         operation = OPERATIONS.get(exchange.method)
-        if operation is None:
-            raise HttpError(405)
         path, query = paths.parse(request.target)
+        if operation is None:
+            raise self._unknown_method(exchange.method, path)
+        if "help=" in query and paths.form(query).get("help"):
+            raise HttpError(404, _NO_HELP)  # whatever else is asked: the path is never read instead
         if query and operation not in _WITH_BODY:
             exchange.query = fields = paths.form(query)
             if operation is Operation.READ and _listing(fields):
                 operation = Operation.LIST
         if operation is Operation.LIST:
             path = path if path.endswith("/") else path + "/"
-        if request.headers.get(_WRAP_TTL):
-            # Answering in the clear would give a bare secret to a caller who asked for a wrapped one.
-            raise InvalidRequest("response wrapping is not supported")
+        if wrap_ttl := request.headers.get(_WRAP_TTL):
+            _refuse_wrapping(wrap_ttl)
         exchange.operation, exchange.path, exchange.method = operation, path, METHODS[operation]
 
     def _find_system(self, exchange: Exchange) -> Found | None:
@@ -203,9 +224,15 @@ class Handler:
             exchange.label = found.route.label
             if found.endpoint is None and found.route.bare:
                 raise HttpError(405)
-        if exchange.request.method == "HEAD" and (found is None or found.endpoint is None or not found.endpoint.head):
-            raise HttpError(405)
+            if exchange.request.method == "HEAD" and (found.endpoint is None or not found.endpoint.head):
+                raise HttpError(405)
         return found
+
+    def _unknown_method(self, method: str, path: str) -> Exception:
+        found = self._system.find(path, Operation.READ) if path.startswith(_SYSTEM) else None
+        if method != "OPTIONS" or (found is not None and found.route.bare):
+            return HttpError(405)
+        return InvalidRequest("cannot handle internal-only request operation")
 
     async def _identify(self, exchange: Exchange, found: Found | None) -> None:
         endpoint = found.endpoint if found is not None else None
@@ -217,12 +244,12 @@ class Handler:
         tenant = exchange.caller.tenant
         if tenant is None:
             raise PermissionDenied("an operator of the cluster has no mounts")
-        if exchange.request.method == "HEAD":
-            raise HttpError(405)
         matched = tenant.mounts.match(exchange.path)
         if matched is None:
             self._authorize(exchange, None, None)
             raise _no_route(exchange.path)
+        if exchange.request.method == "HEAD":
+            raise HttpError(405)
         mount, rest = matched
         found = self._engines[mount.type].find(rest, exchange.operation)
         if found is not None:
@@ -268,7 +295,7 @@ class Handler:
             waited = request.body is None
             raw = await body.read(request)
             if waited:
-                request_context.begin()  # now it has arrived
+                request_context.begin(exchange.request_id)  # now it has arrived
             size = len(raw)
             if size < body.STEPS_FROM:
                 sent = body.parse(request, raw, endpoint.read)
@@ -291,8 +318,11 @@ class Handler:
             client_ip=exchange.request.remote,
             now=exchange.now,
             size=size,
+            scope=self._backend.namespace if principal is None else principal.resource,
         )
         message = endpoint.build(call)
+        if principal is not None and endpoint.rights in _ADMINISTRATORS:
+            request_context.caller(caller.name_of(principal))
         if message is None:
             result = None
         elif tenant is None:
@@ -306,7 +336,7 @@ class Handler:
         reply = endpoint.render(call, result)
         if not isinstance(reply, Reply):
             reply = await reply
-        return envelope.respond(reply, self._request_ids(), kind, warnings)
+        return envelope.respond(reply, exchange.request_id, kind, warnings)
 
 
 def _values(
@@ -329,6 +359,21 @@ def _values(
 
 def _no_route(path: str) -> HttpError:
     return HttpError(404, f'no handler for route "{path}". route entry not found.')
+
+
+def _refuse_wrapping(ttl: str) -> None:
+    """Raise InvalidRequest for a TTL other than 0, which asks for no wrapping.
+
+    Answering in the clear would give a bare secret to a caller who asked for a wrapped one.
+    """
+    try:
+        wanted = to_duration(ttl)
+    except WrongType as wrong:
+        raise InvalidRequest(f"error parsing X-Vault-Wrap-TTL header: {wrong}") from None
+    if wanted < 0:
+        raise InvalidRequest("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
+    if wanted:
+        raise InvalidRequest("response wrapping is not supported")
 
 
 def _listing(query: dict[str, Any]) -> bool:

@@ -71,6 +71,7 @@ class Call(msgspec.Struct, frozen=True):
     method: str = ""  # as METHODS has it
     client_ip: str = ""
     now: float = 0.0  # seconds since 1970
+    scope: str = ""  # whose seal it is: the cluster's namespace, or a vault id
     size: int = 0  # bytes of the body
 
     def __repr__(self) -> str:
@@ -202,6 +203,8 @@ class Router:
             if match is None and listing and endpoint is not None:
                 match = entry.listing.fullmatch(path.removesuffix("/"))
             if match is None:
+                if path.endswith("/") and Operation.LIST in route.operations and expression.fullmatch(path[:-1]):
+                    first = first or Found(route, None, {})
                 continue
             if endpoint is not None:
                 return Found(entry.route, endpoint, _bounded(entry.route, match.groupdict()))

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import biscuit_auth
-import structlog
 
+from kms_actors import request_context
 from kms_actors.auth import cost, datalog, first_signatures, wire
 from kms_actors.auth.checks import KEPT_USES, BiscuitPrincipal
 from kms_actors.auth.keys import parse_public
@@ -22,6 +22,7 @@ from kms_actors.auth.scope import why_refused
 from kms_actors.auth.wire import TokenRefused
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed
+from kms_actors.observe.bounded import BoundedLog
 
 #: Datalog of each `rights` set that means something; any other set is refused.
 RIGHTS: Final = {
@@ -35,7 +36,7 @@ RIGHTS: Final = {
 _TOKEN_BYTES: Final = 1_100
 _CHECKED_CHARACTER_BYTES: Final = 13
 _USE_BYTES: Final = 300
-_log = structlog.get_logger(__name__)
+_log: Final = BoundedLog(__name__)
 
 
 class BiscuitAuthenticator:
@@ -199,5 +200,5 @@ def _verified(raw: bytes, pairs: list[_Pair]) -> tuple[biscuit_auth.Biscuit, _Pa
 
 
 def _refuse(reason: str) -> NoReturn:
-    _log.warning("token refused", reason=reason)
+    _log.warning("token refused", reason, reason=reason, request_id=request_context.current().id)
     raise AuthenticationFailed("permission denied") from None

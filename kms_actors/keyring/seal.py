@@ -1,7 +1,8 @@
 """Seals: how a key is shared out, and the gathering of its shares until they give it back.
 
 One error answers every wrong quorum (a wrong or foreign share, a coordinate given twice), so it never tells
-which share was wrong. Callers drop the progress on `InvalidShares`, and once the key is there.
+which share was wrong; and only a quorum: until then a wrong share counts like any other, so that nobody ends an
+attempt of others by one share. Callers drop the progress on `InvalidShares`, and once the key is there.
 """
 
 from __future__ import annotations
@@ -116,16 +117,11 @@ def add_share(
 
     A new attempt is named `nonce` and ends `lifetime` seconds after `now`. A share given again changes nothing.
 
-    Raises:
-        InvalidShares: another share has the same coordinate; the attempt is over.
-
     """
     if progress is None or not progress.lives(now) or len(progress.parts) >= config.threshold:
         return UnsealProgress(nonce, (share,), started=now, expires=now + lifetime)
     if sum(hmac.compare_digest(share, part) for part in progress.parts):  # sum: compare with every one
         return progress
-    if share[:1] in {part[:1] for part in progress.parts}:
-        raise InvalidShares(_WRONG_SHARES)
     return msgspec.structs.replace(progress, parts=(*progress.parts, share))
 
 

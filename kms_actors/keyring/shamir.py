@@ -75,12 +75,14 @@ def encode_share(share: bytes) -> str:
 def parse_share(text: str) -> bytes:
     """Return the share (33 bytes) in 66 characters of hex, or 44 of base64 or base64url.
 
-    The length alone decides how the text is read, so that none can be read in two ways.
+    The length alone decides how the text is read, so that none can be read in two ways. Space around it and line
+    breaks within it do not count: shares are copied from mails and files.
 
     Raises:
         InvalidRequest: any other text; worded as Vault's `sys/unseal` does.
 
     """
+    text = text.replace("\r", "").replace("\n", "").strip()
     try:
         if len(text) == 2 * SHARE_LENGTH:
             return binascii.unhexlify(text)

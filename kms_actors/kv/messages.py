@@ -128,6 +128,6 @@ class SecretVersion(Message, frozen=True):
 
 
 class MetadataWritten(Message, frozen=True):
-    """`cas_still_required`: check-and-set was switched off, but the mount demands it."""
+    """`still_required`: settings that were switched off, though the mount demands them."""
 
-    cas_still_required: bool
+    still_required: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ class Config(msgspec.Struct, frozen=True, array_like=True):
     max_versions: int = 0
     cas_required: bool = False
     delete_version_after: int = 0
+    metadata_cas_required: bool = False
 
 
 class Version(msgspec.Struct, frozen=True, array_like=True):
@@ -34,7 +35,10 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
 
 
 class KeyMetadata(msgspec.Struct, frozen=True, array_like=True):
-    """What is known of a secret beside its data. `oldest_version` is 0 until versions were trimmed."""
+    """What is known of a secret beside its data. `oldest_version` is 0 until versions were trimmed.
+
+    `metadata_version` counts the changes of its settings, not of its versions.
+    """
 
     created: int
     updated: int
@@ -45,6 +49,8 @@ class KeyMetadata(msgspec.Struct, frozen=True, array_like=True):
     delete_version_after: int = 0
     custom_metadata: dict[str, str] = {}
     versions: dict[int, Version] = {}
+    metadata_version: int = 0
+    metadata_cas_required: bool = False
 
     def __repr__(self) -> str:
         return f"<KeyMetadata at version {self.current_version}>"

@@ -20,6 +20,7 @@ MOST_VERSIONS: Final = 10_000
 class Settings(msgspec.Struct, frozen=True):
     """Changes to settings; unset ones stay. `delete_version_after` in nanoseconds.
 
+    `metadata_cas` is a condition, no setting: the number of the metadata to be changed, 0 before there are any.
     With `merge`, custom metadata is merged in (None removes a key, or all of it), else it replaces what was.
     """
 
@@ -27,12 +28,14 @@ class Settings(msgspec.Struct, frozen=True):
     cas_required: bool | UnsetType = UNSET
     delete_version_after: int | UnsetType = UNSET
     custom_metadata: Mapping[str, str | None] | UnsetType | None = UNSET
+    metadata_cas_required: bool | UnsetType = UNSET
+    metadata_cas: int | UnsetType = UNSET
     merge: bool = False
 
     @property
     def empty(self) -> bool:
         """Tell whether this changes nothing."""
-        return self in (Settings(), Settings(merge=True))
+        return replace(self, metadata_cas=UNSET, merge=False) == Settings()
 
     def __repr__(self) -> str:
         return "<Settings>"
@@ -41,6 +44,19 @@ class Settings(msgspec.Struct, frozen=True):
 def configured(config: Config, settings: Settings) -> Config:
     """Return the mount's configuration with `settings` applied; raises InvalidRequest."""
     return replace(config, **_plain(settings))
+
+
+def check_and_set(metadata: KeyMetadata | None, config: Config, settings: Settings) -> None:
+    """Raise InvalidRequest unless `settings.metadata_cas` allows a change of the metadata, which may be absent."""
+    cas = settings.metadata_cas
+    if cas is UNSET:
+        if config.metadata_cas_required or (metadata is not None and metadata.metadata_cas_required):
+            raise InvalidRequest("metadata check-and-set parameter required for this call")
+    elif metadata is None:
+        if cas != 0:
+            raise InvalidRequest("metadata_cas must be 0 when creating new metadata")
+    elif cas != metadata.metadata_version:
+        raise InvalidRequest("metadata check-and-set parameter does not match the current version")
 
 
 def applied(metadata: KeyMetadata | None, settings: Settings, now: int) -> KeyMetadata:
@@ -56,11 +72,11 @@ def applied(metadata: KeyMetadata | None, settings: Settings, now: int) -> KeyMe
         kept = before.custom_metadata if settings.merge and settings.custom_metadata is not None else {}
         changes["custom_metadata"] = custom_metadata.merge(kept, settings.custom_metadata or {})
         custom_metadata.check(changes["custom_metadata"])
-    return replace(before, **changes) if changes else before
+    return replace(before, **changes, metadata_version=before.metadata_version + 1) if changes else before
 
 
 def _plain(settings: Settings) -> dict[str, Any]:
     if settings.max_versions is not UNSET and not 0 <= settings.max_versions <= MOST_VERSIONS:
         raise InvalidRequest(f"max_versions must be between 0 and {MOST_VERSIONS}")
-    names = ("max_versions", "cas_required", "delete_version_after")
+    names = ("max_versions", "cas_required", "delete_version_after", "metadata_cas_required")
     return {name: value for name in names if (value := getattr(settings, name)) is not UNSET}

@@ -40,16 +40,23 @@ def test_metadata_of_a_secret(user: Api) -> None:
     assert TIME.fullmatch(metadata.pop("updated_time"))
     assert metadata == {
         "cas_required": False,
+        "current_metadata_version": 0,
         "current_version": 4,
         "custom_metadata": None,
         "delete_version_after": "0s",
         "max_versions": 0,
+        "metadata_cas_required": False,
         "oldest_version": 0,
     }
 
 
 def test_configuration_of_a_mount(user: Api) -> None:
-    assert user.get("secret/config").data == {"cas_required": False, "delete_version_after": "0s", "max_versions": 0}
+    assert user.get("secret/config").data == {
+        "cas_required": False,
+        "delete_version_after": "0s",
+        "max_versions": 0,
+        "metadata_cas_required": False,
+    }
 
 
 @pytest.mark.parametrize(
@@ -123,7 +130,7 @@ def test_patches(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "verb"),
-    [("GET", "creds", "get"), ("POST", "creds", "put"), ("DELETE", "creds", "delete"), ("LIST", "data/x", "list")],
+    [("GET", "creds", "get"), ("POST", "creds", "put"), ("DELETE", "creds", "delete"), ("LIST", "x", "list")],
 )
 def test_path_without_its_prefix_is_told_how_to_ask(user: Api, method: str, path: str, verb: str) -> None:
     answer = user.call(method, f"secret/{path}", {} if method == "POST" else None)

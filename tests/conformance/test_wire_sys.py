@@ -40,6 +40,8 @@ def test_health_codes(node: Node, query: str, status: int) -> None:
             "performance_standby": False,
             "replication_performance_mode": "disabled",
             "replication_dr_mode": "disabled",
+            "cluster_name": "kms-c1",
+            "cluster_id": "ab3c4b32-97e0-5972-9992-5765b6ede481",
         }
 
 
@@ -56,6 +58,8 @@ def test_seal_status_and_leader_need_no_token(node: Node) -> None:
         "nonce": "",
         "build_date": "n/a",
         "migration": False,
+        "cluster_name": "kms-c1",
+        "cluster_id": "ab3c4b32-97e0-5972-9992-5765b6ede481",
         "recovery_seal": False,
         "storage_type": "n/a",
     }

@@ -33,10 +33,6 @@ REWORDINGS: Final = (
     Rewording("custom metadata of a wrong type is told as by Vault", r"^Field validation failed: ", ""),
 )
 
-#: Fields of metadata that only OpenBao has.
-_OF_OPENBAO: Final = ("current_metadata_version", "metadata_cas_required")
-
-
 DEVIATIONS: Final = (
     Deviation(
         "there are between 0 and 10,000 versions to keep",
@@ -74,15 +70,6 @@ DEVIATIONS: Final = (
         ),
         11,
     ),
-    Deviation(
-        "a list of a path that needs metadata/ is told so, as by Vault 1.14",
-        lambda step, ours, reference: (
-            (step.method, ours.status, reference.status) == ("LIST", 404, 405)
-            and step.path.startswith("secret/data")
-            and "'vault kv list'" in "".join(ours.warnings)
-        ),
-        4,
-    ),
 )
 
 
@@ -95,7 +82,6 @@ def explained(step: Step, ours: Answer, reference: Answer, seen: list[Deviation]
 def _same(answer: Answer) -> Answer:
     data: Any = answer.data
     if isinstance(data, dict):
-        data = {name: value for name, value in data.items() if name not in _OF_OPENBAO}
         for kind in ("data", "subkeys"):  # null data are an empty object, unless they were deleted
             if kind in data and data[kind] is None and not data["metadata"]["deletion_time"]:
                 data[kind] = None if data["metadata"]["destroyed"] else {}

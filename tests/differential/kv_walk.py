@@ -24,6 +24,7 @@ class Walk:
 
     def __init__(self, seed: str, number: int) -> None:
         self._random = random.Random(f"{seed}/{number}")
+        self._apart = random.Random(f"{seed}/{number}/conditions")
         self._folder = f"w{number}"
 
     def steps(self, count: int) -> Iterator[Step]:
@@ -114,13 +115,24 @@ class Walk:
         return body
 
     def _set_metadata(self) -> Step:
-        return Step(self._one("POST", "POST", "PATCH"), self._at("metadata"), self._settings())
+        step = Step(self._one("POST", "POST", "PATCH"), self._at("metadata"), self._settings())
+        return Step(step.method, step.path, {**self._conditions(), **(step.body or {})})
+
+    def _conditions(self) -> dict[str, Any]:
+        conditions: dict[str, Any] = {}
+        if self._apart.random() < 0.25:
+            conditions["metadata_cas"] = self._apart.choice([0, 0, 1, 2, "1", -1, None])
+        if self._apart.random() < 0.1:
+            conditions["metadata_cas_required"] = self._apart.choice([True, False, False])
+        return conditions
 
     def _configure(self) -> Step:
         """Read or set what holds for the whole mount; what demands check-and-set is soon taken back."""
         if self._seldom(3):
             return Step("GET", "secret/config")
         body = {name: value for name, value in self._settings().items() if name != "custom_metadata"}
+        if self._apart.random() < 0.2:
+            body["metadata_cas_required"] = self._apart.choice([True, False, False])
         if not self._seldom(3):
             body["cas_required"] = False
         return Step("POST", "secret/config", body)

@@ -133,10 +133,39 @@ class TestOperations:
         assert (answer.status, answer.body) == (204, b"")
         assert service.tenant.asked[0].text == "t"
 
-    @pytest.mark.parametrize("method", ["OPTIONS", "TRACE", "PURGE", "SEARCH", "MOVE", "NONSENSE", "HEAD"])
+    @pytest.mark.parametrize("method", ["TRACE", "PURGE", "SEARCH", "MOVE", "NONSENSE", "HEAD"])
     async def test_other_verbs_are_refused(self, service: Service, method: str) -> None:
         answer = await service.call(method, "/v1/toy/names/a", "data")
         assert (answer.status, answer.body) == (405, b"" if method == "HEAD" else b'{"errors":[]}\n')
+
+    async def test_options_are_refused_in_the_words_of_vault(self, service: Service) -> None:
+        for path in ("toy/names/a", "sys/mounts", "nosuch/x"):
+            answer = await service.call("OPTIONS", f"/v1/{path}")
+            assert (answer.status, answer.errors) == (400, ["cannot handle internal-only request operation"])
+        assert (await service.call("OPTIONS", "/v1/sys/health")).status == 405
+
+    @pytest.mark.parametrize("path", ["nosuch/x", "sys/nosuch", "auth/nosuch/login"])
+    async def test_head_of_what_is_not_there_is_not_found(self, service: Service, path: str) -> None:
+        assert (await service.call("HEAD", f"/v1/{path}", "root")).status == 404
+
+    @pytest.mark.parametrize("query", ["help=1", "help=true", "list=true&help=1", "a=b&help=x"])
+    @pytest.mark.parametrize("method", ["GET", "LIST", "POST", "DELETE"])
+    async def test_help_never_reads_the_path(self, service: Service, method: str, query: str) -> None:
+        for path in ("toy/names/a", "sys/health", "nosuch/x"):
+            answer = await service.call(method, f"/v1/{path}?{query}", "root")
+            assert answer.status == 404
+            assert answer.errors[0].startswith("there is no help for paths here")
+        assert service.tenant.asked == []
+
+    async def test_a_field_called_help_is_a_field(self, service: Service) -> None:
+        service.toys_answer("x")
+        assert (await service.call("GET", "/v1/toy/names/a?help=", "root")).status == 200
+        assert (await service.call("POST", "/v1/toy/names/a", "root", json={"help": "1"})).status == 200
+
+    async def test_a_path_of_lists_takes_no_other_operation(self, service: Service) -> None:
+        for path in ("toy/names", "toy/names/"):
+            answer = await service.call("GET", f"/v1/{path}", "root")
+            assert (answer.status, answer.errors) == (405, ["1 error occurred:\n\t* unsupported operation\n\n"])
 
     @pytest.mark.parametrize("path", ["sys/mounts", "toy/names/a", "auth/token/lookup-self"])
     async def test_head_is_for_health_only(self, service: Service, path: str) -> None:

@@ -112,10 +112,14 @@ def test_a_wrong_quorum_has_one_answer(quorum: tuple[bytes, ...]) -> None:
     assert raised.value.__cause__ is None
 
 
-def test_another_share_of_a_given_coordinate_ends_the_attempt_with_the_same_answer() -> None:
-    progress = given_shares(*SHARES[:2])
+def test_another_share_of_a_given_coordinate_counts_until_the_threshold() -> None:
+    progress = add_share(given_shares(SHARES[0]), FOREIGN[0], CONFIG, NOW, "nonce")
+    assert len(progress.parts) == 2
+    assert complete(progress, CONFIG) is None
+    assert len(add_share(progress, SHARES[0], CONFIG, NOW, "nonce").parts) == 2
+    progress = add_share(progress, SHARES[1], CONFIG, NOW, "nonce")
     with pytest.raises(InvalidShares) as raised:
-        add_share(progress, FOREIGN[0], CONFIG, NOW, "nonce")
+        complete(progress, CONFIG)
     assert str(raised.value) == WRONG
 
 

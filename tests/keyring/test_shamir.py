@@ -6,6 +6,7 @@ import base64
 import itertools
 import os
 import time
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -255,7 +256,7 @@ NOT_A_TEXT = "'key' must be a valid hex or base64 string"
         ("g" * 66, NOT_A_TEXT),
         ("é" * 66, NOT_A_TEXT),
         ("é" * 44, NOT_A_TEXT),
-        (" " + "ab" * 32 + " ", NOT_A_TEXT),
+        (" " + "ab" * 32 + " ", "invalid key: key is longer than maximum 33 bytes"),
         ("ab " * 22, NOT_A_TEXT),
         ("A" * 43 + "\n", NOT_A_TEXT),
         ("A" * 43, NOT_A_TEXT),
@@ -282,3 +283,16 @@ def test_any_text_is_a_share_or_refused(text: str) -> None:
         return
     assert len(share) == 33
     assert len(text) in {44, 66}
+
+
+@pytest.mark.parametrize("form", [shamir.encode_share, bytes.hex])
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", "{} ", " {}", "\t{}\n"])
+def test_space_around_a_share_does_not_count(form: Callable[[bytes], str], around: str) -> None:
+    share = b"\1" + bytes(range(32))
+    assert shamir.parse_share(around.format(form(share))) == share
+
+
+def test_a_share_may_be_broken_into_lines() -> None:
+    share = b"\1" + bytes(range(32))
+    text = shamir.encode_share(share)
+    assert shamir.parse_share(f"{text[:20]}\r\n{text[20:]}") == share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fdb.tuple
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,13 @@ paths = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 HEAD = Head(KeyMetadata(1, 2, 3, 2, 5, True, 60, {"k": "v"}, {2: Version(1, 9, True), 3: Version(2)}), b'{"a":1}')
 #: Written by format 1 of the records: they must decode for ever.
 GOLDEN = {
+    bytes.fromhex("9405c33cc3"): Config(5, True, 60, True),
+    bytes.fromhex("929b0102030205c33c81a16ba17682029301" + "09c303930200c2" + "07c3" + "c4077b2261223a317d"): Head(
+        msgspec.structs.replace(HEAD.metadata, metadata_version=7, metadata_cas_required=True), HEAD.inline
+    ),
+}
+#: Before metadata had a version.
+OLDER = {
     bytes.fromhex("9305c33c"): Config(5, True, 60),
     bytes.fromhex("92990102030205c33c81a16ba17682029301" + "09c303930200c2" + "c4077b2261223a317d"): HEAD,
 }
@@ -28,6 +36,11 @@ GOLDEN = {
 @pytest.mark.parametrize(("data", "record"), GOLDEN.items())
 def test_stored_bytes_stay_readable(data: bytes, record: Config | Head) -> None:
     assert records.encode(record) == data
+    assert records.decode(data, type(record)) == record
+
+
+@pytest.mark.parametrize(("data", "record"), OLDER.items())
+def test_stored_bytes_of_older_programs_stay_readable(data: bytes, record: Config | Head) -> None:
     assert records.decode(data, type(record)) == record
 
 

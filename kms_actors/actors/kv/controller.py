@@ -283,19 +283,28 @@ async def _patch_metadata(storage: MountStorage, message: PatchMetadata, now: in
     if head is not None:
         return _apply(storage, message, head, config, now)
     settings.applied(None, message.settings, now)  # a mistake is told first
-    return MetadataWritten(False) if message.settings.empty else None
+    return MetadataWritten() if message.settings.empty else None
 
 
 async def _delete_metadata(storage: MountStorage, message: DeleteMetadata, _: int) -> None:
     storage.remove(message.path)
 
 
+#: Settings of a secret that its mount may demand.
+_MANDATED: Final = ("cas_required", "metadata_cas_required")
+
+
 def _apply(
     storage: MountStorage, message: WriteMetadata | PatchMetadata, head: Head | None, config: Config, now: int
 ) -> MetadataWritten:
-    if not message.settings.empty:
-        storage.update(message.path, head, settings.applied(head.metadata if head else None, message.settings, now))
-    return MetadataWritten(config.cas_required and message.settings.cas_required is False)
+    sent = message.settings
+    if not sent.empty:
+        metadata = head.metadata if head else None
+        after = settings.applied(metadata, sent, now)  # a mistake is told first
+        settings.check_and_set(metadata, config, sent)
+        storage.update(message.path, head, after)
+    still = (name for name in _MANDATED if getattr(config, name) and getattr(sent, name) is False)
+    return MetadataWritten(tuple(still))
 
 
 def _authorise(grants: Grants, head: Head | None) -> None:

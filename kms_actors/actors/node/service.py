@@ -34,6 +34,7 @@ from kms_actors.actors.node.tenant_actor import (
 )
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.records import status_of
+from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
 from kms_actors.actors.tenant.unsealing import (
     ClusterUnsealing,
@@ -49,6 +50,7 @@ from kms_actors.messages import (
     ReadSealStatus,
     RevokeToken,
     SealStatus,
+    Unseal,
 )
 from kms_actors.runtime import Threads, Turns
 from kms_actors.store.api import Store
@@ -145,7 +147,10 @@ class NodeService:
             return self._unsealed_status
         if isinstance(message, RevokeToken):
             return await self._revoke(message.principal)
-        return await self._node.ask(message)
+        if not is_reported(message) or (self._unsealed_status is not None and isinstance(message, Unseal)):
+            return await self._node.ask(message)
+        change = asyncio.ensure_future(self._node.ask(message))
+        return await asyncio.shield(reported(self.namespace, message, change))
 
     async def _revoke(self, principal: Principal) -> None:
         revocation_id, ends = principal.revocation_ids[-1], end_of(principal.expires_at)

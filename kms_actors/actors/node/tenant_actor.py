@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 import pykka
 
@@ -40,6 +40,7 @@ from kms_actors.actors.tenant.records import (
     TenantState,
     status_of,
 )
+from kms_actors.actors.tenant.reporting import reported
 from kms_actors.actors.tenant.revocations import Revocations, ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
@@ -75,6 +76,8 @@ from kms_actors.runtime import AsyncioActor, Threads, Turns, ask
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
+
+T = TypeVar("T")
 
 #: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
 #: revoked token; of a controller, and what that of Transit takes more.
@@ -354,6 +357,12 @@ class TenantActor(AsyncioActor):
             return status_of(self._state.seal, None, sealed=False)
         return self.spawn(self._records.seal_status(self._now()))
 
+    def _reported(self, message: Message, change: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self.spawn(change)
+        if isinstance(message, Unseal) and self._state.keyring is not None:
+            return task  # which changes nothing
+        return reported(self._state.vault_id, message, task)
+
     async def _initialise(self, message: Initialize) -> Initialization:
         made = await self._records.initialise(message.shares, message.threshold, self._now())
         await self._reload()
@@ -397,10 +406,10 @@ class TenantActor(AsyncioActor):
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
         ReadSealStatus: _seal_status,
-        Initialize: lambda self, message: self.spawn(self._initialise(message)),
-        Unseal: lambda self, message: self.spawn(self._unseal(message)),
-        ResetUnseal: lambda self, _: self.spawn(self._records.reset_progress()),
-        Seal: lambda self, _: self.spawn(self._seal()),
+        Initialize: lambda self, message: self._reported(message, self._initialise(message)),
+        Unseal: lambda self, message: self._reported(message, self._unseal(message)),
+        ResetUnseal: lambda self, message: self._reported(message, self._records.reset_progress()),
+        Seal: lambda self, message: self._reported(message, self._seal()),
         StateChanged: _state_changed,
         ChangedElsewhere: _changed_elsewhere,
         SecretFree: lambda _, event: event.go_on(),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -18,6 +18,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
+from kms_actors.actors.tenant.reporting import reported
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import (
@@ -105,11 +106,14 @@ class MountController:
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
-            EnableMount: lambda message: self._context.spawn(self._enable(message)),
-            DisableMount: lambda message: self._context.spawn(self._disable(message)),
-            TuneMount: lambda message: self._context.spawn(self._tune(message)),
+            EnableMount: lambda message: self._reported(message, self._enable(message)),
+            DisableMount: lambda message: self._reported(message, self._disable(message)),
+            TuneMount: lambda message: self._reported(message, self._tune(message)),
             MountsChanged: lambda event: self._publish(event.mounts),
         }
+
+    def _reported(self, message: Message, change: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return reported(self._context.vault_id, message, self._context.spawn(change))
 
     async def _enable(self, message: EnableMount) -> None:
         if message.type not in ENGINES:

@@ -144,7 +144,7 @@ async def test_config_counts_for_all_secrets_of_its_mount_only(tenant: Tenant) -
 
 async def test_metadata_comes_before_versions_and_outlives_them(tenant: Tenant) -> None:
     answer = await tenant.ask(kv.WriteMetadata(MOUNT, "s", Settings(max_versions=2, custom_metadata={"k": "v"})))
-    assert not answer.cas_still_required
+    assert answer.still_required == ()
     with pytest.raises(NotFound):
         await tenant.get("s")
     assert await tenant.ask(kv.PatchSecret(MOUNT, "s", SMALL)) is None
@@ -159,8 +159,8 @@ async def test_metadata_comes_before_versions_and_outlives_them(tenant: Tenant) 
 async def test_switching_cas_off_against_the_mount_is_reported(tenant: Tenant) -> None:
     await tenant.ask(kv.WriteConfig(MOUNT, Settings(cas_required=True)))
     off = kv.WriteMetadata(MOUNT, "s", Settings(cas_required=False))
-    assert (await tenant.ask(off)).cas_still_required
-    assert not (await tenant.ask(kv.PatchMetadata(MOUNT, "s", Settings(max_versions=1)))).cas_still_required
+    assert (await tenant.ask(off)).still_required == ("cas_required",)
+    assert (await tenant.ask(kv.PatchMetadata(MOUNT, "s", Settings(max_versions=1)))).still_required == ()
 
 
 async def test_deleting_metadata_removes_everything_of_that_secret_alone(tenant: Tenant) -> None:
@@ -364,3 +364,63 @@ async def test_a_store_that_fails_refuses_all_and_serves_what_comes_after(
             outcomes = await asyncio.gather(*(tenant.put("a") for _ in range(3)), return_exceptions=True)
         assert all(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
         assert (await tenant.put("a")).number == 1
+
+
+class TestMetadataCheckAndSet:
+    """Two who change the settings of one secret: the second, who has not seen what the first did, is told so."""
+
+    async def change(self, tenant: Tenant, **settings: Any) -> kv.MetadataWritten | None:
+        answer: kv.MetadataWritten | None = await tenant.ask(kv.WriteMetadata(MOUNT, "s", Settings(**settings)))
+        return answer
+
+    async def number(self, tenant: Tenant) -> int:
+        metadata = await tenant.ask(kv.ReadMetadata(MOUNT, "s"))
+        return int(metadata.metadata_version)
+
+    async def test_each_change_of_settings_counts_and_no_version_of_data(self, tenant: Tenant) -> None:
+        await tenant.put("s")
+        assert await self.number(tenant) == 0
+        await self.change(tenant, max_versions=3)
+        await tenant.ask(kv.PatchMetadata(MOUNT, "s", Settings(custom_metadata={"a": "b"}, merge=True)))
+        await tenant.put("s")
+        await tenant.ask(kv.DeleteVersions(MOUNT, "s"))
+        assert await self.number(tenant) == 2
+
+    async def test_a_change_of_what_was_not_seen_is_refused(self, tenant: Tenant) -> None:
+        with pytest.raises(InvalidRequest, match="metadata_cas must be 0 when creating new metadata"):
+            await self.change(tenant, max_versions=3, metadata_cas=1)
+        await self.change(tenant, max_versions=3, metadata_cas=0)
+        for cas in (0, 2, -1):
+            with pytest.raises(InvalidRequest, match="metadata check-and-set parameter does not match"):
+                await self.change(tenant, max_versions=4, metadata_cas=cas)
+            with pytest.raises(InvalidRequest, match="metadata check-and-set parameter does not match"):
+                await tenant.ask(kv.PatchMetadata(MOUNT, "s", Settings(max_versions=4, metadata_cas=cas, merge=True)))
+        await self.change(tenant, max_versions=4, metadata_cas=1)
+        metadata = await tenant.ask(kv.ReadMetadata(MOUNT, "s"))
+        assert (metadata.max_versions, metadata.metadata_version) == (4, 2)
+
+    async def test_of_changes_at_once_one_is_made(self, tenant: Tenant) -> None:
+        await self.change(tenant, max_versions=3)
+        made = await asyncio.gather(
+            *(self.change(tenant, max_versions=number, metadata_cas=1) for number in range(4, 9)),
+            return_exceptions=True,
+        )
+        assert sum(not isinstance(outcome, InvalidRequest) for outcome in made) == 1
+
+    async def test_a_condition_alone_changes_nothing(self, tenant: Tenant) -> None:
+        await self.change(tenant, metadata_cas=5)
+        with pytest.raises(NotFound):
+            await self.number(tenant)
+
+    async def test_it_can_be_required_by_secret_and_by_mount(self, tenant: Tenant) -> None:
+        await self.change(tenant, metadata_cas_required=True)
+        with pytest.raises(InvalidRequest, match="metadata check-and-set parameter required for this call"):
+            await self.change(tenant, max_versions=5)
+        await self.change(tenant, metadata_cas_required=False, metadata_cas=1)
+        await self.change(tenant, max_versions=5)
+        await tenant.ask(kv.WriteConfig(MOUNT, Settings(metadata_cas_required=True)))
+        with pytest.raises(InvalidRequest, match="metadata check-and-set parameter required for this call"):
+            await tenant.ask(kv.PatchMetadata(MOUNT, "s", Settings(max_versions=6, merge=True)))
+        answer = await self.change(tenant, metadata_cas_required=False, metadata_cas=3)
+        assert answer is not None
+        assert answer.still_required == ("metadata_cas_required",)

@@ -38,10 +38,13 @@ def _nothing(_: Call) -> None:
 def _show_token(call: Call, _: None) -> Reply:
     principal = _principal(call)
     ends, issued = principal.expires_at, principal.issued_at
+    if ends is not None and not issued:
+        # A biscuit does not say. From now on is as good: clients take creation_time and creation_ttl together.
+        issued = int(call.now)
     data = {
         "accessor": principal.accessor,
         "creation_time": issued,
-        "creation_ttl": max(0, int(ends - issued)) if ends is not None and issued else 0,
+        "creation_ttl": max(0, int(ends) - issued) if ends is not None else 0,
         "display_name": principal.display_name,
         "entity_id": "",
         "expire_time": None if ends is None else _rfc3339(ends),
@@ -119,8 +122,8 @@ def _principal(call: Call) -> Principal:
 
 
 def _ttl(principal: Principal, now: float) -> int:
-    """Return the seconds left; 0 for a token without end."""
-    return 0 if principal.expires_at is None else max(0, int(principal.expires_at - now))
+    """Return the seconds left, at least 1 while it lives: 0 is for a token without end."""
+    return 0 if principal.expires_at is None else max(1, int(principal.expires_at - now))
 
 
 def _rfc3339(seconds: float) -> str:
@@ -131,7 +134,12 @@ def _rfc3339(seconds: float) -> str:
 TOKEN_ROUTES: Final = (
     Route(
         "auth/token/lookup-self",
-        {Operation.READ: Endpoint(_nothing, _show_token, Capability.READ, rights=ANY_RIGHT, while_sealed=True)},
+        {
+            Operation.READ: Endpoint(_nothing, _show_token, Capability.READ, rights=ANY_RIGHT, while_sealed=True),
+            Operation.WRITE: Endpoint(
+                _nothing, _show_token, Capability.UPDATE, Fields(token=to_any), ANY_RIGHT, while_sealed=True
+            ),
+        },
     ),
     Route(
         "auth/token/renew-self",

@@ -40,6 +40,7 @@ def show_config(_: Call, config: Config) -> Reply:
             "cas_required": config.cas_required,
             "delete_version_after": duration(config.delete_version_after),
             "max_versions": config.max_versions,
+            "metadata_cas_required": config.metadata_cas_required,
         }
     )
 
@@ -67,10 +68,12 @@ def show_key(_: Call, metadata: KeyMetadata) -> Reply:
         data={
             "cas_required": metadata.cas_required,
             "created_time": rfc3339(metadata.created),
+            "current_metadata_version": metadata.metadata_version,
             "current_version": metadata.current_version,
             "custom_metadata": metadata.custom_metadata or None,
             "delete_version_after": duration(metadata.delete_version_after),
             "max_versions": metadata.max_versions,
+            "metadata_cas_required": metadata.metadata_cas_required,
             "oldest_version": metadata.oldest_version,
             "updated_time": rfc3339(metadata.updated),
             "versions": {str(number): _version(version) for number, version in metadata.versions.items()},
@@ -87,10 +90,10 @@ def show_metadata_written(_: Call, written: MetadataWritten | None) -> Reply:
     """Nothing, or a warning; 404 with an empty body for no secret."""
     if written is None:
         return _EMPTY_NOT_FOUND
-    if not written.cas_still_required:
+    if not written.still_required:
         return _NO_CONTENT
-    text = '"cas_required" set to false, but is mandated by backend config. This value will be ignored.'
-    return Reply(warnings=(text,))
+    text = '"{}" set to false, but is mandated by backend config. This value will be ignored.'
+    return Reply(warnings=tuple(map(text.format, written.still_required)))
 
 
 def show_wrong_path(call: Call, _: None) -> Reply:

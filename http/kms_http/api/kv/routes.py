@@ -107,8 +107,13 @@ def _read_secret(call: Call) -> Message:
     return ReadSecret(_mount(call), _path(call), call.values.get("version", 0))
 
 
+def _depth(depth: int) -> int:
+    """Return the levels to show; 0 is all. Vault takes a negative number for one."""
+    return 1 if depth < 0 else depth
+
+
 def _read_subkeys(call: Call) -> Message:
-    return ReadSubkeys(_mount(call), _path(call), call.values.get("version", 0), call.values.get("depth", 0))
+    return ReadSubkeys(_mount(call), _path(call), call.values.get("version", 0), _depth(call.values.get("depth", 0)))
 
 
 def _write_secret(call: Call) -> Message:
@@ -117,6 +122,10 @@ def _write_secret(call: Call) -> Message:
 
 def _patch_secret(call: Call) -> Message:
     return PatchSecret(_mount(call), _path(call), _data(call.values), _cas(call.values))
+
+
+def _delete_secret(call: Call) -> Message | None:
+    return DeleteVersions(_mount(call), _path(call)) if call.captures["path"] else None
 
 
 def _delete_versions(call: Call) -> Message:
@@ -179,6 +188,7 @@ _WRONG_PATH: Final = {
     operation: Endpoint(lambda _: None, show_wrong_path, capability, _Anything())
     for operation, capability in _CAPABILITIES.items()
 }
+_NO_LIST: Final = Endpoint(_refuse, show_nothing, Capability.LIST)
 _REFUSED: Final = {
     operation: Endpoint(_refuse, show_nothing, capability)
     for operation, capability in _CAPABILITIES.items()
@@ -211,7 +221,8 @@ ROUTES: Final[tuple[Route, ...]] = (
             Capability.PATCH,
             Fields(data=_nullable_map, options=to_map, version=to_int),
         ),
-        delete=Endpoint(lambda call: DeleteVersions(_mount(call), _path(call)), show_nothing, Capability.DELETE),
+        delete=Endpoint(_delete_secret, show_nothing, Capability.DELETE),
+        list=_NO_LIST,
     ),
     _route("delete/{path...}", write=_versions_endpoint(_delete_versions)),
     _route("undelete/{path...}", write=_versions_endpoint(_undelete_versions)),

@@ -77,17 +77,26 @@ def _to_custom_metadata(value: Any) -> dict[str, Any]:
     return to_map(value)
 
 
-CONFIG: Final = Fields(max_versions=to_int, cas_required=to_bool, delete_version_after=nullable(to_signed_seconds))
+CONFIG: Final = Fields(
+    max_versions=to_int,
+    cas_required=to_bool,
+    delete_version_after=nullable(to_signed_seconds),
+    metadata_cas_required=to_bool,
+)
 METADATA: Final = Fields(
     existence_checked=True,
     max_versions=to_int,
     cas_required=to_bool,
     delete_version_after=nullable(to_seconds),
     custom_metadata=_to_custom_metadata,
+    metadata_cas=to_int,
+    metadata_cas_required=to_bool,
 )
 METADATA_PATCH: Final = Fields(
     max_versions=to_int,
     cas_required=to_bool,
     delete_version_after=nullable(to_seconds),
     custom_metadata=nullable(_to_custom_metadata),
+    metadata_cas=to_int,
+    metadata_cas_required=to_bool,
 )

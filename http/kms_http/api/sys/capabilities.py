@@ -59,6 +59,8 @@ async def _show(call: Call, _: None) -> Reply:
     paths = [*call.values.get("paths", ()), *call.values.get("path", ())]
     if not paths:
         raise InvalidRequest("paths must be supplied")
+    if "" in paths:
+        raise InvalidRequest("1 error occurred:\n\t* missing path\n\n")
     if len(paths) > MAX_PATHS:
         raise InvalidRequest(f"more than {MAX_PATHS} paths")
     if sum(map(len, paths)) > MAX_CHARACTERS:

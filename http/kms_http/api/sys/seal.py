@@ -5,6 +5,7 @@ Source: Vault's API pages `sys/init`, `sys/seal-status`, `sys/seal`, `sys/unseal
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -46,6 +47,7 @@ _LEADER: Final = {
     "performance_standby": False,
     "performance_standby_last_remote_wal": 0,
 }
+_SCOPES: Final = uuid.UUID("b7a1f0c4-5a52-4f0e-8f0a-0d8f3a6f9c55")  # names a scope's `cluster_id`
 _HEALTH_CODES: Final = {
     "active": ("activecode", 200),
     "sealed": ("sealedcode", 503),
@@ -60,7 +62,14 @@ def _read_status(_: Call) -> ReadSealStatus:
     return ReadSealStatus()
 
 
-def _show_status(_: Call, status: SealStatus) -> Reply:
+def _cluster(call: Call, status: SealStatus) -> dict[str, str]:
+    """Name the scope that is spoken of: the cluster's namespace, or a vault id."""
+    if not status.initialized:
+        return {}
+    return {"cluster_name": call.scope, "cluster_id": str(uuid.uuid5(_SCOPES, call.scope))}
+
+
+def _show_status(call: Call, status: SealStatus) -> Reply:
     return Reply(
         bare={
             "type": "n/a",
@@ -73,6 +82,7 @@ def _show_status(_: Call, status: SealStatus) -> Reply:
             "version": API_VERSION,
             "build_date": "n/a",
             "migration": False,
+            **_cluster(call, status),
             "recovery_seal": False,
             "storage_type": "n/a",
         }
@@ -149,6 +159,7 @@ def _health(call: Call, status: SealStatus) -> Reply:
             "replication_dr_mode": mode,
             "server_time_utc": int(call.now),
             "version": API_VERSION,
+            **_cluster(call, status),
         },
     )
 

@@ -180,10 +180,12 @@ async def test_metadata(api: Api) -> None:
     expected = {
         "cas_required": True,
         "created_time": START,
+        "current_metadata_version": 1,
         "current_version": 1,
         "custom_metadata": custom,
         "delete_version_after": "3h25m19s",
         "max_versions": 3,
+        "metadata_cas_required": False,
         "oldest_version": 0,
         "updated_time": START,
         "versions": {"1": {"created_time": START, "deletion_time": later, "destroyed": False}},
@@ -192,7 +194,7 @@ async def test_metadata(api: Api) -> None:
     assert list((await api(READ, "metadata/s"))[1]) == sorted(expected)
     patch = {"custom_metadata": {"owner": None, "z": "1"}, "max_versions": None, "delete_version_after": None}
     assert await api(PATCH, "metadata/s", patch) == (204, None)
-    expected |= {"custom_metadata": {"n": "1", "t": "1", "z": "1"}, "max_versions": 0}
+    expected |= {"custom_metadata": {"n": "1", "t": "1", "z": "1"}, "max_versions": 0, "current_metadata_version": 2}
     assert await api(READ, "metadata/s") == (200, expected)
     assert await api(PATCH, "metadata/s", {"custom_metadata": None, "cas_required": False}) == (204, None)
     assert (await api(READ, "metadata/s"))[1]["custom_metadata"] is None
@@ -238,7 +240,12 @@ async def test_metadata_refusals(api: Api) -> None:
 
 
 async def test_config(api: Api) -> None:
-    defaults = {"cas_required": False, "delete_version_after": "0s", "max_versions": 0}
+    defaults = {
+        "cas_required": False,
+        "delete_version_after": "0s",
+        "max_versions": 0,
+        "metadata_cas_required": False,
+    }
     assert await api(READ, "config") == (200, defaults)
     assert await api(WRITE, "config", {}) == (204, None)
     assert await api(WRITE, "config", {"max_versions": "5", "delete_version_after": "1500ms"}) == (204, None)
@@ -255,7 +262,8 @@ async def test_subkeys(api: Api) -> None:
     await api(WRITE, "data/s", {"data": {"user": "u", "n": {"a": 1, "b": [1, 2]}}})
     subkeys = {"n": {"a": None, "b": None}, "user": None}
     assert await api(READ, "subkeys/s", {"version": "1"}) == (200, {"metadata": written(1), "subkeys": subkeys})
-    assert (await api(READ, "subkeys/s", {"depth": "1"}))[1]["subkeys"] == {"n": None, "user": None}
+    for depth in ("1", "-1", "-7"):
+        assert (await api(READ, "subkeys/s", {"depth": depth}))[1]["subkeys"] == {"n": None, "user": None}
     with pytest.raises(NotFound):
         await api(READ, "subkeys/nosuch")
 
@@ -282,8 +290,6 @@ async def test_list(api: Api) -> None:
         (PATCH, "creds", WRONG.format("patch")),
         (DELETE, "datax/creds", WRONG.format("delete")),
         (LIST, "creds", WRONG.format("list")),
-        (LIST, "data/dir", WRONG.format("list")),
-        (LIST, "data", WRONG.format("list")),
         (READ, "", WRONG.format("get")),
         (READ, "metadata", ROOT),
         (READ, "data", ROOT),
@@ -302,7 +308,15 @@ async def test_wrong_paths_say_which_command_to_use(
 
 @pytest.mark.parametrize(
     ("operation", "path"),
-    [(READ, "delete/s"), (READ, "undelete/s"), (DELETE, "destroy/s"), (DELETE, "config"), (WRITE, "subkeys/s")],
+    [
+        (READ, "delete/s"),
+        (READ, "undelete/s"),
+        (DELETE, "destroy/s"),
+        (DELETE, "config"),
+        (WRITE, "subkeys/s"),
+        (LIST, "data/s"),
+        (LIST, "data"),
+    ],
 )
 async def test_operations_a_path_does_not_take_are_refused(api: Api, operation: Operation, path: str) -> None:
     with pytest.raises(UnsupportedOperation, match="unsupported operation"):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,6 +38,8 @@ class TestSealStatus:
             "version": API_VERSION,
             "build_date": "n/a",
             "migration": False,
+            "cluster_name": "kms-c1",
+            "cluster_id": "ab3c4b32-97e0-5972-9992-5765b6ede481",
             "recovery_seal": False,
             "storage_type": "n/a",
         }
@@ -194,6 +197,16 @@ class TestUnseal:
         assert SHARE not in answer.body.decode()
 
 
+async def test_unsealing_names_whose_seal_it_is(service: Service) -> None:
+    status = SealStatus(initialized=True, sealed=True, threshold=3, shares=5, progress=1, nonce="n")
+    service.backend.answers[messages.Unseal] = service.tenant.answers[messages.Unseal] = status
+    named = []
+    for token in ("operator", "root"):
+        answer = await service.call("PUT", "/v1/sys/unseal", token, json={"key": SHARE})
+        named.append(answer.json["cluster_name"])
+    assert named == ["kms-c1", VAULT_ID]
+
+
 async def test_sealing_answers_nothing(service: Service) -> None:
     answer = await service.call("PUT", "/v1/sys/seal", "root")
     assert (answer.status, answer.body) == (204, b"")
@@ -236,6 +249,8 @@ class TestHealth:
             "replication_dr_mode": "disabled",
             "server_time_utc": 0,
             "version": API_VERSION,
+            "cluster_name": "kms-c1",
+            "cluster_id": "ab3c4b32-97e0-5972-9992-5765b6ede481",
         }
 
     @pytest.mark.parametrize(
@@ -409,6 +424,22 @@ class TestLookupSelf:
         assert data["ttl"] > 1_000_000_000
         assert (data["issue_time"], data["expire_time"]) == ("2096-10-02T07:06:40Z", "2096-10-02T08:06:40Z")
 
+    async def test_of_a_biscuit_that_does_not_say_when_it_was_made_is_of_one_piece(self, service: Service) -> None:
+        service.authenticator.principals["data"].expires_at = 4_000_003_600.0
+        data = (await service.call("GET", "/v1/auth/token/lookup-self", "data")).json["data"]
+        assert data["creation_time"] + data["creation_ttl"] == 4_000_003_600
+        assert data["creation_time"] > 1_700_000_000
+        assert data["issue_time"] is not None
+
+    async def test_shows_a_second_as_long_as_the_token_lives(self, service: Service) -> None:
+        service.authenticator.principals["data"].expires_at = time.time() + 0.9
+        assert (await service.call("GET", "/v1/auth/token/lookup-self", "data")).json["data"]["ttl"] == 1
+
+    async def test_may_be_posted(self, service: Service) -> None:
+        read = (await service.call("GET", "/v1/auth/token/lookup-self", "data")).json["data"]
+        answer = await service.call("POST", "/v1/auth/token/lookup-self", "data", json={"token": "other"})
+        assert (answer.status, answer.json["data"]) == (200, read)
+
     async def test_shows_the_initial_root_token_as_recorded(self, service: Service) -> None:
         record = ServiceToken(
             accessor="acc",
@@ -538,6 +569,11 @@ class TestCapabilities:
     async def test_need_a_path(self, service: Service, body: Any) -> None:
         answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json=body)
         assert (answer.status, answer.errors) == (400, ["paths must be supplied"])
+
+    @pytest.mark.parametrize("body", [{"paths": [""]}, {"paths": ["sys/x", ""]}])
+    async def test_refuse_an_empty_path(self, service: Service, body: Any) -> None:
+        answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json=body)
+        assert (answer.status, answer.errors) == (400, ["1 error occurred:\n\t* missing path\n\n"])
 
     async def test_refuse_paths_that_are_none(self, service: Service) -> None:
         answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json={"paths": [{"a": 1}]})

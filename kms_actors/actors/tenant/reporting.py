@@ -1,0 +1,84 @@
+"""One log line for each change of a seal or of mounts: of which scope, by which request, and how it ended.
+
+It is written when the change is done, whether or not anybody still waits for the answer; and bounded like all that
+callers can cause. Shares, keys and tokens are not in the messages' lines: `_WHAT` names what is shown of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from kms_actors import request_context
+from kms_actors.errors import InvalidShares, KmsError
+from kms_actors.messages import (
+    DisableMount,
+    EnableMount,
+    Initialize,
+    Message,
+    ResetUnseal,
+    Seal,
+    SealStatus,
+    TuneMount,
+    Unseal,
+)
+from kms_actors.observe.bounded import BoundedLog
+
+F = TypeVar("F", bound="asyncio.Future[Any]")
+
+_log: Final = BoundedLog("kms_actors.changes")
+
+#: What is said of a change that was made: the event, and fields of it and of its outcome.
+_WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, Any]]]]] = {
+    Initialize: lambda message, _: ("initialised", {"shares": message.shares, "threshold": message.threshold}),
+    Unseal: lambda _, status: _unseal(status),
+    ResetUnseal: lambda _, __: ("unseal progress reset", {}),
+    Seal: lambda _, __: ("sealed", {}),
+    EnableMount: lambda message, _: ("mount enabled", {"mount": message.path, "type": message.type}),
+    DisableMount: lambda message, _: ("mount disabled", {"mount": message.path}),
+    TuneMount: lambda message, _: ("mount tuned", {"mount": message.path}),
+}
+_FAILED: Final = {
+    Initialize: "not initialised",
+    Unseal: "share refused",
+    ResetUnseal: "unseal progress not reset",
+    Seal: "not sealed",
+    EnableMount: "mount not enabled",
+    DisableMount: "mount not disabled",
+    TuneMount: "mount not tuned",
+}
+
+
+def is_reported(message: Message) -> bool:
+    """Tell whether a change of this kind gets a line."""
+    return type(message) in _WHAT
+
+
+def reported(scope: str, message: Message, change: F) -> F:
+    """Return `change`, which carries out `message` in a scope: a namespace, or a vault id."""
+    change.add_done_callback(partial(_report, scope, message, request_context.current()))
+    return change
+
+
+def _report(
+    scope: str, message: Message, request: request_context.RequestContext, change: asyncio.Future[Any]
+) -> None:
+    origin = {"scope": scope, "request_id": request.id, "by": request.by}
+    error = asyncio.CancelledError() if change.cancelled() else change.exception()
+    if error is None:
+        event, fields = _WHAT[type(message)](message, change.result())
+        _log.info(event, scope, **fields, **origin)
+    elif isinstance(error, InvalidShares):
+        _log.warning("unseal progress dropped: the shares do not give the key", scope, **origin)
+    else:
+        reason = type(error).__name__ if isinstance(error, KmsError) else "unknown"
+        _log.warning(_FAILED[type(message)], scope, error=reason, **origin)
+
+
+def _unseal(status: SealStatus) -> tuple[str, dict[str, Any]]:
+    if not status.sealed:
+        return "unsealed", {}
+    given = {"progress": status.progress, "threshold": status.threshold, "attempt": status.nonce}
+    return "unseal share given", given

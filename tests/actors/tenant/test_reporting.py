@@ -1,0 +1,106 @@
+"""What the log says of seals and mounts: one line a change, with its scope, the request and who sent it.
+
+The kind: something that changes who can read what leaves no trace. Each such message is in one table, and is told of
+when it is done, not when it is answered. No line has a share, a key or a token.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from kms_actors import request_context
+from kms_actors.errors import InvalidRequest, InvalidShares
+from kms_actors.messages import DisableMount, EnableMount, Initialize, ResetUnseal, Seal, TuneMount, Unseal
+from tests.actors.node_service import VAULT, started
+
+Logs = list[MutableMapping[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _request() -> Iterator[None]:
+    before = request_context.current()
+    request_context.begin("request-1")
+    request_context.caller("orga_1 abcd")
+    yield
+    request_context.enter(before)
+
+
+def told(logs: Logs) -> list[str]:
+    """Return the events of changes, each of which says where it comes from."""
+    changes = [entry for entry in logs if "scope" in entry]
+    assert all((entry["request_id"], entry["by"]) == ("request-1", "orga_1 abcd") for entry in changes)
+    return [f"{entry['scope']}: {entry['event']}" for entry in changes]
+
+
+async def test_each_change_of_a_seal_and_of_mounts_has_a_line(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with started(tmp_path) as service:
+            made = await service.ask_node(Initialize(3, 2))
+            for share in made.shares[:2]:
+                await service.ask_node(Unseal(share))
+            await service.ask_node(Unseal(made.shares[2]))  # unsealed already: nothing changes
+            tenant = await service.tenant(VAULT)
+            own = await tenant.ask(Initialize(3, 2))
+            await tenant.ask(Unseal(own.shares[0]))
+            await tenant.ask(ResetUnseal())
+            for share in own.shares[:2]:
+                await tenant.ask(Unseal(share))
+            await tenant.ask(Unseal(own.shares[2]))
+            await tenant.ask(EnableMount("x/", "kv-v2", "", {}))
+            await tenant.ask(TuneMount("x/", "text", None))
+            await tenant.ask(DisableMount("x/"))
+            await tenant.ask(Seal())
+            await service.ask_node(Seal())
+    assert told(logs) == [
+        "kms-test: initialised",
+        "kms-test: unseal share given",
+        "kms-test: unsealed",
+        *(
+            f"{VAULT}: {event}"
+            for event in (
+                "initialised",
+                "unseal share given",
+                "unseal progress reset",
+                "unseal share given",
+                "unsealed",
+                "mount enabled",
+                "mount tuned",
+                "mount disabled",
+                "sealed",
+            )
+        ),
+        "kms-test: sealed",
+    ]
+    for share in (*made.shares, *own.shares):
+        assert not any(form in str(logs) for form in (share.hex(), base64.b64encode(share).decode(), repr(share)))
+    assert own.root_token not in str(logs)
+
+
+async def test_who_drops_the_progress_of_others_is_told(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        made = await service.ask_node(Initialize(3, 2))
+        wrong = made.shares[0][:1] + bytes(32)
+        with capture_logs() as logs:
+            await service.ask_node(Unseal(made.shares[0]))
+            with pytest.raises(InvalidShares):
+                await service.ask_node(Unseal(wrong))
+    assert told(logs) == [
+        "kms-test: unseal share given",
+        "kms-test: unseal progress dropped: the shares do not give the key",
+    ]
+    assert logs[0]["attempt"]
+
+
+async def test_what_is_refused_is_told_too(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await service.ask_node(Initialize(3, 2))
+        with capture_logs() as logs, pytest.raises(InvalidRequest):
+            await service.ask_node(Initialize(3, 2))
+    assert told(logs) == ["kms-test: not initialised"]
+    assert logs[0]["error"] == "InvalidRequest"
