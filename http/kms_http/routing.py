@@ -203,8 +203,6 @@ class Router:
             if match is None and listing and endpoint is not None:
                 match = entry.listing.fullmatch(path.removesuffix("/"))
             if match is None:
-                if path.endswith("/") and Operation.LIST in route.operations and expression.fullmatch(path[:-1]):
-                    first = first or Found(route, None, {})
                 continue
             if endpoint is not None:
                 return Found(entry.route, endpoint, _bounded(entry.route, match.groupdict()))

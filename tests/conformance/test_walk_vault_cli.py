@@ -154,14 +154,14 @@ def walk_from_master_shares(
     new_user: Callable[[Node, str], VaultCli],
 ) -> None:
     """Steps 5 to 9; with a second vault where there are tokens for one."""
-    unseal_in_three(operator, master_shares)  # step 5
+    assert unseal_in_three(operator, master_shares) == "kms-c1"  # step 5
 
     tenant_operator = new_user(node, tokens.tenant_operator)  # step 6
     shares, root_token = operator_init(tenant_operator)
     assert_are_shares(shares)
     assert root_token
     assert set(shares).isdisjoint(master_shares)
-    unseal_in_three(tenant_operator, shares)
+    assert unseal_in_three(tenant_operator, shares).startswith("vault_")
 
     tenant = new_user(node, tokens.tenant)
     put_and_get_a_secret(tenant)  # step 7
@@ -253,8 +253,8 @@ def assert_are_shares(shares: list[str]) -> None:
     assert len({share[1:] for share in decoded}) == 5
 
 
-def unseal_in_three(vault: VaultCli, shares: list[str]) -> None:
-    """Give three different shares, and read each table."""
+def unseal_in_three(vault: VaultCli, shares: list[str]) -> str:
+    """Give three different shares, and read each table; return the cluster, or the vault, that they name."""
     first, second, third = (vault("operator", "unseal", share).table for share in shares[:3])
     constant = {
         "Seal Type": "n/a",
@@ -264,7 +264,10 @@ def unseal_in_three(vault: VaultCli, shares: list[str]) -> None:
         "Build Date": "n/a",
         "Storage Type": "n/a",
         "HA Enabled": "false",
+        "Cluster Name": first["Cluster Name"],
+        "Cluster ID": first["Cluster ID"],
     }
+    assert re.fullmatch(r"[0-9a-f-]{36}", first["Cluster ID"])
     version = first["Version"]
     assert re.fullmatch(r"\d+\.\d+\.\d+(\+[0-9A-Za-z.]+)?", version)
     nonce = first["Unseal Nonce"]
@@ -274,6 +277,7 @@ def unseal_in_three(vault: VaultCli, shares: list[str]) -> None:
     assert second == sealed | {"Unseal Progress": "2/3"}
     assert third == constant | {"Sealed": "false", "Version": version}
     assert vault("status").table == third
+    return first["Cluster Name"]
 
 
 def operator_unseal_all(vault: VaultCli, shares: list[str]) -> Outcome:

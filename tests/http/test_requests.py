@@ -24,7 +24,7 @@ from kms_actors.errors import (
     UnsupportedOperation,
     UnsupportedPath,
 )
-from kms_actors.messages import AuthenticateToken
+from kms_actors.messages import AuthenticateToken, Message
 from kms_http.routing import Reply
 
 if TYPE_CHECKING:
@@ -137,6 +137,25 @@ class TestOperations:
     async def test_other_verbs_are_refused(self, service: Service, method: str) -> None:
         answer = await service.call(method, "/v1/toy/names/a", "data")
         assert (answer.status, answer.body) == (405, b"" if method == "HEAD" else b'{"errors":[]}\n')
+
+    @pytest.mark.parametrize("waits", [0, 1, 2])
+    async def test_an_error_of_what_is_waited_for_first_is_answered(self, service: Service, waits: int) -> None:
+        """The answer is begun outside of a task: the error must find its way into it all the same."""
+
+        async def fail(_: Message) -> None:
+            loop = asyncio.get_running_loop()
+            for turn in range(waits + 1):
+                future = loop.create_future()
+                loop.call_soon(future.set_exception, InvalidRequest("in vain"))
+                try:
+                    await future
+                except InvalidRequest:
+                    if turn == waits:
+                        raise
+
+        service.toys_answer(fail)
+        answer = await service.call("GET", "/v1/toy/names/a", "root")
+        assert (answer.status, answer.errors) == (400, ["in vain"])
 
     async def test_options_are_refused_in_the_words_of_vault(self, service: Service) -> None:
         for path in ("toy/names/a", "sys/mounts", "nosuch/x"):
