@@ -134,7 +134,12 @@ class KvController:
         started = loop.time()
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
-            outcomes = await self._outcomes(secret, commands)
+            outcomes = await self._commit(secret, commands)
+        except TransactionTooLarge as error:
+            # Each may be small enough by itself, and none may suffer for another.
+            outcomes = [error] if len(commands) == 1 else await self._one_by_one(secret, commands)
+        except KmsError as error:
+            outcomes = [error] * len(commands)
         finally:
             answer(commands[: len(outcomes)], outcomes)
             done = partial(self._queues.done, secret, self._start_commands, commands[len(outcomes) :])
@@ -144,17 +149,14 @@ class KvController:
             else:
                 free()
 
-    async def _outcomes(self, secret: SecretId, commands: Sequence[Waiting]) -> list[Any]:
-        """Return the outcomes of the first commands, which share a transaction; of all, where they cannot."""
-        try:
-            return await self._commit(secret, commands)
-        except TransactionTooLarge as error:
-            if len(commands) == 1:
-                return [error]
-        except KmsError as error:
-            return [error] * len(commands)
-        # Each may be small enough by itself, and none may suffer for another.
-        return [(await self._outcomes(secret, (waiting,)))[0] for waiting in commands]
+    async def _one_by_one(self, secret: SecretId, commands: Sequence[Waiting]) -> list[Any]:
+        outcomes: list[Any] = []
+        for waiting in commands:
+            try:
+                outcomes += await self._commit(secret, (waiting,))
+            except KmsError as error:
+                outcomes.append(error)
+        return outcomes
 
     async def _commit(self, secret: SecretId, commands: Sequence[Waiting]) -> list[Any]:
         async def body(transaction: Transaction) -> list[Any]:
@@ -165,7 +167,10 @@ class KvController:
                     break
             return outcomes
 
-        request_context.enter(min((waiting.request for waiting in commands), key=attrgetter("ends")))
+        if len(commands) == 1:
+            request_context.enter(commands[0].request)
+        else:
+            request_context.enter(min((waiting.request for waiting in commands), key=attrgetter("ends")))
         return await self._context.store.change(body, mount=secret[0])
 
     async def _outcome(self, waiting: Waiting, transaction: Transaction) -> Any:

@@ -59,6 +59,7 @@ class TenantStore:
         self._mounts = mounts
         self._tenure = tenure
         self._sealed = SealedRecords(store, keys, keyring, tell_sealed)
+        self._grounds: dict[int | None, tuple[bytes, ...]] = {}  # keys, by mount
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
     def require_mount(self, number: int) -> Mount:
@@ -85,9 +86,10 @@ class TenantStore:
         """
         self._tenure.check()
         known = None if mount is None else self.require_mount(mount)
-        grounds = [self._epoch_key]
-        if known is not None:
-            grounds.append(self._keys.key("mount", known.number))
+        grounds = self._grounds.get(mount)
+        if grounds is None:
+            grounds = (self._epoch_key,) if mount is None else (self._epoch_key, self._keys.key("mount", mount))
+            self._grounds[mount] = grounds
 
         async def grounded(tr: Transaction) -> T:
             found = tr.get_many(grounds)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -95,6 +97,17 @@ def read_value(connection: sqlite3.Connection, key: bytes) -> bytes | None:
     """Return the value at `key`."""
     row = connection.execute("SELECT value FROM kv WHERE key = ?", (key,)).fetchone()
     return row[0] if row else None
+
+
+def read_values(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+    """Return the values at some keys, in one statement: half the time of as many."""
+    values: Sequence[bytes | None] = connection.execute(_values(len(keys)), keys).fetchone()
+    return values
+
+
+@functools.cache
+def _values(number: int) -> str:
+    return f"SELECT {', '.join(['(SELECT value FROM kv WHERE key = ?)'] * number)}"  # noqa: S608 - of no input
 
 
 def read_range(

@@ -12,6 +12,7 @@ from kms_actors.store.sqlite.file import (
     read_keys,
     read_range,
     read_value,
+    read_values,
     translate,
 )
 from kms_actors.store.sqlite.pool import SnapshotPool
@@ -19,6 +20,8 @@ from kms_actors.store.writes import Writes
 
 #: Entries read in one go; the event loop turns between two.
 CHUNK: Final = 256
+#: Values read, or compared, by one statement.
+TOGETHER: Final = 8
 
 
 class RangeRead(NamedTuple):
@@ -45,12 +48,19 @@ class Reads:
         if self.snapshot is None or self.snapshot == version:
             return True
         return (
-            all(read_value(connection, key) == value for key, value in self.values.items())
+            self._hold_values(connection)
             and all(
                 read_range(connection, begin, end, limit=len(entries) + 1) == entries
                 for begin, end, entries in self.ranges
             )
             and all(read_keys(connection, begin, end, limit=len(keys) + 1) == keys for begin, end, keys in self.keys)
+        )
+
+    def _hold_values(self, connection: sqlite3.Connection) -> bool:
+        keys, values = tuple(self.values), tuple(self.values.values())
+        return all(
+            tuple(read_values(connection, keys[begin : begin + TOGETHER])) == values[begin : begin + TOGETHER]
+            for begin in range(0, len(keys), TOGETHER)
         )
 
 
@@ -83,6 +93,19 @@ class SqliteTransaction:
     def get_many(self, keys: Sequence[bytes]) -> Awaitable[list[bytes | None]]:
         self._open_writes()
         return _Values(self, keys)
+
+    async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the values at `keys`, as they are now."""
+        writes, seen = self._open_writes(), self.reads.values
+        unread = [key for key in keys if key not in seen and writes.reads_through(key)]
+        for begin in range(0, len(unread), TOGETHER):
+            some = unread[begin : begin + TOGETHER]
+            connection = self._connection or await self._snapshot()
+            try:
+                seen.update(zip(some, read_values(connection, some), strict=True))
+            except sqlite3.Error as error:
+                raise translate(error) from error
+        return [writes.view(key, seen.get(key)) for key in keys]
 
     @property
     def size(self) -> int:
@@ -188,8 +211,4 @@ class _Values:
         self._keys = keys
 
     def __await__(self) -> Generator[Any, None, list[bytes | None]]:
-        values = []
-        for key in self._keys:
-            value = yield from self._transaction.get(key).__await__()
-            values.append(value)
-        return values
+        return self._transaction.values(self._keys).__await__()
