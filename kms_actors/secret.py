@@ -1,7 +1,7 @@
 """Secret bytes that no log, repr or traceback shows, and that are overwritten when let go of.
 
 Memory that Python frees keeps what was there until it is used again. So who holds key material last overwrites it;
-`overwrite_unshared` does so where nobody else holds the same object, which makes it safe to call too often.
+the `__del__` that `overwriting` makes does so where nobody else holds the same object.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import hmac
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 #: References to an attribute's value while it is counted: the attribute, and the count's own.
@@ -20,6 +20,9 @@ _HEAD: Final = bytes.__basicsize__ - 1
 #: Shorter ones may be objects that the interpreter shares; key material is longer.
 _SHORTEST: Final = 16
 _CAN_OVERWRITE: Final = sys.implementation.name == "cpython"
+#: None once the interpreter ends: modules are emptied then, names with an underscore first.
+_at_work = True
+_fill: Final = ctypes.memset
 
 
 @contextlib.contextmanager
@@ -30,6 +33,37 @@ def room(size: int) -> Iterator[bytearray]:
         yield buffer
     finally:
         buffer[:] = bytes(len(buffer))
+
+
+def overwriting(*names: str) -> Callable[[object], None]:
+    """Return a `__del__` that overwrites the bytes in these attributes, unless something else holds them, too."""
+
+    def end(self: object) -> None:
+        if _at_work:
+            for name in names:
+                if sys.getrefcount(getattr(self, name, None)) <= _UNSHARED:
+                    overwrite(getattr(self, name))
+
+    return end
+
+
+def overwriting_parts(name: str) -> Callable[[object], None]:
+    """Return a `__del__` that does so with each bytes object in a tuple that is an attribute."""
+
+    def end(self: object) -> None:
+        if _at_work:
+            overwrite_unshared_parts(self, name)
+
+    return end
+
+
+def overwrite_unshared_parts(holder: object, name: str) -> None:
+    """Overwrite the bytes objects in a tuple that is an attribute, unless something else holds it, or them."""
+    if sys.getrefcount(getattr(holder, name, None)) > _UNSHARED:
+        return
+    for part in getattr(holder, name, ()):
+        if sys.getrefcount(part) <= _UNSHARED + 1:  # the tuple, this loop, and the count
+            overwrite(part)
 
 
 class SecretBytes:
@@ -59,26 +93,10 @@ class SecretBytes:
     def __reduce__(self) -> str:
         raise TypeError("secret bytes are not pickled")
 
-    def __del__(self) -> None:
-        overwrite_unshared(self, "_value")
-
-
-def overwrite_unshared(holder: object, name: str) -> None:
-    """Overwrite the bytes in an attribute of an object that ends, unless something else holds them, too."""
-    if sys.getrefcount(getattr(holder, name, None)) <= _UNSHARED:
-        overwrite(getattr(holder, name))
-
-
-def overwrite_unshared_parts(holder: object, name: str) -> None:
-    """Do the same for each bytes object in a tuple that is an attribute."""
-    if sys.getrefcount(getattr(holder, name, None)) > _UNSHARED:
-        return
-    for part in getattr(holder, name, ()):
-        if sys.getrefcount(part) <= _UNSHARED + 1:  # the tuple, this loop, and the count
-            overwrite(part)
+    __del__ = overwriting("_value")
 
 
 def overwrite(value: bytes) -> None:
     """Fill a bytes object with zeros, whoever holds it: for what was made on the way, and is known to nobody else."""
     if _CAN_OVERWRITE and len(value) >= _SHORTEST:
-        ctypes.memset(id(value) + _HEAD, 0, len(value))
+        _fill(id(value) + _HEAD, 0, len(value))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -143,3 +145,18 @@ def test_lent_room_is_zeros_in_the_end() -> None:
         buffer[:32] = os.urandom(32)
         raise KeyError
     assert buffer == bytes(64)
+
+
+def test_secrets_that_live_until_the_end_of_a_program_end_in_silence() -> None:
+    """Modules are emptied by then, this one's and those that it uses."""
+    program = (
+        "from kms_actors.secret import SecretBytes\n"
+        "from kms_actors.keyring.keyring import Keyring\n"
+        "from kms_actors.keyring.seal import UnsealProgress\n"
+        "import os, sys\n"
+        "kept = [SecretBytes(os.urandom(32)), Keyring.generate(0.0), UnsealProgress('n', (os.urandom(33),), 0, 1)]\n"
+        "sys.kept = kept\n"
+        "kept.append(kept)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header, open_record, seal_record
-from kms_actors.secret import SecretBytes, overwrite, overwrite_unshared
+from kms_actors.secret import SecretBytes, overwrite, overwriting
 
 _KEY_LENGTH: Final = 32
 _ROOT_HEADER: Final = header(0)
@@ -33,8 +33,7 @@ class _Key(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return "<key>"
 
-    def __del__(self) -> None:
-        overwrite_unshared(self, "key")
+    __del__ = overwriting("key")
 
 
 class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -16,7 +16,7 @@ import msgspec
 from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring import shamir, stored
 from kms_actors.keyring.check_value import has_check_value, key_check_value
-from kms_actors.secret import SecretBytes, overwrite_unshared_parts
+from kms_actors.secret import SecretBytes, overwriting_parts
 
 #: Seconds until shares that were given are forgotten.
 PROGRESS_LIFETIME: Final = 600.0
@@ -73,8 +73,7 @@ class UnsealProgress(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __repr__(self) -> str:
         return "<UnsealProgress>"
 
-    def __del__(self) -> None:
-        overwrite_unshared_parts(self, "parts")
+    __del__ = overwriting_parts("parts")
 
 
 def validate_counts(shares: int, threshold: int) -> None:

@@ -26,7 +26,7 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.observe.families import Family
-from kms_actors.secret import overwrite, overwrite_unshared, room
+from kms_actors.secret import overwrite, overwriting, room
 
 MAX_PIECE: Final = 1 << 20  # bytes
 _PREFIX: Final = 4
@@ -110,8 +110,7 @@ class NodeState(Request, frozen=True):
     seal: bytes | None
     filler: bytes = b""
 
-    def __del__(self) -> None:
-        overwrite_unshared(self, "keyring")
+    __del__ = overwriting("keyring")
 
 
 class CatchUp(Request, frozen=True):

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from kms_actors.keyring import stored
-from kms_actors.secret import overwrite_unshared
+from kms_actors.secret import overwriting
 
 #: Bytes of the HMAC key that every version owns, whatever its type.
 HMAC_KEY_BYTES: Final = 32
@@ -62,9 +62,7 @@ class VersionRecord(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "<VersionRecord>"
 
-    def __del__(self) -> None:
-        overwrite_unshared(self, "key")
-        overwrite_unshared(self, "hmac_key")
+    __del__ = overwriting("key", "hmac_key")
 
 
 class WrappingKey(msgspec.Struct, frozen=True):
@@ -77,8 +75,7 @@ class WrappingKey(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return "<WrappingKey>"
 
-    def __del__(self) -> None:
-        overwrite_unshared(self, "private")
+    __del__ = overwriting("private")
 
 
 class MountSettings(msgspec.Struct, frozen=True):

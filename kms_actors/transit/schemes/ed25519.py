@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from nacl.bindings import crypto_sign, crypto_sign_open
 from nacl.exceptions import BadSignatureError
 
-from kms_actors.secret import overwrite, overwrite_unshared
+from kms_actors.secret import overwrite, overwriting
 from kms_actors.transit.derivation import KDFS
 from kms_actors.transit.go_base64 import encode
 from kms_actors.transit.schemes.scheme import (
@@ -64,8 +64,7 @@ class SigningKey:
         # OpenSSL overwrites its copy of the seed; the binding of libsodium leaves one behind when it makes a pair.
         self._pair = seed + Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
-    def __del__(self) -> None:
-        overwrite_unshared(self, "_pair")
+    __del__ = overwriting("_pair")
 
     def sign(self, data: bytes) -> bytes:
         return crypto_sign(data, self._pair)[:SIGNATURE_BYTES]
