@@ -28,6 +28,11 @@ from kms_actors.transit import messages as transit
 from kms_actors.transit.items import DecryptItem, EncryptItem
 from kms_actors.transit.policy import KeyOptions
 
+#: Public keys of nobody who signs tokens here.
+_KEYS = [
+    "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c",
+    "8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394",
+]
 LARGE = b'{"a":"%b"}' % (b"x" * 70_000)
 
 
@@ -44,7 +49,7 @@ def configuration(directory: Path, **tenants: Any) -> config.Configuration:
             "namespace": "kms-c1",
             "node_name": "n1",
         },
-        "authenticator": {"name": "biscuit", "provider": {"keys": [["0" * 64, "1" * 64]], "service": "s"}},
+        "authenticator": {"name": "biscuit", "provider": {"keys": [_KEYS], "service": "s"}},
         "tenants": tenants,
     }
     return config.check(tree, directory / "node.toml")

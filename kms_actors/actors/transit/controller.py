@@ -93,8 +93,9 @@ class TransitController:
         self._imports = TransitImports(context, self._records, self._changes, self.usage)
         self._backups = TransitBackups(context, self._records, self._changes)
         self._work = Work(context)
-        self._newer = NewerKeys(context, self._records)
-        self._operations = TransitOperations(context, self._use_newer, self.usage)
+        # Of the context, not of this object: what leads back to it would keep keys in memory for a while.
+        newer = partial(_find_newer, context, NewerKeys(context, self._records))
+        self._operations = TransitOperations(context, newer, self.usage)
         kept: ByteCache[KeyId, TransitKey] = ByteCache(
             context.key_bytes, lambda _, key: footprint(key), account=context.account
         )
@@ -155,12 +156,6 @@ class TransitController:
 
     async def _read_key(self, key_id: KeyId) -> TransitKey | None:
         return await self._context.store.read(lambda tr: self._records.key(tr, *key_id))
-
-    async def _use_newer(self, key_id: KeyId, known: TransitKey) -> TransitKey | None:
-        newer = await self._newer.newer(key_id, known)
-        if newer is not None:
-            self._context.notify(KeyChanged(key_id))  # as the change log will say in a moment
-        return newer
 
     def _loaded(self, event: KeyLoaded) -> None:
         if self._cache.loaded(event):
@@ -292,6 +287,13 @@ class TransitController:
         return self._work.each(
             partial(digests.hashes_of, message.algorithm), message.items, microseconds=SHORT_US, count=_uncounted
         )
+
+
+async def _find_newer(context: TenantContext, keys: NewerKeys, key_id: KeyId, known: TransitKey) -> TransitKey | None:
+    newer = await keys.newer(key_id, known)
+    if newer is not None:
+        context.notify(KeyChanged(key_id))  # as the change log will say in a moment
+    return newer
 
 
 def _uncounted(*_: Any) -> None:

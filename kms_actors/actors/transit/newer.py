@@ -63,5 +63,6 @@ class NewerKeys:
             looks.waiting -= 1
             if not looks.waiting:
                 del self._looks[key_id]
+                del looks.looks  # which leads back to it: nobody waits for a collection of cycles
         found = looks.found
         return found if found is not None and found.policy.latest_version > latest else None
