@@ -18,6 +18,7 @@ from kms_actors.check.keys import master_key
 from kms_actors.cli.store.work import (
     backed_up,
     checked,
+    orphans_removed,
     restored,
 )
 from kms_actors.errors import InvalidRequest, KmsError
@@ -94,6 +95,18 @@ def store_check(
     report = _run(lambda: checked(configuration, _given_key(configuration, shares, key_file)), _NotChecked)
     click.echo(_as_json(report) if as_json else _as_text(report))
     sys.exit(FINDINGS if report.findings else 0)
+
+
+@store.command("remove-orphans")
+@_configuration
+@click.option("--dry-run", is_flag=True, help="Only name them.")
+def store_remove_orphans(*, configuration: config.Configuration, dry_run: bool) -> None:
+    """Remove the records below mounts that do not exist, which `store check` names as orphans.
+
+    Nothing reaches them. Nodes may run meanwhile, and vaults may be sealed; those that are being restored are left
+    alone.
+    """
+    click.echo(_run(lambda: orphans_removed(configuration, dry_run=dry_run)))
 
 
 @click.command()

@@ -18,6 +18,7 @@ from kms_actors.backup.format import ALL, Header
 from kms_actors.backup.restore import Restore
 from kms_actors.check.findings import Report
 from kms_actors.check.keys import open_master
+from kms_actors.check.orphans import Orphans, find_orphans, remove_orphans
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest, StoreUnavailable
 from kms_actors.request_context import REQUEST_SECONDS
@@ -33,6 +34,18 @@ async def checked(configuration: config.Configuration, key: SecretBytes | None) 
         master = None if key is None else await open_master(opened, namespace, key)
         with _bar("check", await count_vaults(opened)) as bar:
             return await check(opened, master, _counting(bar))
+
+
+async def orphans_removed(configuration: config.Configuration, *, dry_run: bool) -> str:
+    """Remove records below mounts that do not exist, or only look for them; return what to print."""
+    found: list[Orphans] = []
+    async with opened_store(configuration.cluster) as opened:
+        if dry_run:
+            found = [orphans async for orphans in find_orphans(opened)]
+        else:
+            await remove_orphans(opened, found.append)
+    lines = [f"tenant {orphans.tenant}: {orphans.area} of mount {orphans.mount}" for orphans in found]
+    return "\n".join([*lines, f"{len(found)} {'found' if dry_run else 'removed'}"])
 
 
 async def backed_up(configuration: config.Configuration, output: Path, scope: str, *, resume: bool) -> str:

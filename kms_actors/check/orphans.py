@@ -1,0 +1,84 @@
+"""Records below mounts that do not exist: found and removed, beside running nodes.
+
+A node that did not read what its changes rest on could leave such records, and a backup that was read while a mount
+was disabled can bring them back. Nothing reaches them. A mount's number is never used again, and its record is made
+in the transaction that gives it out; so one that is not there now will never be, and whoever writes below it reads
+that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from kms_actors.backup.layout import LOCK
+from kms_actors.check.findings import parts_of
+from kms_actors.store import keyspace
+from kms_actors.store.api import Priority, Store, Transaction
+from kms_actors.store.keyspace import TenantKeys, after
+
+#: What lies below mounts, each under the mount's number.
+AREAS: Final = ("kv", "transit", "due")
+_TENANTS: Final = keyspace.pack("t")
+
+
+class Orphans(NamedTuple):
+    """All records of an area of a tenant below one number that is no mount's."""
+
+    tenant: int
+    area: str
+    mount: int
+
+
+async def find_orphans(store: Store) -> AsyncIterator[Orphans]:
+    """Yield what belongs to no mount, in the order of keys; vaults that are being restored are left out."""
+    async for tenant in _numbers(store, _TENANTS):
+        keys = TenantKeys(tenant)
+        for area in AREAS:
+            async for mount in _numbers(store, keys.key(area)):
+                if await store.run(partial(_is_orphan, keys=keys, mount=mount), priority=Priority.BATCH):
+                    yield Orphans(tenant, area, mount)
+
+
+async def remove_orphans(store: Store, found: Callable[[Orphans], None]) -> int:
+    """Remove what belongs to no mount, and tell of each; return how many there were."""
+    count = 0
+    async for orphans in find_orphans(store):
+        if await store.run(partial(_remove, orphans=orphans), priority=Priority.BATCH):
+            found(orphans)
+            count += 1
+    return count
+
+
+async def _numbers(store: Store, prefix: bytes) -> AsyncIterator[int]:
+    """Yield the numbers that follow `prefix` in keys: one short read each, however many records have it."""
+    begin, end = prefix + b"\x00", after(prefix)
+    while True:
+        entries = await store.run(partial(_first, begin=begin, end=end), priority=Priority.BATCH)
+        if not entries:
+            return
+        whole: tuple[Any, ...] = parts_of(entries[0][0]) or ()
+        place = len(parts_of(prefix) or ())
+        if len(whole) <= place or not isinstance(whole[place], int):
+            begin = entries[0][0] + b"\x00"
+            continue
+        yield whole[place]
+        begin = after(keyspace.pack(*whole[: place + 1]))
+
+
+async def _first(tr: Transaction, begin: bytes, end: bytes) -> list[tuple[bytes, bytes]]:
+    return await tr.get_range(begin, end, limit=1)
+
+
+async def _is_orphan(tr: Transaction, keys: TenantKeys, mount: int) -> bool:
+    lock, record = await tr.get_many((keys.key(LOCK), keys.key("mount", mount)))
+    return lock is None and record is None
+
+
+async def _remove(tr: Transaction, orphans: Orphans) -> bool:
+    keys = TenantKeys(orphans.tenant)
+    if not await _is_orphan(tr, keys, orphans.mount):
+        return False
+    tr.clear_range(*keys.span(orphans.area, orphans.mount))
+    return True
