@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from kms_actors.actors.cluster import changes
+from kms_actors.actors.cluster.eras import ERA
+from kms_actors.actors.cluster.feed import ChangeFeed
 from kms_actors.backup import groups
 from kms_actors.backup.format import Cluster, FrameWriter, Header, Records, Tenant
 from kms_actors.backup.restore import Restore
@@ -302,3 +304,22 @@ async def test_progress_is_told_in_bytes_of_the_file(store: Store) -> None:
     steps.clear()
     await run.run(steps.append)
     assert (sum(steps), min(steps) > 0) == (len(data), True)
+
+
+async def test_a_whole_restore_begins_an_era_that_all_nodes_take_for_a_change_of_everything(store: Store) -> None:
+    await fill(store, ("vault_a", 3))
+    data, one = await backup(store, "all"), await backup(store, "vault_a")
+    await emptied(store)
+    await put(store, (keyspace.node("c", "keyring"), b"keyring"))
+    heard: list[changes.Change | None] = []
+    feed = ChangeFeed(store, heard.append, 60.0)
+    await feed.start()
+    await feed.stop()
+    await restore(store, one)
+    await feed.catch_up()
+    assert heard
+    assert None not in heard
+    await restore(store, data, replace=True)
+    await feed.catch_up()
+    assert heard[-1] is None
+    assert await get(store, ERA) is not None

@@ -33,6 +33,7 @@ from kms_actors.messages import (
 )
 from kms_actors.mounts import MountTable
 from kms_actors.runtime import ActorFailed, FailureWindow, ask
+from kms_actors.runtime.lasting import Lasting
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 
@@ -117,7 +118,8 @@ class TenantDirectory:
         # Of those that wake: what was read may be older than a change, or than a revocation.
         self._changed: set[str] = set()
         self._revoked: dict[str, dict[str, int]] = {}
-        self._sweeper = asyncio.create_task(self._sweep())
+        self._sweeper = Lasting("tenants' sleep", self._sweep, _SWEEP_SECONDS)
+        request_context.apart().run(self._sweeper.start)
         self._closed = False
 
     def __len__(self) -> int:
@@ -245,8 +247,7 @@ class TenantDirectory:
     async def close(self) -> None:
         """Put every tenant to sleep; their keys are forgotten when this returns."""
         self._closed = True
-        self._sweeper.cancel()
-        await asyncio.wait([self._sweeper])
+        await self._sweeper.stop()
         await asyncio.gather(*self._waking.values(), return_exceptions=True)
         handles = list(self._awake.values())
         self._awake.clear()

@@ -10,7 +10,7 @@ A record is at (…, `revoked`, id): empty, or the end in seconds since 1970, 8 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import partial
 from typing import Final
 
@@ -30,11 +30,12 @@ _LENGTH: Final = 8
 class Revocations:
     """What is revoked in one scope. `ids` only ever grows, but for what has ended; it may be read at any time."""
 
-    __slots__ = ("_ends", "ids")
+    __slots__ = ("_ends", "_known", "ids")
 
     def __init__(self, known: Mapping[str, int] | None = None) -> None:
-        self.ids: Final[set[str]] = set()
-        self._ends: list[tuple[int, str]] = []  # a heap of those that end
+        self.ids: Set[str] = frozenset()  # that of all who have none, which most have
+        self._known: set[str] | None = None
+        self._ends: list[tuple[int, str]] | None = None  # a heap of those that end
         for revocation_id, ends in (known or {}).items():
             self.add(revocation_id, ends)
 
@@ -45,7 +46,10 @@ class Revocations:
         """Take in one that ends at `ends` (seconds since 1970; 0: never); return whether it was not known."""
         if revocation_id in self.ids:
             return False
-        self.ids.add(revocation_id)
+        if self._known is None or self._ends is None:
+            self.ids = self._known = set()
+            self._ends = []
+        self._known.add(revocation_id)
         if ends:
             heapq.heappush(self._ends, (ends, revocation_id))
         return True
@@ -53,8 +57,8 @@ class Revocations:
     def let_go(self, now: float, most: int = _LET_GO) -> int:
         """Forget a few that are needed no more; return how many."""
         count = 0
-        while count < most and self._ends and ended(self._ends[0][0], now):
-            self.ids.discard(heapq.heappop(self._ends)[1])
+        while count < most and self._known and self._ends and ended(self._ends[0][0], now):
+            self._known.discard(heapq.heappop(self._ends)[1])
             count += 1
         return count
 
