@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from multidict import istr
@@ -130,8 +130,21 @@ class Exchange:
         self.caller = NOBODY
 
 
+class Absent(Protocol):
+    """What Vault has and this server has not."""
+
+    def sentence(self, path: str) -> str | None:
+        """Return one that says so, and what to use instead; None where Vault has nothing either."""
+
+    def is_login(self, path: str) -> bool:
+        """Tell whether callers have no token yet."""
+
+
 class Handler:
-    """Answers requests. `system` routes sys/ and auth/, `engines` what lies under mounts, by mount type."""
+    """Answers requests. `system` routes sys/ and auth/, `engines` what lies under mounts, by mount type.
+
+    `absent` has what is said of paths that nothing takes.
+    """
 
     def __init__(
         self,
@@ -141,12 +154,14 @@ class Handler:
         *,
         system: Router,
         engines: Mapping[str, Router],
+        absent: Absent,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend
         self._callers = Callers(backend, authenticator)
         self._system = system
         self._engines = engines
+        self._absent = absent
         self._observe = observe
         self._clock = clock
         self._request_ids = envelope.RequestIds()
@@ -184,6 +199,8 @@ class Handler:
         while_sealed = found is not None and found.endpoint is not None and found.endpoint.while_sealed
         if self._backend.node_sealed and not while_sealed:
             raise Sealed
+        if found is None and system and self._absent.is_login(exchange.path):
+            raise self._missing(exchange.path)  # who comes to log in has no token yet
         if exchange.operation in _WITH_BODY and exchange.path.endswith("/"):
             raise InvalidRequest("cannot write to a path ending in '/'")
         await self._identify(exchange, found)
@@ -195,7 +212,7 @@ class Handler:
             mount, found = self._find_mounted(exchange)
         grants = self._authorize(exchange, mount, found.endpoint if found is not None else None)
         if found is None:
-            raise UnsupportedPath("unsupported path")
+            raise self._missing(exchange.path) if system else UnsupportedPath("unsupported path")
         if found.endpoint is None:
             raise UnsupportedOperation("unsupported operation")
         return await self._run(exchange, found, found.endpoint, mount, grants)
@@ -228,6 +245,13 @@ class Handler:
                 raise HttpError(405)
         return found
 
+    def _missing(self, path: str) -> Exception:
+        """Return what to raise for a path that nothing takes."""
+        text = self._absent.sentence(path)
+        if text is not None:
+            return InvalidRequest(text)
+        return UnsupportedPath("unsupported path") if path.startswith(_SYSTEM) else _no_route(path)
+
     def _unknown_method(self, method: str, path: str) -> Exception:
         found = self._system.find(path, Operation.READ) if path.startswith(_SYSTEM) else None
         if method != "OPTIONS" or (found is not None and found.route.bare):
@@ -247,7 +271,7 @@ class Handler:
         matched = tenant.mounts.match(exchange.path)
         if matched is None:
             self._authorize(exchange, None, None)
-            raise _no_route(exchange.path)
+            raise self._missing(exchange.path)
         if exchange.request.method == "HEAD":
             raise HttpError(405)
         mount, rest = matched

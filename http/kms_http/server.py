@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from kms_http.api import missing
 from kms_http.api.routes import (
     ENGINES,
     SYSTEM,
@@ -47,7 +48,7 @@ class HttpServer:
         engines: Mapping[str, Router] = ENGINES,
         limits: Limits = Limits(),  # noqa: B008  # immutable
     ) -> None:
-        self._handler = Handler(backend, authenticator, observe, system=SYSTEM, engines=engines)
+        self._handler = Handler(backend, authenticator, observe, system=SYSTEM, engines=engines, absent=missing)
         self._limits = limits
         self._hub: Hub | None = None
         self._acceptor: Acceptor | None = None

@@ -61,6 +61,10 @@ def _list_auth(call: Call, _: None) -> Reply:
     return Reply(data={"token/": _token_mount(call)}, mirrored=True)
 
 
+def _list_no_devices(_: Call, __: None) -> Reply:
+    return Reply(data={})
+
+
 def _read_auth(call: Call, _: None) -> Reply:
     return Reply(data=_token_mount(call), mirrored=True)
 
@@ -227,6 +231,7 @@ SYS_ROUTES: Final = (
             Operation.DELETE: Endpoint(_disable, _no_content, Capability.DELETE, rights=TENANT_ADMIN),
         },
     ),
+    Route("sys/audit", {Operation.READ: Endpoint(_nothing, _list_no_devices, Capability.READ)}),
     Route("sys/auth", {Operation.READ: Endpoint(_nothing, _list_auth, Capability.READ)}),
     Route("sys/auth/token", {Operation.READ: Endpoint(_nothing, _read_auth, Capability.READ)}),
     Route("sys/auth/token/tune", _TOKEN_TUNING),

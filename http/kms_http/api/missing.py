@@ -1,0 +1,140 @@
+"""Paths of Vault's API that are not there, and the one sentence that each is answered with: what to use instead.
+
+400, not 404: command line clients take a 404 of a read or a list for an empty answer, and show no text of it.
+
+Source: the index of Vault's API documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+_TOKENS: Final = (
+    "tokens are not made by the server: a platform signs them (`kms-cli biscuit`), and any holder narrows one "
+    "without a server (`kms-cli biscuit attenuate`)"
+)
+_OTHER_TOKENS: Final = (
+    "there are no endpoints for other tokens than the caller's own: use auth/token/lookup-self, renew-self and "
+    "revoke-self with the token itself"
+)
+_LOGINS: Final = (
+    "there are no logins: send a token of your platform (a biscuit) as X-Vault-Token, or give it to `vault login`"
+)
+_POLICIES: Final = (
+    "there are no policies: a token's rights come from its signer, and checks narrow them "
+    "(`kms-cli biscuit attenuate --path … --operation …`)"
+)
+_AUDIT: Final = (
+    "there are no audit devices yet: changes of seals and mounts, and refused tokens, are in the node's log"
+)
+_WRAPPING: Final = (
+    "response wrapping is not supported: hand on a short-lived narrowed token (`kms-cli biscuit attenuate --ttl …`)"
+)
+_REKEY: Final = "rekeying is not supported yet: the shares of sys/init stay as they are"
+_ROTATE: Final = (
+    "rotation of the keyring is not supported yet; Transit keys are rotated by transit/keys/<name>/rotate"
+)
+_GENERATE_ROOT: Final = (
+    "root tokens are not generated: a tenant operator's token (`kms-cli biscuit --privilege tenant-operator`) may do "
+    "all that one may"
+)
+_LEASES: Final = "there are no leases: no engine here gives any, and tokens end as they say"
+_REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
+_PLUGINS: Final = "there are no plugins: the engines kv-v2 and transit are part of the program"
+_TOOLS: Final = "there are no tools here: use transit/random and transit/hash"
+_CUBBYHOLE: Final = "there is no cubbyhole: use a KV path that only your token's checks allow"
+_IDENTITY: Final = "there are no identities: a token says whose it is (`kms-cli biscuit inspect`)"
+_CAPABILITIES: Final = "only a token's own capabilities are told: use sys/capabilities-self"
+_NAMESPACES: Final = "there are no namespaces: the token says which vault it is for"
+_CLUSTER: Final = (
+    "there is no high availability to manage: all nodes are equal, and sys/health and the metrics port tell of each"
+)
+_SERVER: Final = "the server is configured by its file (docs/config/configuration.md), not by the API"
+_INSIGHT: Final = "the server tells of itself by sys/health, its log and its metrics port (docs/operations.md)"
+_ENTERPRISE: Final = "this is a feature of Vault Enterprise, which is not there"
+
+#: By the first segments of paths; of several that fit, the longest counts. Empty: Vault has nothing there either.
+_SENTENCES: Final[Mapping[str, str]] = {
+    "auth": _LOGINS,
+    "auth/token": "",
+    "auth/token/accessors": _OTHER_TOKENS,
+    "auth/token/lookup": _OTHER_TOKENS,
+    "auth/token/lookup-accessor": _OTHER_TOKENS,
+    "auth/token/renew": _OTHER_TOKENS,
+    "auth/token/renew-accessor": _OTHER_TOKENS,
+    "auth/token/revoke": _OTHER_TOKENS,
+    "auth/token/revoke-accessor": _OTHER_TOKENS,
+    "auth/token/revoke-orphan": _OTHER_TOKENS,
+    "auth/token/tidy": _OTHER_TOKENS,
+    "auth/token/create": _TOKENS,
+    "auth/token/create-orphan": _TOKENS,
+    "auth/token/roles": _TOKENS,
+    "cubbyhole": _CUBBYHOLE,
+    "identity": _IDENTITY,
+    "sys/audit": _AUDIT,
+    "sys/audit-hash": _AUDIT,
+    "sys/auth": _LOGINS,
+    "sys/capabilities": _CAPABILITIES,
+    "sys/capabilities-accessor": _CAPABILITIES,
+    "sys/config": _SERVER,
+    "sys/config/auditing": _AUDIT,
+    "sys/config/control-group": _ENTERPRISE,
+    "sys/control-group": _ENTERPRISE,
+    "sys/decode-token": _GENERATE_ROOT,
+    "sys/experiments": _SERVER,
+    "sys/generate-recovery-token": _GENERATE_ROOT,
+    "sys/generate-root": _GENERATE_ROOT,
+    "sys/generate-root-token": _GENERATE_ROOT,
+    "sys/ha-status": _CLUSTER,
+    "sys/host-info": _INSIGHT,
+    "sys/in-flight-req": _INSIGHT,
+    "sys/internal": _INSIGHT,
+    "sys/internal/specs": "there is no OpenAPI document: docs/compatibility.md lists all paths",
+    "sys/internal/ui/namespaces": _NAMESPACES,
+    "sys/internal/ui/resultant-acl": _CAPABILITIES,
+    "sys/key-status": _ROTATE,
+    "sys/leases": _LEASES,
+    "sys/license": _ENTERPRISE,
+    "sys/locked-users": _LOGINS,
+    "sys/loggers": _SERVER,
+    "sys/managed-keys": _ENTERPRISE,
+    "sys/metrics": _INSIGHT,
+    "sys/mfa": _LOGINS,
+    "sys/monitor": _INSIGHT,
+    "sys/namespaces": _NAMESPACES,
+    "sys/plugins": _PLUGINS,
+    "sys/policies": _POLICIES,
+    "sys/policy": _POLICIES,
+    "sys/pprof": _INSIGHT,
+    "sys/quotas": "there are no quotas by the API: docs/operations.md has the limits of a vault",
+    "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",
+    "sys/rekey": _REKEY,
+    "sys/rekey-recovery-key": _REKEY,
+    "sys/remount": _REMOUNT,
+    "sys/renew": _LEASES,
+    "sys/replication": _CLUSTER,
+    "sys/revoke": _LEASES,
+    "sys/revoke-force": _LEASES,
+    "sys/revoke-prefix": _LEASES,
+    "sys/rotate": _ROTATE,
+    "sys/sealwrap": _ENTERPRISE,
+    "sys/step-down": _CLUSTER,
+    "sys/storage": _CLUSTER,
+    "sys/sync": _ENTERPRISE,
+    "sys/tools": _TOOLS,
+    "sys/version-history": _INSIGHT,
+    "sys/wrapping": _WRAPPING,
+}
+
+
+def sentence(path: str) -> str | None:
+    """Return what to answer for a path, without /v1/, that no route takes; None if Vault has none there either."""
+    parts = path.removesuffix("/").split("/")[:4]
+    found = (_SENTENCES.get("/".join(parts[:length])) for length in range(len(parts), 0, -1))
+    return next((text for text in found if text is not None), None) or None
+
+
+def is_login(path: str) -> bool:
+    """Tell whether callers have no token yet where they come to this path."""
+    return path.startswith("auth/") and not path.startswith("auth/token/")

@@ -1,0 +1,108 @@
+"""What Vault has and this server has not.
+
+The kind: a client asks for a feature that is not there, and learns nothing but `unsupported path`. All families of
+Vault's documented API are in one table, with what to use instead; a route that comes takes its path from it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kms_http.api import missing
+from kms_http.api.routes import SYSTEM
+from kms_http.routing import Operation
+
+if TYPE_CHECKING:
+    from tests.http.conftest import Service
+
+#: One request of each family, and a word of what is said.
+ASKED = [
+    ("POST", "auth/token/create", "kms-cli biscuit attenuate"),
+    ("POST", "auth/token/create/role", "kms-cli biscuit"),
+    ("POST", "auth/token/create-orphan", "kms-cli biscuit"),
+    ("POST", "auth/token/lookup", "lookup-self"),
+    ("POST", "auth/token/renew", "renew-self"),
+    ("POST", "auth/token/revoke-accessor", "revoke-self"),
+    ("LIST", "auth/token/accessors", "own"),
+    ("LIST", "auth/token/roles", "kms-cli biscuit"),
+    ("POST", "auth/approle/login", "no logins"),
+    ("POST", "auth/userpass/login/me", "no logins"),
+    ("GET", "auth/oidc/oidc/callback", "no logins"),
+    ("LIST", "auth/approle/role", "no logins"),
+    ("POST", "sys/auth/approle", "no logins"),
+    ("LIST", "sys/policies/acl", "no policies"),
+    ("GET", "sys/policies/acl/default", "no policies"),
+    ("PUT", "sys/policy/x", "no policies"),
+    ("PUT", "sys/audit/file", "no audit devices"),
+    ("POST", "sys/audit-hash/file", "no audit devices"),
+    ("POST", "sys/wrapping/unwrap", "not supported"),
+    ("POST", "sys/wrapping/wrap", "not supported"),
+    ("GET", "sys/rekey/init", "not supported yet"),
+    ("PUT", "sys/rekey/update", "not supported yet"),
+    ("PUT", "sys/rotate", "not supported yet"),
+    ("GET", "sys/key-status", "not supported yet"),
+    ("GET", "sys/generate-root/attempt", "root tokens"),
+    ("PUT", "sys/leases/lookup", "no leases"),
+    ("PUT", "sys/renew", "no leases"),
+    ("POST", "sys/remount", "cannot be moved"),
+    ("GET", "sys/plugins/catalog", "no plugins"),
+    ("POST", "sys/plugins/reload/backend", "no plugins"),
+    ("POST", "sys/tools/random/16", "transit/random"),
+    ("POST", "sys/capabilities", "capabilities-self"),
+    ("GET", "sys/internal/specs/openapi", "no OpenAPI"),
+    ("GET", "sys/internal/counters/activity", "metrics"),
+    ("GET", "sys/host-info", "metrics"),
+    ("GET", "sys/ha-status", "all nodes are equal"),
+    ("PUT", "sys/step-down", "all nodes are equal"),
+    ("LIST", "sys/version-history", "metrics"),
+    ("POST", "sys/config/cors", "its file"),
+    ("LIST", "sys/namespaces", "no namespaces"),
+    ("GET", "sys/quotas/config", "no quotas"),
+    ("GET", "sys/raw/core", "kms-cli store"),
+    ("GET", "cubbyhole/x", "no cubbyhole"),
+    ("POST", "identity/entity", "no identities"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "said"), ASKED)
+async def test_each_family_is_answered_with_one_sentence(service: Service, method: str, path: str, said: str) -> None:
+    answer = await service.call(method, f"/v1/{path}", "root", json={} if method in {"POST", "PUT"} else None)
+    assert answer.status == 400
+    (text,) = answer.errors
+    assert said in text
+    assert "unsupported path" not in text
+
+
+def test_the_table_has_all_of_them_and_no_path_that_is_there() -> None:
+    families = {family for _, path, _ in ASKED for family in missing._SENTENCES if path.startswith(family)}
+    untested = set(missing._SENTENCES) - families
+    assert all(missing.sentence(family) for family in untested - {"auth/token"})
+    for family in missing._SENTENCES:
+        found = SYSTEM.find(family, Operation.WRITE)
+        assert found is None or found.endpoint is None
+
+
+async def test_a_login_needs_no_token_to_be_told(service: Service) -> None:
+    answer = await service.call("POST", "/v1/auth/approle/login", json={"role_id": "x"})
+    assert (answer.status, len(answer.errors)) == (400, 1)
+
+
+@pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/acl/x", "identity/entity"])
+async def test_all_else_is_told_to_who_has_a_token(service: Service, path: str) -> None:
+    answer = await service.call("POST", f"/v1/{path}", json={})
+    assert (answer.status, answer.errors) == (403, ["permission denied"])
+    service.authenticator.principals["root"].allowed = lambda access: access.path.startswith("secret/")
+    answer = await service.call("POST", f"/v1/{path}", "root", json={})
+    assert answer.status == 403
+
+
+@pytest.mark.parametrize("path", ["sys/nosuch", "sys/policiesx", "auth/token/nosuch", "nosuch/x"])
+async def test_what_vault_has_not_either_is_not_found(service: Service, path: str) -> None:
+    assert (await service.call("GET", f"/v1/{path}", "root")).status == 404
+
+
+async def test_there_are_no_audit_devices(service: Service) -> None:
+    answer = await service.call("GET", "/v1/sys/audit", "data")
+    assert (answer.status, answer.json["data"]) == (200, {})
