@@ -112,15 +112,19 @@ def has_first_signature(block: SignedBlock) -> bool:
 def read(data: bytes) -> list[Field]:
     """Return the fields of a protobuf message in order: (number, integer or bytes)."""
     fields: list[Field] = []
-    at = 0
-    while at < len(data):
-        tag, at = _read_varint(data, at)
-        value, at = _read_varint(data, at)
+    at, size = 0, len(data)
+    while at < size:
+        head = data[at : at + 2]
+        if len(head) == 2 and head.isascii():  # most often, both take one byte
+            (tag, value), at = head, at + 2
+        else:
+            tag, at = _read_varint(data, at)
+            value, at = _read_varint(data, at)
         if tag >> 3 == 0:
             raise TokenRefused("token is not a biscuit")
         if tag & 7 == 0:
             fields.append((tag >> 3, value))
-        elif tag & 7 == 2 and at + value <= len(data):
+        elif tag & 7 == 2 and at + value <= size:
             fields.append((tag >> 3, data[at : at + value]))
             at += value
         else:
