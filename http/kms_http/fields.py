@@ -30,6 +30,10 @@ _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 _INT64 = 1 << 63
 
 
+#: Entries of a list of numbers: more than anything has versions.
+MOST_NUMBERS = 10_000
+
+
 class WrongType(Exception):
     """A value does not fit; the text says what was expected."""
 
@@ -97,6 +101,8 @@ def to_list(value: Any) -> list[Any]:
 def to_int_list(value: Any) -> list[int]:
     """As `to_list`, each entry a whole number without space around it."""
     entries = value.split(",") if isinstance(value, str) and value else to_list(value)
+    if len(entries) > MOST_NUMBERS:
+        raise WrongType(f"expected at most {MOST_NUMBERS} entries")
     return [to_int(entry) for entry in entries]
 
 

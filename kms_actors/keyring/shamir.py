@@ -72,6 +72,10 @@ def encode_share(share: bytes) -> str:
     return binascii.b2a_base64(share, newline=False).decode()
 
 
+#: Characters of a text that may be a share.
+_MOST_SHARE: Final = 1024
+
+
 def parse_share(text: str) -> bytes:
     """Return the share (33 bytes) in 66 characters of hex, or 44 of base64 or base64url.
 
@@ -82,6 +86,8 @@ def parse_share(text: str) -> bytes:
         InvalidRequest: any other text; worded as Vault's `sys/unseal` does.
 
     """
+    if len(text) > _MOST_SHARE:
+        raise InvalidRequest("'key' must be a valid hex or base64 string")
     text = text.replace("\r", "").replace("\n", "").strip()
     try:
         if len(text) == 2 * SHARE_LENGTH:

@@ -16,8 +16,13 @@ def pack(value: Mapping[str, Any]) -> bytes:
     """Return `value` as a document; raises InvalidRequest beyond MAX_DOCUMENT bytes."""
     document = dumps_sorted(value)
     if len(document) > MAX_DOCUMENT:
-        raise InvalidRequest(f"data must be at most {MAX_DOCUMENT} bytes of JSON")
+        raise too_large()
     return document
+
+
+def too_large() -> InvalidRequest:
+    """Return the error for data beyond the bound."""
+    return InvalidRequest(f"data must be at most {MAX_DOCUMENT} bytes of JSON")
 
 
 def merge(document: bytes, patch: bytes) -> bytes:

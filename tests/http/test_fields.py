@@ -72,6 +72,7 @@ def test_taken(converter: Converter, sent: Any, taken: Any) -> None:
         (to_map, "x"),
         (to_int_list, "1, 2"),
         (to_int_list, {"x": 1}),
+        (to_int_list, [1] * 10_001),
         (to_duration, True),
         (to_duration, 1.5),
         (to_duration, "1 h"),

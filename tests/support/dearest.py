@@ -2,7 +2,7 @@
 
 The table has a row for every operation of every route, which a test compares with the routes. A row is a list: what
 is dear differs with what is looked at. Where all of a body is worked on, it is as long as `KMS_DEAREST_BYTES` says:
-12 MiB, and for measuring 30, near the bound of 32.
+8 MiB, and for measuring 30, near the bound of 32.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
 
 #: Characters of the one text in a body.
-LARGE: Final = int(os.environ.get("KMS_DEAREST_BYTES", "0")) or 12 << 20
+LARGE: Final = int(os.environ.get("KMS_DEAREST_BYTES", "0")) or 8 << 20
 #: Items of a batch: each is an object with one or two members, of 200,000 elements in all.
-MANY: Final = 60_000 if LARGE > 16 << 20 else 24_000
+MANY: Final = 60_000 if LARGE > 16 << 20 else 12_000
 
 READ, LIST, WRITE, PATCH, DELETE = Operation
 METHODS: Final = {READ: "GET", LIST: "LIST", WRITE: "POST", PATCH: "PATCH", DELETE: "DELETE"}

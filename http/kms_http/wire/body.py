@@ -61,7 +61,8 @@ async def parse_large(request: Request, body: bytes, owner: str, read: Read | No
     await _TURNS.turn(owner)
     if body[0] not in b"{[" or (read is not None and len(body) <= READ_AT_ONCE):
         return parse(request, body, read)
-    json_codec.check(body)
+    for _ in json_codec.checking(body):
+        await _TURNS.turn(owner)
     await _TURNS.turn(owner)
     return _object(json_codec.parse(body))
 

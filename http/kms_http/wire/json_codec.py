@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from array import array
+from collections.abc import Generator, Iterator
 from itertools import accumulate
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from kms_actors.errors import InvalidRequest
 from kms_actors.exact_json import RawJson, dumps
 from kms_actors.exact_json import loads as decode
 
-__all__ = ["MAX_DEPTH", "MAX_ELEMENTS", "RawJson", "check", "dumps", "loads", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_ELEMENTS", "RawJson", "check", "checking", "dumps", "loads", "parse"]
 
 #: Objects and lists within each other; orjson writes up to 254, and an envelope needs a few.
 MAX_DEPTH: Final = 128
@@ -26,10 +27,11 @@ MAX_ELEMENTS: Final = 200_000
 #: Bytes of a body behind whose first value something else may stand; to find its end takes several passes.
 MAX_FIRST_VALUE: Final = 4 << 20
 
-#: Bytes of a body from which long numbers are looked for, whose parsing takes the square of their length; the digits
-#: of a long one, and how many digits of such there may be.
-_LONG_NUMBERS_FROM: Final = 2 << 20
-_STRIDE: Final = 256
+#: Bytes of a body from which it may be dear beyond its length, by escapes, and by long numbers, whose parsing takes
+#: the square of their length. Escapes (some write each `/` of base64 as one), and digits of numbers of 128 and more.
+_LARGE: Final = 2 << 20
+_MOST_ESCAPES: Final = 1_000_000
+_STRIDE: Final = 64
 _MOST_LONG_DIGITS: Final = 256 * 1024
 _TWO_DIGITS: Final = re.compile(rb"(?=[0-9][0-9])")
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'[]{},"\\'))
@@ -62,14 +64,23 @@ def check(body: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEME
 
     Time is linear in the body's length; what strings hold does not count. Raises InvalidRequest.
     """
+    for _ in checking(body, max_depth, max_elements):
+        pass
+
+
+def checking(body: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEMENTS) -> Iterator[None]:
+    """As `check`, a pass over the body at a time."""
     if len(body) <= max_elements and _opening(body) <= max_depth:  # a small body shows at once that it is harmless
         return
-    if len(body) > _LONG_NUMBERS_FROM:
-        _refuse_long_numbers(body)
+    if len(body) > _LARGE:
+        _refuse_what_takes_long(body)
+        yield
     structure = body.translate(None, _NOT_STRUCTURE)
     if len(structure) <= max_elements and _opening(structure) <= max_depth:
         return
-    structure = _without_strings(body, structure, max_elements)
+    yield
+    structure = yield from _without_strings(body, structure, max_elements)
+    yield
     if structure.count(b",") + _opening(structure) > max_elements:
         raise _too_many(max_elements)
     brackets = structure.replace(b",", b"")
@@ -78,11 +89,13 @@ def check(body: bytes, max_depth: int = MAX_DEPTH, max_elements: int = MAX_ELEME
         raise InvalidRequest(f"JSON input is nested deeper than {max_depth} levels")
 
 
-def _refuse_long_numbers(body: bytes) -> None:
-    """Refuse a body that is to a large part digits in a row.
+def _refuse_what_takes_long(body: bytes) -> None:
+    """Refuse a body of many escapes, or one that is to a large part digits in a row.
 
-    Only every 256th byte is looked at first: of 512 digits in a row, two in a row of those are digits.
+    Of the latter, every 64th byte is looked at first: of 128 digits in a row, two in a row of those are digits.
     """
+    if body.count(b"\\") > _MOST_ESCAPES:
+        raise InvalidRequest(f"JSON input holds more than {_MOST_ESCAPES} escapes")
     sample = body[::_STRIDE]
     most = _MOST_LONG_DIGITS // _STRIDE
     for found in _TWO_DIGITS.finditer(sample):
@@ -97,7 +110,7 @@ def _opening(text: bytes) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
-def _without_strings(body: bytes, structure: bytes, max_elements: int) -> bytes:
+def _without_strings(body: bytes, structure: bytes, max_elements: int) -> Generator[None, None, bytes]:
     """Return brackets and commas outside strings.
 
     Where no string holds any of them, or an escape, the quotes of `structure` stand in even runs and all vanish
@@ -107,10 +120,14 @@ def _without_strings(body: bytes, structure: bytes, max_elements: int) -> bytes:
         paired = structure.replace(b'""', b"")
         if b'"' not in paired:
             return paired
+        yield
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    yield
     if unescaped.count(b'"') > 4 * max_elements:  # an element is a value and, in objects, a name
         raise _too_many(max_elements)
-    return b"".join(unescaped.split(b'"')[::2]).translate(None, _NOT_STRUCTURE)
+    outside = unescaped.split(b'"')[::2]
+    yield
+    return b"".join(outside).translate(None, _NOT_STRUCTURE)
 
 
 def _too_many(max_elements: int) -> InvalidRequest:

@@ -62,6 +62,9 @@ from kms_http.routing import (
     Route,
 )
 
+#: Bytes of a body whose data may be no larger than a version's may, however it is written.
+_MOST_BODY: Final = 8 * documents.MAX_DOCUMENT
+
 
 def _mount(call: Call) -> int:
     assert call.mount is not None
@@ -85,7 +88,10 @@ def _cas(values: Mapping[str, Any]) -> int | None:
         raise InvalidRequest("error parsing check-and-set parameter") from None
 
 
-def _data(values: Mapping[str, Any]) -> bytes:
+def _data(call: Call) -> bytes:
+    values = call.values
+    if call.size > _MOST_BODY:
+        raise documents.too_large()
     if "data" not in values:
         raise InvalidRequest("no data provided")
     if values["data"] is None:
@@ -117,11 +123,11 @@ def _read_subkeys(call: Call) -> Message:
 
 
 def _write_secret(call: Call) -> Message:
-    return WriteSecret(_mount(call), _path(call), _data(call.values), _cas(call.values), call.grants)
+    return WriteSecret(_mount(call), _path(call), _data(call), _cas(call.values), call.grants)
 
 
 def _patch_secret(call: Call) -> Message:
-    return PatchSecret(_mount(call), _path(call), _data(call.values), _cas(call.values))
+    return PatchSecret(_mount(call), _path(call), _data(call), _cas(call.values))
 
 
 def _delete_secret(call: Call) -> Message | None:
