@@ -14,9 +14,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import uvloop
 
 from kms_http.server import HttpServer
 from kms_http.wire.limits import MAX_HEAD, UNCOUNTED, Account, Limits
+from tests.http.conftest import FakeAuthenticator, FakeBackend
 
 if TYPE_CHECKING:
     from tests.http.conftest import Service
@@ -74,6 +76,23 @@ def test_an_account_never_holds_more_than_its_limit() -> None:
     account = Account(10)
     assert [account.take(size) for size in (6, 5, 4, 1, -4, 4)] == [True, False, True, False, True, True]
     assert account.held == 10
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+def test_as_many_as_are_allowed_may_connect_at_once(run: Callable[[Any], None]) -> None:
+    """None counts twice, as an accepted one and as a connection."""
+
+    async def main() -> None:
+        server = HttpServer(FakeBackend(), FakeAuthenticator(), lambda *_: None, limits=Limits(connections=20))
+        await server.start("127.0.0.1", 0)
+        opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", server.port) for _ in range(20)))
+        for reader, writer in opened:
+            writer.write(HEALTH)
+            assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 200 ")
+            writer.close()
+        await server.stop(1)
+
+    run(main())
 
 
 class TestConnections:
