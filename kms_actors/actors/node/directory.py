@@ -267,7 +267,9 @@ class TenantDirectory:
     async def _read(self, vault_id: str) -> TenantState:
         records = TenantRecords(self._services.store, self._services.unsealing, vault_id)
         while True:
+            # What was heard before a reading begins is read by it.
             self._changed.discard(vault_id)
+            self._revoked.pop(vault_id, None)
             state = await records.load()
             if vault_id not in self._changed:
                 heard = self._revoked.pop(vault_id, {})
