@@ -20,7 +20,7 @@ from kms_actors.observe.metrics import (
     MetricsServer,
 )
 from kms_actors.processes.announcing import AnnouncingStore
-from kms_actors.processes.hardening import keep_memory_private
+from kms_actors.processes.hardening import give_back_large_blocks, keep_memory_private
 from kms_actors.processes.launch import Workers
 from kms_actors.processes.resources import listening, tls_context
 from kms_actors.processes.serving import authenticator, http_server, node_service
@@ -40,6 +40,7 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
     `ready` is awaited once it serves, and wants it in one process.
     """
     keep_memory_private()
+    give_back_large_blocks()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

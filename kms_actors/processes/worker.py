@@ -39,7 +39,7 @@ from kms_actors.processes.frames import (
     Start,
     Stop,
 )
-from kms_actors.processes.hardening import keep_memory_private
+from kms_actors.processes.hardening import give_back_large_blocks, keep_memory_private
 from kms_actors.processes.link import Link
 from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
@@ -154,6 +154,7 @@ def work(end: socket.socket, listeners: Sequence[socket.socket]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     keep_memory_private()
+    give_back_large_blocks()
 
     async def run() -> None:
         await Worker(listeners).run(end)

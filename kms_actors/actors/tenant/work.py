@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, Final, NamedTuple, TypeVar
 
 from kms_actors.actors.tenant.context import TenantContext
@@ -39,6 +40,9 @@ THREAD_US: Final = 150
 SLICE_US: Final = 500
 THREAD_SLICE_US: Final = 5_000
 THREAD_SLICE_BYTES: Final = 1024 * 1024
+#: Batches of a vault whose slices are done in turn. Others wait: each under way keeps the results it has so far, and
+#: a hundred at a time would need all their memory at once, to end no sooner.
+TOGETHER: Final = 2
 #: Bytes that one request may have worked on which it sent once and uses many times.
 MOST_REPEATED: Final = 64 << 20
 
@@ -56,6 +60,7 @@ class Work:
 
     def __init__(self, context: TenantContext) -> None:
         self._context = context
+        self._places = asyncio.Semaphore(TOGETHER)
 
     def each(
         self,
@@ -128,15 +133,16 @@ class Work:
             return some, operation(some)
 
         results: list[T] = []
-        for begin, end, in_thread in slices(items, us, repeated):
-            if not in_thread:
-                await context.turns.turn(context.vault_id)
-            if not context.wanted(own):
-                raise Unavailable("nobody waits for this any more")
-            context.proceed()
-            done, made = await context.threads.short(part, begin, end) if in_thread else part(begin, end)
-            count(done, made)
-            results += made
+        async with self._places if len(items) > 1 else nullcontext():
+            for begin, end, in_thread in slices(items, us, repeated):
+                if not in_thread:
+                    await context.turns.turn(context.vault_id)
+                if not context.wanted(own):
+                    raise Unavailable("nobody waits for this any more")
+                context.proceed()
+                done, made = await context.threads.short(part, begin, end) if in_thread else part(begin, end)
+                count(done, made)
+                results += made
         context.proceed()
         return results
 

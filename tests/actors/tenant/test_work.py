@@ -24,6 +24,7 @@ from kms_actors.actors.tenant.work import (
     THREAD_SLICE_BYTES,
     THREAD_SLICE_US,
     THREAD_US,
+    TOGETHER,
     Work,
     slices,
 )
@@ -124,6 +125,22 @@ async def test_batches_are_cut_so_that_no_slice_takes_long(microseconds: int, le
         assert answer == [place] * (3 * length + 1)
         assert operation.slices == [length, length, length, 1]
         assert operation.counted == [(size, [place] * size) for size in operation.slices]
+
+
+async def test_few_batches_of_a_vault_are_under_way_at_a_time() -> None:
+    length = 3 * SLICE_US // 100
+    under_way: list[int] = []
+
+    class Watched(Operation):
+        def count(self, items: Sequence[Any], results: list[str]) -> None:
+            super().count(items, results)
+            under_way.append(sum(0 < sum(operation.slices) < length for operation in operations))
+
+    operations = [Watched(100) for _ in range(3 * TOGETHER)]
+    async with worker() as reference:
+        asked = [ask(reference, operation.over([SignItem(b"x")] * length)) for operation in operations]
+        assert [len(answer) for answer in await asyncio.gather(*asked)] == [length] * len(operations)
+        assert max(under_way) == TOGETHER
 
 
 async def test_batches_of_many_tasks_and_vaults_share_one_slice_a_pass_of_the_loop() -> None:
