@@ -95,11 +95,11 @@ class Callers:
         principal = self._authenticator.authenticate(token, now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
-                raise _refusal("an operator's token of another cluster, or revoked")
+                raise _refusal("an operator's token of another cluster, or revoked", self._backend.namespace)
             return Caller(principal, None)
         tenant = self._backend.awake(principal.resource) or await self._backend.tenant(principal.resource)
         if tenant.revoked(principal.revocation_ids):
-            raise _refusal("token was revoked")
+            raise _refusal("token was revoked", tenant.vault_id)
         return Caller(principal, tenant)
 
     async def _by_service_token(self, token: str, number: int, now: float) -> Caller:
@@ -110,15 +110,15 @@ class Callers:
         tenant, proof = found
         if tenant.sealed:
             if proof is None:
-                raise _refusal("service token of an older program, in a sealed vault")
+                raise _refusal("service token of an older program, in a sealed vault", tenant.vault_id)
             principal = proof.principal(tenant.vault_id)
             if principal.record.expired(now):
-                raise _refusal("service token expired")
+                raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
         try:
             return Caller(await tenant.ask(AuthenticateToken(token, proof is not None)), tenant)
         except AuthenticationFailed as refused:
-            raise _refusal(str(refused)) from None
+            raise _refusal(str(refused), tenant.vault_id) from None
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")
@@ -126,10 +126,11 @@ class Callers:
             return
         own = self._backend.namespace if caller.principal is None else caller.principal.resource
         if named and named != own:
-            raise _refusal("namespace header names another scope")
+            raise _refusal("namespace header names another scope", own)
 
 
-def _refusal(reason: str) -> AuthenticationFailed:
-    """Log why a token is refused; biscuits that prove nothing are logged where they are verified."""
-    _log.info("token refused", reason, reason=reason, request_id=request_context.current().id)
+def _refusal(reason: str, scope: str = "") -> AuthenticationFailed:
+    """Log why a token is refused, and the scope if it proved one; other biscuits are logged where they are verified."""
+    fields = {"scope": scope} if scope else {}
+    _log.info("token refused", reason + scope, reason=reason, request_id=request_context.current().id, **fields)
     return AuthenticationFailed(reason)

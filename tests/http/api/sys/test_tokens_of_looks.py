@@ -10,12 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from kms_actors import messages
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.messages import SealStatus
+from kms_actors.observe import bounded
+from tests.http.conftest import VAULT_ID
 
 if TYPE_CHECKING:
     from tests.http.conftest import Service
@@ -42,6 +45,27 @@ async def test_a_token_that_proves_nothing_is_ignored(service: Service, path: st
     answer = await service.call("GET", f"/v1/{path}", ROOT_TOKEN if token == "unknown" else token)
     without = await service.call("GET", f"/v1/{path}")
     assert (answer.status, comparable(answer.json)) == (without.status, comparable(without.json))
+
+
+async def test_why_a_token_is_refused_is_in_the_log_with_the_request(service: Service) -> None:
+    service.tenant.revoked_ids = {"r1"}
+    with capture_logs() as logs:
+        await service.call("GET", "/v1/sys/mounts", "root")
+        await service.call("GET", "/v1/sys/mounts", "hvs.000008" + "a" * 18)
+    assert [(entry["event"], entry["reason"], entry.get("scope")) for entry in logs] == [
+        ("token refused", "token was revoked", VAULT_ID),
+        ("token refused", "unknown service token", None),
+    ]
+    assert all(len(entry["request_id"]) == 36 for entry in logs)
+    assert "hvs." not in str(logs)
+
+
+async def test_refusals_do_not_fill_the_log(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "MOST", 3)
+    with capture_logs() as logs:
+        for number in range(20):
+            await service.call("GET", "/v1/sys/mounts", f"hvs.000008{number:018}")
+    assert sum(entry["event"] == "token refused" for entry in logs) < 20
 
 
 class TestServiceTokenOfASealedVault:
