@@ -13,8 +13,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Final
 
-#: References to an attribute's value while it is counted: the attribute, and the count's own.
-_UNSHARED: Final = 2
 #: Bytes before the contents of a bytes object.
 _HEAD: Final = bytes.__basicsize__ - 1
 #: Shorter ones may be objects that the interpreter shares; key material is longer.
@@ -41,7 +39,7 @@ def overwriting(*names: str) -> Callable[[object], None]:
     def end(self: object) -> None:
         if _at_work:
             for name in names:
-                if sys.getrefcount(getattr(self, name, None)) <= _UNSHARED:
+                if _references(self, name) <= _UNSHARED:
                     overwrite(getattr(self, name))
 
     return end
@@ -59,11 +57,28 @@ def overwriting_parts(name: str) -> Callable[[object], None]:
 
 def overwrite_unshared_parts(holder: object, name: str) -> None:
     """Overwrite the bytes objects in a tuple that is an attribute, unless something else holds it, or them."""
-    if sys.getrefcount(getattr(holder, name, None)) > _UNSHARED:
-        return
-    for part in getattr(holder, name, ()):
-        if sys.getrefcount(part) <= _UNSHARED + 1:  # the tuple, this loop, and the count
-            overwrite(part)
+    if _references(holder, name) <= _UNSHARED:
+        parts: tuple[bytes, ...] = getattr(holder, name, ())
+        for place in range(len(parts)):
+            if _references_of_part(parts, place) <= _UNSHARED:
+                overwrite(parts[place])
+
+
+def _references(holder: object, name: str) -> int:
+    return sys.getrefcount(getattr(holder, name, None))
+
+
+def _references_of_part(parts: tuple[bytes, ...], place: int) -> int:
+    return sys.getrefcount(parts[place])
+
+
+class _Probe:
+    def __init__(self) -> None:
+        self.value = bytes(bytearray(_SHORTEST))
+
+
+#: References to what nothing else holds, while they are counted so; releases of the interpreter differ.
+_UNSHARED: Final = min(_references(_Probe(), "value"), _references_of_part((bytes(bytearray(_SHORTEST)),), 0))
 
 
 class SecretBytes:
