@@ -133,7 +133,7 @@ class EnableMount(Command, frozen=True):
 
 
 class DisableMount(Command, frozen=True):
-    """Unmount and destroy everything under `path`. Answer: None, also when there is nothing."""
+    """Unmount and destroy everything under `path`. Answer: whether there was anything."""
 
     path: str
 

@@ -50,7 +50,6 @@ from kms_actors.messages import (
     ReadSealStatus,
     RevokeToken,
     SealStatus,
-    Unseal,
 )
 from kms_actors.runtime import Threads, Turns
 from kms_actors.store.api import Store
@@ -147,7 +146,7 @@ class NodeService:
             return self._unsealed_status
         if isinstance(message, RevokeToken):
             return await self._revoke(message.principal)
-        if not is_reported(message) or (self._unsealed_status is not None and isinstance(message, Unseal)):
+        if not is_reported(message, sealed=self._unsealed_status is None):
             return await self._node.ask(message)
         change = asyncio.ensure_future(self._node.ask(message))
         return await asyncio.shield(reported(self.namespace, message, change))

@@ -40,7 +40,7 @@ from kms_actors.actors.tenant.records import (
     TenantState,
     status_of,
 )
-from kms_actors.actors.tenant.reporting import reported
+from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import Revocations, ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
@@ -359,8 +359,8 @@ class TenantActor(AsyncioActor):
 
     def _reported(self, message: Message, change: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self.spawn(change)
-        if isinstance(message, Unseal) and self._state.keyring is not None:
-            return task  # which changes nothing
+        if not is_reported(message, sealed=self._state.keyring is None):
+            return task
         return reported(self._state.vault_id, message, task)
 
     async def _initialise(self, message: Initialize) -> Initialization:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -49,6 +49,7 @@ ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
 }
 _RESERVED = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/")
 
+T = TypeVar("T")
 SealedMounts: TypeAlias = tuple[list[Entry], bytes | None]
 Change = Callable[[Transaction, tuple[Mount, ...]], Awaitable[tuple[Mount, ...]]]
 
@@ -112,7 +113,7 @@ class MountController:
             MountsChanged: lambda event: self._publish(event.mounts),
         }
 
-    def _reported(self, message: Message, change: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _reported(self, message: Message, change: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         return reported(self._context.vault_id, message, self._context.spawn(change))
 
     async def _enable(self, message: EnableMount) -> None:
@@ -154,7 +155,7 @@ class MountController:
         found = await tr.get_range(*self._context.keys.span(engine), limit=1, reverse=True)
         return next((self._context.keys.parts(key)[1] for key, _ in found), 0)
 
-    async def _disable(self, message: DisableMount) -> None:
+    async def _disable(self, message: DisableMount) -> bool:
         keys = self._context.keys
 
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
@@ -166,7 +167,7 @@ class MountController:
             tr.clear_range(*keys.span("due", gone.number))
             return tuple(mount for mount in mounts if mount.number != gone.number)
 
-        await self._change(change)
+        return await self._change(change)
 
     async def _tune(self, message: TuneMount) -> None:
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
@@ -187,19 +188,24 @@ class MountController:
 
         await self._change(change)
 
-    async def _change(self, change: Change) -> None:
+    async def _change(self, change: Change) -> bool:
+        """Change the table; tell whether there was anything to change."""
         context = self._context
 
-        async def body(tr: Transaction) -> Mounts:
+        async def body(tr: Transaction) -> tuple[Mounts, bool]:
             before = open_mounts(context.keyring, await read_mounts(tr, context.keys))
-            after = Mounts(before.revision + 1, await change(tr, before.all))
+            mounts = await change(tr, before.all)
+            if mounts is before.all:
+                return before, False
+            after = Mounts(before.revision + 1, mounts)
             tr.set(context.keys.key("mount-revision"), after.revision.to_bytes(8, "little"))
             context.record(tr, TENANT, "")
-            return after
+            return after, True
 
-        mounts = await context.store.change(body, mount=None)
+        mounts, changed = await context.store.change(body, mount=None)
         # Asked, not told: the table is read without asking, so it must be in place before the answer.
         await context.ask(MountsChanged(mounts))
+        return changed
 
 
 def _check_path(path: str) -> None:

@@ -51,9 +51,10 @@ _FAILED: Final = {
 }
 
 
-def is_reported(message: Message) -> bool:
-    """Tell whether a change of this kind gets a line."""
-    return type(message) in _WHAT
+def is_reported(message: Message, *, sealed: bool) -> bool:
+    """Tell whether a message gets a line: a change, and not of a seal that is already as it is to be."""
+    idle = Seal if sealed else Unseal
+    return type(message) in _WHAT and not isinstance(message, idle)
 
 
 def reported(scope: str, message: Message, change: F) -> F:
@@ -68,6 +69,8 @@ def _report(
     origin = {"scope": scope, "request_id": request.id, "by": request.by}
     error = asyncio.CancelledError() if change.cancelled() else change.exception()
     if error is None:
+        if change.result() is False:
+            return  # there was nothing to change
         event, fields = _WHAT[type(message)](message, change.result())
         _log.info(event, scope, **fields, **origin)
     elif isinstance(error, InvalidShares):

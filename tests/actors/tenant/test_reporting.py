@@ -54,9 +54,12 @@ async def test_each_change_of_a_seal_and_of_mounts_has_a_line(tmp_path: Path) ->
             await tenant.ask(Unseal(own.shares[2]))
             await tenant.ask(EnableMount("x/", "kv-v2", "", {}))
             await tenant.ask(TuneMount("x/", "text", None))
-            await tenant.ask(DisableMount("x/"))
-            await tenant.ask(Seal())
-            await service.ask_node(Seal())
+            for _ in range(2):  # the second time there is nothing to do
+                await tenant.ask(DisableMount("x/"))
+            for _ in range(2):
+                await tenant.ask(Seal())
+            for _ in range(2):
+                await service.ask_node(Seal())
     assert told(logs) == [
         "kms-test: initialised",
         "kms-test: unseal share given",
