@@ -13,8 +13,10 @@ from kms_actors.auth.self_service import is_self_service
 from kms_actors.auth.service_token import (
     ServicePrincipal,
     ServiceToken,
+    TokenProof,
     new_accessor,
     new_service_token,
+    proof_digest,
     tenant_of,
     token_hash,
 )
@@ -160,3 +162,32 @@ def test_no_repr_shows_what_a_record_holds() -> None:
 )
 def test_self_service_paths_are_few(path: str, free: bool) -> None:
     assert is_self_service(path) is free
+
+
+class TestProof:
+    #: Written by format 1: it must decode for ever.
+    GOLDEN = b'{"right":"root","created":1795503611.5,"expires_at":null,"format":1}'
+
+    def test_stored_bytes_stay_readable(self) -> None:
+        proof = TokenProof(right=Right.ROOT, created=1_795_503_611.5)
+        assert proof.encode() == self.GOLDEN
+        assert TokenProof.decode(self.GOLDEN) == proof
+
+    @pytest.mark.parametrize("raw", [b"", b"{}", GOLDEN.replace(b'"format":1', b'"format":2'), b"\xff"])
+    def test_other_bytes_are_format_errors(self, raw: bytes) -> None:
+        with pytest.raises(FormatError):
+            TokenProof.decode(raw)
+
+    def test_says_of_a_token_what_its_record_does(self) -> None:
+        record = ServiceToken.root(5.0)
+        bearer = TokenProof.of(record).principal("vault_a")
+        own = ServicePrincipal(record, "vault_a")
+        for name in ("right", "policies", "display_name", "issued_at", "expires_at", "resource"):
+            assert getattr(bearer, name) == getattr(own, name)
+
+    def test_digests_tell_tokens_apart_and_are_for_proofs_alone(self) -> None:
+        tokens = [new_service_token(7) for _ in range(8)]
+        digests = {proof_digest(token) for token in tokens}
+        assert len(digests) == 8
+        assert all(len(digest) == 32 for digest in digests)
+        assert hashlib.sha256(tokens[0].encode()).digest() not in digests

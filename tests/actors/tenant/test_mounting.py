@@ -180,3 +180,16 @@ async def test_mounts_are_bounded_and_counted_in_bytes(tmp_path: Path) -> None:
         await tenant.ask(EnableMount("m3/", "kv-v2", "", {}))
         await tenant.ask(DisableMount("m1/"))
         assert service.tenant_bytes - before < 14_000
+
+
+def test_records_of_mounts_stay_readable() -> None:
+    """Of today, and of before there were settings."""
+    older = b'{"path":"x/","type":"kv","number":3,"uuid":"u","accessor":"kv_1","description":"d",'
+    older += b'"options":{"version":"2"}}'
+    assert msgspec.json.decode(older, type=Mount) == Mount("x/", "kv", 3, "u", "kv_1", "d", {"version": "2"})
+    settings = b'{"default_lease_ttl":60,"audit_non_hmac_request_keys":["a"]}'
+    today = older[:-1] + b',"config":' + settings + b',"local":true,"seal_wrap":false}'
+    config = MountConfig(60, audit_non_hmac_request_keys=("a",))
+    mount = Mount("x/", "kv", 3, "u", "kv_1", "d", {"version": "2"}, config, local=True)
+    assert msgspec.json.decode(today, type=Mount) == mount
+    assert msgspec.json.encode(mount) == today
