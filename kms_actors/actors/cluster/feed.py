@@ -97,8 +97,8 @@ class ChangeFeed:
             changed = await self._watch()
             try:
                 await self.catch_up()
-                # Never so long that the lease comes near its end.
-                await asyncio.wait([changed], timeout=self._lease / 4)
+                # Never so long that the lease comes near its end, and it began when that reading did.
+                await asyncio.wait([changed], timeout=max(0.0, self._lease / 4 - self.age))
             finally:
                 changed.cancel()
 

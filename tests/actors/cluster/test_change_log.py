@@ -13,6 +13,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
 import msgspec
 import pytest
@@ -256,6 +257,31 @@ async def test_a_log_that_cannot_be_watched_is_read_all_the_same(
     await write(store, changed())
     await heard(listener, changed())
     await listener.feed.stop()
+
+
+async def test_after_a_reading_that_took_long_the_log_is_read_again_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease began with the reading: a store that stood still must not be heard, and then lost once more."""
+    listener = Listener(store)
+    run, readings, again = store.run, 0, asyncio.Event()
+
+    async def slow_once(*args: Any, **options: Any) -> Any:
+        nonlocal readings
+        result = await run(*args, **options)
+        readings += 1
+        if readings == 2:  # the first finds the end
+            listener.time += LEASE * 0.95
+        elif readings == 3:
+            again.set()
+        return result
+
+    monkeypatch.setattr(store, "run", slow_once)
+    await listener.feed.start()
+    async with asyncio.timeout(LEASE / 5):  # else it waits a quarter
+        await again.wait()
+    await listener.feed.stop()
+    assert listener.feed.fresh
 
 
 async def test_reading_that_fails_leaves_no_watches_behind(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
