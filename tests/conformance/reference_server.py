@@ -16,13 +16,12 @@ from tests.support.api import Api
 from tests.support.node import PATIENCE, free_port, wait_until
 from tests.support.reference import clean_environment, find_bao
 
-#: Storage stanzas; raft is one node of its own.
-STORAGE: Final = {
-    "file": 'storage "file" {{\n  path = "{data}"\n}}\n',
-    "raft": 'storage "raft" {{\n  path = "{data}"\n  node_id = "n1"\n  performance_multiplier = 1\n}}\n',
-}
-
 _CONFIGURATION: Final = """\
+storage "raft" {{
+  path = "{data}"
+  node_id = "n1"
+  performance_multiplier = 1
+}}
 listener "tcp" {{
   address = "127.0.0.1:{port}"
   tls_disable = true
@@ -41,7 +40,6 @@ class ReferenceServer:
     """One server; `seal` are the settings of its Transit seal, `environment` what it is started with besides."""
 
     directory: Path
-    storage: str
     seal: dict[str, str]
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     port: int = field(default_factory=free_port)
@@ -78,9 +76,7 @@ class ReferenceServer:
         data = self.directory / "data"
         data.mkdir(exist_ok=True)
         seal = "\n".join(f"  {name} = {json.dumps(value)}" for name, value in self.seal.items())
-        text = STORAGE[self.storage].format(data=data) + _CONFIGURATION.format(
-            port=self.port, cluster_port=self.cluster_port, seal=seal
-        )
+        text = _CONFIGURATION.format(data=data, port=self.port, cluster_port=self.cluster_port, seal=seal)
         configuration = self.directory / "bao.hcl"
         configuration.write_text(text, encoding="utf-8")
         with (self.directory / "bao.log").open("wb") as log:

@@ -32,12 +32,12 @@ def _service_token(tenant: Tenant) -> str:
     return tenant.root.token
 
 
-#: What makes the token, whether it is told by the environment, the storage, and whether it is to be renewed.
+#: What makes the token, whether it is told by the environment, and whether it is to be renewed.
 WAYS = {
-    "biscuit by configuration, renewed": (_biscuit, False, "file", True),
-    "biscuit by VAULT_TOKEN": (_biscuit, True, "raft", False),
-    "service token by configuration": (_service_token, False, "raft", False),
-    "service token by VAULT_TOKEN, renewed": (_service_token, True, "file", True),
+    "biscuit by configuration, renewed": (_biscuit, False, True),
+    "biscuit by VAULT_TOKEN": (_biscuit, True, False),
+    "service token by configuration": (_service_token, False, False),
+    "service token by VAULT_TOKEN, renewed": (_service_token, True, True),
 }
 
 #: Makes the reference server of a tenant.
@@ -50,10 +50,8 @@ def new_server(tmp_path: Path) -> Iterator[NewServer]:
     find_bao()
     servers: list[ReferenceServer] = []
 
-    def make(
-        tenant: Tenant, way: str = "biscuit by VAULT_TOKEN", storage: str | None = None, **seal: str
-    ) -> ReferenceServer:
-        token_of, by_environment, usual_storage, renewed = WAYS[way]
+    def make(tenant: Tenant, way: str = "biscuit by VAULT_TOKEN", **seal: str) -> ReferenceServer:
+        token_of, by_environment, renewed = WAYS[way]
         token = token_of(tenant)
         seal = {
             "address": tenant.user.address,
@@ -66,7 +64,7 @@ def new_server(tmp_path: Path) -> Iterator[NewServer]:
             seal["token"] = token
         directory = tmp_path / f"reference-{len(servers)}"
         directory.mkdir()
-        servers.append(ReferenceServer(directory, storage or usual_storage, seal, environment))
+        servers.append(ReferenceServer(directory, seal, environment))
         return servers[-1]
 
     yield make
@@ -77,7 +75,7 @@ def new_server(tmp_path: Path) -> Iterator[NewServer]:
 @pytest.fixture
 def filled(tenant: Tenant, new_server: NewServer) -> ReferenceServer:
     """A reference server, unsealed by the shared node, with a secret."""
-    return _filled(tenant, new_server(tenant, storage="file"))
+    return _filled(tenant, new_server(tenant))
 
 
 def _filled(tenant: Tenant, server: ReferenceServer) -> ReferenceServer:
@@ -112,7 +110,7 @@ def test_a_reference_server_unseals_itself_after_it_was_killed(
 
 
 def test_the_vault_may_be_named_as_a_namespace(tenant: Tenant, new_server: NewServer) -> None:
-    server = _filled(tenant, new_server(tenant, storage="file", namespace=tenant.vault_id))
+    server = _filled(tenant, new_server(tenant, namespace=tenant.vault_id))
     _restarted(server)
 
 
@@ -161,7 +159,7 @@ def test_it_does_not_start_while_our_node_is_away_and_does_afterwards(
     shares = initialise(operator)["keys_base64"]
     unseal(operator, shares)
     tenant = make_tenant(node, issuer)
-    server = _filled(tenant, new_server(tenant, storage="file"))
+    server = _filled(tenant, new_server(tenant))
     assert node.stop() == 0
     assert server.api.get("secret/data/creds").data["data"] == SECRET
     server.kill()
