@@ -1,4 +1,4 @@
-"""What keeps a process's memory to itself, and gives back what it needs no more."""
+"""What a process asks of the system: memory kept private and given back, and files to open."""
 
 from __future__ import annotations
 
@@ -29,3 +29,10 @@ def give_back_large_blocks() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
+
+
+def open_as_many_files_as_allowed() -> None:
+    """Raise the soft limit of open files to the hard one: each connection takes one, and common limits are 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -20,7 +20,11 @@ from kms_actors.observe.metrics import (
     MetricsServer,
 )
 from kms_actors.processes.announcing import AnnouncingStore
-from kms_actors.processes.hardening import give_back_large_blocks, keep_memory_private
+from kms_actors.processes.hardening import (
+    give_back_large_blocks,
+    keep_memory_private,
+    open_as_many_files_as_allowed,
+)
 from kms_actors.processes.launch import Workers
 from kms_actors.processes.resources import listening, tls_context
 from kms_actors.processes.serving import authenticator, http_server, node_service
@@ -41,6 +45,7 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
     """
     keep_memory_private()
     give_back_large_blocks()
+    open_as_many_files_as_allowed()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -39,7 +39,11 @@ from kms_actors.processes.frames import (
     Start,
     Stop,
 )
-from kms_actors.processes.hardening import give_back_large_blocks, keep_memory_private
+from kms_actors.processes.hardening import (
+    give_back_large_blocks,
+    keep_memory_private,
+    open_as_many_files_as_allowed,
+)
 from kms_actors.processes.link import Link
 from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
@@ -155,6 +159,7 @@ def work(end: socket.socket, listeners: Sequence[socket.socket]) -> int:
         signal.signal(number, signal.SIG_IGN)
     keep_memory_private()
     give_back_large_blocks()
+    open_as_many_files_as_allowed()
 
     async def run() -> None:
         await Worker(listeners).run(end)

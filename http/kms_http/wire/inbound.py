@@ -77,7 +77,8 @@ class Inbound:
         if self._size > limits.MAX_BODY:
             raise _too_large()
         if self._pieces is not None:
-            if not self._count(len(piece)):
+            counted = min(len(piece), self._size - limits.UNCOUNTED)
+            if counted > 0 and not self._count(counted):
                 raise errors.too_busy()
             self._pieces.append(piece)
 

@@ -8,7 +8,8 @@ MAX_LINE: Final = 32 * 1024  # bytes of the request line, and of each header lin
 MAX_HEAD: Final = 64 * 1024  # bytes of a request line and all its headers together
 MAX_HEADERS: Final = 64
 MAX_BODY: Final = 32 * 1024 * 1024  # bytes
-#: Bodies up to this many bytes are not counted: they are no more than their request's other state.
+#: Bodies up to this many bytes are not counted, and so get through when large ones do not: connections bound their
+#: number, and they are no more than their request's other state.
 UNCOUNTED: Final = 16 * 1024
 
 

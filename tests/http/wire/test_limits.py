@@ -139,10 +139,16 @@ class TestBodies:
             first, second, third = [await connect() for _ in range(3)]
             body = b'{"text":"%b"}' % (b"x" * 150_000)
             first.writer.write(write(len(body)) + body[:-1])
-            await until(lambda: server.body_bytes >= len(body) - 1)
+            await until(lambda: server.body_bytes >= len(body) - 1 - UNCOUNTED)
             second.writer.write(write(len(body)) + body[:-1])
             assert await second.answer() == (503, BUSY)
             assert b"Retry-After: 1\r\n" in second.head
+            small = b'{"text":"x"}'
+            for parts in ([write(len(small)) + small], [write(len(small)) + small[:5], small[5:]]):
+                for part in parts:
+                    third.writer.write(part)
+                    await asyncio.sleep(0.02)
+                assert (await third.answer())[0] == 200
             first.writer.write(body[-1:])
             assert (await first.answer())[0] == 200
             assert server.body_bytes == 0
