@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -116,6 +116,12 @@ class FaultyNative:
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         return asyncio.ensure_future(self._get(key, snapshot))
+
+    def get_many(self, keys: Sequence[bytes]) -> asyncio.Future[list[bytes | None]]:
+        return asyncio.ensure_future(self._get_many(keys))
+
+    async def _get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        return [await self._get(key, snapshot=False) for key in keys]
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
         await self._read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 from kms_actors.store.api import Entry, Priority
@@ -40,6 +40,9 @@ class SqliteNative:
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         return _future(self._transaction.get(key))
+
+    def get_many(self, keys: Sequence[bytes]) -> asyncio.Future[list[bytes | None]]:
+        return _future(self._transaction.values(keys))
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
         return await self._transaction.get_range(begin, end, limit=limit, reverse=reverse)

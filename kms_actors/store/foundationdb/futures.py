@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -28,6 +28,16 @@ class Failure(Exception):
     def __init__(self, code: int, description: str = "") -> None:
         super().__init__(f"{description} ({code})")
         self.code = code
+
+
+class _Group:
+    """C futures of values that are waited for together: those still to be taken, and what the others gave."""
+
+    __slots__ = ("left", "values")
+
+    def __init__(self, addresses: Sequence[int]) -> None:
+        self.left = deque(addresses)
+        self.values: list[bytes | None] = []
 
 
 class Futures:
@@ -51,6 +61,15 @@ class Futures:
     def number(self, address: int) -> asyncio.Future[int]:
         """Wait for a C future of an integer."""
         return self._wait(address, self._take_number)
+
+    def values(self, addresses: Sequence[int]) -> asyncio.Future[list[bytes | None]]:
+        """Wait for C futures of one value each: those that complete together wake the loop once."""
+        future = self._loop.create_future()
+        if addresses:
+            self._watch(addresses[0], future, _Group(addresses))
+        else:
+            future.set_result([])
+        return future
 
     def rows(self, address: int) -> asyncio.Future[tuple[list[Entry], bool]]:
         """Wait for a C future of entries; the bool says that the range has more."""
@@ -76,9 +95,12 @@ class Futures:
 
     def _wait(self, address: int, take: Take) -> asyncio.Future[Any]:
         future = self._loop.create_future()
+        self._watch(address, future, take)
+        return future
+
+    def _watch(self, address: int, future: asyncio.Future[Any], take: Take | _Group) -> None:
         _waiting[address] = (self, future, take)
         self._library.fdb_future_set_callback(address, _on_ready, None)
-        return future
 
     def note(self, address: int) -> None:
         """Take in a completion. On the network thread, or on the loop's if the C future had completed before."""
@@ -96,6 +118,9 @@ class Futures:
         while completed:
             address = completed.popleft()
             _, future, take = _waiting.pop(address)
+            if isinstance(take, _Group):
+                self._take_ready(take, future)
+                continue
             if not future.done():  # cancelled
                 try:
                     future.set_result(take(address))
@@ -107,6 +132,24 @@ class Futures:
         waiting = _waiting.get(address)
         if waiting is not None and waiting[1] is future:  # else it completed, and its address may be another's
             self._library.fdb_future_cancel(address)
+
+    def _take_ready(self, group: _Group, future: asyncio.Future[Any]) -> None:
+        """Take what has completed of a group, the first first; then wait for the next."""
+        library = self._library
+        while group.left:
+            address = group.left[0]
+            if not library.fdb_future_is_ready(address):
+                self._watch(address, future, group)
+                return
+            group.left.popleft()
+            try:
+                group.values.append(self._take_value(address))
+            except Failure as failure:
+                if not future.done():
+                    future.set_exception(failure)
+            library.fdb_future_destroy(address)
+        if not future.done():
+            future.set_result(group.values)
 
     def _take_value(self, address: int) -> bytes | None:
         code = self._library.fdb_future_get_value(address, *self._value_out)
@@ -146,7 +189,7 @@ class Futures:
 
 
 #: Of all loops, by the address of the C future, so that one C callback serves all and is never freed.
-_waiting: dict[int, tuple[Futures, asyncio.Future[Any], Take]] = {}
+_waiting: dict[int, tuple[Futures, asyncio.Future[Any], Take | _Group]] = {}
 
 
 def _ignore(_: int) -> None:

@@ -39,6 +39,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "fdb_transaction_watch": (_ADDRESS, _ADDRESS, *_KEY),
     "fdb_transaction_commit": (_ADDRESS, _ADDRESS),
     "fdb_transaction_on_error": (_ADDRESS, _ADDRESS, _INT),
+    "fdb_future_is_ready": (_INT, _ADDRESS),
     "fdb_future_set_callback": (_INT, _ADDRESS, _ADDRESS, _ADDRESS),
     "fdb_future_cancel": (None, _ADDRESS),
     "fdb_future_destroy": (None, _ADDRESS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from kms_actors.store.api import STAMP_LENGTH, Entry
@@ -33,6 +34,9 @@ class Native(Protocol):
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         """Return the value at `key`; with `snapshot`, without a read conflict."""
+
+    def get_many(self, keys: Sequence[bytes]) -> asyncio.Future[list[bytes | None]]:
+        """Return the values at `keys`, read together."""
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]: ...
     async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]: ...
@@ -84,6 +88,10 @@ class NativeTransaction:
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         return self._futures.value(self._library.fdb_transaction_get(self._address, key, len(key), snapshot))
+
+    def get_many(self, keys: Sequence[bytes]) -> asyncio.Future[list[bytes | None]]:
+        get, address = self._library.fdb_transaction_get, self._address
+        return self._futures.values([get(address, key, len(key), False) for key in keys])
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
         found: list[Entry] = []

@@ -35,7 +35,7 @@ class FoundationDbTransaction:
         self._native: Native | None = native
         self._plain: set[bytes] = set()  # keys known to have no chunks
         self._stamped: list[tuple[bytes, bytes, bytes]] = []
-        self._issued: list[asyncio.Future[bytes | None]] = []  # reads that need not be awaited
+        self._issued: list[asyncio.Future[list[bytes | None]]] = []  # reads that need not be awaited
         self.size = 0  # bytes written
 
     async def get(self, key: bytes) -> bytes | None:
@@ -51,19 +51,16 @@ class FoundationDbTransaction:
 
     def get_many(self, keys: Sequence[bytes]) -> Awaitable[list[bytes | None]]:
         native = self._open()
-        issued = [native.get(key) for key in keys]
-        self._issued += issued
+        issued = native.get_many(keys)
+        self._issued.append(issued)
         return _Values(self, keys, issued)
 
-    async def values(
-        self, keys: Sequence[bytes], issued: Sequence[asyncio.Future[bytes | None]]
-    ) -> list[bytes | None]:
+    async def values(self, keys: Sequence[bytes], issued: asyncio.Future[list[bytes | None]]) -> list[bytes | None]:
         """Return what reads that are under way give."""
         native = self._open()
         values: list[bytes | None] = []
         try:
-            for key, read in zip(keys, issued, strict=True):
-                value = await read
+            for key, value in zip(keys, await issued, strict=True):
                 if value is None or is_plain(value):
                     self._plain.add(key)
                     values.append(value)
@@ -169,7 +166,7 @@ class _Values:
         self,
         transaction: FoundationDbTransaction,
         keys: Sequence[bytes],
-        issued: Sequence[asyncio.Future[bytes | None]],
+        issued: asyncio.Future[list[bytes | None]],
     ) -> None:
         self._transaction = transaction
         self._keys = keys
