@@ -87,7 +87,8 @@ def test_what_we_take_others_take_and_see_the_same(block: bytes) -> None:
         assert not (known and ours.target.startswith("/"))
         return
     assert (ours.method, ours.target) == (theirs.method, theirs.path)
-    assert list(ours.headers.items()) == list(theirs.headers.items())
+    stripped = [(name, value.strip(" \t")) for name, value in theirs.headers.items()]  # its older ones leave tabs
+    assert list(ours.headers.items()) == stripped
     assert (ours.length == CHUNKED) == theirs.chunked
     assert ours.length in (CHUNKED, int(theirs.headers.get("Content-Length", 0)))
     assert ours.keep_alive == (not theirs.should_close)
