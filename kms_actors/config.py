@@ -21,7 +21,9 @@ from kms_actors.allowed import allowed
 from kms_actors.errors import KmsError
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Seconds = Annotated[float, Meta(gt=0)]
+Seconds = Annotated[float, Meta(gt=0, le=86_400)]
+#: What bounds how long a sealed or deleted key can live in memory is no place for a day.
+Lease = Annotated[float, Meta(gt=0, le=60)]
 Count = Annotated[int, Meta(ge=1)]
 _SIZE = r"([1-9][0-9]{0,8}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
 Size = Annotated[str, Meta(pattern=f"^{_SIZE}$", extra={"allowed": "a size such as `64 MiB`"})]
@@ -143,7 +145,7 @@ class Tenants(Section, frozen=True):
         ),
     ] = "cluster"
     lease_seconds: Annotated[
-        Seconds, Meta(description="without word from the store for so long, a node stops serving from memory")
+        Lease, Meta(description="without word from the store for so long, a node stops serving from memory")
     ] = 2.0
     idle_seconds: Annotated[
         Seconds, Meta(description="a tenant without requests for so long sleeps, its keys forgotten")

@@ -223,6 +223,19 @@ def test_whatever_is_wrong_with_a_key_what_is_allowed_is_told_in_words(tmp_path:
     assert told >= 3
 
 
+@pytest.mark.parametrize("key", [key for key, _ in keys() if key.endswith("_seconds")])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e9, 0.0])
+def test_no_time_is_without_end(tmp_path: Path, key: str, value: float) -> None:
+    tree: dict[str, Any] = tomli.loads(WALK)
+    *tables, name = key.split(".")
+    table = tree
+    for part in tables:
+        table = table.setdefault(part, {})
+    table[name] = value
+    with pytest.raises(config.ConfigurationError, match=key):
+        config.check(tree, tmp_path / "kms.toml")
+
+
 def test_a_static_master_key_needs_its_file(tmp_path: Path) -> None:
     text = WALK.replace('name = "shamir"\nnamespace', 'name = "static"\nnamespace')
     assert problems(tmp_path, text) == [
