@@ -76,6 +76,11 @@ def test_no_tenant_may_hold_more_keys_than_half_of_what_all_may_hold(tmp_path: P
     assert problem.startswith("key `cache.tenant_keys`: at most half")
 
 
+def test_one_body_fits_into_what_all_of_them_may_hold(tmp_path: Path) -> None:
+    [problem] = problems(tmp_path, WALK + '[limits]\nbody_bytes = "31 MiB"\n')
+    assert problem == "key `limits.body_bytes`: at least `32 MiB`, which one body may have"
+
+
 def rows(section: type[config.Section] = config.Configuration, prefix: str = "") -> Iterator[tuple[str, str, str]]:
     """Yield key, default and description of every key, as the reference should have them."""
     hints = typing.get_type_hints(section, include_extras=True)
