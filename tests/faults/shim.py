@@ -174,7 +174,7 @@ class FaultyStore:
         self._store = store
         self._faults = faults
         self._operations = Operations()
-        self._begin_native = _beginning(store)
+        self._begin_native = beginning(store)
 
     async def run(
         self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
@@ -197,7 +197,8 @@ class FaultyStore:
         return FaultyNative(self._begin_native(), self._faults)  # type: ignore[return-value]  # set by name
 
 
-def _beginning(store: Store) -> Callable[[], Native]:
+def beginning(store: Store) -> Callable[[], Native]:
+    """Return what begins transactions of the store as the FoundationDB engine takes them."""
     if isinstance(store, FoundationDbStore):
         return store._begin
     assert isinstance(store, SqliteStore)

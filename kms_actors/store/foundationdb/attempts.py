@@ -6,10 +6,15 @@ this attempt was not applied and never will be.
 
 All of that ends with the request, or after as long as one may take: no attempt is begun after it, and each is
 cut off at it. Only settling goes on for a moment, to keep a commit on its way from being applied later.
+
+A cluster at its limit lets no batch work begin. That work waits until it may, for as long as a transaction of batch
+priority may take; a request fails.
 """
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -35,6 +40,7 @@ NOT_COMMITTED: Final = 1020
 COMMIT_UNKNOWN: Final = 1021
 TIMED_OUT: Final = 1031
 CLUSTER_VERSION_CHANGED: Final = 1039
+BATCH_THROTTLED: Final = 1051
 
 #: Codes of a commit that may have been applied; after a time-out it may even be applied later.
 MAYBE_COMMITTED: Final = {COMMIT_UNKNOWN, TIMED_OUT, CLUSTER_VERSION_CHANGED}
@@ -49,6 +55,10 @@ MANY_CONFLICTS: Final = 10
 #: A transaction that conflicts is tried again at once, this often. The client library would pause, the longer the
 #: more often it lost, and so go on losing to others that write the same over and over: for seconds.
 MOST_CONFLICTS: Final = 400
+#: Codes of an attempt of batch work that was kept waiting, and not committed.
+KEPT_WAITING: Final = {TIMED_OUT, BATCH_THROTTLED}
+#: Seconds, about, until batch work that was turned away asks again.
+BATCH_PAUSE_SECONDS: Final = 0.25
 #: The transaction, a key, a value.
 TOO_LARGE: Final = {2101, 2102, 2103}
 
@@ -85,6 +95,10 @@ async def run_body(begin: Begin, operation: Operation, body: Body[T], priority: 
                 if failure.code == NOT_COMMITTED and conflicts < MOST_CONFLICTS:
                     native.destroy()
                     native = _begin_by(ends, begin, conflicts)
+                elif priority is Priority.BATCH and failure.code in KEPT_WAITING:
+                    native.destroy()
+                    await _wait_for_turn(ends, failure, conflicts)
+                    native = _begin_by(ends, begin, conflicts)
                 else:
                     await back_off(native, failure, conflicts)
     finally:
@@ -102,6 +116,14 @@ def _begin_by(ends: float, begin: Begin, conflicts: int = 0) -> Native:
     if left < ATTEMPT_SECONDS:
         native.end_within(left)
     return native
+
+
+async def _wait_for_turn(ends: float, failure: Failure, conflicts: int) -> None:
+    """Wait until batch work that was kept waiting may ask again; raise the failure if its time is over by then."""
+    pause = BATCH_PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311
+    if elapsed() + pause >= ends:
+        raise _translate(failure, conflicts) from failure
+    await asyncio.sleep(pause)
 
 
 async def back_off(native: Native, failure: Failure, conflicts: int = 0) -> None:
