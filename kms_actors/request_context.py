@@ -22,15 +22,24 @@ REQUEST_SECONDS: Final = 5.0
 BATCH_SECONDS: Final = 60.0
 
 
+class Bearer(NamedTuple):
+    """What a token's revocation is known by: a biscuit's revocation ids, or the digest of a service token's proof."""
+
+    revocation_ids: tuple[str, ...] = ()
+    proof: bytes = b""
+
+
 class RequestContext(NamedTuple):
     """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it.
 
-    `id` is the request's in answers and logs, `by` names the caller where a seal or mounts are changed.
+    `id` is the request's in answers and logs, `by` names the caller where a seal or mounts are changed. `bearer` is
+    whose token the request was allowed by, which its changes rest on.
     """
 
     ends: float = inf
     id: str = ""
     by: str = ""
+    bearer: Bearer | None = None
 
 
 _NONE: Final = RequestContext()
@@ -42,6 +51,16 @@ current: Final = _current.get
 def begin(request_id: str = "") -> None:
     """Let a request begin, which has arrived now."""
     _current.set(RequestContext(elapsed() + REQUEST_SECONDS, request_id))
+
+
+def arrived() -> None:
+    """Say that the rest of the request has arrived now: its time begins anew."""
+    _current.set(_current.get()._replace(ends=elapsed() + REQUEST_SECONDS))
+
+
+def borne_by(bearer: Bearer) -> None:
+    """Say by whose token the request is allowed."""
+    _current.set(_current.get()._replace(bearer=bearer))
 
 
 def caller(name: str) -> None:

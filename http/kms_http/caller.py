@@ -16,6 +16,7 @@ from kms_actors.auth.principal import Principal, Right
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import AuthenticateToken
 from kms_actors.observe.bounded import BoundedLog
+from kms_actors.request_context import Bearer
 from kms_http.backend import (
     Authenticator,
     Backend,
@@ -100,6 +101,7 @@ class Callers:
         tenant = self._backend.awake(principal.resource) or await self._backend.tenant(principal.resource)
         if tenant.revoked(principal.revocation_ids):
             raise _refusal("token was revoked", tenant.vault_id)
+        request_context.borne_by(Bearer(principal.revocation_ids))
         return Caller(principal, tenant)
 
     async def _by_service_token(self, token: str, number: int, now: float) -> Caller:
@@ -116,9 +118,11 @@ class Callers:
                 raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
         try:
-            return Caller(await tenant.ask(AuthenticateToken(token, proof is not None)), tenant)
+            caller = Caller(await tenant.ask(AuthenticateToken(token, proof is not None)), tenant)
         except AuthenticationFailed as refused:
             raise _refusal(str(refused), tenant.vault_id) from None
+        request_context.borne_by(Bearer(proof=service_token.proof_digest(token)))
+        return caller
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")

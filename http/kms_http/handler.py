@@ -319,7 +319,7 @@ class Handler:
             waited = request.body is None
             raw = await body.read(request)
             if waited:
-                request_context.begin(exchange.request_id)  # now it has arrived
+                request_context.arrived()
             size = len(raw)
             if size < body.STEPS_FROM:
                 sent = body.parse(request, raw, endpoint.read)

@@ -117,6 +117,7 @@ TENANT_RECORDS: Final = (
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
     Known(("mount-revision",), _PLAIN, _counter),
+    Known(("revocations",), _PLAIN, _counter),
     Known(("revoked", str), _PLAIN, _anything),
     Known(("token", bytes), _SEALED, ServiceToken.decode),
     Known(("token-digest",), _PLAIN, _anything),

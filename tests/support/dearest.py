@@ -255,6 +255,7 @@ KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         ],
         PATCH: [_MERGE, Dear("secret/data/big", fields(data={"a": None}))],
         DELETE: nothing("secret/data/versions"),
+        LIST: nothing("secret/data/versions"),
     },
     "delete/{path...}": paths_of_kv("delete") | {WRITE: [Dear("secret/delete/versions", _VERSIONS)]},
     "undelete/{path...}": paths_of_kv("undelete") | {WRITE: [Dear("secret/undelete/versions", _VERSIONS)]},
@@ -307,12 +308,16 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         ],
         DELETE: nothing(f"sys/mounts/{_LONG}"),
     },
+    "sys/audit": {READ: nothing("sys/audit")},
     "sys/auth": {READ: nothing("sys/auth")},
     "sys/auth/token": {READ: nothing("sys/auth/token")},
     "sys/auth/token/tune": {READ: nothing("sys/auth/token/tune"), WRITE: anything("sys/auth/token/tune")},
     "sys/internal/ui/mounts": {READ: nothing("sys/internal/ui/mounts")},
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
-    "auth/token/lookup-self": {READ: nothing("auth/token/lookup-self")},
+    "auth/token/lookup-self": {
+        READ: nothing("auth/token/lookup-self"),
+        WRITE: anything("auth/token/lookup-self"),
+    },
     "auth/token/renew-self": {WRITE: anything("auth/token/renew-self")},
     "auth/token/revoke-self": {WRITE: []},  # likewise
     "sys/capabilities-self": {

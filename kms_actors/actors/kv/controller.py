@@ -23,7 +23,15 @@ from kms_actors.actors.tenant.context import (
     TenantContext,
 )
 from kms_actors.actors.tenant.listing import Names, list_names
-from kms_actors.errors import KmsError, NotFound, PermissionDenied, StoreError, TransactionTooLarge, Unavailable
+from kms_actors.errors import (
+    AuthenticationFailed,
+    KmsError,
+    NotFound,
+    PermissionDenied,
+    StoreError,
+    TransactionTooLarge,
+    Unavailable,
+)
 from kms_actors.kv import documents, engine, settings
 from kms_actors.kv.keys import MountKeys
 from kms_actors.kv.messages import (
@@ -135,8 +143,8 @@ class KvController:
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
             outcomes = await self._commit(secret, commands)
-        except TransactionTooLarge as error:
-            # Each may be small enough by itself, and none may suffer for another.
+        except (TransactionTooLarge, AuthenticationFailed) as error:
+            # Each may be small enough by itself, or by another token, and none may suffer for another.
             outcomes = [error] if len(commands) == 1 else await self._one_by_one(secret, commands)
         except KmsError as error:
             outcomes = [error] * len(commands)
@@ -171,7 +179,8 @@ class KvController:
             request_context.enter(commands[0].request)
         else:
             request_context.enter(min((waiting.request for waiting in commands), key=attrgetter("ends")))
-        return await self._context.store.change(body, mount=secret[0])
+        bearers = {waiting.request.bearer for waiting in commands if waiting.request.bearer is not None}
+        return await self._context.store.change(body, mount=secret[0], bearers=bearers)
 
     async def _outcome(self, waiting: Waiting, transaction: Transaction) -> Any:
         """Return a command's answer, or the error that is its answer alone: it was raised before any write."""

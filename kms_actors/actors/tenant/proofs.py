@@ -38,6 +38,11 @@ async def prove(tr: Transaction, keys: TenantKeys, digest: bytes) -> Proven | No
     return Proven(owner, None if record is None else TokenProof.decode(record))
 
 
+def proof_key(keys: TenantKeys, digest: bytes) -> bytes:
+    """Return where the proof of a token lies."""
+    return keys.key(AREA, digest)
+
+
 def keep_proof(tr: Transaction, keys: TenantKeys, digest: bytes, token: ServiceToken) -> None:
     """Write the proof of a token."""
     tr.set(keys.key(AREA), b"")

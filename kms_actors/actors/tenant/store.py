@@ -5,22 +5,28 @@ commits, since another node can have changed it. So each change reads it, and is
 change of it that commits at the same time is a conflict, and one that was committed before is seen. There is no other
 way for a controller to write.
 
+The token that a request was allowed by is one of its grounds, too. How many tokens of the vault were revoked is read
+with each change; a token's own marks are read once for each such number, so in general a change reads no more.
+
 What a change reads of its grounds is asked for before its own reads and awaited after them: no wait is added.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
+from kms_actors import request_context
+from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.errors import KmsError, NoMount, Sealed, StoreError, Unavailable
+from kms_actors.errors import AuthenticationFailed, KmsError, NoMount, Sealed, StoreError, Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.mounts import Mount, MountTable
+from kms_actors.request_context import Bearer
 from kms_actors.store.api import Body, Priority, Reads, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
@@ -28,6 +34,10 @@ T = TypeVar("T")
 
 #: What only looks.
 Look: TypeAlias = Callable[[Reads], Awaitable[T]]
+
+
+#: Bearers whose tokens are known to be good at some number of revocations.
+_MOST_BEARERS: Final = 4096
 
 
 def unheard(_: int) -> None:
@@ -60,6 +70,8 @@ class TenantStore:
         self._tenure = tenure
         self._sealed = SealedRecords(store, keys, keyring, tell_sealed)
         self._grounds: dict[int | None, tuple[bytes, ...]] = {}  # keys, by mount
+        self._revocations_key = keys.key("revocations")
+        self._borne: dict[Bearer, bytes | None] = {}  # good when the number of revocations was so
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
     def require_mount(self, number: int) -> Mount:
@@ -75,10 +87,20 @@ class TenantStore:
         self._tenure.check()
         return found
 
-    async def change(self, body: Body[T], *, mount: int | None, priority: Priority = Priority.REQUEST) -> T:
+    async def change(
+        self,
+        body: Body[T],
+        *,
+        mount: int | None,
+        priority: Priority = Priority.REQUEST,
+        bearers: Collection[Bearer] | None = None,
+    ) -> T:
         """Run a change below the mount of this number; None: of what belongs to the vault itself.
 
+        `bearers` are whose tokens it is allowed by, where that is not the one request under way.
+
         Raises:
+            AuthenticationFailed: a token it is allowed by was revoked meanwhile.
             Sealed: the vault was sealed meanwhile, or is being restored.
             NoMount: the mount was disabled, or moved to another path, meanwhile.
             KmsError: as `body` does; nothing is written.
@@ -88,8 +110,13 @@ class TenantStore:
         known = None if mount is None else self.require_mount(mount)
         grounds = self._grounds.get(mount)
         if grounds is None:
-            grounds = (self._epoch_key,) if mount is None else (self._epoch_key, self._keys.key("mount", mount))
+            grounds = (self._epoch_key, self._revocations_key)
+            if mount is not None:
+                grounds = (*grounds, self._keys.key("mount", mount))
             self._grounds[mount] = grounds
+        if bearers is None:
+            bearer = request_context.current().bearer
+            bearers = () if bearer is None else (bearer,)
 
         async def grounded(tr: Transaction) -> T:
             found = tr.get_many(grounds)
@@ -98,9 +125,9 @@ class TenantStore:
             except StoreError:
                 raise
             except KmsError:
-                self._check(known, await found)  # whose answer comes first
+                await self._check(tr, known, bearers, await found)  # whose answer comes first
                 raise
-            self._check(known, await found)
+            await self._check(tr, known, bearers, await found)
             return result
 
         return await self._run(grounded, priority)
@@ -130,11 +157,25 @@ class TenantStore:
             await self._sealed.added()
         return result
 
-    def _check(self, known: Mount | None, found: list[bytes | None]) -> None:
+    async def _check(
+        self, tr: Reads, known: Mount | None, bearers: Collection[Bearer], found: list[bytes | None]
+    ) -> None:
         if int.from_bytes(found[0] or b"", "little") != self._epoch:
             raise Sealed
         if known is not None:
-            self._check_mount(known, found[1])
+            self._check_mount(known, found[2])
+        for bearer in bearers:
+            if self._borne.get(bearer, b"") != found[1]:
+                await self._check_bearer(tr, bearer, found[1])
+
+    async def _check_bearer(self, tr: Reads, bearer: Bearer, revocations: bytes | None) -> None:
+        revoked = await tr.get_many([self._keys.key("revoked", each) for each in bearer.revocation_ids])
+        gone = bool(bearer.proof) and await tr.get(proof_key(self._keys, bearer.proof)) is None
+        if gone or any(mark is not None for mark in revoked):
+            raise AuthenticationFailed("token was revoked")
+        if len(self._borne) >= _MOST_BEARERS:
+            self._borne.clear()
+        self._borne[bearer] = revocations
 
     def _check_mount(self, known: Mount, record: bytes | None) -> None:
         if record is None:

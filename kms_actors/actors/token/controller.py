@@ -2,6 +2,7 @@
 
 Records: (`token`, keyed hash), sealed; (`revoked`, revocation id), see `revocations`. The key of the hash is derived
 from the tenant keyring. Beside a token's record lies its proof for when the tenant is sealed (see `proofs`).
+(`revocations`,) counts all revocations: changes look at it (see `tenant.store`).
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class TokenController:
         proof = proof_digest(message.token)
 
         async def body(tr: Transaction) -> None:
+            tr.add(context.keys.key("revocations"), 1)  # changes on their way have to look at their tokens again
             if digest is not None:
                 tr.clear(context.keys.key("token", digest))
                 drop_proof(tr, context.keys, proof)

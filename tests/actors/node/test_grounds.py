@@ -1,4 +1,4 @@
-"""A change holds only as long as what it rests on: the vault is unsealed, its mount is there.
+"""A change holds only as long as what it rests on: the vault is unsealed, its mount is there, its token is good.
 
 The kind: a decision taken before a transaction (by a table of mounts, a seal that this process remembers), and a
 transaction that does not read what it was taken on. It commits although another node has changed that since: writes
@@ -16,23 +16,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from kms_actors import request_context
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.tenant.mounting import mount_record
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.check.walk import check
-from kms_actors.errors import InvalidRequest, KmsError, NoMount, Sealed, Unavailable
+from kms_actors.errors import AuthenticationFailed, InvalidRequest, KmsError, NoMount, Sealed, Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import messages as kv
 from kms_actors.kv.settings import Settings
-from kms_actors.messages import DisableMount, EnableMount, Message, Seal, TuneMount
+from kms_actors.messages import DisableMount, EnableMount, Message, RevokeToken, Seal, TuneMount
 from kms_actors.mounts import Mount, MountTable
+from kms_actors.request_context import Bearer
 from kms_actors.store import schema
 from kms_actors.store.api import Entry, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
@@ -99,6 +102,11 @@ class Writers:
         self.over = False
         self.late = 0  # begun after `over`, and acknowledged
         self.refusals: set[type[KmsError]] = set()
+        self._late: list[Bearer | None] = []
+
+    def late_by(self, revocation_ids: tuple[str, ...]) -> int:
+        """Return how many of the late ones were by this token."""
+        return self._late.count(Bearer(revocation_ids))
 
     async def run(self) -> None:
         await asyncio.gather(*(self._write(number) for number in range(WRITERS)))
@@ -106,8 +114,9 @@ class Writers:
     async def _write(self, writer: int) -> None:
         for turn in range(TURNS):
             over = self.over
+            message = self._message(writer * TURNS + turn)
             try:
-                await self._tenant.ask(self._message(writer * TURNS + turn))
+                await self._tenant.ask(message)
             except KmsError as error:
                 self.refusals.add(type(error))
                 if over:
@@ -115,6 +124,10 @@ class Writers:
             else:
                 self.acknowledged += 1
                 self.late += over
+                if over and not isinstance(
+                    message, transit.CreateKey
+                ):  # which writes nothing for a key that is there
+                    self._late.append(request_context.current().bearer)
             await asyncio.sleep(0)
 
 
@@ -183,6 +196,55 @@ async def test_nothing_is_written_in_a_vault_that_another_node_seals(pair: Pair)
     assert Sealed in writers.refusals
     assert writers.refusals <= {Sealed, InvalidRequest, Unavailable}
     assert await pair.records("kv", "transit", "mount", "token", "revoked", "due") == sealed
+
+
+def biscuit(*revocation_ids: str) -> Any:
+    return SimpleNamespace(revocation_ids=revocation_ids, expires_at=None)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_nothing_is_written_by_a_token_that_another_node_revokes(pair: Pair, engine: str) -> None:
+    """Drawn: node 2 takes the token for good, node 1 revokes what it was narrowed from, node 2 commits."""
+    mount = pair.there.mounts.get("secret/" if engine == "kv" else "transit/")
+    assert mount is not None
+    change = changes_of_kv if engine == "kv" else changes_of_transit
+
+    def message(number: int) -> Message:
+        request_context.begin()
+        # Others' commands share transactions with those of the token, and go on.
+        request_context.borne_by(Bearer(("parent", "child") if number // TURNS else ("other",)))
+        return change(mount, number % TURNS)
+
+    writers = Writers(pair.there, message)
+    writing = asyncio.create_task(writers.run())
+    await asyncio.sleep(pair.random.uniform(0, 0.05))
+    await pair.here.ask(RevokeToken(biscuit("parent"), ""))
+    writers.over = True
+    await writing
+    assert AuthenticationFailed in writers.refusals
+    assert writers.refusals <= {AuthenticationFailed, InvalidRequest}
+    assert writers.late <= TURNS, "those of the other token alone"
+    assert writers.late_by(("parent", "child")) == 0
+
+
+async def test_nothing_is_written_by_a_service_token_that_another_node_revokes(pair: Pair) -> None:
+    """Drawn: node 2 knows the token from its cache, node 1 revokes it, node 2 commits."""
+    number = TenantKeys(1)
+    proof = (await pair.records("token-digest")).keys()
+    (digest,) = [place[1] for place in proof if len(place) == 2]
+    request_context.begin()
+    request_context.borne_by(Bearer(proof=digest))
+    mount = pair.there.mounts.get("secret/")
+    assert mount is not None
+    await pair.there.ask(changes_of_kv(mount, 0))
+
+    async def revoke(tr: Transaction) -> None:  # as `TokenController` does, to whom the token is not known here
+        tr.add(number.key("revocations"), 1)
+        tr.clear(number.key("token-digest", digest))
+
+    await pair.bare.run(revoke)
+    with pytest.raises(AuthenticationFailed):
+        await pair.there.ask(changes_of_kv(mount, 4))
 
 
 # What a change reads, without nodes.
