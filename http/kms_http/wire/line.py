@@ -1,0 +1,120 @@
+"""What a connection holds of its transport: what was read and not yet used, its pauses, its timer, its end.
+
+What it keeps is counted for all connections of a process together, see `hub`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from kms_http.wire import response
+from kms_http.wire.hub import Hub
+from kms_http.wire.request import Request
+
+
+class Line(asyncio.Protocol):
+    """The part of a connection that knows nothing of HTTP."""
+
+    __slots__ = (
+        "_buffer",
+        "_counted",
+        "_ending",
+        "_held",
+        "_hub",
+        "_overfull",
+        "_read_paused",
+        "_request",
+        "_task",
+        "_timer",
+        "_transport",
+        "idle_since",
+        "lost",
+    )
+
+    _transport: asyncio.Transport
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._buffer = b""  # read, and not yet of use
+        self._held = 0  # bytes of it that the hub has counted
+        self._request: Request | None = None  # being worked on, until its answer is written
+        self._counted = 0  # bytes of its body that the hub has counted
+        self._task: asyncio.Task[None] | None = None  # of an answer that has to wait; the loop holds tasks weakly
+        self._timer: asyncio.TimerHandle | None = None  # for the one thing that is waited for
+        self._read_paused = False
+        self._ending = False  # what comes is of no interest
+        self._overfull = False
+        self.idle_since = 0.0
+        self.lost = False
+
+    @property
+    def busy(self) -> bool:
+        """True while a request is worked on."""
+        return self._request is not None
+
+    def close(self) -> None:
+        """End the connection once what was written is out, or the client has had long enough to take it."""
+        self._ending = True
+        self._transport.close()
+        if not self.lost:
+            self._set_timer(response.WRITE_SECONDS, self._transport.abort)
+
+    def abort(self) -> None:
+        """End the connection and its request at once."""
+        self._ending = True
+        if self._task is not None:
+            self._task.cancel()
+        self._transport.abort()
+
+    def _be_idle(self) -> None:
+        self.idle_since = self._hub.loop.time()
+        if self._timer is None:
+            self._timer = self._hub.loop.call_later(self._hub.keepalive_seconds, self._end_idleness)
+
+    def _end_idleness(self) -> None:
+        """Close a connection without a request for long; the timer is set anew only when it was too early."""
+        self._timer = None
+        left = self.idle_since + self._hub.keepalive_seconds - self._hub.loop.time()
+        if self.busy or left > 0:
+            seconds = self._hub.keepalive_seconds if self.busy else left
+            self._timer = self._hub.loop.call_later(seconds, self._end_idleness)
+        else:
+            self.close()
+
+    def _set_timer(self, seconds: float, then: Callable[[], object]) -> None:
+        self._stop_timer()
+        self._timer = self._hub.loop.call_later(seconds, then)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _count(self, size: int) -> bool:
+        """Count bytes of the request's body; False where all bodies together would be too many."""
+        if not self._hub.bodies.take(size):
+            return False
+        self._counted += size
+        return True
+
+    def _put_by(self, data: bytes) -> bool:
+        """Keep `data` for later, in place of what was kept; False, and nothing kept, where it is too much."""
+        if not self._hub.pending.take(len(data) - self._held):
+            self._hub.pending.take(-self._held)
+            self._buffer, self._held, self._overfull = b"", 0, True
+            return False
+        self._buffer, self._held = data, len(data)
+        if data and self._request is not None:
+            self._pause_reading()
+        return True
+
+    def _pause_reading(self) -> None:
+        if not self._read_paused:
+            self._read_paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._read_paused and not self.lost:
+            self._read_paused = False
+            self._transport.resume_reading()
