@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from kms_actors import request_context
+from kms_actors.clock import elapsed
 from kms_actors.errors import StoreUnavailable
+from kms_actors.request_context import RequestContext
 from kms_actors.store.api import Transaction
+from kms_actors.store.foundationdb.attempts import SETTLE_SECONDS
 from kms_actors.store.foundationdb.engine import FoundationDbStore
 from tests.store.access import get, put
 from tests.support.fdb_cluster import API_VERSION, FdbCluster, absent
@@ -107,6 +111,31 @@ async def test_a_server_that_stands_still_ends_calls_in_bounded_time(
         cluster.resume()
     await put(store, (b"key", b"after"))
     assert await get(store, b"key") == b"after"
+
+
+async def test_a_request_ends_in_its_time_while_the_server_stands_still(cluster: FdbCluster) -> None:
+    """Far within the time of an attempt, which is cut off at the request's end."""
+    store = await FoundationDbStore.open(cluster.cluster_file, API_VERSION, timeout_seconds=30)
+    begun = elapsed()
+    left = 0.3
+
+    async def of_request(work: Awaitable[object]) -> float:
+        request_context.enter(RequestContext(begun + left))
+        with pytest.raises(StoreUnavailable):
+            await work
+        return elapsed() - begun
+
+    cluster.pause()
+    try:
+        # Tasks of their own: the request is theirs alone.
+        took = await asyncio.gather(of_request(get(store, b"key")), of_request(put(store, (b"key", b"late"))))
+    finally:
+        cluster.resume()
+        await asyncio.to_thread(cluster.wait_until_available)
+    assert max(took) < left + SETTLE_SECONDS + BOUND
+    await put(store, (b"key", b"after"))
+    assert await get(store, b"key") == b"after"
+    await store.close()
 
 
 async def test_writes_go_on_after_a_standstill_and_none_is_lost_or_doubled(
