@@ -5,6 +5,7 @@ Source: Vault's API pages `sys/init`, `sys/seal-status`, `sys/seal`, `sys/unseal
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -66,7 +67,12 @@ def _cluster(call: Call, status: SealStatus) -> dict[str, str]:
     """Name the scope that is spoken of: the cluster's namespace, or a vault id."""
     if not status.initialized:
         return {}
-    return {"cluster_name": call.scope, "cluster_id": str(uuid.uuid5(_SCOPES, call.scope))}
+    return {"cluster_name": call.scope, "cluster_id": _cluster_id(call.scope)}
+
+
+@functools.lru_cache(maxsize=1024)  # health is asked for all the time
+def _cluster_id(scope: str) -> str:
+    return str(uuid.uuid5(_SCOPES, scope))
 
 
 def _show_status(call: Call, status: SealStatus) -> Reply:
