@@ -97,8 +97,7 @@ async def run_body(begin: Begin, operation: Operation, body: Body[T], priority: 
                     native = _begin_by(ends, begin, conflicts)
                 elif priority is Priority.BATCH and failure.code in KEPT_WAITING:
                     native.destroy()
-                    await _wait_for_turn(ends, failure, conflicts)
-                    native = _begin_by(ends, begin, conflicts)
+                    native = await _begin_in_turn(ends, begin, failure, conflicts)
                 else:
                     await back_off(native, failure, conflicts)
     finally:
@@ -118,12 +117,14 @@ def _begin_by(ends: float, begin: Begin, conflicts: int = 0) -> Native:
     return native
 
 
-async def _wait_for_turn(ends: float, failure: Failure, conflicts: int) -> None:
-    """Wait until batch work that was kept waiting may ask again; raise the failure if its time is over by then."""
+async def _begin_in_turn(ends: float, begin: Begin, failure: Failure, conflicts: int) -> Native:
+    """Begin a while after batch work was kept waiting; raise that failure if its time is over by then."""
     pause = BATCH_PAUSE_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311
-    if elapsed() + pause >= ends:
+    await asyncio.sleep(min(pause, max(0.0, ends - elapsed())))
+    try:
+        return _begin_by(ends, begin, conflicts)
+    except DeadlinePassed:
         raise _translate(failure, conflicts) from failure
-    await asyncio.sleep(pause)
 
 
 async def back_off(native: Native, failure: Failure, conflicts: int = 0) -> None:
