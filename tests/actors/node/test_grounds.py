@@ -227,6 +227,20 @@ async def test_nothing_is_written_by_a_token_that_another_node_revokes(pair: Pai
     assert writers.late_by(("parent", "child")) == 0
 
 
+async def test_a_token_may_end_itself_on_either_node(pair: Pair) -> None:
+    """Its own mark, that the same transaction writes, is no reason to refuse it; nor is that of the other node."""
+
+    async def revokes_itself(tenant: TenantHandle) -> None:
+        request_context.begin()
+        request_context.borne_by(Bearer(("parent", "child")))
+        await tenant.ask(RevokeToken(biscuit("parent", "child"), ""))
+
+    await asyncio.gather(revokes_itself(pair.here), revokes_itself(pair.there))
+    await asyncio.gather(*(node.catch_up() for node in pair.nodes))
+    assert all(tenant.revoked(("child",)) for tenant in (pair.here, pair.there))
+    assert not any(tenant.revoked(("parent",)) for tenant in (pair.here, pair.there))
+
+
 async def test_nothing_is_written_by_a_service_token_that_another_node_revokes(pair: Pair) -> None:
     """Drawn: node 2 knows the token from its cache, node 1 revokes it, node 2 commits."""
     number = TenantKeys(1)
