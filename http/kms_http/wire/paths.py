@@ -54,6 +54,8 @@ def _parse(target: str) -> tuple[str, str]:
         path = _decode(path)
     if not path.startswith(_PREFIX):
         raise HttpError(404)
+    if path.endswith("//"):  # a client's own slash behind the name of a folder; lists alone may end in one
+        path = path.rstrip("/") + "/"
     return canonical(path[len(_PREFIX) :]), query
 
 
