@@ -26,6 +26,7 @@ from kms_actors.transit.schemes.ed25519 import Ed25519, SigningKey
 @pytest.fixture
 def overwritten(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Collects what is overwritten, as it was before."""
+    gc.collect()  # what other tests left behind ends now
     seen: list[bytes] = []
 
     def watch(value: bytes) -> None:
