@@ -69,7 +69,8 @@ class TenantStore:
         self._mounts = mounts
         self._tenure = tenure
         self._sealed = SealedRecords(store, keys, keyring, tell_sealed)
-        self._grounds: dict[int | None, tuple[bytes, ...]] = {}  # keys, by mount
+        #: Keys by mount: without a token, and with one. Revocations themselves rest on none, and do not conflict.
+        self._grounds: tuple[dict[int | None, tuple[bytes, ...]], ...] = ({}, {})
         self._revocations_key = keys.key("revocations")
         self._borne: dict[Bearer, bytes | None] = {}  # good when the number of revocations was so
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
@@ -108,15 +109,10 @@ class TenantStore:
         """
         self._tenure.check()
         known = None if mount is None else self.require_mount(mount)
-        grounds = self._grounds.get(mount)
-        if grounds is None:
-            grounds = (self._epoch_key, self._revocations_key)
-            if mount is not None:
-                grounds = (*grounds, self._keys.key("mount", mount))
-            self._grounds[mount] = grounds
         if bearers is None:
             bearer = request_context.current().bearer
             bearers = () if bearer is None else (bearer,)
+        grounds = self._grounds[bool(bearers)].get(mount) or self._find_grounds(mount, bool(bearers))
 
         async def grounded(tr: Transaction) -> T:
             found = tr.get_many(grounds)
@@ -131,6 +127,13 @@ class TenantStore:
             return result
 
         return await self._run(grounded, priority)
+
+    def _find_grounds(self, mount: int | None, borne: bool) -> tuple[bytes, ...]:
+        """Return the keys of the epoch, of the mount, if any, and of how many were revoked, if a token allows it."""
+        of_mount = () if mount is None else (self._keys.key("mount", mount),)
+        of_token = (self._revocations_key,) if borne else ()
+        self._grounds[borne][mount] = grounds = (self._epoch_key, *of_mount, *of_token)
+        return grounds
 
     async def count(self, body: Body[T]) -> T:
         """Run what counts uses of before, which a seal does not undo; `body` reads what the counts belong to."""
@@ -163,10 +166,10 @@ class TenantStore:
         if int.from_bytes(found[0] or b"", "little") != self._epoch:
             raise Sealed
         if known is not None:
-            self._check_mount(known, found[2])
+            self._check_mount(known, found[1])
         for bearer in bearers:
-            if self._borne.get(bearer, b"") != found[1]:
-                await self._check_bearer(tr, bearer, found[1])
+            if self._borne.get(bearer, b"") != found[-1]:
+                await self._check_bearer(tr, bearer, found[-1])
 
     async def _check_bearer(self, tr: Reads, bearer: Bearer, revocations: bytes | None) -> None:
         revoked = await tr.get_many([self._keys.key("revoked", each) for each in bearer.revocation_ids])
