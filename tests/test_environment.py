@@ -41,7 +41,8 @@ POISON = {
 
 def test_a_client_finds_neither_a_token_nor_an_address() -> None:
     assert not POISON.keys() & os.environ.keys() - {"HTTP_PROXY"}  # that one is of use to downloads only
-    assert list(Path.home().iterdir()) == []
+    kept = (".vault-token", ".bao-token", ".vault", ".bao", ".netrc", ".config/clever-kms")  # programs may keep more
+    assert [name for name in kept if (Path.home() / name).exists()] == []
     client = hvac.Client()
     assert client.token is None
     assert client.url == "http://localhost:8200"

@@ -60,6 +60,9 @@ def test_bytes_in_and_answers_out(row: Row, ours: Server) -> None:
 def test_the_reference_answers_as_the_table_says(row: Row, theirs: Server) -> None:
     statuses, end = row.reference or (row.statuses, row.end)
     answers, ended = talk(row, theirs, len(statuses))
+    if row.races:
+        assert (len(answers), ended) == (len(statuses), end)
+        return
     assert ([answer.status for answer in answers], ended) == (list(statuses), end)
     assert (row.reference is None) == (not row.why)
     if row.reference is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,6 +34,12 @@ def first_of(
     if found is not None:
         seen.append(found)
     return found
+
+
+def drawn_seed() -> str:
+    """Return the seed that the environment names: without one a run shows what changed, not what chance finds."""
+    named = os.environ.get("KMS_DIFFERENTIAL_SEED", "everyday")
+    return str(random.randrange(10**9)) if named == "random" else named
 
 
 def note_examples(found: dict[str, int]) -> None:

@@ -1,24 +1,24 @@
 """Random walks over secrets on both servers: same statuses and data, but for times and a table of deviations.
 
-`KMS_DIFFERENTIAL_SEED` and `KMS_DIFFERENTIAL_WALKS` choose the walks; a failure names what makes them again.
+`KMS_DIFFERENTIAL_SEED` and `KMS_DIFFERENTIAL_WALKS` choose the walks; a failure names what makes them
+again. Without a seed they are the same each time, and `random` draws one.
 """
 
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Iterable
 
 import pytest
 
 from tests.differential.comparison import masked
-from tests.differential.deviation import EXAMPLES, Deviation, note_examples
+from tests.differential.deviation import EXAMPLES, Deviation, drawn_seed, note_examples
 from tests.differential.kv_deviations import DEVIATIONS, explained
 from tests.differential.kv_walk import PATHS, Walk
 from tests.differential.pair import Pair, Side
 from tests.differential.steps import Step
 
-SEED = os.environ.get("KMS_DIFFERENTIAL_SEED") or str(random.randrange(10**9))
+SEED = drawn_seed()
 WALKS = int(os.environ.get("KMS_DIFFERENTIAL_WALKS", "8"))
 STEPS = 60
 

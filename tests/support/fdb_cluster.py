@@ -87,7 +87,10 @@ class FdbCluster:
 
     def _ask(self, command: str) -> str:
         arguments = [self._cli, "-C", str(self.cluster_file), "--timeout", "20", "--exec", command]
-        return subprocess.run(arguments, capture_output=True, text=True, timeout=DEADLINE, check=False).stdout
+        home = {**os.environ, "HOME": str(self._directory)}  # where it keeps its history
+        return subprocess.run(
+            arguments, capture_output=True, text=True, timeout=DEADLINE, check=False, env=home
+        ).stdout
 
 
 def absent() -> str | None:
