@@ -39,7 +39,17 @@ _Use = tuple[str, str, str, str, str]
 class BiscuitPrincipal:
     """The bearer of a verified biscuit. Implements `Principal`."""
 
-    __slots__ = ("_allowed", "_base", "_biscuit", "expires_at", "metadata", "resource", "revocation_ids", "right")
+    __slots__ = (
+        "_allowed",
+        "_base",
+        "_biscuit",
+        "_words",
+        "expires_at",
+        "metadata",
+        "resource",
+        "revocation_ids",
+        "right",
+    )
 
     policies = ("default",)
     accessor = "n/a"
@@ -56,6 +66,7 @@ class BiscuitPrincipal:
         revocation_ids: Iterable[str],
     ) -> None:
         """`biscuit` is None for a token that is known to hold no check."""
+        self._words: str | None = None
         ends, others = ([], []) if biscuit is None else read_checks(biscuit)
         self.resource: Final = resource
         self.right: Final = right
@@ -69,7 +80,12 @@ class BiscuitPrincipal:
 
     @property
     def display_name(self) -> str:
-        """What the token is, in words."""
+        """What the token is, in words, which are found once: agents look at theirs over and over."""
+        if self._words is None:
+            self._words = self._in_words()
+        return self._words
+
+    def _in_words(self) -> str:
         checks = [] if self._biscuit is None else read_checks(self._biscuit)[1]
         owner = None if self.metadata is None else self.metadata["owner"]
         return words.summary(self.right, self.resource, owner, self.expires_at, checks)
