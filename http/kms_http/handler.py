@@ -38,9 +38,9 @@ from kms_http.backend import (
     Observe,
 )
 from kms_http.caller import (
-    NOBODY,
     Callers,
 )
+from kms_http.exchange import Exchange
 from kms_http.fields import (
     WrongType,
     to_bool,
@@ -93,41 +93,9 @@ _ALL_GRANTS: Final = Grants()
 #: Rights of endpoints whose changes are logged with the caller's name.
 _ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
 _WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
-_UNKNOWN: Final = "unknown"
 _NO_HELP: Final = "there is no help for paths here: docs/compatibility.md of the project lists them"
 
 _log = structlog.get_logger(__name__)
-
-
-class Exchange:
-    """One request on its way through; what is known of it so far."""
-
-    __slots__ = (
-        "caller",
-        "label",
-        "method",
-        "namespace",
-        "now",
-        "operation",
-        "path",
-        "query",
-        "request",
-        "request_id",
-        "token",
-    )
-
-    def __init__(self, request: Request, now: float, request_id: str) -> None:
-        self.request = request
-        self.request_id = request_id
-        self.now = now
-        self.label = _UNKNOWN
-        self.method = request.method
-        self.operation = Operation.READ
-        self.path = ""
-        self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
-        self.namespace = request.headers.get(caller.NAMESPACE, "")
-        self.token = ""
-        self.caller = NOBODY
 
 
 class Absent(Protocol):

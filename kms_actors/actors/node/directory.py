@@ -12,11 +12,13 @@ import pykka
 
 from kms_actors import request_context
 from kms_actors.actors.cluster.changes import ANYTHING, TENANT, Change
+from kms_actors.actors.node.services import (
+    Services,
+    TenantView,
+)
 from kms_actors.actors.node.tenant_actor import (
     ChangedElsewhere,
-    Services,
     TenantActor,
-    TenantView,
 )
 from kms_actors.actors.tenant.proofs import Proven, prove
 from kms_actors.actors.tenant.records import (

@@ -26,7 +26,7 @@ from kms_actors.actors.cluster.schedule import (
 )
 from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.directory import TenantDirectory
-from kms_actors.actors.node.tenant_actor import Services
+from kms_actors.actors.node.services import Services
 from kms_actors.actors.tenant.header import owner_of
 from kms_actors.actors.transit.schedule import RotateDue
 from kms_actors.errors import KmsError

@@ -27,7 +27,7 @@ from kms_actors.actors.node.link import (
     NodeLink,
 )
 from kms_actors.actors.node.rotation_sweep import RotationSweep
-from kms_actors.actors.node.tenant_actor import (
+from kms_actors.actors.node.services import (
     ObserveUses,
     Services,
     unobserved,

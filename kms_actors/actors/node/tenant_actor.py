@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
@@ -24,12 +22,12 @@ from kms_actors.actors.kv.controller import (
     KvController,
     SecretFree,
 )
+from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.tenant.context import (
     Controller,
     Handler,
     TenantContext,
 )
-from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.mounting import (
     MOUNT_MESSAGES,
     MountController,
@@ -41,10 +39,9 @@ from kms_actors.actors.tenant.records import (
     status_of,
 )
 from kms_actors.actors.tenant.reporting import is_reported, reported
-from kms_actors.actors.tenant.revocations import Revocations, ended, sweep
+from kms_actors.actors.tenant.revocations import ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.actors.token.controller import (
     TOKEN_MESSAGES,
     TokenController,
@@ -56,8 +53,7 @@ from kms_actors.actors.transit.controller import (
 )
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
-from kms_actors.cache import Account
-from kms_actors.config import Cache, Tenants, bytes_of
+from kms_actors.config import bytes_of
 from kms_actors.errors import Sealed, UnsupportedOperation
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import (
@@ -72,9 +68,9 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.mounts import MountTable
-from kms_actors.runtime import AsyncioActor, Threads, Turns, ask
+from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.runtime.coalesced import Coalesced
-from kms_actors.store.api import Store, Transaction
+from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 T = TypeVar("T")
@@ -89,48 +85,6 @@ _CONTROLLER_BYTES: Final = 800
 _TRANSIT_BYTES: Final = 2_300
 #: Of revocations that are let go of, those that lie in the store are taken away now and then.
 _SWEEP_EVERY: Final = 64
-
-#: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
-ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
-
-
-def unobserved(*_: Any) -> None:
-    """Tell nobody."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What a node lends its tenant actors."""
-
-    store: Store
-    unsealing: Unsealing
-    threads: Threads
-    turns: Turns
-    settings: Tenants
-    fresh: Callable[[], bool]  # False once the store was not heard within the lease
-    clock: Callable[[], int] = time.time_ns
-    timely: Callable[[], bool] = lambda: True  # see TenantContext
-    usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
-    observe_uses: ObserveUses = unobserved
-    near_limits: NearLimits = field(default_factory=NearLimits)
-    let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
-    cache: Cache = field(default_factory=Cache)
-
-
-class TenantView:
-    """What others may see of a tenant without asking: replaced values, changed only in the actor's turns.
-
-    `account` counts the memory it takes.
-    """
-
-    __slots__ = ("account", "mounts", "revocations", "sealed", "tenure")
-
-    def __init__(self, account: Account) -> None:
-        self.account = account
-        self.sealed = True
-        self.tenure = Tenure(lambda: False)
-        self.mounts = MountTable(())
-        self.revocations = Revocations()
 
 
 class StateChanged(Event, frozen=True):

@@ -1,0 +1,44 @@
+"""One request on its way through the edge, and what is known of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kms_http import caller
+from kms_http.caller import NOBODY
+from kms_http.routing import Operation
+from kms_http.wire.request import Request
+
+_UNKNOWN: Final = "unknown"  # the label of a request that no route takes
+
+
+class Exchange:
+    """One request on its way through; what is known of it so far."""
+
+    __slots__ = (
+        "caller",
+        "label",
+        "method",
+        "namespace",
+        "now",
+        "operation",
+        "path",
+        "query",
+        "request",
+        "request_id",
+        "token",
+    )
+
+    def __init__(self, request: Request, now: float, request_id: str) -> None:
+        self.request = request
+        self.request_id = request_id
+        self.now = now
+        self.label = _UNKNOWN
+        self.method = request.method
+        self.operation = Operation.READ
+        self.path = ""
+        self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
+        self.namespace = request.headers.get(caller.NAMESPACE, "")
+        self.token = ""
+        self.caller = NOBODY

@@ -1,0 +1,60 @@
+"""What a node lends the actors of its tenants, and what it sees of them without asking."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from kms_actors.actors.tenant.limits import NearLimits
+from kms_actors.actors.tenant.revocations import Revocations
+from kms_actors.actors.tenant.tenure import Tenure
+from kms_actors.actors.tenant.unsealing import Unsealing
+from kms_actors.cache import Account
+from kms_actors.config import Cache, Tenants
+from kms_actors.mounts import MountTable
+from kms_actors.runtime import Threads, Turns
+from kms_actors.store.api import Store
+
+#: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
+ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
+
+
+def unobserved(*_: Any) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What a node lends its tenant actors."""
+
+    store: Store
+    unsealing: Unsealing
+    threads: Threads
+    turns: Turns
+    settings: Tenants
+    fresh: Callable[[], bool]  # False once the store was not heard within the lease
+    clock: Callable[[], int] = time.time_ns
+    timely: Callable[[], bool] = lambda: True  # see TenantContext
+    usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
+    observe_uses: ObserveUses = unobserved
+    near_limits: NearLimits = field(default_factory=NearLimits)
+    let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
+    cache: Cache = field(default_factory=Cache)
+
+
+class TenantView:
+    """What others may see of a tenant without asking: replaced values, changed only in the actor's turns.
+
+    `account` counts the memory it takes.
+    """
+
+    __slots__ = ("account", "mounts", "revocations", "sealed", "tenure")
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+        self.sealed = True
+        self.tenure = Tenure(lambda: False)
+        self.mounts = MountTable(())
+        self.revocations = Revocations()
