@@ -2,13 +2,16 @@
 
 The kind: some endpoint, with some input, works for seconds without a break, and every vault of the process waits.
 Here a table has the dearest input of every operation of every route; it is compared with the routes, so that whoever
-adds an endpoint has to think of it. Time is that of the thread's CPU in one callback of the loop, so that a busy
-machine fails no test; the bound is that of a few passes over the largest body, which no request can be spared.
+adds an endpoint has to think of it. Time is that of the thread's CPU in one callback of the loop, and what took too
+long is asked again: a slow moment of the machine passes, and an endpoint that works for long does so each time. What
+the tests before have left in memory is not collected meanwhile. The bound is that of a few passes over the largest
+body, which no request can be spared.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import http.client
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -27,6 +30,8 @@ from tests.support.tokens import Issuer, new_vault_id
 
 #: Seconds of CPU that a turn of the loop may take.
 MOST: Final = 0.25 if LARGE > 16 << 20 else 0.15
+#: How often what took longer is asked in all.
+_TRIES: Final = 3
 _NAMESPACE: Final = "kms-test"
 
 
@@ -57,9 +62,14 @@ def timed() -> Iterator[Turns]:
         if took > turns.longest:
             turns.longest, turns.what = took, repr(handle)[:200]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio.Handle, "_run", timing)
-        yield turns
+    gc.collect()
+    gc.freeze()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(asyncio.Handle, "_run", timing)
+            yield turns
+    finally:
+        gc.unfreeze()
 
 
 class Client:
@@ -119,11 +129,17 @@ async def ask_all(client: Client, dear: Mapping[str, Sequence[Dear]], method: st
         for name, requests in dear.items():
             for number, request in enumerate(requests):
                 body = await asyncio.to_thread(request.body)
-                turns.take()
-                status, _ = await client(method or name.split()[0], request.path, body)
-                longest, what = turns.take()
-                assert status < 500 or status == 503, (name, number, status)
-                print(f"{longest * 1e3:7.1f} ms  {status}  {name} #{number}")
+                statuses: set[int] = set()
+                tries: list[tuple[float, str]] = []
+                while len(tries) < _TRIES and (not tries or min(tries)[0] > MOST):
+                    turns.take()
+                    status, _ = await client(method or name.split()[0], request.path, body)
+                    assert status < 500 or status == 503, (name, number, status)
+                    statuses.add(status)
+                    tries.append(turns.take())
+                # What ends otherwise the second time may have been let off.
+                longest, what = min(tries) if len(statuses) == 1 else max(tries)
+                print(f"{longest * 1e3:7.1f} ms  {statuses}  {name} #{number}")
                 found[f"{name} #{number}: {what}"] = longest
     return found
 
