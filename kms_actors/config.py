@@ -153,7 +153,18 @@ class Tenants(Section, frozen=True):
     max_active: Annotated[
         Count, Meta(description="tenants awake at once; past it the least recently used one sleeps")
     ] = 10_000
-    max_mounts: Annotated[Count, Meta(description="mounts of one tenant; past it a further one is refused")] = 256
+    default_vault: Annotated[
+        str,
+        Meta(
+            pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$",
+            extra={"allowed": "a vault id, or empty"},
+            description="vault whose logins (`auth/…/login`) are meant by a request that has no token and names no "
+            "vault by `X-Vault-Namespace`; empty: such a request is refused",
+        ),
+    ] = ""
+    max_mounts: Annotated[
+        Count, Meta(description="mounts of one tenant, those of logins among them; past it a further one is refused")
+    ] = 256
     mailbox_limit: Annotated[Count, Meta(description="requests one tenant may have waiting; past it 503")] = 1024
     unseal_progress_seconds: Annotated[
         Seconds, Meta(description="life of shares given, until the threshold is met")

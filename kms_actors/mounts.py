@@ -17,6 +17,9 @@ from kms_actors.errors import InvalidRequest
 #: Seconds that leases of a mount have at most, and where it says nothing.
 SYSTEM_LEASE_TTL: Final = 32 * 24 * 3600
 
+#: What the paths of mounts begin with that give tokens; no other mount's does.
+LOGINS: Final = "auth/"
+
 MAX_PATH: Final = 256  # bytes
 MAX_DESCRIPTION: Final = 1024  # bytes
 #: Bytes of a mount's record: description, options and all settings together.
@@ -54,6 +57,11 @@ class Mount(msgspec.Struct, frozen=True):
     config: MountConfig = MountConfig()
     local: bool = False
     seal_wrap: bool = False
+
+    @property
+    def for_logins(self) -> bool:
+        """Whether callers get tokens there: `auth/approle/`."""
+        return self.path.startswith(LOGINS)
 
     @property
     def size(self) -> int:

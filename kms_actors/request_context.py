@@ -58,8 +58,8 @@ def arrived() -> None:
     _current.set(_current.get()._replace(ends=elapsed() + REQUEST_SECONDS))
 
 
-def borne_by(bearer: Bearer) -> None:
-    """Say by whose token the request is allowed."""
+def borne_by(bearer: Bearer | None) -> None:
+    """Say by whose token the request is allowed; None: by nobody's."""
     _current.set(_current.get()._replace(bearer=bearer))
 
 

@@ -43,6 +43,16 @@ class Backend(Protocol):
     def namespace(self) -> str:
         """The cluster's resource: what an operator's token names."""
 
+    @property
+    def default_vault(self) -> str:
+        """Whose logins are meant where none is named; empty: nobody's."""
+
+    async def named_tenant(self, vault_id: str) -> Tenant | None:
+        """Activate a tenant that nobody has proved to know of; None where there is none.
+
+        Raises Sealed when the node is sealed.
+        """
+
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         """Tell whether an operator's token is revoked."""
 

@@ -89,6 +89,35 @@ class Callers:
             self._require_namespace(caller, namespace)
         return caller
 
+    async def identify_login(self, token: str, namespace: str, now: float) -> Caller:
+        """Return who calls below a mount of logins: the bearer, or nobody, of the vault that is named.
+
+        Who logs in has no token yet, or an old one that says nothing. So this is the one place where a header names a
+        vault: it gives nobody any right there, and a token of another one counts for none.
+
+        Raises:
+            AuthenticationFailed: no vault is named.
+            Sealed: there is no such vault, or it is sealed, or not initialised: nobody learns which.
+
+        """
+        caller = NOBODY
+        if token:
+            try:
+                caller = await self._bearer(token, now)
+            except AuthenticationFailed:
+                caller = NOBODY
+        named = namespace.strip("/")
+        name = self._backend.default_vault if named in ("", _ROOT_NAMESPACE) else named
+        if caller.tenant is not None and (named in ("", _ROOT_NAMESPACE) or caller.tenant.vault_id == named):
+            return caller
+        if not name:
+            raise _refusal("a login names no vault: X-Vault-Namespace, or the setting tenants.default_vault")
+        tenant = await self._backend.named_tenant(name)
+        if tenant is None:
+            raise Sealed
+        request_context.borne_by(None)
+        return Caller(None, tenant)
+
     async def _bearer(self, token: str, now: float) -> Caller:
         number = service_token.tenant_of(token)
         if number is not None:

@@ -16,9 +16,8 @@ import structlog
 from multidict import istr
 
 from kms_actors import request_context
-from kms_actors.auth.principal import Access, Capability
-from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import (
+    AuthenticationFailed,
     InvalidRequest,
     NoMount,
     PermissionDenied,
@@ -26,12 +25,12 @@ from kms_actors.errors import (
     UnsupportedOperation,
     UnsupportedPath,
 )
-from kms_actors.messages import Grants
-from kms_actors.mounts import Mount
+from kms_actors.mounts import LOGINS, Mount
 from kms_http import (
     caller,
     envelope,
 )
+from kms_http.authorization import Allowed, authorize
 from kms_http.backend import (
     Authenticator,
     Backend,
@@ -47,8 +46,6 @@ from kms_http.fields import (
     to_duration,
 )
 from kms_http.routing import (
-    ANY_RIGHT,
-    EXISTENCE,
     METHODS,
     NO_MOUNTS,
     SCOPE_ADMIN,
@@ -80,16 +77,7 @@ OPERATIONS: Final = {
 }
 _WITH_BODY: Final = frozenset({Operation.WRITE, Operation.PATCH})
 
-#: What a request needs where no endpoint says it.
-_CAPABILITIES: Final = {
-    Operation.READ: Capability.READ,
-    Operation.LIST: Capability.LIST,
-    Operation.WRITE: Capability.UPDATE,
-    Operation.PATCH: Capability.PATCH,
-    Operation.DELETE: Capability.DELETE,
-}
 _SYSTEM: Final = ("sys/", "auth/")
-_ALL_GRANTS: Final = Grants()
 #: Rights of endpoints whose changes are logged with the caller's name.
 _ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
 _WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
@@ -103,9 +91,6 @@ class Absent(Protocol):
 
     def sentence(self, path: str) -> str | None:
         """Return one that says so, and what to use instead; None where Vault has nothing either."""
-
-    def is_login(self, path: str) -> bool:
-        """Tell whether callers have no token yet."""
 
 
 class Handler:
@@ -167,8 +152,6 @@ class Handler:
         while_sealed = found is not None and found.endpoint is not None and found.endpoint.while_sealed
         if self._backend.node_sealed and not while_sealed:
             raise Sealed
-        if found is None and system and self._absent.is_login(exchange.path):
-            raise self._missing(exchange.path)  # who comes to log in has no token yet
         if exchange.operation in _WITH_BODY and exchange.path.endswith("/"):
             raise InvalidRequest("cannot write to a path ending in '/'")
         await self._identify(exchange, found)
@@ -176,14 +159,16 @@ class Handler:
         if tenant is not None and tenant.sealed and not while_sealed:
             raise Sealed
         mount = None
-        if not system:
+        if found is None and (not system or exchange.path.startswith(LOGINS)):
             mount, found = self._find_mounted(exchange)
-        grants = self._authorize(exchange, mount, found.endpoint if found is not None else None)
+        if exchange.caller.principal is None and not (found and found.endpoint and found.endpoint.anonymous):
+            raise AuthenticationFailed("no token")
+        allowed = authorize(exchange, mount, found.endpoint if found is not None else None)
         if found is None:
             raise self._missing(exchange.path) if system else UnsupportedPath("unsupported path")
         if found.endpoint is None:
             raise UnsupportedOperation("unsupported operation")
-        return await self._run(exchange, found, found.endpoint, mount, grants)
+        return await self._run(exchange, found, found.endpoint, mount, allowed)
 
     def _read_target(self, exchange: Exchange) -> None:
         request = exchange.request
@@ -230,15 +215,22 @@ class Handler:
         endpoint = found.endpoint if found is not None else None
         anonymous = endpoint is not None and endpoint.anonymous
         exchange.token = caller.token_of(exchange.request.headers)
-        exchange.caller = await self._callers.identify(exchange.token, exchange.namespace, exchange.now, anonymous)
+        callers, token, namespace = self._callers, exchange.token, exchange.namespace
+        if found is None and exchange.path.startswith(LOGINS):
+            # A mount of the vault, but not of `auth/token/`: who comes there to log in has no token yet.
+            exchange.caller = await callers.identify_login(token, namespace, exchange.now)
+        else:
+            exchange.caller = await callers.identify(token, namespace, exchange.now, anonymous)
 
     def _find_mounted(self, exchange: Exchange) -> tuple[Mount | None, Found | None]:
-        tenant = exchange.caller.tenant
+        principal, tenant = exchange.caller
         if tenant is None:
             raise PermissionDenied("an operator of the cluster has no mounts")
         matched = tenant.mounts.match(exchange.path)
         if matched is None:
-            self._authorize(exchange, None, None)
+            if principal is None:
+                raise AuthenticationFailed("no token")
+            authorize(exchange, None, None)
             raise self._missing(exchange.path)
         if exchange.request.method == "HEAD":
             raise HttpError(405)
@@ -248,36 +240,8 @@ class Handler:
             exchange.label = f"{mount.type}/{found.route.label}"
         return mount, found
 
-    def _authorize(self, exchange: Exchange, mount: Mount | None, endpoint: Endpoint | None) -> Grants:
-        """Return what an endpoint that asks for existence may do; raises PermissionDenied.
-
-        A path without an endpoint is checked too, so that a narrowed token cannot learn what exists.
-        """
-        principal = exchange.caller.principal
-        if principal is None:
-            return _ALL_GRANTS
-        if principal.right not in (endpoint.rights if endpoint is not None else ANY_RIGHT):
-            raise PermissionDenied("permission denied")
-        if mount is None and ((endpoint is not None and endpoint.anonymous) or is_self_service(exchange.path)):
-            return _ALL_GRANTS
-        if not principal.narrowed:
-            return _ALL_GRANTS
-
-        def allows(capability: Capability) -> bool:
-            place = mount.path if mount is not None else ""
-            ip = exchange.request.remote
-            return principal.allows(Access(capability, exchange.path, place, exchange.method, ip, exchange.now))
-
-        if endpoint is not None and endpoint.capability is EXISTENCE:
-            grants = Grants(allows(Capability.CREATE), allows(Capability.UPDATE))
-            if grants.create or grants.update:
-                return grants
-        elif allows((endpoint and endpoint.capability) or _CAPABILITIES[exchange.operation]):
-            return _ALL_GRANTS
-        raise PermissionDenied("permission denied")
-
     async def _run(
-        self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, grants: Grants
+        self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, allowed: Allowed
     ) -> Response:
         sent, size = exchange.query, 0
         if exchange.operation in _WITH_BODY:
@@ -294,6 +258,8 @@ class Handler:
             else:
                 owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
                 sent = await body.parse_large(request, raw, owner, endpoint.read)
+        for rule in allowed.rules:
+            rule.check_parameters(sent)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         call = Call(
@@ -303,7 +269,7 @@ class Handler:
             values=values,
             mount=mount,
             principal=principal,
-            grants=grants,
+            grants=allowed.grants,
             token=exchange.token,
             mounts=tenant.mounts if tenant is not None else NO_MOUNTS,
             method=exchange.method,

@@ -93,6 +93,7 @@ MAX_NAME = 512
 DATA_RIGHTS = frozenset({Right.ROOT, Right.DATA})
 TENANT_ADMIN = frozenset({Right.ROOT})
 SCOPE_ADMIN = frozenset({Right.ROOT, Right.OPERATOR})
+NODE_ADMIN = frozenset({Right.OPERATOR})
 ANY_RIGHT = frozenset(Right)
 
 #: Capability of writes that need `create` where nothing is and `update` where something is.
@@ -114,6 +115,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     fields: Fields = NO_FIELDS
     rights: frozenset[Right] = DATA_RIGHTS
     anonymous: bool = False  # works without a token; one that proves nothing is ignored
+    sudo: bool = False  # of those whom policies allow it, only for who has `sudo` there too
+    own_check: bool = False  # looks itself at what policies give; what narrows a token is checked before, as ever
     while_sealed: bool = False
     head: bool = False  # answers HEAD too
     read: Callable[[bytes], Mapping[str, Any] | None] | None = None

@@ -51,6 +51,8 @@ class BiscuitPrincipal:
         "right",
     )
 
+    acl = None
+    under = None
     policies = ("default",)
     accessor = "n/a"
     issued_at = 0

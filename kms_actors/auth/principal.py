@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Set as AbstractSet
+from typing import Any, Protocol
 
 import msgspec
 
@@ -15,6 +16,7 @@ class Right(enum.StrEnum):
     OPERATOR = "operator"  # cluster: init, unseal, seal, rekey of the node
     ROOT = "root"  # tenant: everything
     DATA = "data"  # tenant: KV and Transit
+    POLICY = "policy"  # tenant: what the policies of the token give
 
 
 class Capability(enum.StrEnum):
@@ -26,6 +28,7 @@ class Capability(enum.StrEnum):
     PATCH = "patch"
     DELETE = "delete"
     LIST = "list"
+    SCAN = "scan"
     SUDO = "sudo"
 
 
@@ -40,6 +43,37 @@ class Access(msgspec.Struct, frozen=True):
     time: float  # seconds since 1970
 
 
+class Rule(Protocol):
+    """What policies say of one path."""
+
+    @property
+    def capabilities(self) -> AbstractSet[Capability]:
+        """Empty where all is denied."""
+
+    def check_parameters(self, sent: Mapping[str, Any]) -> None:
+        """Raise PermissionDenied for fields, or values of them, that the policies do not let through."""
+
+    def check_wrapping(self, seconds: int | None) -> None:
+        """Raise PermissionDenied for an answer that is to be wrapped for so long, or not at all (None)."""
+
+
+class Acl(Protocol):
+    """What a set of policies gives, compiled."""
+
+    @property
+    def is_root(self) -> bool:
+        """True where everything may be done."""
+
+    def rule(self, path: str, *, listing: bool = False) -> Rule | None:
+        """Return what holds for a path, without /v1/; None where no policy speaks of it."""
+
+    def touches(self, prefix: str) -> bool:
+        """Tell whether anything may be done at `prefix` or below it."""
+
+    def resultant(self) -> Mapping[str, Any]:
+        """Return all rules as `sys/internal/ui/resultant-acl` has them."""
+
+
 class Principal(Protocol):
     """Who asks. `resource` is a cluster's namespace (right OPERATOR) or a vault id."""
 
@@ -48,6 +82,14 @@ class Principal(Protocol):
 
     @property
     def right(self) -> Right: ...
+
+    @property
+    def acl(self) -> Acl | None:
+        """What the policies give, of right POLICY; None where the right alone decides."""
+
+    @property
+    def under(self) -> Principal | None:
+        """Who made the token, where it can never do more than that one."""
 
     @property
     def policies(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from kms_actors.auth.principal import Access, Right
+from kms_actors.auth.principal import Access, Acl, Principal, Right
 from kms_actors.keyring import stored
 
 PREFIX: Final = "hvs."
@@ -116,16 +116,24 @@ class TokenProof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServicePrincipal:
-    """The bearer of a service token, in the vault `resource`. Implements `Principal`."""
+    """The bearer of a service token, in the vault `resource`. Implements `Principal`.
 
-    __slots__ = ("record", "resource")
+    `acl` is what its policies give, for a token that has no right by itself; `under` is who made it, where it must
+    never do more than that one.
+    """
+
+    __slots__ = ("acl", "record", "resource", "under")
 
     revocation_ids: Final[tuple[str, ...]] = ()
     narrowed: Final = False
 
-    def __init__(self, record: ServiceToken, resource: str) -> None:
+    def __init__(
+        self, record: ServiceToken, resource: str, acl: Acl | None = None, under: Principal | None = None
+    ) -> None:
         self.record: Final = record
         self.resource: Final = resource
+        self.acl: Final = acl
+        self.under: Final = under
 
     @property
     def right(self) -> Right:

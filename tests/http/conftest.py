@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession
 from yarl import URL
 
-from kms_actors.auth.principal import Access, Capability, Right
+from kms_actors.auth.principal import Access, Acl, Capability, Principal, Right
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import (
@@ -52,6 +52,8 @@ class FakePrincipal:
     expires_at: float | None = None
     revocation_ids: tuple[str, ...] = ("r1",)
     narrowed: bool = True
+    acl: Acl | None = None
+    under: Principal | None = None
     seen: list[Access] = field(default_factory=list)
 
     def allows(self, access: Access) -> bool:
@@ -87,6 +89,7 @@ class FakeTenant(Answering):
                 Mount("secret/", "kv", 1, "9b1c", "kv_9b1c", "key/value secret storage", {"version": "2"}),
                 Mount("transit/", "transit", 2, "77aa", "transit_77aa"),
                 Mount("toy/", "toy", 3, "1234", "toy_1234"),
+                Mount("auth/door/", "door", 4, "5678", "auth_door_5678"),
             ]
         )
         self.answers[ReadSealStatus] = SealStatus(initialized=True, sealed=False, threshold=2, shares=3)
@@ -97,6 +100,7 @@ class FakeTenant(Answering):
 
 class FakeBackend(Answering):
     namespace = NAMESPACE
+    default_vault = VAULT_ID
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,6 +124,9 @@ class FakeBackend(Answering):
             raise Sealed
         assert vault_id == VAULT_ID
         return self.only_tenant
+
+    async def named_tenant(self, vault_id: str) -> FakeTenant | None:
+        return self.only_tenant if vault_id == VAULT_ID else None
 
     async def tenant_by_token(self, number: int, token: str) -> tuple[FakeTenant, TokenProof | None] | None:
         if self.node_sealed:
@@ -159,6 +166,14 @@ def _toy_command(call: Call) -> ToyCommand:
     return ToyCommand(call.captures["name"], call.values.get("text", ""), call)
 
 
+def _toy_look(_: Call) -> ToyQuery:
+    return ToyQuery("", 0)
+
+
+def _toy_command_of_none(call: Call) -> ToyCommand:
+    return ToyCommand("", "", call)
+
+
 def _toy_reply(call: Call, result: Any) -> Reply:
     return result if isinstance(result, Reply) else Reply(data={"result": result})
 
@@ -181,6 +196,15 @@ TOY_ROUTES = (
                 _toy_command, lambda call, _: Reply(status=204), Capability.DELETE, _TOY_FIELDS
             ),
         },
+    ),
+)
+
+DOOR_ROUTES = (
+    Route("login", {Operation.WRITE: Endpoint(_toy_command_of_none, _toy_reply, Capability.UPDATE, anonymous=True)}),
+    Route("users", {Operation.READ: Endpoint(lambda call: ToyQuery("", 0), _toy_reply, Capability.READ)}),
+    Route("all", {Operation.READ: Endpoint(lambda call: ToyQuery("", 0), _toy_reply, Capability.READ, sudo=True)}),
+    Route(
+        "own", {Operation.READ: Endpoint(lambda call: ToyQuery("", 0), _toy_reply, Capability.READ, own_check=True)}
     ),
 )
 
@@ -208,7 +232,12 @@ class Service:
         self.backend = FakeBackend()
         self.authenticator = FakeAuthenticator()
         self.observed: list[tuple[str, int, float]] = []
-        self.engines = {"kv": Router(()), "transit": Router(()), "toy": Router(TOY_ROUTES)}
+        self.engines = {
+            "kv": Router(()),
+            "transit": Router(()),
+            "toy": Router(TOY_ROUTES),
+            "door": Router(DOOR_ROUTES),
+        }
         self.server = HttpServer(
             self.backend, self.authenticator, lambda *seen: self.observed.append(seen), self.engines
         )

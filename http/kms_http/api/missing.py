@@ -133,8 +133,3 @@ def sentence(path: str) -> str | None:
     parts = path.removesuffix("/").split("/")[:4]
     found = (_SENTENCES.get("/".join(parts[:length])) for length in range(len(parts), 0, -1))
     return next((text for text in found if text is not None), None) or None
-
-
-def is_login(path: str) -> bool:
-    """Tell whether callers have no token yet where they come to this path."""
-    return path.startswith("auth/") and not path.startswith("auth/token/")

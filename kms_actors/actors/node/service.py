@@ -41,7 +41,8 @@ from kms_actors.actors.tenant.unsealing import (
     NodeUnsealing,
     Unsealing,
 )
-from kms_actors.auth.principal import Principal
+from kms_actors.auth.principal import Principal, Right
+from kms_actors.auth.scope import why_refused
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Sealed, Unavailable
@@ -52,6 +53,7 @@ from kms_actors.messages import (
     SealStatus,
 )
 from kms_actors.runtime import Threads, Turns
+from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 
 
@@ -172,6 +174,23 @@ class NodeService:
         if self._directory is None:
             raise Sealed
         return await self._directory.tenant(vault_id)
+
+    @property
+    def default_vault(self) -> str:
+        """Whose logins are meant where none is named; empty: nobody's."""
+        return self._configuration.tenants.default_vault
+
+    async def named_tenant(self, vault_id: str) -> TenantHandle | None:
+        """Return a tenant, awake, that nobody has proved to know of; None where there is none. Nobody wakes that."""
+        awake = self.awake(vault_id)
+        if awake is not None:
+            return awake
+        key = keyspace.vault(vault_id)
+        if why_refused(Right.POLICY, vault_id, self.namespace) is not None:
+            return None
+        if await self._store.run(lambda tr: tr.get(key)) is None:
+            return None
+        return await self.tenant(vault_id)
 
     async def tenant_by_token(self, number: int, token: str) -> tuple[TenantHandle, TokenProof | None] | None:
         """Return the tenant that a service token is of, or None; raises Sealed while the node is."""

@@ -84,11 +84,6 @@ def test_the_table_has_all_of_them_and_no_path_that_is_there() -> None:
         assert found is None or found.endpoint is None
 
 
-async def test_a_login_needs_no_token_to_be_told(service: Service) -> None:
-    answer = await service.call("POST", "/v1/auth/approle/login", json={"role_id": "x"})
-    assert (answer.status, len(answer.errors)) == (400, 1)
-
-
 @pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/acl/x", "identity/entity"])
 async def test_all_else_is_told_to_who_has_a_token(service: Service, path: str) -> None:
     answer = await service.call("POST", f"/v1/{path}", json={})

@@ -148,7 +148,7 @@ def _list_visible(call: Call, _: None) -> Reply:
 def _preflight(call: Call, _: None) -> Reply:
     path = call.captures["path"]
     matched = call.mounts.match(path)
-    if matched is None:
+    if matched is None or matched[0].for_logins:
         # As if the path were forbidden, so that no one learns which mounts there are.
         text = "preflight capability check returned 403, please ensure client's policies grant access to path"
         raise HttpError(403, f'{text} "{path.removesuffix("/")}/"')
@@ -161,7 +161,7 @@ def _mount_path(call: Call) -> str:
 
 
 def _entries(call: Call) -> dict[str, Any]:
-    return {mount.path: _entry(mount) for mount in call.mounts}
+    return {mount.path: _entry(mount) for mount in call.mounts if not mount.for_logins}
 
 
 def _entry(mount: Mount) -> dict[str, Any]:

@@ -539,7 +539,7 @@ class TestCapabilities:
     async def test_of_a_data_token_are_all_but_sudo_on_data(self, service: Service) -> None:
         body = {"path": "secret/data/x"}
         answer = await service.call("POST", "/v1/sys/capabilities-self", "data", json=body)
-        assert answer.json["capabilities"] == ["create", "delete", "list", "patch", "read", "update"]
+        assert answer.json["capabilities"] == ["create", "delete", "list", "patch", "read", "scan", "update"]
 
     @pytest.mark.parametrize(
         ("path", "capabilities"),
