@@ -38,6 +38,7 @@ _VERBS = {
     "PUT": Operation.WRITE,
     "PATCH": Operation.PATCH,
     "DELETE": Operation.DELETE,
+    "SCAN": Operation.SCAN,
 }
 
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -14,7 +14,7 @@ from kms_actors.errors import PermissionDenied
 from kms_actors.messages import Grants
 from kms_actors.mounts import Mount
 from kms_http.exchange import Exchange
-from kms_http.routing import ANY_RIGHT, EXISTENCE, NODE_ADMIN, Endpoint, Operation
+from kms_http.routing import ANY_RIGHT, EXISTENCE, LISTING, NODE_ADMIN, Endpoint, Operation
 
 #: What a request needs where no endpoint says it.
 _CAPABILITIES: Final = {
@@ -23,6 +23,7 @@ _CAPABILITIES: Final = {
     Operation.WRITE: Capability.UPDATE,
     Operation.PATCH: Capability.PATCH,
     Operation.DELETE: Capability.DELETE,
+    Operation.SCAN: Capability.SCAN,
 }
 
 
@@ -91,7 +92,7 @@ def _by_policies(principal: Principal, exchange: Exchange, endpoint: Endpoint | 
     assert acl is not None
     if acl.is_root:
         return _ALL
-    rule = acl.rule(exchange.path, listing=exchange.operation is Operation.LIST)
+    rule = acl.rule(exchange.path, listing=exchange.operation in LISTING)
     if rule is None:
         raise PermissionDenied("permission denied")
     given = rule.capabilities

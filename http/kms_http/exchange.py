@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from kms_http import caller
 from kms_http.caller import NOBODY
+from kms_http.fields import WrongType, to_bool
 from kms_http.routing import Operation
+from kms_http.wire.errors import HttpError
 from kms_http.wire.request import Request
 
 _UNKNOWN: Final = "unknown"  # the label of a request that no route takes
@@ -42,3 +44,24 @@ class Exchange:
         self.namespace = request.headers.get(caller.NAMESPACE, "")
         self.token = ""
         self.caller = NOBODY
+
+
+def asked_by(query: dict[str, Any]) -> Operation:
+    """Take `list` and `scan` out of the query of a GET, and return what it asks for: one of them at most."""
+    listing, scanning = _take(query, "list"), _take(query, "scan")
+    if listing and scanning:
+        raise HttpError(400)
+    return Operation.LIST if listing else Operation.SCAN if scanning else Operation.READ
+
+
+def _take(query: dict[str, Any], name: str) -> bool:
+    """Tell whether a word of a query is true, and take it out if so."""
+    wanted = query.get(name, "")
+    first = wanted[0] if isinstance(wanted, list) else wanted
+    try:
+        if not to_bool(first):
+            return False
+    except WrongType:
+        raise HttpError(400) from None
+    del query[name]
+    return True

@@ -39,13 +39,13 @@ from kms_http.backend import (
 from kms_http.caller import (
     Callers,
 )
-from kms_http.exchange import Exchange
+from kms_http.exchange import Exchange, asked_by
 from kms_http.fields import (
     WrongType,
-    to_bool,
     to_duration,
 )
 from kms_http.routing import (
+    LISTING,
     METHODS,
     NO_MOUNTS,
     SCOPE_ADMIN,
@@ -74,6 +74,7 @@ OPERATIONS: Final = {
     "PUT": Operation.WRITE,
     "PATCH": Operation.PATCH,
     "DELETE": Operation.DELETE,
+    "SCAN": Operation.SCAN,
 }
 _WITH_BODY: Final = frozenset({Operation.WRITE, Operation.PATCH})
 
@@ -180,9 +181,9 @@ class Handler:
             raise HttpError(404, _NO_HELP)  # whatever else is asked: the path is never read instead
         if query and operation not in _WITH_BODY:
             exchange.query = fields = paths.form(query)
-            if operation is Operation.READ and _listing(fields):
-                operation = Operation.LIST
-        if operation is Operation.LIST:
+            if operation is Operation.READ:
+                operation = asked_by(fields)
+        if operation in LISTING:
             path = path if path.endswith("/") else path + "/"
         if wrap_ttl := request.headers.get(_WRAP_TTL):
             _refuse_wrapping(wrap_ttl)
@@ -332,16 +333,3 @@ def _refuse_wrapping(ttl: str) -> None:
         raise InvalidRequest("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
     if wanted:
         raise InvalidRequest("response wrapping is not supported")
-
-
-def _listing(query: dict[str, Any]) -> bool:
-    """Take `list` out of a query and tell whether it asks for one."""
-    wanted = query.get("list", "")
-    first = wanted[0] if isinstance(wanted, list) else wanted
-    try:
-        listing = to_bool(first)
-    except WrongType:
-        raise HttpError(400) from None
-    if listing:
-        del query["list"]
-    return listing

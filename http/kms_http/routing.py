@@ -36,13 +36,14 @@ NO_MOUNTS = MountTable(())
 
 
 class Operation(enum.StrEnum):
-    """What a request does; POST and PUT are one. Strings, since other enums hash slowly."""
+    """What a request does; POST and PUT are one, SCAN is OpenBao's. Strings, since other enums hash slowly."""
 
     READ = "read"
     LIST = "list"
     WRITE = "write"
     PATCH = "patch"
     DELETE = "delete"
+    SCAN = "scan"
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -85,7 +86,11 @@ METHODS: Mapping[Operation, str] = {
     Operation.WRITE: "POST",
     Operation.PATCH: "PATCH",
     Operation.DELETE: "DELETE",
+    Operation.SCAN: "SCAN",
 }
+
+#: Operations whose paths are folders.
+LISTING = frozenset({Operation.LIST, Operation.SCAN})
 
 #: Characters of a segment that a route takes as a name.
 MAX_NAME = 512
@@ -193,12 +198,13 @@ class Router:
     def find(self, path: str, operation: Operation) -> Found | None:
         """Return the route that fits, before all one that takes the operation; None where no pattern fits.
 
-        A LIST path ends in `/`, which a pattern need not show. Raises InvalidRequest for a name that is too long.
+        A path of LIST and SCAN ends in `/`, which a pattern need not show. Raises InvalidRequest for a name that is
+        too long.
         """
         return self._kept(path, operation) if len(path) <= LONGEST_KEPT else self._find(path, operation)
 
     def _find(self, path: str, operation: Operation) -> Found | None:
-        listing = operation is Operation.LIST
+        listing = operation in LISTING
         first = None
         for entry in self._by_first.get(path.partition("/")[0], self._catch_all):
             endpoint = entry.route.operations.get(operation)
@@ -210,7 +216,7 @@ class Router:
             if endpoint is not None:
                 return Found(entry.route, endpoint, _bounded(entry.route, match.groupdict()))
             first = first or Found(entry.route, None, {})
-        if first is None and not listing and path.endswith("/"):
+        if first is None and operation is not Operation.LIST and path.endswith("/"):
             listed = self._find(path, Operation.LIST)
             if listed is not None and listed.endpoint is not None:
                 return Found(listed.route, None, {})

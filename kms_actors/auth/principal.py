@@ -20,7 +20,7 @@ class Right(enum.StrEnum):
 
 
 class Capability(enum.StrEnum):
-    """Vault's capabilities; also the value of the `operation` fact biscuit checks see."""
+    """Vault's capabilities, and OpenBao's `scan`; also the value of the `operation` fact biscuit checks see."""
 
     CREATE = "create"
     READ = "read"
@@ -28,7 +28,7 @@ class Capability(enum.StrEnum):
     PATCH = "patch"
     DELETE = "delete"
     LIST = "list"
-    SCAN = "scan"
+    SCAN = "scan"  # a folder, with all that lies below it
     SUDO = "sudo"
 
 
@@ -38,7 +38,7 @@ class Access(msgspec.Struct, frozen=True):
     operation: Capability
     path: str  # without /v1/, as the router sees it: `secret/data/app/db`
     mount: str  # `secret/`; empty for sys and auth paths
-    method: str  # GET, LIST, POST, PATCH or DELETE: one for an operation, however it was asked for
+    method: str  # GET, LIST, POST, PATCH, DELETE or SCAN: one for an operation, however it was asked for
     client_ip: str
     time: float  # seconds since 1970
 

@@ -28,8 +28,9 @@ METHODS: Final = {
     Operation.WRITE: "POST",
     Operation.PATCH: "PATCH",
     Operation.DELETE: "DELETE",
+    Operation.SCAN: "SCAN",
 }
-ALL_METHODS: Final = (*METHODS.values(), "PUT", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "SCAN", "X")
+ALL_METHODS: Final = (*METHODS.values(), "PUT", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "X")
 
 #: Values of every type, one after the other put into every declared field; raw JSON.
 VALUES: Final = (

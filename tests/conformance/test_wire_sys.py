@@ -165,7 +165,7 @@ def test_preflight_of_kv_commands(user: Api) -> None:
 
 def test_capabilities(user: Api, operator: Api) -> None:
     one = user.post("sys/capabilities-self", {"path": "secret/data/x"}).json
-    all_but_sudo = ["create", "delete", "list", "patch", "read", "update"]
+    all_but_sudo = ["create", "delete", "list", "patch", "read", "scan", "update"]
     assert one["data"] == {"capabilities": all_but_sudo, "secret/data/x": all_but_sudo}
     assert one["secret/data/x"] == all_but_sudo
     two = operator.post("sys/capabilities-self", {"paths": ["secret/data/x", "sys/mounts/x"]}).data

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kms_actors.auth.principal import Access
 from kms_actors.errors import UnsupportedOperation, UnsupportedPath
 from kms_http.api.routes import ENGINES, SYSTEM
-from kms_http.routing import METHODS, Operation, Router
+from kms_http.routing import LISTING, METHODS, Operation, Router
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakePrincipal, Service
@@ -32,6 +32,7 @@ SPELLINGS = {
     Operation.WRITE: [("POST", ""), ("PUT", "")],
     Operation.PATCH: [("PATCH", "")],
     Operation.DELETE: [("DELETE", "")],
+    Operation.SCAN: [("SCAN", ""), ("GET", "?scan=true"), ("SCAN", "?scan=1")],
 }
 
 
@@ -70,7 +71,7 @@ def test_no_route_takes_a_slash_at_the_end_unless_it_lists(name: str, data: st.D
     router = ROUTERS[name]
     pattern, operation = data.draw(st.sampled_from([*_endpoints(router)]))
     path = re.sub(r"\{\w+\}", "name", re.sub(r"\{\w+\.\.\.\}", "some/where", pattern))
-    if operation is Operation.LIST:
+    if operation in LISTING:
         assert router.find(path + "/", operation) == router.find(path, operation) or "..." in pattern
         return
     router.resolve(path, operation)
@@ -120,8 +121,8 @@ def real(service: Service) -> Service:
 async def test_checks_see_one_method_for_an_operation(
     service: Service, principal: FakePrincipal, operation: Operation, verb: str, query: str
 ) -> None:
-    path = "toy/names" if operation is Operation.LIST else "toy/names/a"
-    sent: Any = None if verb in {"GET", "LIST"} else {}
+    path = "toy/names" if operation in LISTING else "toy/names/a"
+    sent: Any = None if verb in {"GET", "LIST", "SCAN"} else {}
     await service.call(verb, f"/v1/{path}{query}", "root", json=sent, **(MERGE if verb == "PATCH" else {}))
     assert {access.method for access in principal.seen} == {METHODS[operation]}
     deny(principal, method=METHODS[operation])
@@ -130,7 +131,8 @@ async def test_checks_see_one_method_for_an_operation(
 
 
 @pytest.mark.parametrize(
-    "facts", [{"path": "toy/names/a"}, {"path": "toy/names/a/"}, {"method": "LIST"}, {"method": "POST"}]
+    "facts",
+    [{"path": "toy/names/a"}, {"path": "toy/names/a/"}, *({"method": method} for method in ("LIST", "POST", "SCAN"))],
 )
 async def test_capabilities_are_what_requests_get(
     service: Service, principal: FakePrincipal, facts: dict[str, str]
@@ -144,9 +146,10 @@ async def test_capabilities_are_what_requests_get(
         (Operation.WRITE, {"create", "update"}),
         (Operation.PATCH, {"patch"}),
         (Operation.DELETE, {"delete"}),
+        (Operation.SCAN, {"scan"}),
     ):
         verb, query = SPELLINGS[operation][0]
-        sent: Any = None if verb in {"GET", "LIST"} else {}
+        sent: Any = None if verb in {"GET", "LIST", "SCAN"} else {}
         answer = await service.call(
             verb, f"/v1/toy/names/a{query}", "root", json=sent, **(MERGE if verb == "PATCH" else {})
         )

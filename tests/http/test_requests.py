@@ -114,6 +114,20 @@ class TestOperations:
         access = service.authenticator.principals["data"].seen[-1]
         assert (access.operation, access.path, access.method) == (Capability.LIST, "toy/names/", "LIST")
 
+    @pytest.mark.parametrize(("method", "query"), [("SCAN", ""), ("GET", "?scan=true"), ("GET", "?list=0&scan=1")])
+    async def test_scans_are_a_verb_or_a_query(self, service: Service, method: str, query: str) -> None:
+        answer = await service.call(method, f"/v1/toy/names{query}", "data")
+        assert answer.status == 405
+        access = service.authenticator.principals["data"].seen[-1]
+        assert (access.operation, access.path, access.method) == (Capability.SCAN, "toy/names/", "SCAN")
+
+    @pytest.mark.parametrize("query", ["scan=yes", "scan=true&list=true"])
+    async def test_a_query_that_asks_for_two_things_or_for_nothing_known_is_refused(
+        self, service: Service, query: str
+    ) -> None:
+        answer = await service.call("GET", f"/v1/toy/names?{query}", "data")
+        assert (answer.status, answer.body) == (400, b'{"errors":[]}\n')
+
     async def test_a_list_query_that_is_false_is_a_read(self, service: Service) -> None:
         answer = await service.call("GET", "/v1/toy/names/a?list=false", "data")
         assert answer.status == 200

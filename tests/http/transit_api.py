@@ -22,7 +22,7 @@ from kms_http.wire.json_codec import (
 from tests.actors.transit_tenant import MOUNT, Tenant
 
 ROUTER = Router(ROUTES)
-READ, LIST, WRITE, PATCH, DELETE = Operation
+READ, LIST, WRITE, PATCH, DELETE, SCAN = Operation
 FOX = "dGhlIHF1aWNrIGJyb3duIGZveA=="  # the quick brown fox
 
 

@@ -25,8 +25,8 @@ LARGE: Final = int(os.environ.get("KMS_DEAREST_BYTES", "0")) or 8 << 20
 #: Items of a batch: each is an object with one or two members, of 200,000 elements in all.
 MANY: Final = 60_000 if LARGE > 16 << 20 else 12_000
 
-READ, LIST, WRITE, PATCH, DELETE = Operation
-METHODS: Final = {READ: "GET", LIST: "LIST", WRITE: "POST", PATCH: "PATCH", DELETE: "DELETE"}
+READ, LIST, WRITE, PATCH, DELETE, SCAN = Operation
+METHODS: Final = {READ: "GET", LIST: "LIST", WRITE: "POST", PATCH: "PATCH", DELETE: "DELETE", SCAN: "SCAN"}
 
 #: Mount type (empty: sys and auth), pattern, operation.
 Place = tuple[str, str, Operation]
@@ -119,7 +119,7 @@ def document() -> bytes:
 def paths_of_kv(verb: str) -> dict[Operation, list[Dear]]:
     return {
         operation: (anything if operation in (WRITE, PATCH) else nothing)(f"secret/{verb}/big")
-        for operation in (READ, WRITE, PATCH, DELETE)
+        for operation in Operation
     }
 
 
@@ -254,8 +254,7 @@ KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
             Dear("secret/data/x", fields(data=lambda: {"x": text()()})),
         ],
         PATCH: [_MERGE, Dear("secret/data/big", fields(data={"a": None}))],
-        DELETE: nothing("secret/data/versions"),
-        LIST: nothing("secret/data/versions"),
+        **{operation: nothing("secret/data/versions") for operation in (DELETE, LIST, SCAN)},
     },
     "delete/{path...}": paths_of_kv("delete") | {WRITE: [Dear("secret/delete/versions", _VERSIONS)]},
     "undelete/{path...}": paths_of_kv("undelete") | {WRITE: [Dear("secret/undelete/versions", _VERSIONS)]},
@@ -272,10 +271,11 @@ KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         ],
         DELETE: nothing("secret/metadata/none"),
         LIST: nothing("secret/metadata/folder"),
+        SCAN: nothing("secret/metadata/folder"),
     },
     "subkeys/{path...}": paths_of_kv("subkeys"),
     "{rest...}": {
-        **{operation: nothing(f"secret/{_LONG}") for operation in (READ, LIST, DELETE)},
+        **{operation: nothing(f"secret/{_LONG}") for operation in (READ, LIST, DELETE, SCAN)},
         **{operation: anything(f"secret/{_LONG}") for operation in (WRITE, PATCH)},
     },
 }

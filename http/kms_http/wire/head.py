@@ -34,7 +34,7 @@ _EXPECT: Final = istr("Expect")
 _names: dict[str, istr] = {}
 _MAX_NAMES: Final = 512
 _LONGEST_NAME: Final = 64
-_methods: set[str] = {"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE"}
+_methods: set[str] = {"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE", "SCAN"}
 
 
 class Head(NamedTuple):

@@ -31,6 +31,8 @@ _VERBS: Final = {
     Operation.PATCH: "patch",
     Operation.DELETE: "delete",
 }
+#: Of commands that the command line of Vault has not.
+_COMMANDS: Final = {Operation.SCAN: "OpenBao CLI, use 'bao kv scan'"}
 
 
 def show_config(_: Call, config: Config) -> Reply:
@@ -101,9 +103,10 @@ def show_wrong_path(call: Call, _: None) -> Reply:
     if call.captures["rest"] in _BARE_ROOTS:
         text = "Non-listing operations on the root of a K/V v2 mount are not supported."
     else:
+        command = _COMMANDS.get(call.operation) or f"Vault CLI, use 'vault kv {_VERBS[call.operation]}'"
         text = (
             "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints "
-            f"to use. If using the Vault CLI, use 'vault kv {_VERBS[call.operation]}' for this operation."
+            f"to use. If using the {command} for this operation."
         )
     return Reply(status=404, warnings=(text,))
 

@@ -56,6 +56,7 @@ from kms_http.fields import (
 )
 from kms_http.routing import (
     EXISTENCE,
+    LISTING,
     Call,
     Endpoint,
     Operation,
@@ -174,8 +175,13 @@ class _Anything(Fields):
 
 
 def _route(pattern: str, **operations: Endpoint) -> Route:
-    """Return a route that takes these operations and refuses others, but leaves LIST to the wrong paths."""
-    return Route(pattern, _REFUSED | {Operation(name): endpoint for name, endpoint in operations.items()})
+    """Return a route that takes these operations and refuses all others."""
+    return Route(pattern, {**_REFUSED, **{Operation(name): endpoint for name, endpoint in operations.items()}})
+
+
+def _unlisted(route: Route) -> Route:
+    """Return a route that leaves lists to the wrong paths."""
+    return Route(route.pattern, {name: each for name, each in route.operations.items() if name not in LISTING})
 
 
 def _versions_endpoint(build: Callable[[Call], Message]) -> Endpoint:
@@ -189,28 +195,28 @@ _CAPABILITIES: Final = {
     Operation.WRITE: Capability.UPDATE,
     Operation.PATCH: Capability.PATCH,
     Operation.DELETE: Capability.DELETE,
+    Operation.SCAN: Capability.SCAN,
 }
 _WRONG_PATH: Final = {
     operation: Endpoint(lambda _: None, show_wrong_path, capability, _Anything())
     for operation, capability in _CAPABILITIES.items()
 }
-_NO_LIST: Final = Endpoint(_refuse, show_nothing, Capability.LIST)
 _REFUSED: Final = {
-    operation: Endpoint(_refuse, show_nothing, capability)
-    for operation, capability in _CAPABILITIES.items()
-    if operation is not Operation.LIST
+    operation: Endpoint(_refuse, show_nothing, capability) for operation, capability in _CAPABILITIES.items()
 }
 
 ROUTES: Final[tuple[Route, ...]] = (
-    _route(
-        "config",
-        read=Endpoint(lambda call: ReadConfig(_mount(call)), show_config, Capability.READ),
-        write=Endpoint(
-            lambda call: WriteConfig(_mount(call), config_settings(call.values)),
-            show_nothing,
-            Capability.UPDATE,
-            CONFIG,
-        ),
+    _unlisted(
+        _route(
+            "config",
+            read=Endpoint(lambda call: ReadConfig(_mount(call)), show_config, Capability.READ),
+            write=Endpoint(
+                lambda call: WriteConfig(_mount(call), config_settings(call.values)),
+                show_nothing,
+                Capability.UPDATE,
+                CONFIG,
+            ),
+        )
     ),
     _route(
         "data/{path...}",
@@ -228,7 +234,6 @@ ROUTES: Final[tuple[Route, ...]] = (
             Fields(data=_nullable_map, options=to_map, version=to_int),
         ),
         delete=Endpoint(_delete_secret, show_nothing, Capability.DELETE),
-        list=_NO_LIST,
     ),
     _route("delete/{path...}", write=_versions_endpoint(_delete_versions)),
     _route("undelete/{path...}", write=_versions_endpoint(_undelete_versions)),

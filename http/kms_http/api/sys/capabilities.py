@@ -22,6 +22,7 @@ from kms_http.fields import (
 )
 from kms_http.routing import (
     ANY_RIGHT,
+    LISTING,
     METHODS,
     Call,
     Endpoint,
@@ -32,7 +33,7 @@ from kms_http.routing import (
 )
 from kms_http.wire.paths import canonical
 
-#: Paths one request may name, and their characters in all: a narrowed token's checks are run up to seven times for
+#: Paths one request may name, and their characters in all: a narrowed token's checks are run up to eight times for
 #: each path.
 MAX_PATHS: Final = 1000
 MAX_CHARACTERS: Final = 64 * 1024
@@ -47,6 +48,7 @@ _NEEDED_BY: Final = {
     Capability.UPDATE: Operation.WRITE,
     Capability.PATCH: Operation.PATCH,
     Capability.DELETE: Operation.DELETE,
+    Capability.SCAN: Operation.SCAN,
 }
 _ON_DATA: Final = frozenset(Capability) - {Capability.SUDO}
 
@@ -98,7 +100,7 @@ async def _capabilities(call: Call, principal: Principal, path: str) -> list[str
 def _access(call: Call, capability: Capability, path: str, place: str) -> Access:
     """Return what the token's checks would see of a request that needs `capability`."""
     operation = _NEEDED_BY.get(capability)
-    if operation is Operation.LIST and not path.endswith("/"):
+    if operation in LISTING and not path.endswith("/"):
         path += "/"
     return Access(capability, path, place, METHODS[operation] if operation else call.method, call.client_ip, call.now)
 

@@ -14,7 +14,7 @@ from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied, Unsupp
 from kms_actors.messages import Grants
 from kms_actors.mounts import Mount
 from kms_http.api.kv.routes import ROUTES
-from kms_http.routing import EXISTENCE, Call, Operation, Reply, Router
+from kms_http.routing import EXISTENCE, LISTING, Call, Operation, Reply, Router
 from kms_http.wire.json_codec import (
     dumps,
     loads,
@@ -22,7 +22,7 @@ from kms_http.wire.json_codec import (
 from tests.actors.kv_tenant import MOUNT, SECOND, Tenant, opened
 
 ROUTER = Router(ROUTES)
-READ, LIST, WRITE, PATCH, DELETE = Operation
+READ, LIST, WRITE, PATCH, DELETE, SCAN = Operation
 WRONG = (
     "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. "
     "If using the Vault CLI, use 'vault kv {}' for this operation."
@@ -40,7 +40,7 @@ class Api:
         self.grants = Grants()
 
     async def reply(self, operation: Operation, path: str, sent: Any = None) -> Reply:
-        _, endpoint, captures = ROUTER.resolve(path + "/" * (operation is LIST), operation)
+        _, endpoint, captures = ROUTER.resolve(path + "/" * (operation in LISTING), operation)
         body = sent if isinstance(sent, bytes) else dumps(sent or {})
         values, _ = endpoint.fields.parse(loads(body))
         mount = Mount("secret/", "kv", MOUNT, "", "")
@@ -290,6 +290,8 @@ async def test_list(api: Api) -> None:
         (PATCH, "creds", WRONG.format("patch")),
         (DELETE, "datax/creds", WRONG.format("delete")),
         (LIST, "creds", WRONG.format("list")),
+        (LIST, "config", WRONG.format("list")),
+        (SCAN, "creds", WRONG.format("scan").replace("Vault CLI, use 'vault", "OpenBao CLI, use 'bao")),
         (READ, "", WRONG.format("get")),
         (READ, "metadata", ROOT),
         (READ, "data", ROOT),
@@ -300,7 +302,7 @@ async def test_list(api: Api) -> None:
 async def test_wrong_paths_say_which_command_to_use(
     api: Api, operation: Operation, path: str, text: str, sent: dict[str, Any]
 ) -> None:
-    _, endpoint, _ = ROUTER.resolve(path + "/" * (operation is LIST), operation)
+    _, endpoint, _ = ROUTER.resolve(path + "/" * (operation in LISTING), operation)
     assert endpoint.fields.parse(sent) == ({}, [])
     reply = await api.reply(operation, path, sent)
     assert (reply.status, reply.data, reply.warnings) == (404, None, (text,))
@@ -314,8 +316,7 @@ async def test_wrong_paths_say_which_command_to_use(
         (DELETE, "destroy/s"),
         (DELETE, "config"),
         (WRITE, "subkeys/s"),
-        (LIST, "data/s"),
-        (LIST, "data"),
+        *((operation, path) for operation in (LIST, SCAN) for path in ("data", "data/s", "delete/s", "subkeys")),
     ],
 )
 async def test_operations_a_path_does_not_take_are_refused(api: Api, operation: Operation, path: str) -> None:
