@@ -70,8 +70,12 @@ def _both(one: Grants, other: Grants) -> Grants:
 
 def _require_right(principal: Principal, endpoint: Endpoint | None) -> None:
     rights = endpoint.rights if endpoint is not None else ANY_RIGHT
-    # Policies may give anything in a vault: they are asked next, for what root alone has by itself, too.
-    if principal.right not in rights and (principal.right is not Right.POLICY or rights == NODE_ADMIN):
+    if principal.right is Right.POLICY:
+        # Policies may give anything in a vault: they are asked next, for what root alone has by itself, too.
+        refused = principal.acl is None or rights == NODE_ADMIN
+    else:
+        refused = principal.right not in rights
+    if refused:
         raise PermissionDenied("permission denied")
 
 

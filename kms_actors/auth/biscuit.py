@@ -1,14 +1,15 @@
 """Biscuit tokens: who may be trusted to say what.
 
 A token is an authority block signed by a root key, then a block signed by the service key of the same
-pair, then any blocks its holders added. Only the second block gives: one `resource`, one `rights` set, an `owner`.
+pair, then any blocks its holders added. Only the second block gives: one `resource`, one `rights` set, an `owner`,
+and beside the empty set names of policies, which then decide in place of it.
 Every block may take away through checks (`checks`). Facts anywhere else give nothing.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NoReturn
 
 import biscuit_auth
@@ -31,11 +32,16 @@ RIGHTS: Final = {
     Right.DATA: "rights({,})",
 }
 
+#: Policies that a token may name.
+MAX_POLICIES: Final = 32
+
 #: Bytes that a verified token takes beside its text; and a character of one whose checks are run, parsed and kept,
 #: and a use of it that is remembered.
 _TOKEN_BYTES: Final = 1_100
 _CHECKED_CHARACTER_BYTES: Final = 13
 _USE_BYTES: Final = 300
+#: What the second block says by strings.
+_TEXTS: Final = ("resource", "owner", "policy")
 _log: Final = BoundedLog(__name__)
 
 
@@ -130,12 +136,13 @@ class BiscuitAuthenticator:
 
     def _principal(self, biscuit: biscuit_auth.Biscuit, pair: _Pair) -> BiscuitPrincipal:
         authorizer = datalog.authorizer("allow if true").build(biscuit)
-        right = pair.right(authorizer)
+        policies = pair.policies(authorizer)
+        right = with_policies(pair.right(authorizer), policies)
         resource = pair.resource(authorizer)
         self._require_scope(right, resource)
         owner = pair.owner(authorizer)
         ids = biscuit.revocation_ids
-        return BiscuitPrincipal(biscuit, resource, right, owner, self._service, revocation_ids=ids)
+        return BiscuitPrincipal(biscuit, resource, right, owner, self._service, revocation_ids=ids, policies=policies)
 
     def _require_scope(self, right: Right, resource: str) -> None:
         reason = why_refused(right, resource, self._namespace)
@@ -151,8 +158,8 @@ class _Pair:
         self.service_bytes: Final = bytes.fromhex(parse_public(service))
         self.root: Final = biscuit_auth.PublicKey(f"ed25519/{parse_public(root)}")
         self.service: Final = biscuit_auth.PublicKey(f"ed25519/{parse_public(service)}")
-        self._any: Final = {name: self._rule(f"{name}($x)") for name in ("resource", "owner", "rights")}
-        self._text: Final = {name: self._rule(f'{name}($x), $x.type() == "string"') for name in ("resource", "owner")}
+        self._any: Final = {name: self._rule(f"{name}($x)") for name in (*_TEXTS, "rights")}
+        self._text: Final = {name: self._rule(f'{name}($x), $x.type() == "string"') for name in _TEXTS}
         self._rights: Final = {right: self._rule(source, "true") for right, source in RIGHTS.items()}
 
     def right(self, authorizer: biscuit_auth.Authorizer) -> Right:
@@ -171,6 +178,14 @@ class _Pair:
     def owner(self, authorizer: biscuit_auth.Authorizer) -> str | None:
         return self._one(authorizer, "owner")
 
+    def policies(self, authorizer: biscuit_auth.Authorizer) -> tuple[str, ...]:
+        """Return the names of policies, in order and in lower case, as those of policies are."""
+        found = authorizer.query(self._any["policy"])
+        texts = authorizer.query(self._text["policy"])
+        if len(texts) != len(found):
+            raise TokenRefused("the second block names a policy by what is no string")
+        return policy_names(str(text.terms[0]) for text in texts)
+
     def _one(self, authorizer: biscuit_auth.Authorizer, name: str) -> str | None:
         found = authorizer.query(self._any[name])
         texts = authorizer.query(self._text[name])
@@ -181,6 +196,27 @@ class _Pair:
     def _rule(self, body: str, head: str = "$x") -> biscuit_auth.Rule:
         source = f"found({head}) <- {body} trusting {{service}}"
         return biscuit_auth.Rule(source, scope_parameters={"service": self.service})
+
+
+def policy_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names of policies as a token has them; TokenRefused for those that no token may have."""
+    found = tuple(sorted({name.lower() for name in names}))
+    if len(found) > MAX_POLICIES:
+        raise TokenRefused(f"more than {MAX_POLICIES} policies")
+    if "root" in found:
+        raise TokenRefused("no token names the policy root: the right to all is of a tenant operator")
+    if not all(name and name.isprintable() for name in found):
+        raise TokenRefused("a policy's name is not printable, or empty")
+    return found
+
+
+def with_policies(right: Right, policies: tuple[str, ...]) -> Right:
+    """Return the right of a token that names policies; TokenRefused beside any right but the least."""
+    if not policies:
+        return right
+    if right is not Right.DATA:
+        raise TokenRefused("policies stand beside the empty rights set only")
+    return Right.POLICY
 
 
 def _size(token: str, principal: BiscuitPrincipal) -> int:

@@ -21,7 +21,7 @@ from biscuit_auth import Algorithm, BiscuitBuilder, BlockBuilder, KeyPair, Priva
 
 from kms_actors.auth import wire
 from kms_actors.auth.append import append
-from kms_actors.auth.biscuit import RIGHTS
+from kms_actors.auth.biscuit import RIGHTS, policy_names, with_policies
 from kms_actors.auth.cost import MAX_FACT, require_cheap
 from kms_actors.auth.principal import Capability, Right
 from kms_actors.auth.scope import require_scope
@@ -55,20 +55,27 @@ def build_token(
     now: float,
     ttl: int | None = None,
     namespace: str | None = None,
+    policies: Iterable[str] = (),
 ) -> str:
     """Return a token in URL-safe base64 without padding.
 
     `resource` is the cluster's namespace or a vault id; keys are 32 bytes of Ed25519; `ttl` is in seconds,
     None for a token without end; `now` is in seconds since 1970. `namespace` is the cluster's, where it is known.
+    `policies` of the vault give the bearer what they say in place of all data; for a tenant's token only.
 
     Raises:
         InvalidRequest: no server would take it; the text says the rule.
-        TokenRefused: it would be longer than a server takes.
+        TokenRefused: it would be longer than a server takes, or name policies that no token may.
 
     """
+    names = policy_names(policies)
+    with_policies(RIGHT_OF[privilege], names)
     require_scope(RIGHT_OF[privilege], resource, namespace)
     code = f"resource({{resource}}); {RIGHTS[RIGHT_OF[privilege]]}; owner({{owner}});"
     parameters: dict[str, Any] = {"resource": resource, "owner": owner}
+    for number, name in enumerate(names):
+        code += f" policy({{policy{number}}});"
+        parameters[f"policy{number}"] = name
     if ttl is not None:
         code += _EXPIRY
         parameters["end"] = _end(ttl, now)

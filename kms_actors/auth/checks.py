@@ -19,7 +19,7 @@ from biscuit_auth import Authorizer, AuthorizerBuilder, Biscuit, UnverifiedBiscu
 
 from kms_actors.auth import datalog, words
 from kms_actors.auth.cost import MAX_FACT
-from kms_actors.auth.principal import Access, Right
+from kms_actors.auth.principal import Access, Acl, Right
 from kms_actors.auth.wire import TokenRefused
 
 _EXPIRY: Final = re.compile(r"check if time\(\$(\w+)\), \$\1 (<=?) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ);", re.ASCII)
@@ -46,14 +46,14 @@ class BiscuitPrincipal:
         "_words",
         "expires_at",
         "metadata",
+        "policies",
         "resource",
         "revocation_ids",
         "right",
     )
 
-    acl = None
+    acl: Acl | None = None  # what policies give is asked of the vault at each use: see `WithPolicies`
     under = None
-    policies = ("default",)
     accessor = "n/a"
     issued_at = 0
 
@@ -66,13 +66,15 @@ class BiscuitPrincipal:
         service: str,
         *,
         revocation_ids: Iterable[str],
+        policies: tuple[str, ...] = (),
     ) -> None:
-        """`biscuit` is None for a token that is known to hold no check."""
+        """`biscuit` is None for a token that is known to hold no check. Every token has the policy `default`."""
         self._words: str | None = None
         ends, others = ([], []) if biscuit is None else read_checks(biscuit)
         self.resource: Final = resource
         self.right: Final = right
         self.metadata: Final[Mapping[str, str] | None] = None if owner is None else {"owner": owner}
+        self.policies: Final = tuple(sorted({"default", *policies}))
         self.expires_at: Final = min(ends, default=None)
         self.revocation_ids: Final = tuple(revocation_ids)
         self._biscuit: Final = biscuit if others else None
@@ -90,7 +92,8 @@ class BiscuitPrincipal:
     def _in_words(self) -> str:
         checks = [] if self._biscuit is None else read_checks(self._biscuit)[1]
         owner = None if self.metadata is None else self.metadata["owner"]
-        return words.summary(self.right, self.resource, owner, self.expires_at, checks)
+        named = self.policies if self.right is Right.POLICY else ()
+        return words.summary(self.right, self.resource, owner, self.expires_at, checks, policies=named)
 
     @property
     def narrowed(self) -> bool:
@@ -137,6 +140,56 @@ class BiscuitPrincipal:
 
     def __repr__(self) -> str:
         return f"<BiscuitPrincipal of {self.resource} with right {self.right.value}>"
+
+
+class WithPolicies:
+    """The bearer of a biscuit that names policies, with what they give now. Implements `Principal`."""
+
+    __slots__ = ("_bearer", "acl")
+
+    under: Final = None
+    right: Final = Right.POLICY
+    accessor: Final = BiscuitPrincipal.accessor
+    issued_at: Final = BiscuitPrincipal.issued_at
+
+    def __init__(self, bearer: BiscuitPrincipal, acl: Acl) -> None:
+        self._bearer: Final = bearer
+        self.acl: Final = acl
+
+    @property
+    def resource(self) -> str:
+        return self._bearer.resource
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        return self._bearer.policies
+
+    @property
+    def display_name(self) -> str:
+        return self._bearer.display_name
+
+    @property
+    def metadata(self) -> Mapping[str, str] | None:
+        return self._bearer.metadata
+
+    @property
+    def expires_at(self) -> float | None:
+        return self._bearer.expires_at
+
+    @property
+    def revocation_ids(self) -> tuple[str, ...]:
+        return self._bearer.revocation_ids
+
+    @property
+    def narrowed(self) -> bool:
+        return self._bearer.narrowed
+
+    def allows(self, access: Access) -> bool:
+        """Tell whether every check of every block holds for `access`."""
+        return self._bearer.allows(access)
+
+    def __repr__(self) -> str:
+        return f"<WithPolicies of {self.resource}>"
 
 
 def _base(resource: str, service: str) -> AuthorizerBuilder:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from kms_actors.auth.principal import Right
@@ -14,6 +14,7 @@ KINDS: Final = {
     Right.OPERATOR: ("cluster operator", "initialises, unseals and seals nodes"),
     Right.ROOT: ("tenant operator", "all of one vault: its seal, its mounts, its data"),
     Right.DATA: ("tenant", "data of one vault"),
+    Right.POLICY: ("tenant with policies", "what its policies allow in one vault"),
 }
 
 _LONGEST: Final = 400
@@ -25,11 +26,21 @@ def scope(right: Right, resource: str) -> str:
     return f"{KINDS[right][0]} of {where}{resource}"
 
 
-def summary(right: Right, resource: str, owner: str | None, end: float | None, checks: Iterable[str]) -> str:
+def summary(
+    right: Right,
+    resource: str,
+    owner: str | None,
+    end: float | None,
+    checks: Iterable[str],
+    *,
+    policies: Sequence[str] = (),
+) -> str:
     """Return all of it in one line, of at most 400 characters and printable."""
     parts = [scope(right, resource)]
     if owner is not None:
         parts.append(f"owner {owner}")
+    if policies:
+        parts.append(f"policies {' '.join(policies)}")
     parts.append("without end" if end is None else f"until {moment(end)}")
     parts += (f"only {narrowing(check)}" for check in checks)
     text = printable(", ".join(parts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import biscuit_auth
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -25,8 +27,17 @@ class Mint:
     def new(cls) -> Mint:
         return cls(TokenKeys.generate())
 
-    def token(self, resource: str = VAULT, privilege: Privilege = Privilege.TENANT, ttl: int | None = None) -> str:
-        return build_token(self.keys.root, self.keys.service, resource, privilege, owner="orga_1", ttl=ttl, now=NOW)
+    def token(
+        self,
+        resource: str = VAULT,
+        privilege: Privilege = Privilege.TENANT,
+        ttl: int | None = None,
+        policies: Iterable[str] = (),
+    ) -> str:
+        keys = self.keys
+        return build_token(
+            keys.root, keys.service, resource, privilege, owner="orga_1", ttl=ttl, now=NOW, policies=policies
+        )
 
     def token_for_anything(self, resource: str, privilege: Privilege) -> str:
         """Return a token for what `build_token` refuses."""

@@ -14,6 +14,7 @@ from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.auth.build import Privilege
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.principal import Access, Principal, Right
+from kms_actors.auth.wire import TokenRefused
 from kms_actors.errors import AuthenticationFailed
 from tests.auth.mint import NAMESPACE, NOW, VAULT, Mint, pair, third_party
 
@@ -49,6 +50,41 @@ def test_each_privilege_gives_its_scope_and_right(
     kind = privilege.value.replace("-", " ")
     where = f"cluster {resource}" if right is Right.OPERATOR else resource
     assert principal.display_name == f"{kind} of {where}, owner orga_1, without end"
+
+
+class TestPolicies:
+    def test_stand_in_place_of_all_data(self, authenticator: BiscuitAuthenticator, mint: Mint) -> None:
+        principal = authenticator.authenticate(mint.token(policies=["web", "App", "app"]), NOW)
+        assert (principal.right, principal.policies) == (Right.POLICY, ("app", "default", "web"))
+        assert "policies app default web" in principal.display_name
+
+    @pytest.mark.parametrize(
+        ("block", "reason"),
+        [
+            ('rights({"root"}); policy("a")', "beside the empty rights set"),
+            ('rights({,}); policy("root")', "no token names the policy root"),
+            ('rights({,}); policy("Root")', "no token names the policy root"),
+            ("rights({,}); policy(1)", "what is no string"),
+            ('rights({,}); policy("")', "not printable, or empty"),
+            ('rights({,}); policy("a\\n")', "not printable, or empty"),
+            ("rights({,}); " + "; ".join(f'policy("p{n}")' for n in range(33)), "more than 32"),
+        ],
+    )
+    def test_that_no_token_has_are_refused(
+        self, authenticator: BiscuitAuthenticator, mint: Mint, block: str, reason: str
+    ) -> None:
+        assert reason in refused(authenticator, mint.raw(f'resource("{VAULT}"); {block}'))
+
+    def test_of_a_holder_are_none(self, authenticator: BiscuitAuthenticator, mint: Mint) -> None:
+        principal = authenticator.authenticate(mint.narrowed(mint.token(), 'policy("a")'), NOW)
+        assert (principal.right, principal.policies) == (Right.DATA, ("default",))
+        narrowed = mint.narrowed(mint.token(policies=["app"]), 'policy("more")')
+        assert authenticator.authenticate(narrowed, NOW).policies == ("app", "default")
+
+    @pytest.mark.parametrize("privilege", [Privilege.CLUSTER_OPERATOR, Privilege.TENANT_OPERATOR])
+    def test_are_not_made_beside_another_right(self, mint: Mint, privilege: Privilege) -> None:
+        with pytest.raises(TokenRefused, match="beside the empty rights set"):
+            mint.token(NAMESPACE, privilege, policies=["app"])
 
 
 def test_a_token_without_padding_is_the_same_token(authenticator: BiscuitAuthenticator, mint: Mint) -> None:

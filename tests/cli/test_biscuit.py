@@ -188,6 +188,20 @@ def test_inspect_says_in_words_what_a_token_is(run: Run) -> None:
     assert "Narrowed to: nothing; it does all that its kind may" in lines
 
 
+def test_policies_take_the_place_of_all_data(run: Run) -> None:
+    token = make(run, "--policy", "app", "--policy", "web")
+    assert authenticator().authenticate(token, 0).right is Right.POLICY
+    lines = run("biscuit", "inspect", "-", text=token).output.splitlines()
+    assert "Kind: tenant with policies (what its policies allow in one vault)" in lines
+    assert "Policies: default, app, web" in lines
+
+
+def test_root_is_no_policy_of_a_token(run: Run) -> None:
+    result = run("biscuit", "--addon-id", VAULT, "--privilege", "tenant", "--policy", "root", **PRIVATE)
+    assert result.exit_code == 1
+    assert "no token names the policy root" in result.output
+
+
 def test_inspect_says_why_servers_refuse_a_token(run: Run) -> None:
     mint = Mint(KEYS)
     for datalog in ("", 'resource("v"); rights({"king"});', 'resource("v"); rights({,}); owner(1);'):

@@ -73,6 +73,12 @@ async def test_a_policy_gives_what_it_says_and_nothing_else(allowed: Service) ->
     assert await status(allowed, principal, "GET", "absent/x") == 403
 
 
+async def test_who_has_policies_that_nobody_looked_up_may_do_nothing(allowed: Service) -> None:
+    principal = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False)
+    assert await status(allowed, principal, "GET", "toy/names/a") == 403
+    assert await status(allowed, principal, "GET", "auth/door/own") == 403
+
+
 async def test_lists_are_told_apart(allowed: Service) -> None:
     principal = bearer({"toy/names/": _caps("list")})
     assert await status(allowed, principal, "LIST", "toy/names") == 200

@@ -65,6 +65,13 @@ _output_option = click.option(
     metavar="FILE",
     help="A node's configuration, for the namespace in it.",
 )
+@click.option(
+    "--policy",
+    "policies",
+    multiple=True,
+    metavar="NAME",
+    help="Policy of the vault: the bearer may do what it says, in place of all data. Repeatable; `default` is added.",
+)
 @click.option("--ttl", type=DURATION, help="Life of the token: 90s, 30m, 1h, 7d. Without it, no end.")
 @click.option(
     "--root-private-key",
@@ -92,6 +99,7 @@ def biscuit(
     owner: str,
     namespace: str | None,
     configuration: Path | None,
+    policies: tuple[str, ...],
     ttl: int | None,
     root_private_key: SecretBytes | None,
     service_private_key: SecretBytes | None,
@@ -104,6 +112,7 @@ def biscuit(
     kms-cli biscuit --addon-id kms-c1 --privilege cluster-operator
     kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant-operator
     kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant --ttl 12h --output tenant.token
+    kms-cli biscuit --addon-id vault_8fa9b31c --privilege tenant --policy app-read
 
     A cluster operator initialises and unseals the node, a tenant operator one vault; a tenant uses its data.
     """  # noqa: D301  click keeps lines after \b
@@ -126,6 +135,7 @@ def biscuit(
         now=time.time(),
         ttl=ttl,
         namespace=namespace,
+        policies=policies,
     )
     root, service = keys.public
     if output is None:

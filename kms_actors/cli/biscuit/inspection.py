@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from biscuit_auth import Biscuit, PublicKey, UnverifiedBiscuit
 
 from kms_actors.auth import datalog, facts, first_signatures, scope, symbols, wire, words
+from kms_actors.auth.biscuit import policy_names, with_policies
 from kms_actors.auth.checks import read_checks
 from kms_actors.auth.principal import Right
 from kms_actors.auth.wire import TokenRefused
@@ -69,7 +70,7 @@ def _describe_first(parsed: wire.Token) -> Iterator[str]:
 def _what_it_is(parsed: wire.Token) -> Iterator[str]:
     """Say what the service's block gives, as a server would find it."""
     try:
-        right, resource, owner = _service_facts(parsed)
+        right, resource, owner, policies = _service_facts(parsed)
     except TokenRefused as error:
         yield f"Kind: unknown, servers refuse it: {error}"
         return
@@ -80,9 +81,11 @@ def _what_it_is(parsed: wire.Token) -> Iterator[str]:
     if reason is not None:
         yield f"Refused by servers: {reason}"
     yield f"Owner: {'unknown' if owner is None else printable(owner)}"
+    if policies:
+        yield f"Policies: {printable(', '.join(('default', *policies)))}"
 
 
-def _service_facts(parsed: wire.Token) -> tuple[Right, str, str | None]:
+def _service_facts(parsed: wire.Token) -> tuple[Right, str, str | None, tuple[str, ...]]:
     if len(parsed.blocks) < 2 or parsed.blocks[1].signer is None:
         raise TokenRefused("the second block is not signed by a service key")
     payload = wire.read(parsed.blocks[1].payload)
@@ -94,7 +97,12 @@ def _service_facts(parsed: wire.Token) -> tuple[Right, str, str | None]:
     owner = owners[0] if owners else None
     if owners and not isinstance(owner, str):
         raise TokenRefused("the owner is no string")
-    return right, resources[0], owner if isinstance(owner, str) else None
+    named = [value for name, value in found if name == "policy"]
+    if not all(isinstance(name, str) for name in named):
+        raise TokenRefused("a policy is named by what is no string")
+    policies = policy_names(str(name) for name in named)
+    right = with_policies(right, policies)
+    return right, resources[0], owner if isinstance(owner, str) else None, policies
 
 
 _NAMES = ("rights", "resource", "owner")
