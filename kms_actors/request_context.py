@@ -60,7 +60,8 @@ def arrived() -> None:
 
 def borne_by(bearer: Bearer | None) -> None:
     """Say by whose token the request is allowed; None: by nobody's."""
-    _current.set(_current.get()._replace(bearer=bearer))
+    ends, request_id, by, _ = _current.get()
+    _current.set(RequestContext(ends, request_id, by, bearer))  # with each request: `_replace` takes twice as long
 
 
 def caller(name: str) -> None:

@@ -37,6 +37,7 @@ class Connection(Line):
 
     __slots__ = (
         "_eof",
+        "_heads",
         "_inbound",
         "_made",
         "_tls",
@@ -48,6 +49,7 @@ class Connection(Line):
     def __init__(self, hub: Hub, made: Callable[[], None]) -> None:
         super().__init__(hub)
         self._made: Callable[[], None] | None = made  # called once the connection is
+        self._heads = head.Heads()
         self._inbound: Inbound | None = None  # the request's body, or what is left of the last one's
         self._unsent: bool | None = None  # an answer is not yet taken; whether it is the last one
         self._write_paused = False
@@ -101,6 +103,7 @@ class Connection(Line):
         An answer under way is given up: what only computes for it ends at its next slice.
         """
         self.lost = True
+        self._heads.forget()
         if self._task is not None:
             self._task.cancel()
         self._hub.connections.discard(self)
@@ -147,7 +150,7 @@ class Connection(Line):
             self._await_head(data)
             return
         try:
-            understood = head.parse(data[:end])
+            understood = self._heads.parse(data[:end])
         except HttpError as error:
             self._refuse(error)
             return

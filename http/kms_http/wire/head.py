@@ -34,6 +34,8 @@ _EXPECT: Final = istr("Expect")
 _names: dict[str, istr] = {}
 _MAX_NAMES: Final = 512
 _LONGEST_NAME: Final = 64
+#: Bytes of headers that a connection keeps.
+_MOST_KEPT: Final = 2048
 _methods: set[str] = {"GET", "HEAD", "LIST", "POST", "PUT", "PATCH", "DELETE", "SCAN"}
 
 
@@ -79,6 +81,36 @@ def parse(block: bytes) -> Head:
         minor == 1 if connection is None else _keep_alive(headers, minor),
         _EXPECT in headers and _expects(headers, minor),
     )
+
+
+class Heads:
+    """Reads the heads of one connection.
+
+    Clients send the same headers with one request after the other, but for the length of a body. So the last ones
+    are kept with what they mean, up to a size. Bytes that are the same mean the same: nobody changes the mapping.
+    """
+
+    __slots__ = ("_kept", "_last")
+
+    def __init__(self) -> None:
+        self._kept = b""
+        self._last: Head | None = None
+
+    def parse(self, block: bytes) -> Head:
+        """Return the head in `block`, as `parse` does."""
+        line, _, headers = block.partition(b"\r\n")
+        last = self._last
+        if last is not None and headers == self._kept and len(line) <= MAX_LINE and not line.translate(None, _TEXT):
+            method, target, minor = _request_line(line.decode("utf-8", "surrogateescape"))
+            if minor == last.minor:
+                return Head(method, target, minor, last.headers, last.length, last.keep_alive, last.expects)
+        found = parse(block)
+        self._kept, self._last = (headers, found) if len(headers) <= _MOST_KEPT else (b"", None)
+        return found
+
+    def forget(self) -> None:
+        """Keep nothing: there was a token among it."""
+        self._kept, self._last = b"", None
 
 
 def malformed() -> HttpError:

@@ -7,6 +7,7 @@ same; where it is more generous, we refuse. Requests are drawn from pieces that 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from aiohttp.base_protocol import BaseProtocol
@@ -172,3 +173,36 @@ def test_what_are_no_chunks_is_refused(data: bytes) -> None:
     with pytest.raises(HttpError) as raised:
         framing_of(CHUNKED).feed(data, lambda _: None)
     assert (raised.value.status, raised.value.close) == (400, True)
+
+
+def _parsed(parse: Callable[[bytes], head.Head], block: bytes) -> object:
+    try:
+        found = parse(block)
+    except HttpError as error:
+        return error.status, error.texts
+    return (*found[:3], tuple(found.headers.items()), *found[4:])
+
+
+@given(st.lists(_heads(), min_size=1, max_size=3), st.lists(st.tuples(_STARTS, st.integers(0, 2)), max_size=6))
+def test_a_connection_reads_each_head_as_if_it_was_the_first(
+    drawn: list[bytes], later: list[tuple[bytes, int]]
+) -> None:
+    heads = head.Heads()
+    rests = [block.partition(b"\r\n")[2] for block in drawn]
+    for block in (*drawn, *(start + b"\r\n" + rests[which % len(rests)] for start, which in later)):
+        assert _parsed(heads.parse, block) == _parsed(head.parse, block)
+
+
+def test_headers_that_come_again_are_not_read_again() -> None:
+    heads = head.Heads()
+    first = heads.parse(b"GET /v1/a HTTP/1.1\r\nHost: h\r\nX-Vault-Token: t")
+    second = heads.parse(b"POST /v1/b HTTP/1.1\r\nHost: h\r\nX-Vault-Token: t")
+    assert second.headers is first.headers
+    assert (second.method, second.target) == ("POST", "/v1/b")
+    assert heads.parse(b"GET /v1/a HTTP/1.1\r\nHost: h\r\nX-Vault-Token: u").headers["X-Vault-Token"] == "u"
+
+
+def test_many_headers_are_not_kept() -> None:
+    heads = head.Heads()
+    block = b"GET /v1/a HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 2048
+    assert heads.parse(block).headers is not heads.parse(block).headers
