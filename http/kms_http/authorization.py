@@ -5,10 +5,9 @@ A token that another one made can never do more than that one: all of them must 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from kms_actors.auth.principal import Access, Capability, Principal, Right, Rule
+from kms_actors.auth.principal import Access, Capability, Principal, Right, Rule, makers
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import PermissionDenied
 from kms_actors.messages import Grants
@@ -49,16 +48,10 @@ def authorize(exchange: Exchange, mount: Mount | None, endpoint: Endpoint | None
         _require_right(principal, endpoint)
         return _ALL
     allowed = _ALL
-    for each in _line(principal):
+    for each in (principal, *makers(principal)):
         found = _allowed(each, exchange, mount, endpoint)
         allowed = Allowed(_both(allowed.grants, found.grants), allowed.rules + found.rules)
     return allowed
-
-
-def _line(principal: Principal | None) -> Iterator[Principal]:
-    while principal is not None:
-        yield principal
-        principal = principal.under
 
 
 def _both(one: Grants, other: Grants) -> Grants:

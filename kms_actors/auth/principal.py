@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any, Protocol
 
@@ -72,6 +72,14 @@ class Acl(Protocol):
 
     def resultant(self) -> Mapping[str, Any]:
         """Return all rules as `sys/internal/ui/resultant-acl` has them."""
+
+
+def makers(principal: Principal) -> Iterator[Principal]:
+    """Yield whom a token may never exceed: who made it, and who made that one."""
+    under = principal.under
+    while under is not None:
+        yield under
+        under = under.under
 
 
 class Principal(Protocol):

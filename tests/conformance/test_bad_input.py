@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from kms_http.api.kv import routes as kv
-from kms_http.api.sys.capabilities import SYSTEM_ROUTES
+from kms_http.api.routes import SYSTEM_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.routing import Endpoint, Operation, Route
 from tests.conformance.victim import CANARY, Caller, Victim, check

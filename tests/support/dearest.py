@@ -15,8 +15,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from kms_http.api.kv.routes import ROUTES as KV_ROUTES
-from kms_http.api.routes import ENGINES
-from kms_http.api.sys.capabilities import SYSTEM_ROUTES
+from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
 
@@ -313,6 +312,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/auth/token": {READ: nothing("sys/auth/token")},
     "sys/auth/token/tune": {READ: nothing("sys/auth/token/tune"), WRITE: anything("sys/auth/token/tune")},
     "sys/internal/ui/mounts": {READ: nothing("sys/internal/ui/mounts")},
+    "sys/internal/ui/resultant-acl": {READ: nothing("sys/internal/ui/resultant-acl")},
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
     "auth/token/lookup-self": {
         READ: nothing("auth/token/lookup-self"),

@@ -92,7 +92,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/internal": _INSIGHT,
     "sys/internal/specs": "there is no OpenAPI document: docs/compatibility.md lists all paths",
     "sys/internal/ui/namespaces": _NAMESPACES,
-    "sys/internal/ui/resultant-acl": _CAPABILITIES,
     "sys/key-status": _ROTATE,
     "sys/leases": _LEASES,
     "sys/license": _ENTERPRISE,

@@ -1,19 +1,17 @@
-"""What the caller's token may do on paths it names; and, since it looks through them, all routes of sys/ and auth/.
+"""What the caller's token may do on paths it names, and all that its policies say.
 
-Source: Vault's API page `sys/capabilities-self`.
+Source: Vault's API page `sys/capabilities-self`; `sys/internal/ui/resultant-acl` is what its user interface asks.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
-from kms_actors.auth.principal import Access, Capability, Principal, Right
+from kms_actors.auth.principal import Access, Capability, Principal, Right, makers
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import InvalidRequest
 from kms_actors.runtime import Turns
-from kms_http.api.auth.token import TOKEN_ROUTES
-from kms_http.api.sys.seal import SEAL_ROUTES
-from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.fields import (
     Fields,
     to_any,
@@ -53,11 +51,80 @@ _NEEDED_BY: Final = {
 _ON_DATA: Final = frozenset(Capability) - {Capability.SUDO}
 
 
+class Capabilities:
+    """Routes of sys/ and auth/, with those that answer for all of them.
+
+    What a right gives there, without policies, is what their endpoints take.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes: Final = (
+            *routes,
+            Route(
+                "sys/capabilities-self",
+                {Operation.WRITE: Endpoint(_nothing, self._show, Capability.UPDATE, _FIELDS, ANY_RIGHT)},
+            ),
+            Route(
+                "sys/internal/ui/resultant-acl",
+                {Operation.READ: Endpoint(_nothing, _show_resultant, Capability.READ)},
+            ),
+        )
+        self._router: Final = Router(self.routes)
+
+    async def _show(self, call: Call, _: None) -> Reply:
+        assert call.principal is not None
+        paths = _named(call)
+        data: dict[str, list[str]] = {}
+        for path in paths:
+            if path not in data:
+                data[path] = await self._capabilities(call, call.principal, path)
+        if len(paths) == 1:
+            data["capabilities"] = data[paths[0]]
+        return Reply(data=dict(sorted(data.items())), mirrored=True)
+
+    async def _capabilities(self, call: Call, principal: Principal, path: str) -> list[str]:
+        try:
+            canonical(path)
+        except InvalidRequest:  # what cannot be requested, nobody may
+            return ["deny"]
+        given = await self._given(call, principal, path)
+        for above in makers(principal):
+            given &= await self._given(call, above, path)
+        if given == frozenset(Capability) and principal.right is Right.ROOT:
+            return ["root"]
+        return sorted(given) or ["deny"]
+
+    async def _given(self, call: Call, principal: Principal, path: str) -> set[Capability]:
+        """Return what right, policies and checks of one token give, whoever made it."""
+        matched = call.mounts.match(path)
+        if principal.right is Right.POLICY:
+            given = _by_policies(principal, path)
+        elif principal.right is Right.ROOT:
+            given = set(Capability)
+        elif matched is not None and not matched[0].for_logins:
+            given = set(_ON_DATA)
+        else:
+            given = self._by_endpoints(principal.right, path)
+        if not principal.narrowed or is_self_service(path):
+            return given
+        allowed = set()
+        for capability in given:
+            await _TURNS.turn(principal.resource)
+            if principal.allows(_access(call, capability, path, matched[0].path if matched else "")):
+                allowed.add(capability)
+        return allowed
+
+    def _by_endpoints(self, right: Right, path: str) -> set[Capability]:
+        found = [self._router.find(path, operation) for operation in Operation]
+        endpoints = [match.endpoint for match in found if match is not None and match.endpoint is not None]
+        return {endpoint.capability for endpoint in endpoints if right in endpoint.rights and endpoint.capability}
+
+
 def _nothing(_: Call) -> None:
     return None
 
 
-async def _show(call: Call, _: None) -> Reply:
+def _named(call: Call) -> list[str]:
     paths = [*call.values.get("paths", ()), *call.values.get("path", ())]
     if not paths:
         raise InvalidRequest("paths must be supplied")
@@ -67,34 +134,17 @@ async def _show(call: Call, _: None) -> Reply:
         raise InvalidRequest(f"more than {MAX_PATHS} paths")
     if sum(map(len, paths)) > MAX_CHARACTERS:
         raise InvalidRequest(f"the paths are longer than {MAX_CHARACTERS} characters in all")
-    assert call.principal is not None
-    data: dict[str, list[str]] = {}
-    for path in paths:
-        if path not in data:
-            data[path] = await _capabilities(call, call.principal, path)
-    if len(paths) == 1:
-        data["capabilities"] = data[paths[0]]
-    return Reply(data=dict(sorted(data.items())), mirrored=True)
+    return paths
 
 
-async def _capabilities(call: Call, principal: Principal, path: str) -> list[str]:
-    try:
-        canonical(path)
-    except InvalidRequest:  # what cannot be requested, nobody may
-        return ["deny"]
-    matched = call.mounts.match(path)
-    place = matched[0].path if matched else ""
-    wanted = _granted(principal.right, path, on_data=matched is not None)
-    if principal.narrowed and not is_self_service(path):
-        allowed = set()
-        for capability in wanted:
-            await _TURNS.turn(principal.resource)
-            if principal.allows(_access(call, capability, path, place)):
-                allowed.add(capability)
-        wanted = allowed
-    if wanted == frozenset(Capability) and principal.right is Right.ROOT:
-        return ["root"]
-    return sorted(wanted) or ["deny"]
+def _by_policies(principal: Principal, path: str) -> set[Capability]:
+    acl = principal.acl
+    if acl is None:
+        return set()
+    if acl.is_root:
+        return set(Capability)
+    rule = acl.rule(path, listing=True)
+    return set() if rule is None else set(rule.capabilities)
 
 
 def _access(call: Call, capability: Capability, path: str, place: str) -> Access:
@@ -105,32 +155,20 @@ def _access(call: Call, capability: Capability, path: str, place: str) -> Access
     return Access(capability, path, place, METHODS[operation] if operation else call.method, call.client_ip, call.now)
 
 
-def _granted(right: Right, path: str, *, on_data: bool) -> set[Capability]:
-    """Return what a right gives on a path before the token's own checks."""
-    if right is Right.ROOT:
-        return set(Capability)
-    if on_data:
-        return set(_ON_DATA)
-    found = [_ROUTER.find(path, operation) for operation in Operation]
-    endpoints = [match.endpoint for match in found if match is not None and match.endpoint is not None]
-    return {endpoint.capability for endpoint in endpoints if right in endpoint.rights and endpoint.capability}
+def _show_resultant(call: Call, _: None) -> Reply:
+    """Return what the caller's policies say; what a right gives without any is told as if by some."""
+    assert call.principal is not None
+    acl = call.principal.acl
+    if acl is not None:
+        return Reply(data=acl.resultant())
+    if call.principal.right is Right.ROOT:
+        return Reply(data={"root": True})
+    paths = {mount.path: {"capabilities": sorted(_ON_DATA)} for mount in call.mounts if not mount.for_logins}
+    return Reply(data={"exact_paths": {}, "glob_paths": paths, "root": False})
 
 
 def _paths(value: Any) -> list[str]:
     return [to_str(path) for path in to_list(value)]
 
 
-CAPABILITIES_ROUTES: Final = (
-    Route(
-        "sys/capabilities-self",
-        {
-            Operation.WRITE: Endpoint(
-                _nothing, _show, Capability.UPDATE, Fields(path=_paths, paths=_paths, token=to_any), ANY_RIGHT
-            )
-        },
-    ),
-)
-
-SYSTEM_ROUTES: Final = (*SEAL_ROUTES, *SYS_ROUTES, *TOKEN_ROUTES, *CAPABILITIES_ROUTES)
-
-_ROUTER: Final = Router(SYSTEM_ROUTES)
+_FIELDS: Final = Fields(path=_paths, paths=_paths, token=to_any)

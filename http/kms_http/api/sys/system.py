@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kms_actors import API_VERSION
-from kms_actors.auth.principal import Capability
+from kms_actors.auth.principal import Capability, makers
 from kms_actors.errors import InvalidRequest
 from kms_actors.messages import (
     DisableMount,
@@ -142,13 +142,21 @@ def _list_visible(call: Call, _: None) -> Reply:
     if call.principal is None:
         # Without a token no vault is named whose `listing_visibility` could count.
         return Reply(data={"auth": {}, "secret": {}})
-    return Reply(data={"auth": {"token/": _token_mount(call)}, "secret": _entries(call)})
+    seen = {mount.path: _entry(mount) for mount in call.mounts if not mount.for_logins and _reaches(call, mount)}
+    return Reply(data={"auth": {"token/": _token_mount(call)}, "secret": seen})
+
+
+def _reaches(call: Call, mount: Mount) -> bool:
+    """Tell whether the caller's policies, and those of who made the token, give anything at the mount or below."""
+    assert call.principal is not None
+    bearers = (call.principal, *makers(call.principal))
+    return all(bearer.acl is None or bearer.acl.touches(mount.path) for bearer in bearers)
 
 
 def _preflight(call: Call, _: None) -> Reply:
     path = call.captures["path"]
     matched = call.mounts.match(path)
-    if matched is None or matched[0].for_logins:
+    if matched is None or matched[0].for_logins or not _reaches(call, matched[0]):
         # As if the path were forbidden, so that no one learns which mounts there are.
         text = "preflight capability check returned 403, please ensure client's policies grant access to path"
         raise HttpError(403, f'{text} "{path.removesuffix("/")}/"')
@@ -241,7 +249,7 @@ SYS_ROUTES: Final = (
     ),
     Route(
         "sys/internal/ui/mounts/{path...}",
-        {Operation.READ: Endpoint(_nothing, _preflight, Capability.READ)},
+        {Operation.READ: Endpoint(_nothing, _preflight, Capability.READ, own_check=True)},
         folder=True,
     ),
 )

@@ -1,0 +1,76 @@
+"""What the caller's policies are told to give, and which mounts they let be seen."""
+
+from __future__ import annotations
+
+import pytest
+
+from kms_actors.auth.principal import Capability, Right
+from tests.http.conftest import VAULT_ID, FakePrincipal, Service
+from tests.http.test_authorization import FakeAcl, FakeRule
+
+READS = FakeRule(frozenset({Capability.READ, Capability.LIST}))
+
+
+class Acl(FakeAcl):
+    def touches(self, prefix: str) -> bool:
+        return any(path.startswith(prefix) for path in self.rules)
+
+    def resultant(self) -> dict[str, object]:
+        return {"root": False, "exact_paths": dict.fromkeys(self.rules), "glob_paths": {}}
+
+
+@pytest.fixture
+def bearer(service: Service) -> FakePrincipal:
+    acl = Acl({"secret/data/x": READS, "sys/internal/ui/resultant-acl": READS})
+    acl.rules["sys/capabilities-self"] = FakeRule(frozenset({Capability.UPDATE}))
+    principal = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False, acl=acl)
+    service.authenticator.principals["x"] = principal
+    return principal
+
+
+async def capabilities(service: Service, path: str) -> list[str]:
+    answer = await service.call("POST", "/v1/sys/capabilities-self", "x", json={"path": path})
+    found = answer.json["capabilities"]
+    assert isinstance(found, list)
+    return found
+
+
+async def test_capabilities_are_those_of_the_rule(service: Service, bearer: FakePrincipal) -> None:
+    assert await capabilities(service, "secret/data/x") == ["list", "read"]
+    assert await capabilities(service, "secret/data/y") == ["deny"]
+    assert await capabilities(service, "sys/mounts") == ["deny"]
+
+
+async def test_of_a_child_they_are_its_own_and_its_makers(service: Service, bearer: FakePrincipal) -> None:
+    bearer.under = FakePrincipal(
+        VAULT_ID, Right.DATA, allowed=lambda access: access.operation in (Capability.READ, Capability.UPDATE)
+    )
+    assert await capabilities(service, "secret/data/x") == ["read"]
+
+
+async def test_of_root_by_policy_they_are_all(service: Service, bearer: FakePrincipal) -> None:
+    bearer.acl = FakeAcl({}, is_root=True)
+    assert set(await capabilities(service, "secret/data/x")) == set(Capability)
+
+
+async def test_mounts_are_seen_where_something_may_be_done_below(service: Service, bearer: FakePrincipal) -> None:
+    answer = await service.call("GET", "/v1/sys/internal/ui/mounts", "x")
+    assert list(answer.json["data"]["secret"]) == ["secret/"]
+    assert (await service.call("GET", "/v1/sys/internal/ui/mounts/secret/y", "x")).status == 200
+    refused = await service.call("GET", "/v1/sys/internal/ui/mounts/transit/y", "x")
+    unknown = await service.call("GET", "/v1/sys/internal/ui/mounts/nosuch/y", "x")
+    assert (refused.status, unknown.status) == (403, 403)
+    assert refused.errors[0].replace("transit", "nosuch") == unknown.errors[0]
+
+
+async def test_a_maker_without_a_way_there_hides_them(service: Service, bearer: FakePrincipal) -> None:
+    bearer.under = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False, acl=Acl({"transit/keys/a": READS}))
+    assert (await service.call("GET", "/v1/sys/internal/ui/mounts/secret/y", "x")).status == 403
+
+
+async def test_all_that_policies_say(service: Service, bearer: FakePrincipal) -> None:
+    answer = await service.call("GET", "/v1/sys/internal/ui/resultant-acl", "x")
+    assert next(iter(answer.json["data"]["exact_paths"])) == "secret/data/x"
+    assert (await service.call("GET", "/v1/sys/internal/ui/resultant-acl", "root")).json["data"] == {"root": True}
+    data = (await service.call("GET", "/v1/sys/internal/ui/resultant-acl", "data")).json["data"]
+    assert list(data["glob_paths"]) == ["secret/", "toy/", "transit/"]
