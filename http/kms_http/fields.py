@@ -9,22 +9,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kms_actors.durations import parse_duration
 from kms_actors.errors import InvalidRequest
 
 Converter = Callable[[Any], Any]
 
-_DURATION = re.compile(r"([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h|d))+)", re.ASCII)
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
-_NANOSECONDS = {
-    "ns": 1,
-    "us": 10**3,
-    "µs": 10**3,
-    "ms": 10**6,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3600 * 10**9,
-    "d": 86400 * 10**9,
-}
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 _INT64 = 1 << 63
@@ -111,7 +100,10 @@ def to_duration(value: Any) -> int:
     if value is None or value == "":
         return 0
     if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
-        return _parse_duration(value)
+        nanoseconds = parse_duration(value)
+        if nanoseconds is None:
+            raise WrongType("time: invalid duration")
+        return _bounded(nanoseconds)
     if isinstance(value, bool):
         raise WrongType("could not parse duration from input")
     return _bounded(to_int(value) * 10**9)
@@ -123,18 +115,6 @@ def to_period(value: Any) -> int:
     if nanoseconds < 0:
         raise WrongType("cannot provide negative value")
     return nanoseconds
-
-
-def _parse_duration(text: str) -> int:
-    whole = _DURATION.fullmatch(text) if len(text) <= 64 else None
-    if whole is None:
-        raise WrongType("time: invalid duration")
-    total = 0
-    for number, unit in _DURATION_PART.findall(whole[2]):
-        integer, _, fraction = number.partition(".")
-        scale = _NANOSECONDS[unit]
-        total += int(integer) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
-    return _bounded(-total if whole[1] == "-" else total)
 
 
 def _bounded(nanoseconds: int) -> int:

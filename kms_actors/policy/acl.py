@@ -1,0 +1,186 @@
+"""What the bearer of several policies may do: compiled once, asked for each request.
+
+A decision is one look-up in a dictionary for a path seen before; else it is that of `paths`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import Any, Final
+
+import msgspec
+
+from kms_actors.policy.builtin import ROOT
+from kms_actors.policy.document import Policy
+from kms_actors.policy.paths import FORBIDDEN, Kind, Place, Prefixes, Segments, Sorted, place_of, prefix_priority
+from kms_actors.policy.rule import Rule, merge
+from kms_actors.policy.templates import Subject, fill
+
+#: Decisions of each kind that are remembered, and the longest path among them, in characters.
+KEPT: Final = 128
+_KEPT_PATH: Final = 256
+#: Bytes that a rule takes compiled, beside its texts; and a remembered decision.
+_RULE_BYTES: Final = 700
+_KEPT_BYTES: Final = 200
+
+Tables = tuple[dict[str, Rule], dict[str, Rule], dict[str, Rule]]
+
+
+class Acl:
+    """The rules of a bearer. Immutable but for what it remembers.
+
+    `ends_at` is when the first of its rules ends, in seconds since 1970: from then on, compile anew.
+    `revision` is that of the policies it was made of, where somebody said so.
+    """
+
+    __slots__ = (
+        "_exact", "_kept", "_listed", "_prefix_rules", "_prefixes", "_segment_rules", "_segments", "_sorted",
+        "_touched", "ends_at", "is_root", "revision", "size",
+    )  # fmt: skip
+
+    def __init__(
+        self, tables: Tables, *, root: bool = False, ends_at: float | None = None, revision: bytes | None = None
+    ) -> None:
+        self._exact, self._prefix_rules, self._segment_rules = tables
+        self._prefixes: Final = Prefixes(self._prefix_rules)
+        self._segments: Final = Segments(self._segment_rules) if self._segment_rules else None
+        self._sorted: Sorted[Rule] | None = None
+        self._kept: Final[dict[str, Rule | None]] = {}
+        self._listed: Final[dict[str, Rule | None]] = {}
+        self._touched: Final[dict[str, bool]] = {}
+        self.is_root: Final = root
+        self.ends_at: Final = ends_at
+        self.revision: Final = revision
+        texts = sum(_texts(rule) for table in tables for rule in table.values())
+        self.size: Final = sum(map(len, tables)) * _RULE_BYTES + 4 * texts + 2 * KEPT * _KEPT_BYTES
+
+    def rule(self, path: str, *, listing: bool = False) -> Rule | None:
+        """Return the rule that speaks for `path`, without `/v1/`, or None where nothing may be done.
+
+        `listing`: a list of `a/b/` may be given by a rule for `a/b` as well, if none speaks for `a/b/`; what
+        `sys/capabilities` shows is found so too.
+        """
+        kept = self._listed if listing else self._kept
+        try:
+            return kept[path]
+        except KeyError:
+            rule = self._find(path, listing)
+        if len(path) <= _KEPT_PATH:
+            if len(kept) >= KEPT:
+                del kept[next(iter(kept))]
+            kept[path] = rule
+        return rule
+
+    def touches(self, prefix: str) -> bool:
+        """Tell whether something may be done at or below a mount's path, which ends in a slash."""
+        known = self._touched.get(prefix)
+        if known is None:
+            known = self.is_root or self._touches(prefix)
+            if len(self._touched) < KEPT:
+                self._touched[prefix] = known
+        return known
+
+    def resultant(self) -> dict[str, Any]:
+        """Return what `sys/internal/ui/resultant-acl` shows; rules with `+` are not among it, as in the reference."""
+        if self.is_root:
+            return {"root": True}
+        return {"root": False, "exact_paths": _shown(self._exact), "glob_paths": _shown(self._prefix_rules)}
+
+    def _find(self, path: str, listing: bool) -> Rule | None:
+        rule = self._exact.get(path)
+        if rule is None and listing:
+            rule = self._exact.get(path.removesuffix("/"))
+        if rule is None:
+            rule = self._pattern(path)
+        if rule is None and listing and path.endswith("/"):
+            rule = self._pattern(path[:-1])
+        return rule
+
+    def _pattern(self, path: str) -> Rule | None:
+        rule = self._prefixes.longest(path)
+        if self._segments is None:
+            return rule
+        found = self._segments.first(path)
+        if found is None:
+            return rule
+        if rule is not None and prefix_priority(rule.path[:-1]) > found[0]:
+            return rule
+        return found[1]
+
+    def _touches(self, path: str) -> bool:
+        rule = self.rule(path, listing=True)
+        if self._sorted is None:
+            self._sorted = Sorted(self._exact)
+        reaching = self._segments.reaching(path) if self._segments is not None else ()
+        rules = chain(
+            (rule, self._prefixes.longest(path)), self._sorted.below(path), self._prefixes.below(path), reaching
+        )
+        return any(rule is not None and not rule.empty for rule in rules)
+
+
+def compile_acl(
+    policies: Iterable[Policy], subject: Subject | None = None, *, now: float = 0.0, revision: bytes | None = None
+) -> Acl:
+    """Return what the bearer of `policies` may do; templates are filled with what is known of `subject`.
+
+    `now`, in seconds since 1970, leaves out rules that have ended. The policy `root` allows everything, but only
+    alone: no token has it together with others, so such a set allows nothing.
+    """
+    policies = tuple(policies)
+    if any(policy.name == ROOT for policy in policies):
+        return Acl(({}, {}, {}), root=len(policies) == 1, revision=revision)
+    tables: Tables = ({}, {}, {})
+    ends_at: float | None = None
+    for policy in policies:
+        for written in policy.rules:
+            rule, place = written.rule, written.place
+            if written.expires_at is not None:
+                if written.expires_at <= now:
+                    continue
+                ends_at = min(written.expires_at, ends_at or written.expires_at)
+            if place is None:
+                place = _filled(rule.path, subject, policy.blocked)
+                if place is None:
+                    continue
+                rule = _moved(rule, place)
+            table = tables[place.kind]
+            known = table.get(place.key)
+            table[place.key] = rule if known is None else merge(known, rule)
+    return Acl(tables, ends_at=ends_at, revision=revision)
+
+
+def _filled(path: str, subject: Subject | None, blocked: str) -> Place | None:
+    filled = fill(path, subject, blocked)
+    if filled is None or FORBIDDEN in filled:
+        return None
+    return place_of(filled.removeprefix("/"))
+
+
+def _moved(rule: Rule, place: Place) -> Rule:
+    path = place.key + "*" if place.kind is Kind.PREFIX else place.key
+    return msgspec.structs.replace(rule, path=path)
+
+
+def _texts(rule: Rule) -> int:
+    """Return about how many characters a rule's path and parameters have."""
+    values = sum(
+        len(name) + sum(len(str(value)) for value in items)
+        for table in (rule.allowed_parameters, rule.denied_parameters)
+        if table
+        for name, items in table.items()
+    )
+    return len(rule.path) + values + sum(map(len, rule.required_parameters))
+
+
+def _shown(table: Mapping[str, Rule]) -> dict[str, Any]:
+    return {path: _rule_shown(rule) for path, rule in sorted(table.items())}
+
+
+def _rule_shown(rule: Rule) -> dict[str, Any]:
+    shown: dict[str, Any] = {"capabilities": rule.shown}
+    for name in ("min_wrapping_ttl", "max_wrapping_ttl"):
+        if getattr(rule, name):
+            shown[name] = getattr(rule, name) // 10**9
+    names = ("allowed_parameters", "denied_parameters", "required_parameters")
+    return shown | {name: getattr(rule, name) for name in names if getattr(rule, name)}
