@@ -15,6 +15,7 @@ from kms_actors.policy.builtin import ROOT
 from kms_actors.policy.document import Policy
 from kms_actors.policy.paths import FORBIDDEN, Kind, Place, Prefixes, Segments, Sorted, place_of, prefix_priority
 from kms_actors.policy.rule import Rule, merge
+from kms_actors.policy.steps import Steps, drained
 from kms_actors.policy.templates import Subject, fill
 
 #: Decisions of each kind that are remembered, and the longest path among them, in characters.
@@ -23,6 +24,8 @@ _KEPT_PATH: Final = 256
 #: Bytes that a rule takes compiled, beside its texts; and a remembered decision.
 _RULE_BYTES: Final = 700
 _KEPT_BYTES: Final = 200
+#: Rules that are taken in between two pauses.
+_STEP: Final = 100
 
 Tables = tuple[dict[str, Rule], dict[str, Rule], dict[str, Rule]]
 
@@ -31,20 +34,26 @@ class Acl:
     """The rules of a bearer. Immutable but for what it remembers.
 
     `ends_at` is when the first of its rules ends, in seconds since 1970: from then on, compile anew.
-    `revision` is that of the policies it was made of, where somebody said so.
+    `revision` is that of the policies it was made of, as who compiled it said.
     """
 
     __slots__ = (
-        "_exact", "_kept", "_listed", "_prefix_rules", "_prefixes", "_segment_rules", "_segments", "_sorted",
-        "_touched", "ends_at", "is_root", "revision", "size",
+        "_exact", "_kept", "_listed", "_prefix_rules", "_prefixes", "_segments", "_sorted", "_touched", "ends_at",
+        "is_root", "revision", "size",
     )  # fmt: skip
 
     def __init__(
-        self, tables: Tables, *, root: bool = False, ends_at: float | None = None, revision: bytes | None = None
+        self,
+        tables: Tables,
+        segments: Segments[Rule] | None,
+        *,
+        root: bool = False,
+        ends_at: float | None = None,
+        revision: bytes | None = None,
     ) -> None:
-        self._exact, self._prefix_rules, self._segment_rules = tables
+        self._exact, self._prefix_rules, _ = tables
         self._prefixes: Final = Prefixes(self._prefix_rules)
-        self._segments: Final = Segments(self._segment_rules) if self._segment_rules else None
+        self._segments: Final = segments
         self._sorted: Sorted[Rule] | None = None
         self._kept: Final[dict[str, Rule | None]] = {}
         self._listed: Final[dict[str, Rule | None]] = {}
@@ -127,11 +136,19 @@ def compile_acl(
     `now`, in seconds since 1970, leaves out rules that have ended. The policy `root` allows everything, but only
     alone: no token has it together with others, so such a set allows nothing.
     """
+    return drained(compiling(policies, subject, now=now, revision=revision))
+
+
+def compiling(
+    policies: Iterable[Policy], subject: Subject | None = None, *, now: float = 0.0, revision: bytes | None = None
+) -> Steps[Acl]:
+    """Do as `compile_acl`, some rules a step."""
     policies = tuple(policies)
     if any(policy.name == ROOT for policy in policies):
-        return Acl(({}, {}, {}), root=len(policies) == 1, revision=revision)
+        return Acl(({}, {}, {}), None, root=len(policies) == 1, revision=revision)
     tables: Tables = ({}, {}, {})
     ends_at: float | None = None
+    count = 0
     for policy in policies:
         for written in policy.rules:
             rule, place = written.rule, written.place
@@ -147,7 +164,18 @@ def compile_acl(
             table = tables[place.kind]
             known = table.get(place.key)
             table[place.key] = rule if known is None else merge(known, rule)
-    return Acl(tables, ends_at=ends_at, revision=revision)
+            count += 1
+            if not count % _STEP:
+                yield
+    segments: Segments[Rule] | None = None
+    if tables[Kind.SEGMENTS]:
+        segments = Segments()
+        for path, rule in tables[Kind.SEGMENTS].items():
+            segments.add(path, rule)
+            count += 1
+            if not count % _STEP:
+                yield
+    return Acl(tables, segments, ends_at=ends_at, revision=revision)
 
 
 def _filled(path: str, subject: Subject | None, blocked: str) -> Place | None:

@@ -6,7 +6,6 @@ is taken means what it says. Source: Vault's page "Policies"; the reference's ow
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,6 +16,7 @@ from kms_actors.durations import parse_duration
 from kms_actors.policy import hcl
 from kms_actors.policy.paths import FORBIDDEN, Place, place_of
 from kms_actors.policy.rule import Rule
+from kms_actors.policy.steps import Steps, drained
 from kms_actors.policy.templates import BLOCKED, BrokenTemplate, is_template
 from kms_actors.policy.tree import Key, ListNode, Literal, Member, Node, ObjectNode, Source
 
@@ -64,42 +64,31 @@ def parse(name: str, text: str, blocked: str = BLOCKED) -> Policy:
         InvalidRequest: with line and column of what cannot be.
 
     """
-    root, source = hcl.parse(text)
+    return drained(reading(name, text, blocked))
+
+
+def reading(name: str, text: str, blocked: str = BLOCKED) -> Steps[Policy]:
+    """Do as `parse`, a rule a step."""
+    members, source = hcl.read(text)
     rules: list[PathRule] = []
-    for member in root.members:
+    for member in members:
         if member.name == "path":
-            for label, node in _labelled(member, source):
-                rules.append(_rule(label, node, source))
-                if len(rules) > MAX_RULES:
-                    raise source.error(label.at, f"more than {MAX_RULES:,} rules")
+            rules.append(_rule(member, source))
+            if len(rules) > MAX_RULES:
+                raise source.error(member.at, f"more than {MAX_RULES:,} rules")
         elif member.name == "name":
             _text(_single(member, source), source)  # taken, and without effect, as in the reference
         else:
             raise source.error(member.at, f"invalid key {_shown(member.name)}")
+        yield
     return Policy(name, tuple(rules), blocked)
 
 
-def _labelled(member: Member, source: Source) -> Iterator[tuple[Key, ObjectNode]]:
-    """Give each path and its rule: `path "a" { … }`, or in JSON `"path": {"a": {…}}`, or a list of such objects."""
-    _, *labels = member.keys
-    if len(labels) > 1:
-        raise source.error(labels[1].at, "a path has one label")
-    if labels:
-        yield labels[0], _object(member.value, source)
-        return
-    if not source.json:
-        raise source.error(member.at, 'a path has a label: path "secret/*" { … }')
-    for node in _each(member.value):
-        for inner in _object(node, source).members:
-            for rule in _each(inner.value):
-                yield inner.keys[0], _object(rule, source)
-
-
-def _each(node: Node) -> tuple[Node, ...]:
-    return node.items if isinstance(node, ListNode) else (node,)
-
-
-def _rule(label: Key, node: ObjectNode, source: Source) -> PathRule:
+def _rule(block: Member, source: Source) -> PathRule:
+    _, *labels = block.keys
+    if len(labels) != 1:
+        raise source.error(block.at, 'a path has one label: path "secret/*" { … }')
+    label, node = labels[0], _object(block.value, source)
     found: dict[str, Any] = {}
     names: list[str] = []
     for member in node.members:
@@ -198,7 +187,8 @@ def _parameters(node: Node, source: Source) -> dict[str, tuple[Any, ...]]:
         if isinstance(value, Literal):
             raise source.error(value.at, _NOT_A_LIST)
         name = member.name.lower()
-        found[name] = found.get(name, ()) + tuple(_plain(item, source) for item in _each(value))
+        items = value.items if isinstance(value, ListNode) else (value,)
+        found[name] = found.get(name, ()) + tuple(_plain(item, source) for item in items)
     return found
 
 

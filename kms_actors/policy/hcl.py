@@ -1,7 +1,11 @@
-"""A policy's text, HCL 1 or JSON, as one tree.
+"""A policy's text, HCL 1 or JSON, as members of one kind, one after the other.
 
 As in the reference, a text whose first character is `{` is JSON. Of HCL there is what policies use: blocks with
-labels, attributes, lists, objects, numbers, booleans, texts, here-documents and comments; no expressions.
+labels, attributes, lists, objects, numbers, booleans, texts, here-documents and comments; no expressions. JSON has no
+blocks: an object of objects, `"path": {"a": {…}, "b": {…}}`, is read as the blocks `path "a" {…}` and `path "b" {…}`.
+
+A member is read when it is asked for, so that who reads a long text can pause between them; how long one takes is
+bounded by its tokens.
 """
 
 from __future__ import annotations
@@ -14,15 +18,16 @@ from kms_actors.errors import InvalidRequest
 from kms_actors.policy.lexer import Token, hcl_tokens, json_tokens
 from kms_actors.policy.tree import MAX_DEPTH, Key, ListNode, Literal, Member, Node, ObjectNode, Source
 
-#: Bytes of a text.
+#: Bytes of a text, and tokens of one member of it.
 MAX_TEXT: Final = 256 * 1024
+MAX_TOKENS: Final = 2_000
 _INT64: Final = 1 << 63
 
 
-def parse(text: str, what: str = "policy") -> tuple[ObjectNode, Source]:
-    """Return the root and the source, which tells places; `what` is what errors call the text.
+def read(text: str, what: str = "policy") -> tuple[Iterator[Member], Source]:
+    """Return the members, to be read one by one, and the source, which tells places; errors call the text `what`.
 
-    Raises:
+    Raises, the iterator too:
         InvalidRequest: it is too long, too deep, or no such text; with line and column.
 
     """
@@ -36,9 +41,8 @@ def parse(text: str, what: str = "policy") -> tuple[ObjectNode, Source]:
     for character in "\0\ue123":
         if character in source.text:
             raise source.error(source.text.index(character), "no such character here")
-    if source.json:
-        return _Json(source, json_tokens(source)).root(), source
-    return _Hcl(source, hcl_tokens(source)).root(), source
+    parser = _Json(source, json_tokens(source)) if source.json else _Hcl(source, hcl_tokens(source))
+    return parser.members(), source
 
 
 class _Parser:
@@ -48,11 +52,24 @@ class _Parser:
         self._source = source
         self._tokens = tokens
         self._depth = 0
+        self._taken = 0
         self._now = next(tokens)
+
+    def members(self) -> Iterator[Member]:
+        """Give the members of the whole text."""
+        for member in self._members():
+            yield member
+            self._taken = 0
+
+    def _members(self) -> Iterator[Member]:
+        raise NotImplementedError
 
     def _take(self) -> Token:
         token = self._now
         if token.kind != "end":
+            self._taken += 1
+            if self._taken > MAX_TOKENS:
+                raise self._source.error(token.at, f"a rule has more than {MAX_TOKENS:,} words and signs")
             self._now = next(self._tokens)
         return token
 
@@ -90,17 +107,11 @@ class _Parser:
 
 
 class _Hcl(_Parser):
-    def root(self) -> ObjectNode:
-        members = self._members("end")
-        return ObjectNode(members, 0)
-
-    def _members(self, end: str) -> tuple[Member, ...]:
-        members: list[Member] = []
-        while self._now.kind != end:
-            members.append(self._member())
+    def _members(self) -> Iterator[Member]:
+        while self._now.kind != "end":
+            yield self._member()
             if self._now.kind == ",":
                 self._take()
-        return tuple(members)
 
     def _member(self) -> Member:
         keys: list[Key] = []
@@ -160,10 +171,29 @@ class _Hcl(_Parser):
 
 
 class _Json(_Parser):
-    def root(self) -> ObjectNode:
-        root = self._object()
+    def _members(self) -> Iterator[Member]:
+        for key in self._keys():
+            if self._now.kind == "{":
+                yield from self._blocks(key)
+            elif self._now.kind == "[":
+                at = self._now.at
+                for _ in self._items():
+                    if self._now.kind == "{":
+                        yield from self._blocks(key)
+                    else:
+                        yield Member((key,), ListNode((self._value(),), at))
+            else:
+                yield Member((key,), self._value())
         self._expect("end", "nothing may follow the object")
-        return root
+
+    def _blocks(self, key: Key) -> Iterator[Member]:
+        """Give what an object of objects, or of lists of them, stands for."""
+        for label in self._keys():
+            if self._now.kind == "[":
+                for _ in self._items():
+                    yield Member((key, label), self._value())
+            else:
+                yield Member((key, label), self._value())
 
     def _value(self) -> Node:
         if self._now.kind == "{":
@@ -176,30 +206,38 @@ class _Json(_Parser):
         return literal
 
     def _object(self) -> ObjectNode:
-        at = self._expect("{", "an object is expected").at
-        self._deeper(at)
-        members: list[Member] = []
-        while self._now.kind != "}":
-            if members:
-                self._expect(",", "',' or '}' is expected")
-            key = self._expect("text", "a key in quotes is expected")
-            self._expect(":", "':' is expected")
-            members.append(Member((Key(key.value, key.at),), self._value()))
-        self._take()
-        self._depth -= 1
-        return ObjectNode(tuple(members), at)
+        at = self._now.at
+        return ObjectNode(tuple(Member((key,), self._value()) for key in self._keys()), at)
 
     def _list(self) -> ListNode:
-        at = self._take().at
-        self._deeper(at)
-        items: list[Node] = []
-        while self._now.kind != "]":
-            if items:
-                self._expect(",", "',' or ']' is expected")
-            items.append(self._value())
+        at = self._now.at
+        return ListNode(tuple(self._value() for _ in self._items()), at)
+
+    def _keys(self) -> Iterator[Key]:
+        """Give the keys of an object, each to be followed by a reading of its value."""
+        self._deeper(self._expect("{", "an object is expected").at)
+        first = True
+        while self._now.kind != "}":
+            if not first:
+                self._expect(",", "',' or '}' is expected")
+            first = False
+            key = self._expect("text", "a key in quotes is expected")
+            self._expect(":", "':' is expected")
+            yield Key(key.value, key.at)
         self._take()
         self._depth -= 1
-        return ListNode(tuple(items), at)
+
+    def _items(self) -> Iterator[None]:
+        """Stop before each item of a list, which is then to be read."""
+        self._deeper(self._take().at)
+        first = True
+        while self._now.kind != "]":
+            if not first:
+                self._expect(",", "',' or ']' is expected")
+            first = False
+            yield
+        self._take()
+        self._depth -= 1
 
 
 def _number(text: str) -> int | float:

@@ -72,9 +72,6 @@ class Prefixes(Generic[T]):
         """Give the values of prefixes that begin with `path`."""
         return _below(self._keys, self._values, path)
 
-    def __iter__(self) -> Iterator[tuple[str, T]]:
-        return zip(self._keys, self._values, strict=True)
-
 
 class Sorted(Generic[T]):
     """Gives the values of keys that begin with a path."""
@@ -110,13 +107,14 @@ def _outer(keys: list[str]) -> Iterator[int]:
 class _Branch(Generic[T]):
     """The rules whose first segments led here. `globs` are those that end in `*`, by what stands before it."""
 
-    __slots__ = ("any", "by_name", "globs", "here")
+    __slots__ = ("any", "by_name", "globs", "here", "prefixes")
 
     def __init__(self) -> None:
         self.by_name: dict[str, _Branch[T]] = {}
         self.any: _Branch[T] | None = None
         self.here: tuple[Priority, T] | None = None
-        self.globs: dict[str, tuple[Priority, T]] | Prefixes[tuple[Priority, T]] | None = None
+        self.globs: dict[str, tuple[Priority, T]] | None = None
+        self.prefixes: Prefixes[tuple[Priority, T]] | None = None
 
     def into(self, segment: str) -> _Branch[T]:
         if segment == "+":
@@ -125,26 +123,25 @@ class _Branch(Generic[T]):
             return self.any
         return self.by_name.setdefault(segment, _Branch())
 
-    def finish(self) -> None:
-        if isinstance(self.globs, dict):
-            self.globs = Prefixes(self.globs)
-        for branch in (*self.by_name.values(), *([self.any] if self.any else [])):
-            branch.finish()
+    def longest(self, segment: str) -> tuple[Priority, T] | None:
+        """Return the longest of the rules that end in `*` here and whose last segment `segment` begins with."""
+        if self.globs is None:
+            return None
+        if self.prefixes is None:
+            self.prefixes = Prefixes(self.globs)
+        return self.prefixes.longest(segment)
 
 
 class Segments(Generic[T]):
     """Finds the first in order of those rules with a `+` segment that a path fits."""
 
-    __slots__ = ("_root", "count")
+    __slots__ = ("_root",)
 
-    def __init__(self, entries: Mapping[str, T]) -> None:
-        self.count: Final = len(entries)
+    def __init__(self) -> None:
         self._root: Final[_Branch[T]] = _Branch()
-        for path, value in entries.items():
-            self._add(path, value)
-        self._root.finish()
 
-    def _add(self, path: str, value: T) -> None:
+    def add(self, path: str, value: T) -> None:
+        """Take in a rule; all are taken in before any is looked for."""
         glob = path.endswith("*")
         *segments, last = path.removesuffix("*").split("/")
         branch = self._root
@@ -154,7 +151,7 @@ class Segments(Generic[T]):
         if not glob:
             branch.into(last).here = found
             return
-        if not isinstance(branch.globs, dict):
+        if branch.globs is None:
             branch.globs = {}
         branch.globs[last] = found
 
@@ -174,7 +171,7 @@ class Segments(Generic[T]):
                     waiting.append((next_branch, depth + 1))
                 if branch.any is not None:
                     waiting.append((branch.any, depth + 1))
-                found = branch.globs.longest(part) if isinstance(branch.globs, Prefixes) else None
+                found = branch.longest(part)
             if found is not None and (best is None or found[0] > best[0]):
                 best = found
         return best
@@ -188,10 +185,9 @@ class Segments(Generic[T]):
             inside = depth >= len(parts)
             if inside and branch.here is not None:
                 yield branch.here[1]
-            if isinstance(branch.globs, Prefixes):
-                for tail, (_, value) in branch.globs:
-                    if inside or parts[depth].startswith(tail):
-                        yield value
+            for tail, (_, value) in (branch.globs or {}).items():
+                if inside or parts[depth].startswith(tail):
+                    yield value
             if branch.any is not None:
                 waiting.append((branch.any, depth + 1))
             if inside:

@@ -1,6 +1,6 @@
 """What a policy's text is read into: members with keys and values, each with the place it was written at.
 
-HCL and JSON give the same tree. Places are offsets in characters; line and column are told when an error needs them.
+HCL and JSON give the same. Places are offsets in characters; line and column are told when an error needs them.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import permutations
 
 import pytest
@@ -158,7 +159,7 @@ def decided(compiled: Acl, path: str, sent: dict[str, object]) -> object:
 
 def _checks(rule: Rule, sent: dict[str, object]) -> tuple[object, ...]:
     answers: list[object] = [rule.limited(sent)] if not rule.required_parameters else []
-    for check in (lambda: rule.check_parameters(sent), *(lambda ttl=ttl: rule.check_wrapping(ttl) for ttl in _TTLS)):
+    for check in (partial(rule.check_parameters, sent), *(partial(rule.check_wrapping, ttl) for ttl in _TTLS)):
         try:
             check()
         except PermissionDenied:

@@ -134,11 +134,12 @@ def test_an_empty_policy_and_a_name_inside_are_taken() -> None:
         ('path "x" { policy = "all" }', "line 1, column 21: invalid policy 'all'"),
         ('path "x" { capabilities "y" {} }', "line 1, column 25: 'capabilities' has no label"),
         ('path "x/+*" {}', "line 1, column 6: invalid use of wildcards: '+*' is forbidden"),
-        ("path {}", 'line 1, column 1: a path has a label: path "secret/*" { … }'),
-        ('path "a" "b" {}', "line 1, column 10: a path has one label"),
-        ("path = 5", 'line 1, column 1: a path has a label: path "secret/*" { … }'),
+        ("path {}", 'line 1, column 1: a path has one label: path "secret/*" { … }'),
+        ('path "a" "b" {}', "line 1, column 1: a path has one label"),
+        ("path = 5", "line 1, column 1: a path has one label"),
         ('{"path": {"a": 5}}', "line 1, column 16: an object is expected"),
-        ('{"path": 5}', "line 1, column 10: an object is expected"),
+        ('{"path": 5}', "line 1, column 2: a path has one label"),
+        ('{"path": {"a": {"b": 1}}}', "line 1, column 17: invalid key 'b'"),
         ('path "x" { control_group {} }', "line 1, column 12: control groups are not supported"),
         ('path "x" { mfa_methods = [] }', "line 1, column 12: MFA methods are not supported"),
         (
@@ -169,7 +170,7 @@ def test_what_is_refused_is_told_with_its_place(text: str, expected: str) -> Non
 
 def test_rules_and_paths_are_bounded() -> None:
     assert len(rules('path "x" {}\n' * MAX_RULES)) == MAX_RULES
-    assert error('path "x" {}\n' * (MAX_RULES + 1)) == f"line {MAX_RULES + 1}, column 6: more than 2,000 rules"
+    assert error('path "x" {}\n' * (MAX_RULES + 1)) == f"line {MAX_RULES + 1}, column 1: more than 2,000 rules"
     assert "at most 1,024 bytes" in error(f'path "{"é" * MAX_PATH}" {{}}')
 
 

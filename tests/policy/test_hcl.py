@@ -23,7 +23,7 @@ def plain(node: Node) -> Any:
 
 
 def read(text: str) -> Any:
-    return plain(hcl.parse(text)[0])
+    return plain(ObjectNode(tuple(hcl.read(text)[0]), 0))
 
 
 def value(text: str) -> Any:
@@ -33,7 +33,7 @@ def value(text: str) -> Any:
 
 def error(text: str) -> str:
     with pytest.raises(InvalidRequest) as caught:
-        hcl.parse(text)
+        read(text)
     return str(caught.value).removeprefix("failed to parse policy: ")
 
 
@@ -86,7 +86,7 @@ def test_windows_line_ends_are_line_ends() -> None:
 def test_json_is_read_where_the_first_character_is_a_brace() -> None:
     text = ' {"path": {"a": {"capabilities": ["read"], "n": -1.5e2, "t": true, "u": "\\u00e9\\n"}}}'
     inner = [(["capabilities"], ["read"]), (["n"], -150.0), (["t"], True), (["u"], "é\n")]
-    assert read(text) == [(["path"], [(["a"], inner)])]
+    assert read(text) == [(["path", "a"], inner)]
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,10 @@ def test_depth_and_length_are_bounded() -> None:
 def test_no_text_does_more_than_be_refused(text: str) -> None:
     for shape in (text, "a = " + text, '{"a":' + text, f'path "{text}" {{ }}'):
         try:
-            root, source = hcl.parse(shape)
+            members, source = hcl.read(shape)
+            assert all(source.where(member.at) >= (1, 1) for member in members)
         except InvalidRequest:
-            continue
-        assert isinstance(root, ObjectNode)
-        assert all(source.where(member.at) >= (1, 1) for member in root.members)
+            pass
 
 
 _JSON = st.recursive(
@@ -159,7 +158,7 @@ _JSON = st.recursive(
 
 @given(st.dictionaries(st.text(max_size=5), _JSON, max_size=4), st.booleans())
 def test_json_that_others_write_is_read_as_they_mean_it(document: dict[str, Any], ascii_only: bool) -> None:
-    text = json.dumps(document, ensure_ascii=ascii_only)
+    text = json.dumps({"a": {"b": document}}, ensure_ascii=ascii_only)
     if "\0" in text or "\ue123" in text:
         return
 
@@ -170,4 +169,27 @@ def test_json_that_others_write_is_read_as_they_mean_it(document: dict[str, Any]
             return [back(item) for item in node.items]
         return {member.name: back(member.value) for member in node.members}
 
-    assert back(hcl.parse(text)[0]) == document
+    [member] = hcl.read(text)[0]
+    assert [key.text for key in member.keys] == ["a", "b"]
+    assert back(member.value) == document
+
+
+def test_json_that_stands_for_blocks() -> None:
+    text = '{"path": {"a": {"x": 1}, "b": [{"x": 2}, {"x": 3}]}, "rule": [{"c": {"x": 4}}, 5], "length": 6}'
+    assert read(text) == [
+        (["path", "a"], [(["x"], 1)]),
+        (["path", "b"], [(["x"], 2)]),
+        (["path", "b"], [(["x"], 3)]),
+        (["rule", "c"], [(["x"], 4)]),
+        (["rule"], [5]),
+        (["length"], 6),
+    ]
+
+
+@pytest.mark.parametrize("form", ['path "a" {{ x = [{}] }}', '{{"path": {{"a": {{"x": [{}]}}}}}}'])
+def test_how_long_a_member_takes_is_bounded(form: str) -> None:
+    assert "more than 2,000 words and signs" in error(form.format("1," * hcl.MAX_TOKENS))
+    rules = "\n".join(f'path "{number}" {{}}' for number in range(hcl.MAX_TOKENS))
+    assert len(read(rules)) == hcl.MAX_TOKENS
+    rules = ",".join(f'"{number}": {{}}' for number in range(hcl.MAX_TOKENS))
+    assert len(read(f'{{"path": {{{rules}}}}}')) == hcl.MAX_TOKENS
