@@ -25,8 +25,7 @@ MAX_RULES: Final = 2_000
 MAX_PATH: Final = 1_024
 
 _DENY: Final = "deny"
-_SCAN: Final = "scan"
-_NAMES: Final = frozenset({*Capability, _DENY, _SCAN})
+_NAMES: Final = frozenset({*Capability, _DENY})
 _READ: Final = ("read", "list")
 _WRITE: Final = ("create", "read", "update", "delete", "list")
 #: What `policy = "…"` of the oldest policies stands for.
@@ -115,8 +114,8 @@ def _rule(block: Member, source: Source) -> PathRule:
     least, most = found.get("min_wrapping_ttl", 0), found.get("max_wrapping_ttl", 0)
     if least and most and most < least:
         raise source.error(label.at, "max_wrapping_ttl is less than min_wrapping_ttl")
-    capabilities = frozenset(Capability(name) for name in names if name != _SCAN)
-    return PathRule(Rule(path, capabilities, scan=_SCAN in names, **found), place, expires_at)
+    capabilities = frozenset(map(Capability, names))
+    return PathRule(Rule(path, capabilities, **found), place, expires_at)
 
 
 def _path(label: Key, source: Source) -> tuple[Place | None, str]:

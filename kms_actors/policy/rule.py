@@ -23,14 +23,12 @@ _LARGEST_INT: Final = 19  # digits
 class Rule(msgspec.Struct, frozen=True):
     """Capabilities on a path and what binds their use. A rule that denies has none.
 
-    `scan` is OpenBao's capability for its recursive list, which no endpoint here has: it is only shown. TTLs are
-    nanoseconds, 0 without a bound; names of parameters are lower-cased where they are looked up.
+    TTLs are nanoseconds, 0 without a bound; names of parameters are lower-cased where they are looked up.
     """
 
     path: str  # as its policy has it: `secret/data/*`
     capabilities: frozenset[Capability] = frozenset()
     denies: bool = False
-    scan: bool = False
     allowed_parameters: Parameters | None = None
     denied_parameters: Parameters | None = None
     required_parameters: tuple[str, ...] = ()
@@ -45,23 +43,24 @@ class Rule(msgspec.Struct, frozen=True):
     @property
     def empty(self) -> bool:
         """True where nothing may be done: denied, or without any capability."""
-        return not self.capabilities and not self.scan
+        return not self.capabilities
 
     @property
     def shown(self) -> list[str]:
         """The capabilities as `sys/capabilities` shows them, sorted; `deny` where there are none."""
-        return sorted([*self.capabilities, *(["scan"] if self.scan else [])]) or ["deny"]
+        return sorted(self.capabilities) or ["deny"]
 
     @property
     def restricts_parameters(self) -> bool:
         """False where `check_parameters` refuses nothing."""
         return bool(self.required_parameters or self.denied_parameters or self.allowed_parameters)
 
-    def check_wrapping(self, ttl: int | None) -> None:
-        """Raise PermissionDenied if the answer is not to be wrapped within the bounds; `ttl` in nanoseconds."""
+    def check_wrapping(self, seconds: int | None) -> None:
+        """Raise PermissionDenied for an answer that is to be wrapped for so long, or not at all, and may not."""
         least, most = self.min_wrapping_ttl, self.max_wrapping_ttl
         if not least and not most:
             return
+        ttl = None if seconds is None else seconds * 10**9
         if ttl is None or (most and ttl > most) or ttl < least:
             raise PermissionDenied("permission denied")
 
@@ -109,7 +108,6 @@ def merge(first: Rule, second: Rule) -> Rule:
     return Rule(
         path=first.path,
         capabilities=first.capabilities | second.capabilities,
-        scan=first.scan or second.scan,
         allowed_parameters=parameters.merge(first.allowed_parameters, second.allowed_parameters),
         denied_parameters=parameters.merge(first.denied_parameters, second.denied_parameters),
         required_parameters=tuple(sorted({*first.required_parameters, *second.required_parameters})),

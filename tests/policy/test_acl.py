@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms_actors.auth import principal
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import PermissionDenied
 from kms_actors.policy import builtin
@@ -127,7 +128,7 @@ def test_the_rule_of_the_highest_rank_speaks(patterns: list[str], asked: list[st
 
 _INSIDE = st.builds(
     lambda names, extra: f"capabilities = {json.dumps(names)} {extra}",
-    st.lists(st.sampled_from([*CAPABILITIES, "scan"]), max_size=3),
+    st.lists(st.sampled_from(CAPABILITIES), max_size=3),
     st.sampled_from(
         [
             "",
@@ -169,7 +170,7 @@ def _checks(rule: Rule, sent: dict[str, object]) -> tuple[object, ...]:
     return tuple(answers)
 
 
-_TTLS = (None, 10**9, 10 * 10**9, 30 * 10**9, 60 * 10**9)
+_TTLS = (None, 1, 10, 30, 60)
 
 
 @given(st.lists(_POLICY, max_size=3), _SENT)
@@ -340,3 +341,10 @@ def test_default_gives_what_the_token_itself_is_about() -> None:
         assert rule.permits(capability)
     assert compiled.rule("secret/data/a") is None
     assert compiled.rule("identity/entity/id/x") is None
+
+
+def test_an_acl_is_what_principals_ask() -> None:
+    asked: principal.Acl = acl(("a", "read"))
+    rule = asked.rule("a")
+    assert rule is not None
+    assert rule.capabilities == {C.READ}

@@ -40,7 +40,7 @@ def test_a_rule_with_all_it_may_have() -> None:
         pagination_limit = 10
         expiration = "2030-01-01T00:00:00Z"
     """)
-    assert rule.rule.capabilities == {C.CREATE, C.LIST, C.SUDO, C.PATCH}
+    assert rule.rule.capabilities == {C.CREATE, C.LIST, C.SCAN, C.SUDO, C.PATCH}
     assert rule.rule.shown == ["create", "list", "patch", "scan", "sudo"]
     assert rule.rule.allowed_parameters == {"key": ("a*", 5, True, {"b": [1]}), "*": ()}
     assert rule.rule.denied_parameters == {"other": ()}

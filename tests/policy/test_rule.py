@@ -114,7 +114,7 @@ def test_required_is_looked_for_in_lower_case_even_if_nothing_was_sent() -> None
     ],
 )
 def test_wrapping(least: int, most: int, ttl: int | None, passes: bool) -> None:
-    rule = Rule("x", min_wrapping_ttl=least, max_wrapping_ttl=most)
+    rule = Rule("x", min_wrapping_ttl=least * 10**9, max_wrapping_ttl=most * 10**9)
     if passes:
         rule.check_wrapping(ttl)
     else:
