@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_WHOLE: Final = re.compile(r"([+-]?)((?:\d+(?:\.\d*)?(?:ns|us|µs|ms|s|m|h|d))+)", re.ASCII)
-_PART: Final = re.compile(r"(\d+(?:\.\d*)?)(ns|us|µs|ms|s|m|h|d)", re.ASCII)
+_NUMBER: Final = r"\d+(?:\.\d*)?|\.\d+"
+_UNIT: Final = r"ns|us|µs|μs|ms|s|m|h|d"
+_WHOLE: Final = re.compile(rf"([+-]?)((?:(?:{_NUMBER})(?:{_UNIT}))+)", re.ASCII)
+_PART: Final = re.compile(rf"({_NUMBER})({_UNIT})", re.ASCII)
 _NANOSECONDS: Final = {
     "ns": 1,
     "us": 10**3,
-    "µs": 10**3,
+    "µs": 10**3,  # the micro sign
+    "μs": 10**3,  # the Greek letter
     "ms": 10**6,
     "s": 10**9,
     "m": 60 * 10**9,
@@ -29,5 +32,5 @@ def parse_duration(text: str) -> int | None:
     for number, unit in _PART.findall(whole[2]):
         integer, _, fraction = number.partition(".")
         scale = _NANOSECONDS[unit]
-        total += int(integer) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
+        total += int(integer or "0") * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
     return -total if whole[1] == "-" else total

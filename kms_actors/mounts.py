@@ -26,6 +26,8 @@ MAX_DESCRIPTION: Final = 1024  # bytes
 MAX_RECORD: Final = 8192
 
 _LISTING: Final = frozenset({"", "hidden", "unauth"})
+#: Of the kv engine; without one it is version 1.
+_KV_VERSIONS: Final = frozenset({None, "", "1", "2"})
 
 
 class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -59,6 +61,11 @@ class Mount(msgspec.Struct, frozen=True):
     seal_wrap: bool = False
 
     @property
+    def engine(self) -> str:
+        """What serves requests below it: its type, but `kv-v1` for version 1 of `kv`."""
+        return "kv-v1" if self.type == "kv" and self.options.get("version") != "2" else self.type
+
+    @property
     def for_logins(self) -> bool:
         """Whether callers get tokens there: `auth/approle/`."""
         return self.path.startswith(LOGINS)
@@ -86,11 +93,8 @@ def check(mount: Mount) -> None:
     _check_config(mount.config)
     version = mount.options.get("version")
     if mount.type == "kv":
-        if version in {None, "", "1"}:
-            text = 'version 1 of the kv engine is not supported: use type "kv-v2", or options.version "2"'
-            raise InvalidRequest(text)
-        if version != "2":
-            raise InvalidRequest("options.version of the kv engine must be 2")
+        if version not in _KV_VERSIONS:
+            raise InvalidRequest("options.version of the kv engine must be 1 or 2")
     elif version is not None:
         raise InvalidRequest(f'secrets engine "{mount.type}" does not allow setting a version')
 

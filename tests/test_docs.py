@@ -126,9 +126,10 @@ def metrics_of(node: Node) -> set[str]:
     [
         (("Seal and health", "Mounts", "Tokens"), SYSTEM),
         (("KV version 2",), ENGINES["kv"]),
+        (("KV version 1",), ENGINES["kv-v1"]),
         (("Transit",), ENGINES["transit"]),
     ],
-    ids=["system", "kv", "transit"],
+    ids=["system", "kv", "kv-v1", "transit"],
 )
 def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
     rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]
@@ -138,7 +139,7 @@ def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...]
 
 def endpoints(router: Router) -> Iterator[tuple[str, Operation]]:
     """Yield pattern and operation of all endpoints but those that only refuse."""
-    for entries in {id(entries): entries for entries in router._by_first.values()}.values():
+    for entries in {id(entries): entries for entries in (*router._by_first.values(), router._catch_all)}.values():
         for _, _, route in entries:
             if route.pattern == "{rest...}":
                 continue

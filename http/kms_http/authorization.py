@@ -44,7 +44,7 @@ def authorize(exchange: Exchange, mount: Mount | None, endpoint: Endpoint | None
     principal = exchange.caller.principal
     if principal is None:
         return _ALL
-    if principal.under is None and principal.acl is None and not principal.narrowed:
+    if unlimited(principal):
         _require_right(principal, endpoint)
         return _ALL
     allowed = _ALL
@@ -52,6 +52,23 @@ def authorize(exchange: Exchange, mount: Mount | None, endpoint: Endpoint | None
         found = _allowed(each, exchange, mount, endpoint)
         allowed = Allowed(_both(allowed.grants, found.grants), allowed.rules + found.rules)
     return allowed
+
+
+def unlimited(principal: Principal) -> bool:
+    """Tell whether a caller's right alone decides."""
+    return principal.under is None and principal.acl is None and not principal.narrowed
+
+
+def allows(principal: Principal, access: Access) -> bool:
+    """Tell whether a caller may list or scan another folder, too, than the one that he asked for below a mount."""
+    for each in (principal, *makers(principal)):
+        if each.right is Right.POLICY:
+            rule = each.acl.rule(access.path, listing=True) if each.acl is not None else None
+            if rule is None or access.operation not in rule.capabilities:
+                return False
+        if each.narrowed and not each.allows(access):
+            return False
+    return True
 
 
 def _both(one: Grants, other: Grants) -> Grants:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
 from kms_http.routing import Reply
@@ -38,12 +39,12 @@ def respond(reply: Reply, request_id: str, mount_type: str, warnings: list[str])
         return Response(204)
     if reply.bare is not None:
         return Response(reply.status, json_codec.dumps(reply.bare))
-    body: dict[str, Any] = dict(reply.data) if reply.mirrored and reply.data else {}
+    body: dict[str, Any] = dict(reply.data) if reply.mirrored and isinstance(reply.data, Mapping) else {}
     body |= {
         "request_id": request_id,
         "lease_id": "",
         "renewable": False,
-        "lease_duration": 0,
+        "lease_duration": reply.lease_duration,
         "data": reply.data,
         "wrap_info": None,
         "warnings": [*reply.warnings, *warnings] or None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from kms_actors.durations import parse_duration
 from kms_actors.errors import InvalidRequest
@@ -138,6 +138,9 @@ class Fields:
     """The declared fields of an endpoint: name to converter."""
 
     __slots__ = ("_checked_prefix", "_converters")
+
+    #: Whether what is sent is taken as it is, names of the path's captures included.
+    all_taken: ClassVar[bool] = False
 
     def __init__(self, *, existence_checked: bool = False, **converters: Converter) -> None:
         self._converters = converters

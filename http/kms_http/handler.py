@@ -236,9 +236,9 @@ class Handler:
         if exchange.request.method == "HEAD":
             raise HttpError(405)
         mount, rest = matched
-        found = self._engines[mount.type].find(rest, exchange.operation)
+        found = self._engines[mount.engine].find(rest, exchange.operation)
         if found is not None:
-            exchange.label = f"{mount.type}/{found.route.label}"
+            exchange.label = f"{mount.engine}/{found.route.label}"
         return mount, found
 
     async def _run(
@@ -303,7 +303,7 @@ def _values(
 ) -> tuple[Mapping[str, Any], list[str]]:
     """Return converted fields, and warnings about those that were not used."""
     replaced: list[str] = []
-    if not captures.keys().isdisjoint(sent):
+    if not endpoint.fields.all_taken and not captures.keys().isdisjoint(sent):
         replaced = sorted(name for name in captures.keys() & sent.keys() if sent[name] is not None)
         sent = {name: value for name, value in sent.items() if name not in captures}
     values, unknown = endpoint.fields.parse(sent)

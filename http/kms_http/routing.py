@@ -17,6 +17,7 @@ import msgspec
 
 from kms_actors.auth.principal import Capability, Principal, Right
 from kms_actors.errors import InvalidRequest, UnsupportedOperation, UnsupportedPath
+from kms_actors.exact_json import RawJson
 from kms_actors.messages import (
     Grants,
     Message,
@@ -47,14 +48,18 @@ class Operation(enum.StrEnum):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """An answer before rendering. `bare` goes out without an envelope, `mirrored` repeats data at top level."""
+    """An answer before rendering. `bare` goes out without an envelope, `mirrored` repeats data at top level.
+
+    `lease_duration` is in seconds.
+    """
 
     status: int = 200
-    data: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | RawJson | None = None
     warnings: tuple[str, ...] = ()
     auth: Mapping[str, Any] | None = None
     bare: Any = None
     mirrored: bool = False
+    lease_duration: int = 0
 
 
 class Call(msgspec.Struct, frozen=True):

@@ -1,6 +1,6 @@
-"""The rules of KV version 2, as functions from metadata to metadata.
+"""The rules of KV, as functions from metadata to metadata.
 
-Source: Vault's KV version 2 API. `now` is in nanoseconds since 1970. Where nothing changes, the same object
+Source: Vault's APIs of KV version 1 and 2. `now` is in nanoseconds since 1970. Where nothing changes, the same object
 comes back. Other than Vault, every change of a version moves the updated time.
 """
 
@@ -33,6 +33,20 @@ def put(metadata: KeyMetadata | None, config: Config, cas: int | None, now: int)
         oldest = current - kept + 1
         versions = {number: version for number, version in versions.items() if number >= oldest}
     return replace(before, updated=now, current_version=current, oldest_version=oldest, versions=versions)
+
+
+def overwrite(metadata: KeyMetadata | None, now: int) -> KeyMetadata:
+    """Return the metadata of a secret of KV version 1: it has one version, which is what was written last.
+
+    It is that of a secret of version 2 that has nothing but this, so a mount that becomes one needs no change of it.
+    """
+    return KeyMetadata(
+        created=metadata.created if metadata else now,
+        updated=now,
+        current_version=1,
+        oldest_version=1,
+        versions={1: Version(now)},
+    )
 
 
 def check_and_set(metadata: KeyMetadata, config: Config, cas: int | None) -> None:

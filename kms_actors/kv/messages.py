@@ -1,4 +1,4 @@
-"""Messages of KV version 2; data is JSON as bytes."""
+"""Messages of KV, of version 2 unless they say otherwise; data is JSON as bytes."""
 
 from __future__ import annotations
 
@@ -91,13 +91,30 @@ class ReadMetadata(OfSecret, Query, frozen=True):
 class ListSecrets(OfMount, Query, frozen=True):
     """Names at one level, sorted; folders end with a slash.
 
-    `folder` is empty or ends with a slash. Names up to `after` are left out; `limit` 0 is all. Answer: names;
-    raises NotFound where there are none.
+    `folder` is empty or ends with a slash. Names up to `after` are left out; `limit` 0 is all. `versioned`: whether
+    the mount was one of version 2 when the request came. Answer: names; raises NotFound where there are none.
     """
 
     folder: str
     after: str = ""
     limit: int = 0
+    versioned: bool = True
+
+
+class ScanSecrets(ListSecrets, frozen=True):
+    """The paths of all secrets below `folder`, relative to it and sorted; `after` is one of them. Answer: paths."""
+
+
+class ListMetadata(OfMount, Query, frozen=True):
+    """As ListSecrets, or as ScanSecrets where `recursive`, with the metadata of each secret.
+
+    Answer: a dict from name to KeyMetadata, None for folders; raises InvalidRequest where that is too much.
+    """
+
+    folder: str
+    after: str = ""
+    limit: int = 0
+    recursive: bool = False
 
 
 class WriteMetadata(OfSecret, Command, frozen=True):
@@ -115,6 +132,21 @@ class PatchMetadata(OfSecret, Command, frozen=True):
 
 class DeleteMetadata(OfSecret, Command, frozen=True):
     """Remove a secret with all its versions. Answer: None."""
+
+
+class ReadUnversioned(OfSecret, Query, frozen=True):
+    """Of KV version 1. Answer: its data; raises NotFound."""
+
+
+class WriteUnversioned(OfSecret, Command, frozen=True):
+    """Of KV version 1: replace what is there. Answer: None."""
+
+    data: bytes
+    grants: Grants = Grants()
+
+
+class DeleteUnversioned(OfSecret, Command, frozen=True):
+    """Of KV version 1. Answer: None."""
 
 
 class SecretVersion(Message, frozen=True):

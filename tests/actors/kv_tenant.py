@@ -23,20 +23,21 @@ from tests.actors.grounds import plant, tenant_store
 SECOND = 10**9
 T0 = 1_700_000_000 * SECOND
 MOUNT = 4
-_MOUNT = Mount("secret/", "kv", MOUNT, "uuid", "accessor")
+VERSIONED = Mount("secret/", "kv", MOUNT, "uuid", "accessor", options={"version": "2"})
+UNVERSIONED = Mount("plain/", "kv", MOUNT, "uuid", "accessor", options={"version": "1"})
 SMALL = b'{"a":1}'
 
 
 class Tenant:
     """A controller, its store, and a clock that tests set."""
 
-    def __init__(self, store: SqliteStore, keyring: Keyring) -> None:
+    def __init__(self, store: SqliteStore, keyring: Keyring, mount: Mount = VERSIONED) -> None:
         self.store = store
         self.now = T0
         self.keys = TenantKeys(9)
         context = TenantContext(
             vault_id="vault",
-            store=tenant_store(store, self.keys, keyring, _MOUNT),
+            store=tenant_store(store, self.keys, keyring, mount),
             keys=self.keys,
             keyring=keyring,
             clock=lambda: self.now,
@@ -71,17 +72,17 @@ class Tenant:
         return await self.store.run(body)
 
 
-async def mounted(store: Store, keyring: Keyring) -> None:
+async def mounted(store: Store, keyring: Keyring, mount: Mount = VERSIONED) -> None:
     """Write what changes of the tenant's mount rest on."""
-    await plant(store, TenantKeys(9), keyring, _MOUNT)
+    await plant(store, TenantKeys(9), keyring, mount)
 
 
 @asynccontextmanager
-async def opened(directory: Path) -> AsyncIterator[Tenant]:
+async def opened(directory: Path, mount: Mount = VERSIONED, kind: type[Tenant] = Tenant) -> AsyncIterator[Tenant]:
     store = await SqliteStore.open(directory / "kms.db")
     try:
-        tenant = Tenant(store, keyring := Keyring.generate(0.0))
-        await mounted(store, keyring)
+        tenant = kind(store, keyring := Keyring.generate(0.0), mount)
+        await mounted(store, keyring, mount)
         yield tenant
     finally:
         await store.close()

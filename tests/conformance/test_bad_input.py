@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from kms_http.api.kv import routes as kv
+from kms_http.api.kv import unversioned
 from kms_http.api.routes import SYSTEM_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.routing import Endpoint, Operation, Route
@@ -90,7 +91,12 @@ class Target(NamedTuple):
 
 def targets() -> Iterator[Target]:
     """Yield everything the routers know."""
-    for mount, routes in (("", SYSTEM_ROUTES), ("secret/", kv.ROUTES), ("transit/", transit.ROUTES)):
+    for mount, routes in (
+        ("", SYSTEM_ROUTES),
+        ("secret/", kv.ROUTES),
+        ("plain/", unversioned.ROUTES),
+        ("transit/", transit.ROUTES),
+    ):
         for route in routes:
             yield from targets_of(mount, route)
 
@@ -143,6 +149,8 @@ def test_wrong_queries(name: str, victim: Victim, caller: Caller) -> None:
     for query in (
         "list=maybe",
         "list=true&list=false",
+        "scan=true",
+        "scan=perhaps&list=true",
         "version=x&depth=-1&limit=-9&after=%00",
         "a=%ff&b=%ZZ&=&&;",
         "&".join(f"{name}={'9' * 40}" for name in fields),

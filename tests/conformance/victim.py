@@ -73,8 +73,10 @@ class Victim(NamedTuple):
         """Keep a sentinel, secret and key, and others that may be harmed."""
         tenant = make_tenant(node, issuer)
         user = tenant.user
+        assert tenant.operator.post("sys/mounts/plain", {"type": "kv-v1"}).status == 204
         for name in ("sentinel", "victim"):
             assert user.post(f"secret/data/{name}", {"data": {"kept": CANARY}}).status == 200
+            assert user.post(f"plain/{name}", {"kept": CANARY}).status == 204
             assert user.post(f"transit/keys/{name}").status == 200
         encrypted = user.put("transit/encrypt/sentinel", {"plaintext": b64(CANARY)})
         return cls(node, issuer, tenant, encrypted.data["ciphertext"])
@@ -91,6 +93,7 @@ class Victim(NamedTuple):
         """Read everything back, and look for it where it must not be."""
         user = self.tenant.user
         assert user.get("secret/data/sentinel").data["data"] == {"kept": CANARY}
+        assert user.get("plain/sentinel").data == {"kept": CANARY}
         decrypted = user.put("transit/decrypt/sentinel", {"ciphertext": self.ciphertext})
         assert decrypted.data["plaintext"] == b64(CANARY)
         metrics = Api(self.node.metrics_address).call("GET", "/metrics").body.decode()

@@ -85,7 +85,8 @@ def test_no_route_takes_a_slash_at_the_end_unless_it_lists(name: str, data: st.D
 
 
 def _endpoints(router: Router) -> Iterator[tuple[str, Operation]]:
-    entries = {id(entry): entry for found in router._by_first.values() for entry in found}
+    found = [*router._catch_all, *(entry for entries in router._by_first.values() for entry in entries)]
+    entries = {id(entry): entry for entry in found}
     for entry in entries.values():
         for operation in entry.route.operations:
             yield entry.route.pattern, operation

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from kms_http.api.kv.routes import ROUTES as KV_ROUTES
+from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
@@ -258,7 +259,7 @@ KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "delete/{path...}": paths_of_kv("delete") | {WRITE: [Dear("secret/delete/versions", _VERSIONS)]},
     "undelete/{path...}": paths_of_kv("undelete") | {WRITE: [Dear("secret/undelete/versions", _VERSIONS)]},
     "destroy/{path...}": paths_of_kv("destroy") | {WRITE: [Dear("secret/destroy/versions", _VERSIONS)]},
-    "metadata": {LIST: nothing("secret/metadata")},
+    "metadata": {LIST: nothing("secret/metadata"), SCAN: nothing("secret/metadata")},
     "metadata/{path...}": {
         READ: nothing("secret/metadata/versions"),
         WRITE: [
@@ -272,11 +273,28 @@ KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         LIST: nothing("secret/metadata/folder"),
         SCAN: nothing("secret/metadata/folder"),
     },
+    "detailed-metadata": {operation: nothing("secret/detailed-metadata") for operation in (LIST, SCAN)},
+    "detailed-metadata/{path...}": paths_of_kv("detailed-metadata")
+    | {operation: nothing("secret/detailed-metadata/many") for operation in (LIST, SCAN)},
     "subkeys/{path...}": paths_of_kv("subkeys"),
     "{rest...}": {
         **{operation: nothing(f"secret/{_LONG}") for operation in (READ, LIST, DELETE, SCAN)},
         **{operation: anything(f"secret/{_LONG}") for operation in (WRITE, PATCH)},
     },
+}
+
+KV_V1: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
+    "{path...}": {
+        READ: nothing("plain/big"),
+        WRITE: [
+            Dear("plain/big", lambda: json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()),
+            Dear("plain/x", lambda: json.dumps({str(number): "x" * 120 for number in range(190_000)}).encode()),
+            Dear("plain/x", fields(x=text())),
+        ],
+        DELETE: nothing("plain/none"),
+        LIST: nothing("plain"),
+        SCAN: nothing("plain"),
+    }
 }
 
 _PATHS: Final = fields(paths=lambda: [f"secret/data/{number}/{'x' * 40}" for number in range(1000)])
@@ -328,7 +346,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
 }
 
-TABLES: Final = {"transit": TRANSIT, "kv": KV, "": SYSTEM}
+TABLES: Final = {"transit": TRANSIT, "kv": KV, "kv-v1": KV_V1, "": SYSTEM}
 
 #: Bodies that are dear whatever endpoint they are sent to; each at one that takes any.
 BODIES: Final[Mapping[str, Callable[[], bytes]]] = {
@@ -373,13 +391,17 @@ def preparation() -> Iterator[tuple[str, bytes]]:
     for _ in range(300):
         yield "transit/keys/many/rotate", b"{}"
     yield "secret/data/big", document()
+    for number in range(150):
+        yield f"secret/metadata/many/{number}", json.dumps({"custom_metadata": {"note": "x" * 500}}).encode()
+    yield "sys/mounts/plain", b'{"type":"kv-v1"}'
+    yield "plain/big", json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()
     for _ in range(10):
         yield "secret/data/versions", b'{"data":{"a":1}}'
 
 
 def places() -> Iterator[Place]:
     """Yield each operation of each route."""
-    routes_of = {"kv": KV_ROUTES, "transit": TRANSIT_ROUTES, "": SYSTEM_ROUTES}
+    routes_of = {"kv": KV_ROUTES, "kv-v1": KV_V1_ROUTES, "transit": TRANSIT_ROUTES, "": SYSTEM_ROUTES}
     assert routes_of.keys() == {*ENGINES, ""}
     for kind, routes in routes_of.items():
         for route in routes:

@@ -17,7 +17,7 @@ class CountingStore:
 
     def __init__(self, store: Store, at: int = -1, then: Callable[[], Awaitable[None]] | None = None) -> None:
         self._store = store
-        self._at = at
+        self.at = at
         self._then = then or self._interrupt
         self.runs = 0
 
@@ -25,7 +25,7 @@ class CountingStore:
         self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
     ) -> T:
         self.runs += 1
-        if self.runs - 1 == self._at:
+        if self.runs - 1 == self.at:
             await self._then()
         return await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
 

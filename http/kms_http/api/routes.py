@@ -1,4 +1,4 @@
-"""All routes of the API: sys/ and auth/, and what lies under mounts by the mount's type."""
+"""All routes of the API: sys/ and auth/, and what lies under mounts by the mount's engine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 from kms_http.api.auth.token import TOKEN_ROUTES
 from kms_http.api.kv import routes as kv
+from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
@@ -15,4 +16,8 @@ from kms_http.routing import Router
 
 SYSTEM_ROUTES: Final = Capabilities((*SEAL_ROUTES, *SYS_ROUTES, *TOKEN_ROUTES)).routes
 SYSTEM: Final = Router(SYSTEM_ROUTES)
-ENGINES: Final[Mapping[str, Router]] = {"kv": Router(kv.ROUTES), "transit": Router(transit.ROUTES)}
+ENGINES: Final[Mapping[str, Router]] = {
+    "kv": Router(kv.ROUTES),
+    "kv-v1": Router(kv_v1.ROUTES),
+    "transit": Router(transit.ROUTES),
+}

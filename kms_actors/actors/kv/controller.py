@@ -1,14 +1,16 @@
-"""KV version 2 in a tenant actor. Nothing is cached: each request is one transaction, so reads are always fresh."""
+"""KV in a tenant actor. Nothing is cached: each request is one transaction, so reads are always fresh."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 from kms_actors import request_context
+from kms_actors.actors.kv import unversioned, versioned
+from kms_actors.actors.kv.lists import list_metadata, list_secrets
 from kms_actors.actors.kv.queue import (
     COMPANY_SECONDS,
     MOST_BYTES,
@@ -18,54 +20,26 @@ from kms_actors.actors.kv.queue import (
     Waiting,
 )
 from kms_actors.actors.kv.storage import MountReader, MountStorage
+from kms_actors.actors.kv.unversioned import read_unversioned, require_unversioned
+from kms_actors.actors.kv.versioned import Look, Work
 from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
-from kms_actors.actors.tenant.listing import Names, list_names
 from kms_actors.errors import (
     AuthenticationFailed,
     KmsError,
-    NotFound,
-    PermissionDenied,
     StoreError,
     TransactionTooLarge,
     Unavailable,
 )
-from kms_actors.kv import documents, engine, settings
 from kms_actors.kv.keys import MountKeys
-from kms_actors.kv.messages import (
-    DeleteMetadata,
-    DeleteVersions,
-    DestroyVersions,
-    ListSecrets,
-    MetadataWritten,
-    PatchMetadata,
-    PatchSecret,
-    ReadConfig,
-    ReadMetadata,
-    ReadSecret,
-    ReadSubkeys,
-    SecretVersion,
-    UndeleteVersions,
-    WriteConfig,
-    WriteMetadata,
-    WriteSecret,
-)
-from kms_actors.kv.records import Config, Head, KeyMetadata
+from kms_actors.kv.messages import ListMetadata, ListSecrets, ScanSecrets, WriteConfig
 from kms_actors.messages import (
     Event,
-    Grants,
     Message,
 )
-from kms_actors.store.api import Transaction
-
-Look = Callable[[MountReader, Any, int], Awaitable[Any]]
-Work = Callable[[MountStorage, Any, int], Awaitable[Any]]
-
-
-#: Bytes of a document from which merging it takes long enough to let others go on in between.
-_LARGE: Final = 64 * 1024
+from kms_actors.store.api import Reads, Transaction
 
 
 class SecretFree(Event, frozen=True):
@@ -90,39 +64,36 @@ class KvController:
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
-            **{kind: partial(self._look, look) for kind, look in _QUERIES.items()},
-            ListSecrets: lambda message: self._context.spawn(self._list(message)),
+            **{kind: partial(self._look, look) for kind, look in versioned.QUERIES.items()},
+            **{kind: partial(self._look_unversioned, look) for kind, look in unversioned.QUERIES.items()},
+            **dict.fromkeys((ListSecrets, ScanSecrets), partial(self._list, list_secrets)),
+            ListMetadata: partial(self._list, list_metadata),
             WriteConfig: lambda message: self._context.spawn(self._write_config(message)),
             **dict.fromkeys(_COMMANDS, self._queue),
             SecretFree: lambda event: event.go_on(),
         }
 
     def _look(self, look: Look, message: Any) -> asyncio.Task[Any]:
+        return self._context.spawn(self._context.store.read(self._looking(look, message)))
+
+    def _look_unversioned(self, look: Look, message: Any) -> asyncio.Task[Any]:
+        return self._context.spawn(read_unversioned(self._context.store, message.mount, self._looking(look, message)))
+
+    def _looking(self, look: Look, message: Any) -> Callable[[Reads], Awaitable[Any]]:
         keys, keyring, now = self._keys_of(message.mount), self._context.keyring, self._context.clock()
-        return self._context.spawn(
-            self._context.store.read(lambda tr: look(MountReader(tr, keys, keyring), message, now))
-        )
+        return lambda tr: look(MountReader(tr, keys, keyring), message, now)
 
-    async def _list(self, message: ListSecrets) -> list[str]:
-        context, keys = self._context, self._keys_of(message.mount)
-
-        def read(after: str, limit: int, goes_on: bool) -> Awaitable[Names]:
-            return context.store.read(
-                lambda tr: MountReader(tr, keys, context.keyring).names(message.folder, after, limit, goes_on=goes_on)
-            )
-
-        rest = partial(context.turns.turn, context.vault_id)
-        names = await list_names(read, message.after, message.limit, context.long_reads, rest)
-        if not names:
-            raise NotFound
-        return names
+    def _list(self, make: Callable[..., Coroutine[Any, Any, Any]], message: Any) -> asyncio.Task[Any]:
+        return self._context.spawn(make(self._context, self._keys_of(message.mount), message))
 
     async def _write_config(self, message: WriteConfig) -> None:
         now = self._context.clock()
-        body = partial(self._work, _write_config, message, now)
+        body = partial(self._work, versioned.write_config, message, now)
         await self._context.store.change(body, mount=message.mount)
 
     def _work(self, work: Work, message: Any, now: int, transaction: Transaction) -> Awaitable[Any]:
+        if type(message) in unversioned.COMMANDS:
+            require_unversioned(self._context.store, message.mount)
         return work(MountStorage(transaction, self._keys_of(message.mount), self._context.keyring), message, now)
 
     def _keys_of(self, mount: int) -> MountKeys:
@@ -203,152 +174,16 @@ def answer(commands: Sequence[Waiting], outcomes: Sequence[Any]) -> None:
             waiting.answer.set_result(outcome)
 
 
-async def _read_config(storage: MountReader, _: ReadConfig, __: int) -> Config:
-    return await storage.config()
-
-
-async def _write_config(storage: MountStorage, message: WriteConfig, _: int) -> None:
-    storage.write_config(settings.configured(await storage.config(), message.settings))
-
-
-async def _read_secret(storage: MountReader, message: ReadSecret | ReadSubkeys, now: int) -> SecretVersion:
-    if message.version > 0:
-        head = await storage.head_beside_data(message.path, message.version)
-    else:
-        head = await storage.head(message.path)
-    if head is None:
-        raise NotFound
-    number = message.version if message.version > 0 else head.metadata.current_version
-    if number not in head.metadata.versions:
-        raise NotFound
-    readable = head.metadata.versions[number].readable(now)
-    data = await storage.data(message.path, head, number) if readable else None
-    return _version(head.metadata, number, now, data)
-
-
-async def _read_subkeys(storage: MountReader, message: ReadSubkeys, now: int) -> SecretVersion:
-    found = await _read_secret(storage, message, now)
-    if found.data is None:
-        return found
-    names = documents.subkeys(found.data, message.depth)
-    return SecretVersion(found.number, found.version, found.custom_metadata, found.readable, names)
-
-
-async def _write_secret(storage: MountStorage, message: WriteSecret, now: int) -> SecretVersion:
-    head, config = await storage.head_and_config(message.path)
-    _authorise(message.grants, head)
-    metadata = engine.put(head.metadata if head else None, config, message.cas, now)
-    storage.add_version(message.path, head, metadata, message.data)
-    return _version(metadata, metadata.current_version, now)
-
-
-async def _patch_secret(storage: MountStorage, message: PatchSecret, now: int) -> SecretVersion | None:
-    head, config = await storage.head_and_config(message.path)
-    if head is None:
-        return None
-    engine.check_and_set(head.metadata, config, message.cas)  # first, also where nothing can be patched
-    if not head.metadata.versions:
-        return None
-    current = _version(head.metadata, head.metadata.current_version, now)
-    if not current.readable:
-        return current
-    metadata = engine.put(head.metadata, config, message.cas, now)
-    data = documents.merge(await storage.data(message.path, head, current.number), message.patch)
-    storage.add_version(message.path, head, metadata, data)
-    if len(data) > _LARGE:
-        await asyncio.sleep(0)  # others of the same transaction may be as large
-    return _version(metadata, metadata.current_version, now)
-
-
-async def _delete_versions(storage: MountStorage, message: DeleteVersions, now: int) -> None:
-    head = await storage.head(message.path)
-    if head is not None:
-        numbers = (head.metadata.current_version,) if message.versions is None else message.versions
-        storage.update(message.path, head, engine.delete(head.metadata, numbers, now))
-
-
-async def _undelete_versions(storage: MountStorage, message: UndeleteVersions, now: int) -> None:
-    head, config = await storage.head_and_config(message.path)
-    if head is not None:
-        storage.update(message.path, head, engine.undelete(head.metadata, config, message.versions, now))
-
-
-async def _destroy_versions(storage: MountStorage, message: DestroyVersions, now: int) -> None:
-    head = await storage.head(message.path)
-    if head is not None:
-        storage.update(message.path, head, engine.destroy(head.metadata, message.versions, now))
-
-
-async def _read_metadata(storage: MountReader, message: ReadMetadata, _: int) -> KeyMetadata:
-    head = await storage.head(message.path)
-    if head is None:
-        raise NotFound
-    return head.metadata
-
-
-async def _write_metadata(storage: MountStorage, message: WriteMetadata, now: int) -> MetadataWritten:
-    head, config = await storage.head_and_config(message.path)
-    _authorise(message.grants, head)
-    return _apply(storage, message, head, config, now)
-
-
-async def _patch_metadata(storage: MountStorage, message: PatchMetadata, now: int) -> MetadataWritten | None:
-    head, config = await storage.head_and_config(message.path)
-    if head is not None:
-        return _apply(storage, message, head, config, now)
-    settings.applied(None, message.settings, now)  # a mistake is told first
-    return MetadataWritten() if message.settings.empty else None
-
-
-async def _delete_metadata(storage: MountStorage, message: DeleteMetadata, _: int) -> None:
-    storage.remove(message.path)
-
-
-#: Settings of a secret that its mount may demand.
-_MANDATED: Final = ("cas_required", "metadata_cas_required")
-
-
-def _apply(
-    storage: MountStorage, message: WriteMetadata | PatchMetadata, head: Head | None, config: Config, now: int
-) -> MetadataWritten:
-    sent = message.settings
-    if not sent.empty:
-        metadata = head.metadata if head else None
-        after = settings.applied(metadata, sent, now)  # a mistake is told first
-        settings.check_and_set(metadata, config, sent)
-        storage.update(message.path, head, after)
-    still = (name for name in _MANDATED if getattr(config, name) and getattr(sent, name) is False)
-    return MetadataWritten(tuple(still))
-
-
-def _authorise(grants: Grants, head: Head | None) -> None:
-    if not (grants.create if head is None else grants.update):
-        raise PermissionDenied
-
-
-def _version(metadata: KeyMetadata, number: int, now: int, data: bytes | None = None) -> SecretVersion:
-    version = metadata.versions[number]
-    return SecretVersion(number, version, metadata.custom_metadata, version.readable(now), data)
-
-
-_QUERIES: Final[Mapping[type[Message], Look]] = {
-    ReadConfig: _read_config,
-    ReadSecret: _read_secret,
-    ReadSubkeys: _read_subkeys,
-    ReadMetadata: _read_metadata,
-}
-
 #: Changes of one secret, in the order in which they come.
-_COMMANDS: Final[Mapping[type[Message], Work]] = {
-    WriteSecret: _write_secret,
-    PatchSecret: _patch_secret,
-    DeleteVersions: _delete_versions,
-    UndeleteVersions: _undelete_versions,
-    DestroyVersions: _destroy_versions,
-    WriteMetadata: _write_metadata,
-    PatchMetadata: _patch_metadata,
-    DeleteMetadata: _delete_metadata,
-}
+_COMMANDS: Final[Mapping[type[Message], Work]] = {**versioned.COMMANDS, **unversioned.COMMANDS}
 
 #: What a `KvController` handles.
-KV_MESSAGES: Final[tuple[type[Message], ...]] = (*_QUERIES, ListSecrets, WriteConfig, *_COMMANDS)
+KV_MESSAGES: Final[tuple[type[Message], ...]] = (
+    *versioned.QUERIES,
+    *unversioned.QUERIES,
+    ListSecrets,
+    ScanSecrets,
+    ListMetadata,
+    WriteConfig,
+    *_COMMANDS,
+)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from kms_actors.actors.tenant.listing import PAGE, Names
@@ -83,6 +84,27 @@ class MountReader:
             size = max(_LEAST, size // 4) if 4 * (len(found) - before) < size else 4 * size
         return Names(found, True)
 
+    async def paths(self, folder: str, after: str, limit: int) -> Names:
+        """Return the paths of all secrets below `folder`, relative to it, from behind `after`: a page, as above."""
+        begin, end = self._keys.names(folder)
+        if after:
+            begin = self._keys.name(folder + after) + b"\0"
+        size = min(PAGE, limit) if limit else PAGE
+        found = await self._reads.get_keys(begin, end, limit=size)
+        return Names([self._keys.path(key)[len(folder) :] for key in found], len(found) == size)
+
+    async def metadata(self, paths: Sequence[str]) -> tuple[list[KeyMetadata | None], int]:
+        """Return the metadata of secrets, and how many bytes they have as they are stored."""
+        keys = [self._keys.head(path) for path in paths]
+        found: list[KeyMetadata | None] = []
+        size = 0
+        for key, sealed in zip(keys, await self._reads.get_many(keys), strict=True):
+            head = self._head(key, sealed)
+            found.append(None if head is None else head.metadata)
+            if head is not None and sealed is not None:
+                size += len(sealed) - len(head.inline or b"")
+        return found, size
+
     def _collect(self, folder: str, page: list[Entry], found: list[str]) -> None:
         for key, _ in page:
             name, slash, _ = self._keys.path(key)[len(folder) :].partition("/")
@@ -123,10 +145,13 @@ class MountStorage(MountReader):
         if metadata.oldest_version != (before.metadata.oldest_version if before else 0):
             begin, _ = self._keys.all_data(path)
             self._transaction.clear_range(begin, self._keys.data(path, metadata.oldest_version))
-        inline = len(data) <= INLINE
-        if not inline:
-            self._set(self._keys.data(path, metadata.current_version), data)
-        self._write_head(path, before, Head(metadata, data if inline else None))
+        self._write_current(path, before, metadata, data)
+
+    def overwrite(self, path: str, before: Head | None, metadata: KeyMetadata, data: bytes) -> None:
+        """Write the one version of a secret of KV version 1; what was before goes."""
+        if before is not None and (before.inline is None or len(before.metadata.versions) > 1):
+            self._transaction.clear_range(*self._keys.all_data(path))
+        self._write_current(path, before, metadata, data)
 
     def update(self, path: str, before: Head | None, metadata: KeyMetadata) -> None:
         """Write changed metadata; data of destroyed versions goes."""
@@ -144,6 +169,12 @@ class MountStorage(MountReader):
         self._transaction.clear(self._keys.head(path))
         self._transaction.clear(self._keys.name(path))
         self._transaction.clear_range(*self._keys.all_data(path))
+
+    def _write_current(self, path: str, before: Head | None, metadata: KeyMetadata, data: bytes) -> None:
+        inline = len(data) <= INLINE
+        if not inline:
+            self._set(self._keys.data(path, metadata.current_version), data)
+        self._write_head(path, before, Head(metadata, data if inline else None))
 
     def _write_head(self, path: str, before: Head | None, head: Head) -> None:
         self._set(self._keys.head(path), records.encode(head))

@@ -122,7 +122,7 @@ class MountController:
         engine, implied = ENGINES[message.type]
         _check_path(message.path)
         made = msgspec.structs.replace(
-            _new_mount(0, message.path, engine, message.description, {**implied, **message.options}),
+            _new_mount(0, message.path, engine, message.description, {**message.options, **implied}),
             config=message.config,
             local=message.local,
             seal_wrap=message.seal_wrap,
@@ -177,12 +177,12 @@ class MountController:
             tuned = msgspec.structs.replace(
                 mount,
                 description=mount.description if message.description is None else message.description,
-                options={**mount.options, **(message.options or {})},
+                options=_tuned(mount.options, message.options or {}),
                 config=msgspec.structs.replace(mount.config, **message.config),
             )
-            if mount.type == "kv" and tuned.options.get("version") == "1":
-                raise InvalidRequest("cannot downgrade mount from version 2")
             check(tuned)
+            if (mount.engine, tuned.engine) == ("kv", "kv-v1"):
+                raise InvalidRequest("cannot downgrade mount from version 2")
             tr.set(*mount_record(self._context.keys, self._context.keyring, tuned))
             return tuple(tuned if entry.number == tuned.number else entry for entry in mounts)
 
@@ -206,6 +206,13 @@ class MountController:
         # Asked, not told: the table is read without asking, so it must be in place before the answer.
         await context.ask(MountsChanged(mounts))
         return changed
+
+
+def _tuned(options: Mapping[str, str], sent: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of a mount with those that were sent; an empty one takes away what was."""
+    if sent.get("version") == "":
+        raise InvalidRequest("options.version must not be empty")
+    return {name: value for name, value in {**options, **sent}.items() if value or name not in sent}
 
 
 def _check_path(path: str) -> None:

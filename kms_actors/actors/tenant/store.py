@@ -88,6 +88,30 @@ class TenantStore:
         self._tenure.check()
         return found
 
+    async def read_below(self, look: Look[T], known: Mount) -> T:
+        """As `read`, of what lies below a mount and means something else once its options are others.
+
+        Raises:
+            NoMount: the mount was disabled, or moved to another path, meanwhile.
+            Unavailable: its options were changed meanwhile.
+
+        """
+        key = self._keys.key("mount", known.number)
+
+        async def grounded(tr: Reads) -> T:
+            found = tr.get_many((key,))
+            try:
+                result = await look(tr)
+            except StoreError:
+                raise
+            except KmsError:
+                self._check_mount(known, (await found)[0])  # whose answer comes first
+                raise
+            self._check_mount(known, (await found)[0])
+            return result
+
+        return await self.read(grounded)
+
     async def change(
         self,
         body: Body[T],

@@ -102,6 +102,7 @@ class Writers:
         self.over = False
         self.late = 0  # begun after `over`, and acknowledged
         self.refusals: set[type[KmsError]] = set()
+        self.told: Callable[[Any], None] = lambda _: None  # of what succeeded
         self._late: list[Bearer | None] = []
 
     def late_by(self, revocation_ids: tuple[str, ...]) -> int:
@@ -123,6 +124,7 @@ class Writers:
                     return
             else:
                 self.acknowledged += 1
+                self.told(message)
                 self.late += over
                 if over and not isinstance(
                     message, transit.CreateKey
@@ -171,6 +173,44 @@ async def test_nothing_is_written_below_a_mount_that_another_node_disables(
     assert NoMount in writers.refusals
     left = await pair.records(engine, "due")
     assert [place for place in left if place[1:2] == (mount.number,)] == []
+    report = await check(pair.bare, None, lambda *_: None)
+    assert list(report.findings) == []
+
+
+async def test_nothing_of_version_1_is_answered_once_another_node_enabled_versions(pair: Pair) -> None:
+    """Drawn: node 2 takes a request as one of version 1, node 1 enables versions, node 2 reads or commits."""
+    await pair.here.ask(EnableMount("more/", "kv-v1", "", {}))
+    await pair.nodes[1].catch_up()
+    mount = pair.there.mounts.get("more/")
+    assert mount is not None
+    for number in range(WRITERS):
+        await pair.there.ask(kv.WriteUnversioned(mount.number, f"s{number}", b"{}"))
+    last: dict[str, bytes] = {}
+
+    def message(number: int) -> Message:
+        path = f"s{number // TURNS}"
+        return (
+            kv.WriteUnversioned(mount.number, path, b'{"n":%d}' % number),
+            kv.ReadUnversioned(mount.number, path),
+            kv.ListSecrets(mount.number, "", versioned=False),
+        )[number % 3]
+
+    def note(sent: Message) -> None:
+        if isinstance(sent, kv.WriteUnversioned):
+            last[sent.path] = sent.data
+
+    writers = Writers(pair.there, message)
+    writers.told = note
+    writing = asyncio.create_task(writers.run())
+    await asyncio.sleep(pair.random.uniform(0, 0.05))
+    await pair.here.ask(TuneMount("more/", None, {"version": "2"}))
+    writers.over = True
+    await writing
+    assert writers.late == 0
+    assert writers.refusals <= {Unavailable}
+    for path in [f"s{number}" for number in range(WRITERS)]:
+        found = await pair.here.ask(kv.ReadSecret(mount.number, path))
+        assert (found.number, found.data) == (1, last.get(path, b"{}"))
     report = await check(pair.bare, None, lambda *_: None)
     assert list(report.findings) == []
 

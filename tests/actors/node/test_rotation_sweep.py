@@ -451,7 +451,7 @@ async def test_without_the_store_the_sweep_tries_again(tmp_path: Path, store: St
     counting = CountingStore(store, then=fail)
     async with node(counting, tmp_path, clock, rotation_check_seconds=0.01) as service:
         await rotating(service)
-        counting._at = counting.runs
+        counting.at = counting.runs
         clock.ahead += 3 * HOUR
         async with asyncio.timeout(10):
             while not failures or await latest(service) == 1:  # noqa: ASYNC110 - there is no event to wait for

@@ -86,10 +86,8 @@ async def test_a_disabled_mount_takes_its_data_along_and_its_number_is_not_reuse
         (EnableMount("secret/", "kv-v2", "", {}), "path is already in use at secret/"),
         (EnableMount("secret/sub/", "kv-v2", "", {}), "path is already in use at secret/"),
         (EnableMount("x/", "nope", "", {}), "plugin not found in the catalog"),
-        (EnableMount("x/", "kv", "", {"version": "1"}), "version 1 of the kv engine is not supported"),
-        (EnableMount("x/", "kv", "", {}), "version 1 of the kv engine is not supported"),
-        (EnableMount("x/", "kv-v1", "", {}), "version 1 of the kv engine is not supported"),
-        (EnableMount("x/", "kv-v2", "", {"version": "3"}), "must be 2"),
+        (EnableMount("x/", "kv", "", {"version": "3"}), "must be 1 or 2"),
+        (EnableMount("x/", "kv", "", {"version": "02"}), "must be 1 or 2"),
         (EnableMount("x/", "transit", "", {"version": "2"}), "does not allow setting a version"),
         (EnableMount("x/", "kv-v2", "d" * 1025, {}), "description is longer than 1024 bytes"),
         (EnableMount("x/", "kv-v2", "", {"a": "b" * 8192}), "take more than 8192 bytes"),
@@ -102,6 +100,8 @@ async def test_a_disabled_mount_takes_its_data_along_and_its_number_is_not_reuse
         (EnableMount("a\n/", "kv-v2", "", {}), "a mount path has"),
         (EnableMount("é" * 128 + "/", "kv-v2", "", {}), "longer than 256 bytes"),
         (TuneMount("secret/", None, {"version": "1"}), "cannot downgrade mount from version 2"),
+        (TuneMount("secret/", None, {"version": ""}), "options.version must not be empty"),
+        (TuneMount("secret/", None, {"version": "3"}), "must be 1 or 2"),
         (TuneMount("secret/", None, None, {"max_lease_ttl": -1}), "max_lease_ttl must not be negative"),
         (EnableMount("sys/", "kv-v2", "", {}), "cannot mount"),
         (EnableMount("auth/x/", "kv-v2", "", {}), "cannot mount"),
@@ -193,3 +193,38 @@ def test_records_of_mounts_stay_readable() -> None:
     mount = Mount("x/", "kv", 3, "u", "kv_1", "d", {"version": "2"}, config, local=True)
     assert msgspec.json.decode(today, type=Mount) == mount
     assert msgspec.json.encode(mount) == today
+
+
+@pytest.mark.parametrize(
+    ("type_name", "options", "engine", "shown"),
+    [
+        ("kv", {}, "kv-v1", {}),
+        ("kv", {"version": ""}, "kv-v1", {"version": ""}),
+        ("kv", {"version": "1"}, "kv-v1", {"version": "1"}),
+        ("kv", {"version": "2"}, "kv", {"version": "2"}),
+        ("kv-v1", {}, "kv-v1", {"version": "1"}),
+        ("kv-v1", {"version": "2"}, "kv-v1", {"version": "1"}),
+        ("kv-v2", {"version": "1", "note": "x"}, "kv", {"version": "2", "note": "x"}),
+        ("transit", {}, "transit", {}),
+    ],
+)
+async def test_the_version_of_a_mount_is_that_of_its_type_or_its_option(
+    tmp_path: Path, type_name: str, options: dict[str, str], engine: str, shown: dict[str, str]
+) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        await tenant.ask(EnableMount("x/", type_name, "", options))
+        made = tenant.mounts.get("x/")
+        assert made is not None
+        assert (made.type, made.engine, made.options) == (type_name.partition("-")[0], engine, shown)
+
+
+async def test_an_empty_option_takes_away_what_was(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        await tenant.ask(TuneMount("secret/", None, {"note": "x", "none": ""}))
+        assert tenant.mounts.get("secret/").options == {"version": "2", "note": "x"}  # type: ignore[union-attr]
+        await tenant.ask(TuneMount("secret/", None, {"note": ""}))
+        assert tenant.mounts.get("secret/").options == {"version": "2"}  # type: ignore[union-attr]

@@ -66,26 +66,24 @@ def show_written(_: Call, written: SecretVersion | None) -> Reply:
 
 def show_key(_: Call, metadata: KeyMetadata) -> Reply:
     """All metadata of a secret."""
-    return Reply(
-        data={
-            "cas_required": metadata.cas_required,
-            "created_time": rfc3339(metadata.created),
-            "current_metadata_version": metadata.metadata_version,
-            "current_version": metadata.current_version,
-            "custom_metadata": metadata.custom_metadata or None,
-            "delete_version_after": duration(metadata.delete_version_after),
-            "max_versions": metadata.max_versions,
-            "metadata_cas_required": metadata.metadata_cas_required,
-            "oldest_version": metadata.oldest_version,
-            "updated_time": rfc3339(metadata.updated),
-            "versions": {str(number): _version(version) for number, version in metadata.versions.items()},
-        }
-    )
+    return Reply(data=key_data(metadata))
 
 
-def show_names(_: Call, names: list[str]) -> Reply:
-    """Names of a level."""
-    return Reply(data={"keys": names})
+def key_data(metadata: KeyMetadata) -> dict[str, Any]:
+    """Return the metadata of a secret as it is shown."""
+    return {
+        "cas_required": metadata.cas_required,
+        "created_time": rfc3339(metadata.created),
+        "current_metadata_version": metadata.metadata_version,
+        "current_version": metadata.current_version,
+        "custom_metadata": metadata.custom_metadata or None,
+        "delete_version_after": duration(metadata.delete_version_after),
+        "max_versions": metadata.max_versions,
+        "metadata_cas_required": metadata.metadata_cas_required,
+        "oldest_version": metadata.oldest_version,
+        "updated_time": rfc3339(metadata.updated),
+        "versions": {str(number): _version(version) for number, version in metadata.versions.items()},
+    }
 
 
 def show_metadata_written(_: Call, written: MetadataWritten | None) -> Reply:

@@ -16,7 +16,6 @@ from kms_actors.kv.messages import (
     DeleteMetadata,
     DeleteVersions,
     DestroyVersions,
-    ListSecrets,
     PatchMetadata,
     PatchSecret,
     ReadConfig,
@@ -29,16 +28,25 @@ from kms_actors.kv.messages import (
     WriteSecret,
 )
 from kms_actors.messages import Message
+from kms_http.api.kv.lists import (
+    PAGES,
+    list_metadata,
+    list_secrets,
+    scan_secrets,
+    show_listed_metadata,
+    show_names,
+    show_scanned,
+)
 from kms_http.api.kv.replies import (
     show_config,
     show_key,
     show_metadata_written,
-    show_names,
     show_nothing,
     show_secret,
     show_written,
     show_wrong_path,
 )
+from kms_http.api.kv.requests import MOST_BODY, mount_of
 from kms_http.api.kv.settings import (
     CONFIG,
     METADATA,
@@ -52,7 +60,6 @@ from kms_http.fields import (
     to_int,
     to_int_list,
     to_map,
-    to_str,
 )
 from kms_http.routing import (
     EXISTENCE,
@@ -62,14 +69,6 @@ from kms_http.routing import (
     Operation,
     Route,
 )
-
-#: Bytes of a body whose data may be no larger than a version's may, however it is written.
-_MOST_BODY: Final = 8 * documents.MAX_DOCUMENT
-
-
-def _mount(call: Call) -> int:
-    assert call.mount is not None
-    return call.mount.number
 
 
 def _path(call: Call) -> str:
@@ -91,7 +90,7 @@ def _cas(values: Mapping[str, Any]) -> int | None:
 
 def _data(call: Call) -> bytes:
     values = call.values
-    if call.size > _MOST_BODY:
+    if call.size > MOST_BODY:
         raise documents.too_large()
     if "data" not in values:
         raise InvalidRequest("no data provided")
@@ -111,7 +110,7 @@ def _versions(call: Call, missing: str) -> tuple[int, ...]:
 
 
 def _read_secret(call: Call) -> Message:
-    return ReadSecret(_mount(call), _path(call), call.values.get("version", 0))
+    return ReadSecret(mount_of(call), _path(call), call.values.get("version", 0))
 
 
 def _depth(depth: int) -> int:
@@ -120,45 +119,41 @@ def _depth(depth: int) -> int:
 
 
 def _read_subkeys(call: Call) -> Message:
-    return ReadSubkeys(_mount(call), _path(call), call.values.get("version", 0), _depth(call.values.get("depth", 0)))
+    return ReadSubkeys(
+        mount_of(call), _path(call), call.values.get("version", 0), _depth(call.values.get("depth", 0))
+    )
 
 
 def _write_secret(call: Call) -> Message:
-    return WriteSecret(_mount(call), _path(call), _data(call), _cas(call.values), call.grants)
+    return WriteSecret(mount_of(call), _path(call), _data(call), _cas(call.values), call.grants)
 
 
 def _patch_secret(call: Call) -> Message:
-    return PatchSecret(_mount(call), _path(call), _data(call), _cas(call.values))
+    return PatchSecret(mount_of(call), _path(call), _data(call), _cas(call.values))
 
 
 def _delete_secret(call: Call) -> Message | None:
-    return DeleteVersions(_mount(call), _path(call)) if call.captures["path"] else None
+    return DeleteVersions(mount_of(call), _path(call)) if call.captures["path"] else None
 
 
 def _delete_versions(call: Call) -> Message:
-    return DeleteVersions(_mount(call), _path(call), _versions(call, "No version number provided"))
+    return DeleteVersions(mount_of(call), _path(call), _versions(call, "No version number provided"))
 
 
 def _undelete_versions(call: Call) -> Message:
-    return UndeleteVersions(_mount(call), _path(call), _versions(call, "No version number provided"))
+    return UndeleteVersions(mount_of(call), _path(call), _versions(call, "No version number provided"))
 
 
 def _destroy_versions(call: Call) -> Message:
-    return DestroyVersions(_mount(call), _path(call), _versions(call, "no version number provided"))
-
-
-def _list_secrets(call: Call) -> Message:
-    folder = call.captures.get("path", "").removesuffix("/")
-    after, limit = call.values.get("after", ""), max(0, call.values.get("limit", 0))
-    return ListSecrets(_mount(call), f"{folder}/" if folder else "", after, limit)
+    return DestroyVersions(mount_of(call), _path(call), _versions(call, "no version number provided"))
 
 
 def _write_metadata(call: Call) -> Message:
-    return WriteMetadata(_mount(call), _path(call), metadata_settings(call.values), call.grants)
+    return WriteMetadata(mount_of(call), _path(call), metadata_settings(call.values), call.grants)
 
 
 def _patch_metadata(call: Call) -> Message:
-    return PatchMetadata(_mount(call), _path(call), metadata_settings(call.values, merge=True))
+    return PatchMetadata(mount_of(call), _path(call), metadata_settings(call.values, merge=True))
 
 
 def _refuse(_: Call) -> Message:
@@ -188,7 +183,14 @@ def _versions_endpoint(build: Callable[[Call], Message]) -> Endpoint:
     return Endpoint(build, show_nothing, Capability.UPDATE, Fields(versions=to_int_list))
 
 
-_LIST: Final = Endpoint(_list_secrets, show_names, Capability.LIST, Fields(after=to_str, limit=to_int))
+_LISTS: Final = {
+    Operation.LIST: Endpoint(list_secrets, show_names, Capability.LIST, PAGES),
+    Operation.SCAN: Endpoint(scan_secrets, show_scanned, Capability.SCAN, PAGES),
+}
+_METADATA_LISTS: Final = {
+    Operation.LIST: Endpoint(list_metadata, show_listed_metadata, Capability.LIST, PAGES),
+    Operation.SCAN: Endpoint(list_metadata, show_listed_metadata, Capability.SCAN, PAGES),
+}
 _CAPABILITIES: Final = {
     Operation.READ: Capability.READ,
     Operation.LIST: Capability.LIST,
@@ -209,9 +211,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     _unlisted(
         _route(
             "config",
-            read=Endpoint(lambda call: ReadConfig(_mount(call)), show_config, Capability.READ),
+            read=Endpoint(lambda call: ReadConfig(mount_of(call)), show_config, Capability.READ),
             write=Endpoint(
-                lambda call: WriteConfig(_mount(call), config_settings(call.values)),
+                lambda call: WriteConfig(mount_of(call), config_settings(call.values)),
                 show_nothing,
                 Capability.UPDATE,
                 CONFIG,
@@ -238,15 +240,17 @@ ROUTES: Final[tuple[Route, ...]] = (
     _route("delete/{path...}", write=_versions_endpoint(_delete_versions)),
     _route("undelete/{path...}", write=_versions_endpoint(_undelete_versions)),
     _route("destroy/{path...}", write=_versions_endpoint(_destroy_versions)),
-    Route("metadata", {Operation.LIST: _LIST}),
+    Route("metadata", _LISTS),
     _route(
         "metadata/{path...}",
-        read=Endpoint(lambda call: ReadMetadata(_mount(call), _path(call)), show_key, Capability.READ),
+        read=Endpoint(lambda call: ReadMetadata(mount_of(call), _path(call)), show_key, Capability.READ),
         write=Endpoint(_write_metadata, show_metadata_written, EXISTENCE, METADATA),
         patch=Endpoint(_patch_metadata, show_metadata_written, Capability.PATCH, METADATA_PATCH),
-        delete=Endpoint(lambda call: DeleteMetadata(_mount(call), _path(call)), show_nothing, Capability.DELETE),
-        list=_LIST,
+        delete=Endpoint(lambda call: DeleteMetadata(mount_of(call), _path(call)), show_nothing, Capability.DELETE),
+        **_LISTS,
     ),
+    Route("detailed-metadata", _METADATA_LISTS),
+    _route("detailed-metadata/{path...}", **_METADATA_LISTS),
     _route(
         "subkeys/{path...}",
         read=Endpoint(_read_subkeys, show_secret("subkeys"), Capability.READ, Fields(version=to_int, depth=to_int)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,16 +9,13 @@ from typing import Any
 import pytest
 
 from kms_actors.auth.principal import Capability
-from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied, UnsupportedOperation
+from kms_actors.errors import NotFound, PermissionDenied, UnsupportedOperation
 from kms_actors.messages import Grants
-from kms_actors.mounts import Mount
 from kms_http.api.kv.routes import ROUTES
-from kms_http.routing import EXISTENCE, LISTING, Call, Operation, Reply, Router
-from kms_http.wire.json_codec import (
-    dumps,
-    loads,
-)
-from tests.actors.kv_tenant import MOUNT, SECOND, Tenant, opened
+from kms_http.routing import EXISTENCE, LISTING, Operation, Router
+from kms_http.wire.json_codec import dumps
+from tests.actors.kv_tenant import SECOND, VERSIONED, opened
+from tests.http.kv_api import Api
 
 ROUTER = Router(ROUTES)
 READ, LIST, WRITE, PATCH, DELETE, SCAN = Operation
@@ -32,38 +28,10 @@ NO_VERSIONS: list[Any] = [{}, {"versions": []}, {"versions": ""}, {"versions": N
 START = "2023-11-14T22:13:20Z"
 
 
-class Api:
-    """Sends requests as the edge does."""
-
-    def __init__(self, tenant: Tenant) -> None:
-        self.tenant = tenant
-        self.grants = Grants()
-
-    async def reply(self, operation: Operation, path: str, sent: Any = None) -> Reply:
-        _, endpoint, captures = ROUTER.resolve(path + "/" * (operation in LISTING), operation)
-        body = sent if isinstance(sent, bytes) else dumps(sent or {})
-        values, _ = endpoint.fields.parse(loads(body))
-        mount = Mount("secret/", "kv", MOUNT, "", "")
-        call = Call(operation, f"secret/{path}", captures, values, mount, None, self.grants)
-        message = endpoint.build(call)
-        reply = endpoint.render(call, None if message is None else await self.tenant.ask(message))
-        assert isinstance(reply, Reply)
-        return reply
-
-    async def __call__(self, operation: Operation, path: str, sent: Any = None) -> tuple[int, Any]:
-        reply = await self.reply(operation, path, sent)
-        return reply.status, None if reply.data is None else json.loads(dumps(reply.data))
-
-    async def refused(self, operation: Operation, path: str, sent: Any = None) -> str:
-        with pytest.raises(InvalidRequest) as raised:
-            await self.reply(operation, path, sent)
-        return str(raised.value)
-
-
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     async with opened(tmp_path) as tenant:
-        yield Api(tenant)
+        yield Api(tenant, ROUTER, VERSIONED)
 
 
 def written(version: int, created: str = START, deletion: str = "", custom: Any = None) -> dict[str, Any]:

@@ -158,7 +158,7 @@ async def test_a_minimum_of_zero_warns(api: Api) -> None:
     await created(api, "a")
     reply = await api.reply(WRITE, "keys/a/config", {"min_decryption_version": 0})
     assert reply.warnings == ("since Vault 0.3, transit key numbering starts at 1; forcing minimum to 1",)
-    assert reply.data is not None
+    assert isinstance(reply.data, dict)
     assert reply.data["min_decryption_version"] == 1
 
 
