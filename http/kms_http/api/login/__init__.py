@@ -1,0 +1,1 @@
+"""Routes below mounts of logins, by the mount's type."""
