@@ -12,6 +12,7 @@ from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.config import Configuration, bytes_of
 from kms_actors.observe.key_metrics import KeyOperations
 from kms_actors.observe.metrics import Metrics
+from kms_actors.processes.memory import FreeMemory
 from kms_actors.store.api import Store
 from kms_http.server import HttpServer
 from kms_http.wire.limits import Limits
@@ -63,9 +64,12 @@ async def node_service(
     metrics.counter(
         "kms_change_log_restarts", "How often a task of the change log began again", lambda: service.feed.restarts
     )
+    memory = FreeMemory()
+    memory.start()
     try:
         yield service
     finally:
+        await memory.stop()
         await service.stop()
 
 

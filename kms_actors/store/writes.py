@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from kms_actors.errors import TransactionTooLarge
@@ -79,6 +80,9 @@ class Ranges:
         self._begins[first:last] = [begin]
         self._ends[first:last] = [end]
 
+    def __bool__(self) -> bool:
+        return bool(self._begins)
+
     def __contains__(self, key: bytes) -> bool:
         place = bisect_right(self._begins, key) - 1
         return place >= 0 and key < self._ends[place]
@@ -133,12 +137,16 @@ class Writes:
         """Return whether what a read of `key` gives depends on what is stored."""
         if key in self._view:
             return isinstance(self._view[key], int)
-        return key not in self._cleared
+        return not self._cleared or key not in self._cleared
+
+    def touch(self, keys: Iterable[bytes]) -> bool:
+        """Return whether what a read of any of `keys` gives is not just what is stored."""
+        return bool(self._cleared) or not self._view.keys().isdisjoint(keys)
 
     def view(self, key: bytes, stored: bytes | None) -> bytes | None:
         """Return what a read of `key` gives where the store holds `stored`."""
         if key not in self._view:
-            return None if key in self._cleared else stored
+            return None if self._cleared and key in self._cleared else stored
         written = self._view[key]
         return plus(stored, written) if isinstance(written, int) else written
 

@@ -97,7 +97,8 @@ class SqliteTransaction:
     async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return the values at `keys`, as they are now."""
         writes, seen = self._open_writes(), self.reads.values
-        unread = [key for key in keys if key not in seen and writes.reads_through(key)]
+        written = writes.touch(keys)
+        unread = [key for key in keys if key not in seen and (not written or writes.reads_through(key))]
         for begin in range(0, len(unread), TOGETHER):
             some = unread[begin : begin + TOGETHER]
             connection = self._connection or await self._snapshot()
@@ -105,7 +106,9 @@ class SqliteTransaction:
                 seen.update(zip(some, read_values(connection, some), strict=True))
             except sqlite3.Error as error:
                 raise translate(error) from error
-        return [writes.view(key, seen.get(key)) for key in keys]
+        if self._open_writes().touch(keys):  # meanwhile, too
+            return [writes.view(key, seen.get(key)) for key in keys]
+        return [seen[key] for key in keys]
 
     @property
     def size(self) -> int:
