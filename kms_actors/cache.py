@@ -103,6 +103,11 @@ class ByteCache(Generic[K, V]):
         if value is not None:
             self._count(-self._size(key, value))
 
+    def clear(self) -> None:
+        """Let go of all entries."""
+        self._entries.clear()
+        self._count(-self.bytes)
+
     def _count(self, size: int) -> None:
         self.bytes += size
         self._account.add(size)

@@ -23,10 +23,16 @@ BATCH_SECONDS: Final = 60.0
 
 
 class Bearer(NamedTuple):
-    """What a token's revocation is known by: a biscuit's revocation ids, or the digest of a service token's proof."""
+    """What the end of a token is known by.
+
+    A biscuit's revocation ids; the digest of a service token's proof, the accessors of its parents, and the number of
+    the mount that gave it. A token that a biscuit made has both.
+    """
 
     revocation_ids: tuple[str, ...] = ()
     proof: bytes = b""
+    line: tuple[str, ...] = ()
+    mount: int | None = None
 
 
 class RequestContext(NamedTuple):

@@ -147,11 +147,13 @@ class Callers:
                 raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
         try:
-            caller = Caller(await tenant.ask(AuthenticateToken(token, proof is not None)), tenant)
+            principal = await tenant.ask(AuthenticateToken(token, proof is not None))
         except AuthenticationFailed as refused:
             raise _refusal(str(refused), tenant.vault_id) from None
-        request_context.borne_by(Bearer(proof=service_token.proof_digest(token)))
-        return caller
+        if not principal.spent:  # else it is gone, and this was the last that it allows
+            record = principal.record
+            request_context.borne_by(Bearer((), service_token.proof_digest(token), record.line, record.mount))
+        return Caller(principal, tenant)
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")

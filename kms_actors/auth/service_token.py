@@ -13,6 +13,7 @@ import os
 import re
 import string
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 import msgspec
@@ -47,6 +48,14 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     orphan: bool = True
     parent: str | None = None  # accessor of the token that made it; revoked with it
     metadata: dict[str, str] | None = None
+    line: tuple[str, ...] = ()  # accessors of all its parents, the nearest last
+    mount: int | None = None  # number of the login mount that gave it; ends with that
+    under: str = ""  # text of the biscuit that made it, which it never exceeds
+    bound_cidrs: tuple[str, ...] = ()
+    entity_id: str = ""
+    role: str = ""
+    renewed: float | None = None
+    indexed: bool = False  # whether its accessor has a record; those of older programs get one when they are used
     format: int = stored.FORMAT
 
     @classmethod
@@ -59,6 +68,7 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
             display_name="root",
             created=created,
             path="auth/token/root",
+            indexed=True,
         )
 
     @classmethod
@@ -88,8 +98,13 @@ class TokenProof(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, token: ServiceToken) -> TokenProof:
-        """Return the proof that belongs to a record."""
-        return cls(right=token.right, created=token.created, expires_at=token.expires_at)
+        """Return the proof that belongs to a record.
+
+        What else bounds a token is not known of a sealed tenant. So one that is bounded has no right there.
+        """
+        bounded = token.line or token.under or token.bound_cidrs or token.num_uses or token.mount is not None
+        right = Right.POLICY if bounded else token.right
+        return cls(right=right, created=token.created, expires_at=token.expires_at)
 
     @classmethod
     def decode(cls, raw: bytes) -> TokenProof:
@@ -119,21 +134,31 @@ class ServicePrincipal:
     """The bearer of a service token, in the vault `resource`. Implements `Principal`.
 
     `acl` is what its policies give, for a token that has no right by itself; `under` is who made it, where it must
-    never do more than that one.
+    never do more than that one. `ends` is when it or the first of its parents does; `spent` tells that this was the
+    last of its uses.
     """
 
-    __slots__ = ("acl", "record", "resource", "under")
+    __slots__ = ("acl", "ends", "record", "resource", "spent", "under")
 
     revocation_ids: Final[tuple[str, ...]] = ()
     narrowed: Final = False
 
     def __init__(
-        self, record: ServiceToken, resource: str, acl: Acl | None = None, under: Principal | None = None
+        self,
+        record: ServiceToken,
+        resource: str,
+        acl: Acl | None = None,
+        under: Principal | None = None,
+        *,
+        ends: float = inf,
+        spent: bool = False,
     ) -> None:
         self.record: Final = record
         self.resource: Final = resource
         self.acl: Final = acl
         self.under: Final = under
+        self.ends: Final = ends
+        self.spent: Final = spent
 
     @property
     def right(self) -> Right:

@@ -21,6 +21,7 @@ from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
 from kms_actors.mounts import Mount
 from kms_actors.store import schema
+from kms_actors.token.records import Accessor, UsesLeft
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 from kms_actors.transit.usage import UsageRecord
 
@@ -120,6 +121,11 @@ TENANT_RECORDS: Final = (
     Known(("revocations",), _PLAIN, _counter),
     Known(("revoked", str), _PLAIN, _anything),
     Known(("token", bytes), _SEALED, ServiceToken.decode),
+    Known(("accessor", str), _SEALED, Accessor.decode),
+    Known(("token-child", str, str), _PLAIN, _anything),
+    Known(("token-end", int, str), _PLAIN, _anything),
+    Known(("token-uses", bytes), _SEALED, UsesLeft.decode),
+    Known(("token-revoking", str), _PLAIN, _anything),
     Known(("token-digest",), _PLAIN, _anything),
     Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
     Known(("sealed", int), _PLAIN, _counter),

@@ -29,7 +29,9 @@ HEAD: Final = keyspace.pack("log-head")
 #: Areas of a tenant. A change of TENANT without a name is one of its own records: seal, mounts. With a name, it is
 #: the revocation of a biscuit, and the name the revocation id.
 TENANT: Final = "tenant"
-#: The name is the hash of a service token, in hex; of CLUSTER, the revocation id of an operator's biscuit.
+#: The name is the hash of a service token, in hex, and where other tokens hang on it a slash: if it is gone, its
+#: accessor follows, and else anything that hangs on it may have changed. Of CLUSTER, the revocation id of an
+#: operator's biscuit.
 TOKEN: Final = "token"  # noqa: S105 - a name, not a token
 #: The name is a mount's number, a slash, and the name of a key.
 TRANSIT: Final = "transit"
@@ -41,7 +43,7 @@ CLUSTER: Final = ""
 
 _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TENANT: re.compile(r"[^\0]*", re.DOTALL),
-    TOKEN: re.compile(r"(?:[0-9a-f]{2})+"),
+    TOKEN: re.compile(r"(?:[0-9a-f]{2})+(?:/[0-9A-Za-z]*)?"),
     TRANSIT: re.compile(r"[0-9]{1,18}/.*", re.DOTALL),
 }
 _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {TOKEN: re.compile(r"[^\0]+")}

@@ -44,8 +44,8 @@ from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.token.controller import (
     TOKEN_MESSAGES,
+    TokenChanged,
     TokenController,
-    TokenRevoked,
 )
 from kms_actors.actors.transit.controller import (
     KeyChanged,
@@ -298,7 +298,7 @@ class TenantActor(AsyncioActor):
         # These are in the mailbox before any request that comes later.
         applied.set_result(None)
         if change.area == TOKEN:
-            self.notify(TokenRevoked(bytes.fromhex(change.name)))
+            self.notify(TokenChanged(change.name))
         elif change.area == TRANSIT:
             mount, _, name = change.name.partition("/")
             self.notify(KeyChanged((int(mount), name)))

@@ -73,6 +73,11 @@ class LoadingCache(Generic[K, V]):
         self.kept.discard(key)
         self._loads.pop(key, None)
 
+    def changed_all(self) -> None:
+        """Let go of everything, and of what is being loaded."""
+        self.kept.clear()
+        self._loads.clear()
+
     # In tasks.
 
     @staticmethod

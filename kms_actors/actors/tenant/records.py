@@ -1,8 +1,8 @@
 """What a tenant keeps about itself, and the transactions of its seal.
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
-initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` (see
-`token.controller`), `token-digest` (see `proofs`), `revoked` (see `revocations`), `due` (see `schedule`).
+initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` and what
+belongs to it (see `token_records`), `revoked` (see `revocations`), `due` (see `schedule`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from kms_actors.actors.tenant.mounting import (
     mount_record,
     open_mounts,
 )
-from kms_actors.actors.tenant.proofs import keep_proof
+from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.tenant.unsealing import Unsealing
-from kms_actors.auth.service_token import ServiceToken, new_service_token, proof_digest, token_hash
+from kms_actors.auth.service_token import ServiceToken, new_service_token
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring, unwrap, wrap
@@ -48,7 +48,6 @@ from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.store.pages import behind
 
-TOKEN_LABEL = b"token"
 #: What tells that a tenant is there, and how it is sealed.
 _SEAL: Final = ("header", "seal", "epoch")
 NOT_INITIALIZED = "Vault is not initialized"
@@ -110,10 +109,8 @@ class TenantRecords:
             for mount in mounts:
                 tr.set(*mount_record(keys, keyring, mount))
             root_token = new_service_token(number)
-            token_key = keys.key("token", token_hash(keyring.derive(TOKEN_LABEL), root_token))
-            token = ServiceToken.root(now)
-            tr.set(token_key, keyring.seal(token_key, token.encode()))
-            keep_proof(tr, keys, proof_digest(root_token), token)
+            tokens = TokenRecords(keys, keyring)
+            tokens.keep(tr, tokens.place(root_token), ServiceToken.root(now))
             return root_token
 
         return Initialization(parts, await self._store.run(body, idempotency_key=os.urandom(16)))

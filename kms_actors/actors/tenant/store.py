@@ -23,6 +23,7 @@ from kms_actors import request_context
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
+from kms_actors.actors.tenant.token_records import ACCESSOR
 from kms_actors.errors import AuthenticationFailed, KmsError, NoMount, Sealed, StoreError, Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.mounts import Mount, MountTable
@@ -81,6 +82,10 @@ class TenantStore:
         if known is None:
             raise NoMount
         return known
+
+    def has_mount(self, number: int) -> bool:
+        """Tell whether a mount is known to be there."""
+        return self._mounts().numbered(number) is not None
 
     async def read(self, look: Look[T], *, priority: Priority = Priority.REQUEST) -> T:
         """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends."""
@@ -196,9 +201,15 @@ class TenantStore:
                 await self._check_bearer(tr, bearer, found[-1])
 
     async def _check_bearer(self, tr: Reads, bearer: Bearer, revocations: bytes | None) -> None:
-        revoked = await tr.get_many([self._keys.key("revoked", each) for each in bearer.revocation_ids])
-        gone = bool(bearer.proof) and await tr.get(proof_key(self._keys, bearer.proof)) is None
-        if gone or any(mark is not None for mark in revoked):
+        keys = self._keys
+        marks = [keys.key("revoked", each) for each in bearer.revocation_ids]
+        needed = [keys.key(ACCESSOR, each) for each in bearer.line]
+        if bearer.proof:
+            needed.append(proof_key(keys, bearer.proof))
+        if bearer.mount is not None:
+            needed.append(keys.key("mount", bearer.mount))
+        found = await tr.get_many([*marks, *needed])
+        if any(mark is not None for mark in found[: len(marks)]) or None in found[len(marks) :]:
             raise AuthenticationFailed("token was revoked")
         if len(self._borne) >= _MOST_BEARERS:
             self._borne.clear()

@@ -1,8 +1,10 @@
 """Tokens of a tenant: short service tokens, and revocation of any kind of token.
 
-Records: (`token`, keyed hash), sealed; (`revoked`, revocation id), see `revocations`. The key of the hash is derived
-from the tenant keyring. Beside a token's record lies its proof for when the tenant is sealed (see `proofs`).
-(`revocations`,) counts all revocations: changes look at it (see `tenant.store`).
+Records: see `tenant.token_records`; (`revoked`, revocation id), see `revocations`. (`revocations`,) counts all
+revocations: changes look at it (see `tenant.store`).
+
+A service token is kept as it was loaded, with what it hangs on. When it is heard that a token is gone, what is kept
+of its children is loaded anew before it is used; and what is counted is read and counted at each use.
 """
 
 from __future__ import annotations
@@ -10,22 +12,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from kms_actors.actors.cluster.changes import (
-    TENANT,
-    TOKEN,
-)
+import msgspec
+
+from kms_actors.actors.cluster.changes import TENANT
 from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
-from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
-from kms_actors.actors.tenant.records import TOKEN_LABEL
 from kms_actors.actors.tenant.revocations import end_of, record_of
+from kms_actors.actors.tenant.token_records import TokenRecords
+from kms_actors.actors.token.ending import Ending
+from kms_actors.actors.token.reading import Found, TokenReader
 from kms_actors.auth.principal import Principal
-from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, proof_digest, token_hash
+from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
 from kms_actors.messages import (
@@ -35,27 +37,37 @@ from kms_actors.messages import (
     RenewToken,
     RevokeToken,
 )
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Reads, Transaction
 
 #: Bytes of the service tokens that a tenant keeps, and of each: record, texts and place in the cache.
-_CACHE_BYTES = 4 << 20
-_TOKEN_BYTES = 1_300
+_CACHE_BYTES: Final = 4 << 20
+_TOKEN_BYTES: Final = 1_300
+#: Tokens that were heard to be gone, which what is kept may hang on.
+_MOST_GONE: Final = 4096
 
 
 class TokenLoaded(LoadEnded, frozen=True):
     """A load of a service token has ended."""
 
 
-class TokenRevoked(Event, frozen=True):
-    """A token is revoked in the store: `digest` of a service token; id of a biscuit, with the end of that."""
+class TokenChanged(Event, frozen=True):
+    """A service token is changed in the store, or gone: the hash in hex, and behind a slash what hangs on it.
 
-    digest: bytes | None
-    revocation_id: str = ""
-    ends: int = 0
+    That is its accessor if it is gone; nothing if all that is kept may be other than it was.
+    """
+
+    name: str
+
+
+class BiscuitRevoked(Event, frozen=True):
+    """A biscuit is revoked in the store: its revocation id, and its end."""
+
+    revocation_id: str
+    ends: int
 
 
 #: What a `TokenController` handles.
-TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, TokenLoaded, TokenRevoked)
+TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, TokenLoaded, TokenChanged, BiscuitRevoked)
 
 
 class TokenController:
@@ -64,11 +76,14 @@ class TokenController:
     def __init__(self, context: TenantContext, publish_revoked: Callable[[str, int], None]) -> None:
         self._context = context
         self._publish_revoked = publish_revoked
-        self._hash_key = context.keyring.derive(TOKEN_LABEL)
+        self._records = TokenRecords(context.keys, context.keyring)
+        self._reader = TokenReader(context.keys, self._records)
+        self._ending = Ending(context, self._records)
         kept: ByteCache[bytes, ServicePrincipal] = ByteCache(
             _CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account
         )
         self._cache = LoadingCache(kept, context, TokenLoaded)
+        self._gone: set[str] = set()  # accessors
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
@@ -76,70 +91,134 @@ class TokenController:
             RenewToken: self._renew,
             RevokeToken: lambda message: self._context.spawn(self._revoke(message)),
             TokenLoaded: self._cache.loaded,
-            TokenRevoked: self._revoked,
+            TokenChanged: self._changed,
+            BiscuitRevoked: lambda event: self._publish_revoked(event.revocation_id, event.ends),
         }
 
+    # Who bears a token.
+
     def _authenticate(self, message: AuthenticateToken) -> ServicePrincipal | asyncio.Task[ServicePrincipal]:
-        digest = token_hash(self._hash_key, message.token)
+        digest = self._records.hash(message.token)
+        principal = self._kept(digest)
+        if principal is None:
+            load = self._cache.load(digest, partial(self._load, message))
+            return self._context.spawn(self._loaded(load, message))
+        if principal.record.num_uses:
+            return self._context.spawn(self._use(message))
+        return principal
+
+    def _kept(self, digest: bytes) -> ServicePrincipal | None:
+        """Return what is kept of a token, unless it may hang on something that is gone."""
         principal = self._cache.get(digest)
         if principal is None:
-            load = self._cache.load(digest, partial(self._load, digest, message))
-            return self._context.spawn(self._cache.wait(load))
-        return self._unexpired(principal)
-
-    def _unexpired(self, principal: ServicePrincipal) -> ServicePrincipal:
-        if principal.expires_at is not None and self._context.clock() >= principal.expires_at * 1e9:
+            return None
+        now, record = self._now(), principal.record
+        if record.expired(now):
             raise AuthenticationFailed("service token expired")
+        if (
+            now >= principal.ends
+            or not self._gone.isdisjoint(record.line)
+            or (record.mount is not None and not self._context.store.has_mount(record.mount))
+        ):
+            self._cache.changed(digest)
+            return None
         return principal
 
-    async def _load(self, digest: bytes, message: AuthenticateToken) -> ServicePrincipal:
-        key = self._context.keys.key("token", digest)
-        record = await self._context.store.read(lambda tr: tr.get(key))
-        if record is None:
-            raise AuthenticationFailed("unknown service token")
-        token = ServiceToken.decode(self._context.keyring.open(key, record))
-        principal = self._unexpired(ServicePrincipal(token, self._context.vault_id))
-        if not message.proven:
-            await self._prove(key, message.token, token)
-        return principal
+    async def _loaded(self, load: Any, message: AuthenticateToken) -> ServicePrincipal:
+        principal: ServicePrincipal = await self._cache.wait(load)
+        # One load is for all who wait for it; each of them uses the token.
+        return await self._use(message) if principal.record.num_uses else principal
 
-    async def _prove(self, key: bytes, text: str, token: ServiceToken) -> None:
-        """Write the proof that an older program did not write, unless the token was revoked meanwhile."""
-        keys, digest = self._context.keys, proof_digest(text)
+    async def _load(self, message: AuthenticateToken) -> ServicePrincipal:
+        place, now = self._records.place(message.token), self._now()
+
+        async def look(tr: Reads) -> Found:
+            return await self._reader.by_place(tr, place, now)
+
+        found = await self._context.store.read(look)
+        if not message.proven or not found.token.indexed:
+            await self._complete(found)
+        return self._principal(found)
+
+    async def _complete(self, found: Found) -> None:
+        """Write the records that an older program did not write, unless the token was revoked meanwhile."""
 
         async def body(tr: Transaction) -> None:
-            if await tr.get(key) is not None:
-                keep_proof(tr, keys, digest, token)
+            token = await self._records.token(tr, found.place.hash)
+            if token is not None:
+                self._records.rewrite(tr, found.place, msgspec.structs.replace(token, indexed=True), token)
 
-        await self._context.store.change(body, mount=None)
+        await self._context.store.change(body, mount=None, bearers=())
+
+    async def _use(self, message: AuthenticateToken) -> ServicePrincipal:
+        """Count a use: the last one is good, and ends the token."""
+        place, now = self._records.place(message.token), self._now()
+
+        async def body(tr: Transaction) -> tuple[Found, int]:
+            found = await self._reader.by_place(tr, place, now)
+            left = await self._records.uses(tr, place) - 1
+            if left > 0:
+                self._records.set_uses(tr, place, left)
+            else:
+                await self._ending.end(tr, place, found.token)
+            return found, left
+
+        found, left = await self._context.store.change(body, mount=None, bearers=())
+        counted = msgspec.structs.replace(found.token, num_uses=left)
+        return self._principal(found._replace(token=counted), spent=left <= 0)
+
+    def _principal(self, found: Found, *, spent: bool = False) -> ServicePrincipal:
+        return ServicePrincipal(found.token, self._context.vault_id, ends=found.ends, spent=spent)
+
+    # Renewing and revoking.
 
     def _renew(self, message: RenewToken) -> Principal:
         # Neither biscuits nor the root token can be renewed; Vault words it so.
         raise InvalidRequest("lease is not renewable")
 
     async def _revoke(self, message: RevokeToken) -> None:
-        context = self._context
-        ids, ends = message.principal.revocation_ids, end_of(message.principal.expires_at)
-        digest = None if ids else token_hash(self._hash_key, message.token)
-        proof = proof_digest(message.token)
+        ids = message.principal.revocation_ids
+        if ids:
+            await self._revoke_biscuit(ids[-1], end_of(message.principal.expires_at))
+        else:
+            await self._end(message.token)
 
-        async def body(tr: Transaction) -> None:
-            tr.add(context.keys.key("revocations"), 1)  # changes on their way have to look at their tokens again
-            if digest is not None:
-                tr.clear(context.keys.key("token", digest))
-                drop_proof(tr, context.keys, proof)
-                context.record(tr, TOKEN, digest.hex())
-            else:
-                # The last block's id: its holder revokes what was narrowed from this token, not its parents.
-                tr.set(context.keys.key("revoked", ids[-1]), record_of(ends))
-                context.record(tr, TENANT, ids[-1], ends)
+    async def _end(self, text: str) -> None:
+        place = self._records.place(text)
+
+        async def body(tr: Transaction) -> str:
+            token = await self._records.token(tr, place.hash)
+            if token is None:
+                return ""
+            await self._ending.end(tr, place, token)
+            return token.accessor
 
         # It rests on no token: it is the end of the very one that allows it, and may be said twice.
-        await context.store.change(body, mount=None, bearers=())
-        await context.ask(TokenRevoked(digest, *((ids[-1], ends) if ids else ())))
+        accessor = await self._context.store.change(body, mount=None, bearers=())
+        await self._context.ask(TokenChanged(f"{place.hash.hex()}/{accessor}" if accessor else place.hash.hex()))
 
-    def _revoked(self, event: TokenRevoked) -> Any:
-        if event.digest is not None:
-            self._cache.changed(event.digest)
-        else:
-            self._publish_revoked(event.revocation_id, event.ends)
+    async def _revoke_biscuit(self, revocation_id: str, ends: int) -> None:
+        """Revoke by the last block's id: its holder revokes what was narrowed from this token, not its parents."""
+        context = self._context
+
+        async def body(tr: Transaction) -> None:
+            tr.add(context.keys.key("revocations"), 1)
+            tr.set(context.keys.key("revoked", revocation_id), record_of(ends))
+            context.record(tr, TENANT, revocation_id, ends)
+
+        await context.store.change(body, mount=None, bearers=())
+        await context.ask(BiscuitRevoked(revocation_id, ends))
+
+    def _changed(self, event: TokenChanged) -> None:
+        digest, slash, accessor = event.name.partition("/")
+        self._cache.changed(bytes.fromhex(digest))
+        if not slash:
+            return
+        if not accessor or len(self._gone) >= _MOST_GONE:
+            self._gone.clear()
+            self._cache.changed_all()
+        if accessor:
+            self._gone.add(accessor)
+
+    def _now(self) -> float:
+        return self._context.clock() / 1e9

@@ -1,0 +1,124 @@
+"""The records of a vault's service tokens: which there are of each, written and removed together.
+
+(`token`, keyed hash)               ServiceToken
+(`token-digest`, digest)            its proof, see `proofs`
+(`accessor`, accessor)              Accessor: where those two lie
+(`token-child`, parent, accessor)   empty: a token that ends with its parent
+(`token-end`, second, accessor)     empty: when it ends, in seconds since 1970
+(`token-uses`, keyed hash)          UsesLeft, where they are counted
+
+The key of the hash is derived from the vault's keyring. A token lives as long as it has its record, and each of its
+parents the one of its accessor: that is what ends a token with all that were made by it, in one small transaction.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Final, NamedTuple
+
+from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
+from kms_actors.auth.service_token import ServiceToken, proof_digest, token_hash
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.store.api import Reads, Transaction
+from kms_actors.store.keyspace import TenantKeys, after
+from kms_actors.token.records import Accessor, UsesLeft
+
+TOKEN: Final = "token"  # noqa: S105 - the name of an area
+ACCESSOR: Final = "accessor"
+CHILD: Final = "token-child"
+END: Final = "token-end"
+USES: Final = "token-uses"
+#: What a token keeps for itself lies below (`cubbyhole`, accessor), and goes with it.
+CUBBYHOLE: Final = "cubbyhole"
+
+_LABEL: Final = b"token"
+
+
+class Place(NamedTuple):
+    """What the records of a token are found by."""
+
+    hash: bytes  # keyed
+    proof: bytes
+
+
+class TokenRecords:
+    """The tokens of one vault."""
+
+    def __init__(self, keys: TenantKeys, keyring: Keyring) -> None:
+        self._keys = keys
+        self._keyring = keyring
+        self._hash_key = keyring.derive(_LABEL)
+
+    def hash(self, text: str) -> bytes:
+        """Return the keyed hash of a token."""
+        return token_hash(self._hash_key, text)
+
+    def place(self, text: str) -> Place:
+        """Return where the records of a token lie."""
+        return Place(self.hash(text), proof_digest(text))
+
+    async def token(self, tr: Reads, hash_: bytes) -> ServiceToken | None:
+        """Return the record of a token, by its keyed hash."""
+        key = self._keys.key(TOKEN, hash_)
+        raw = await tr.get(key)
+        return None if raw is None else ServiceToken.decode(self._keyring.open(key, raw))
+
+    async def accessors(self, tr: Reads, *names: str) -> list[Accessor | None]:
+        """Return the records of accessors."""
+        keys = [self._keys.key(ACCESSOR, name) for name in names]
+        return [
+            None if raw is None else Accessor.decode(self._keyring.open(key, raw))
+            for key, raw in zip(keys, await tr.get_many(keys), strict=True)
+        ]
+
+    async def uses(self, tr: Reads, place: Place) -> int:
+        """Return how often a token whose uses are counted can still be used."""
+        key = self._keys.key(USES, place.hash)
+        raw = await tr.get(key)
+        return 0 if raw is None else UsesLeft.decode(self._keyring.open(key, raw)).uses
+
+    def set_uses(self, tr: Transaction, place: Place, uses: int) -> None:
+        """Write how often a token can still be used."""
+        self._seal(tr, self._keys.key(USES, place.hash), UsesLeft(uses=uses).encode())
+
+    def keep(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
+        """Write all records of a new token."""
+        self.rewrite(tr, place, token)
+        if token.line:
+            tr.set(self._keys.key(CHILD, token.line[-1], token.accessor), b"")
+        if token.num_uses:
+            self.set_uses(tr, place, token.num_uses)
+
+    def rewrite(self, tr: Transaction, place: Place, token: ServiceToken, before: ServiceToken | None = None) -> None:
+        """Write what says how long a token lives, and what else of it changes; `before`: as it was."""
+        self._seal(tr, self._keys.key(TOKEN, place.hash), token.encode())
+        accessor = Accessor(hash=place.hash, proof=place.proof, expires_at=token.expires_at)
+        self._seal(tr, self._keys.key(ACCESSOR, token.accessor), accessor.encode())
+        keep_proof(tr, self._keys, place.proof, token)
+        if before is not None and before.expires_at is not None:
+            tr.clear(self.end_key(before))
+        if token.expires_at is not None:
+            tr.set(self.end_key(token), b"")
+
+    def drop(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
+        """Remove all records of a token, and what it kept for itself; those of its children stay, and are dead."""
+        keys = self._keys
+        tr.clear(keys.key(TOKEN, place.hash))
+        tr.clear(keys.key(ACCESSOR, token.accessor))
+        drop_proof(tr, keys, place.proof)
+        if token.line:
+            tr.clear(keys.key(CHILD, token.line[-1], token.accessor))
+        if token.expires_at is not None:
+            tr.clear(self.end_key(token))
+        if token.num_uses:
+            tr.clear(keys.key(USES, place.hash))
+        cubbyhole = keys.key(CUBBYHOLE, token.accessor)
+        tr.clear_range(cubbyhole, after(cubbyhole))
+
+    def end_key(self, token: ServiceToken) -> bytes:
+        """Return where a token stands in the order of ends."""
+        assert token.expires_at is not None
+        return self._keys.key(END, ceil(token.expires_at), token.accessor)
+
+    def _seal(self, tr: Transaction, key: bytes, raw: bytes) -> None:
+        tr.set(key, self._keyring.seal(key, raw))

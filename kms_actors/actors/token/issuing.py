@@ -1,0 +1,91 @@
+"""Making a token, within a transaction that makes something else true as well: a login, or a token's child.
+
+What a token is called is drawn before, since a transaction may run twice.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from kms_actors.actors.cluster.schedule import look_by
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.token_records import TokenRecords
+from kms_actors.auth.principal import Right
+from kms_actors.auth.service_token import ServiceToken, new_accessor, new_service_token
+from kms_actors.errors import InvalidRequest
+from kms_actors.store.api import Transaction
+from kms_actors.token.spec import MAX_LINE, Issued, TokenSpec
+
+_SECOND: Final = 10**9
+
+
+class NewToken(NamedTuple):
+    """What a token that is not made yet will be called."""
+
+    text: str
+    accessor: str
+
+    def __repr__(self) -> str:
+        return "<NewToken>"
+
+
+def draw(tenant_number: int) -> NewToken:
+    """Return a name for a new token of the tenant with this integer."""
+    return NewToken(new_service_token(tenant_number), new_accessor())
+
+
+async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: NewToken, now: float) -> Issued:
+    """Make the token that `spec` describes; `now` is in seconds since 1970.
+
+    Raises:
+        InvalidRequest: no such token may be, or one of its parents is gone.
+
+    """
+    _check(spec)
+    expires_at = now + spec.ttl if spec.ttl else None
+    records = TokenRecords(context.keys, context.keyring)
+    if spec.line and None in await records.accessors(tr, *spec.line):
+        raise InvalidRequest("parent token lookup failed: no parent found")
+    token = _record(spec, new.accessor, now, expires_at)
+    records.keep(tr, records.place(new.text), token)
+    if expires_at is not None:
+        await look_by(tr, context.keys, int(expires_at * _SECOND), int(now * _SECOND))
+    return Issued(new.text, new.accessor, spec, now, expires_at)
+
+
+def _check(spec: TokenSpec) -> None:
+    if spec.batch:
+        raise InvalidRequest("batch tokens are not supported yet")
+    if spec.is_root and spec.mount is not None:
+        raise InvalidRequest("auth methods cannot create root tokens")
+    if not spec.ttl and not spec.is_root:
+        raise ValueError("a token without end is root's")
+    if len(spec.line) > MAX_LINE:
+        raise InvalidRequest(f"a token has at most {MAX_LINE} tokens above it")
+
+
+def _record(spec: TokenSpec, accessor: str, now: float, expires_at: float | None) -> ServiceToken:
+    return ServiceToken(
+        accessor=accessor,
+        right=Right.ROOT if spec.is_root else spec.right,
+        policies=spec.policies,
+        display_name=spec.display_name,
+        created=now,
+        path=spec.path,
+        expires_at=expires_at,
+        creation_ttl=spec.ttl,
+        explicit_max_ttl=spec.explicit_max_ttl,
+        period=spec.period,
+        num_uses=spec.num_uses,
+        renewable=spec.renewable,
+        orphan=not spec.line,
+        parent=spec.parent or None,
+        metadata=spec.metadata,
+        line=spec.line,
+        mount=spec.mount,
+        under=spec.under,
+        bound_cidrs=spec.bound_cidrs,
+        entity_id=spec.entity_id,
+        role=spec.role,
+        indexed=True,
+    )

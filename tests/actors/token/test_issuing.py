@@ -1,0 +1,129 @@
+"""Service tokens made in a transaction: what is written, who may use them, and what ends with what."""
+
+import asyncio
+
+import pytest
+
+from kms_actors.actors.cluster.changes import TOKEN
+from kms_actors.actors.cluster.schedule import entry_of
+from kms_actors.actors.token.controller import TokenChanged
+from kms_actors.auth.principal import Right
+from kms_actors.auth.service_token import tenant_of
+from kms_actors.errors import AuthenticationFailed, InvalidRequest
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.messages import RevokeToken
+from kms_actors.store.api import Store
+from tests.actors.token_tenant import MOUNT, NUMBER, SECOND, T0, Tenant
+
+OF_A_TOKEN = ["accessor", "token", "token-digest", "token-digest", "token-end"]
+
+
+async def test_a_token_is_what_was_asked_for(tenant: Tenant) -> None:
+    made = await tenant.issue(
+        policies=("app", "default"), metadata={"user": "ann"}, entity_id="e1", mount=MOUNT, path="auth/approle/login"
+    )
+    assert tenant_of(made.token) == NUMBER
+    bearer = await tenant.bearer(made)
+    assert (bearer.right, bearer.policies, bearer.metadata) == (Right.POLICY, ("app", "default"), {"user": "ann"})
+    assert (bearer.accessor, bearer.expires_at, bearer.record.orphan) == (made.accessor, T0 + 3600, True)
+    assert (bearer.record.entity_id, bearer.record.path) == ("e1", "auth/approle/login")
+    assert await tenant.areas() == sorted([*OF_A_TOKEN, "due"])
+
+
+async def test_a_token_with_an_end_is_in_the_schedule_of_the_cluster(tenant: Tenant) -> None:
+    await tenant.issue(ttl=3600)
+    await tenant.issue(ttl=60)
+    await tenant.issue(ttl=600)
+    assert await tenant.store.run(lambda tr: entry_of(tr, tenant.keys)) == (T0 + 60) * SECOND
+
+
+async def test_a_root_token_has_no_end(tenant: Tenant) -> None:
+    made = await tenant.issue(policies=("root",), ttl=0)
+    bearer = await tenant.bearer(made)
+    assert (bearer.right, bearer.expires_at) == (Right.ROOT, None)
+    assert "token-end" not in await tenant.areas()
+
+
+async def test_logins_give_no_root_token(tenant: Tenant) -> None:
+    with pytest.raises(InvalidRequest, match="auth methods cannot create root tokens"):
+        await tenant.issue(policies=("root",), mount=MOUNT)
+
+
+async def test_a_token_ends(tenant: Tenant) -> None:
+    made = await tenant.issue(ttl=60)
+    await tenant.bearer(made)
+    tenant.now += 60
+    for _ in range(2):
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(made)
+
+
+class TestLine:
+    async def test_revoking_a_parent_ends_its_children(self, tenant: Tenant) -> None:
+        parent = await tenant.issue()
+        child = await tenant.issue(parent)
+        grandchild = await tenant.issue(child)
+        bearer = await tenant.bearer(parent)
+        for each in (child, grandchild):
+            await tenant.bearer(each)
+        await tenant.ask(RevokeToken(bearer, parent.token))
+        for each in (parent, child, grandchild):
+            with pytest.raises(AuthenticationFailed):
+                await tenant.bearer(each)
+
+    async def test_another_node_hears_of_it_by_the_log(self, store: Store, keyring: Keyring) -> None:
+        here, there = Tenant(store, keyring), Tenant(store, keyring)
+        parent = await here.issue()
+        child = await here.issue(await here.issue(parent))
+        await there.bearer(child)
+        await here.ask(RevokeToken(await here.bearer(parent), parent.token))
+        ((area, name),) = here.said
+        assert area == TOKEN
+        await there.ask(TokenChanged(name))
+        with pytest.raises(AuthenticationFailed):
+            await there.bearer(child)
+
+    async def test_a_parents_end_is_its_childrens(self, tenant: Tenant) -> None:
+        child = await tenant.issue(await tenant.issue(ttl=60), ttl=3600)
+        assert (await tenant.bearer(child)).ends == T0 + 60
+        tenant.now += 61
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(child)
+
+    async def test_nobody_gets_a_child_whose_parent_is_gone(self, tenant: Tenant) -> None:
+        parent = await tenant.issue()
+        child = await tenant.issue(parent)
+        await tenant.ask(RevokeToken(await tenant.bearer(parent), parent.token))
+        with pytest.raises(InvalidRequest):
+            await tenant.issue(child)
+
+    async def test_a_mount_that_is_gone_ends_what_it_gave(self, store: Store, keyring: Keyring) -> None:
+        here, there = Tenant(store, keyring), Tenant(store, keyring)
+        made = await here.issue(mount=MOUNT)
+        await here.bearer(made)
+        await here.clear("mount", MOUNT)
+        with pytest.raises(AuthenticationFailed):
+            await there.bearer(made)
+
+
+class TestUses:
+    async def test_are_counted_and_the_last_is_good(self, tenant: Tenant) -> None:
+        made = await tenant.issue(num_uses=3)
+        found = [await tenant.bearer(made) for _ in range(3)]
+        assert [(each.record.num_uses, each.spent) for each in found] == [(2, False), (1, False), (0, True)]
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(made)
+        assert await tenant.areas() == ["due", "token-digest"]
+
+    async def test_are_counted_exactly_by_two_nodes_at_once(self, store: Store, keyring: Keyring) -> None:
+        here, there = Tenant(store, keyring), Tenant(store, keyring)
+        made = await here.issue(num_uses=5)
+
+        async def use(node: Tenant) -> bool:
+            try:
+                await node.bearer(made)
+            except AuthenticationFailed:
+                return False
+            return True
+
+        assert sum(await asyncio.gather(*(use(node) for node in (here, there) * 6))) == 5
