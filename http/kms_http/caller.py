@@ -12,10 +12,12 @@ from multidict import istr
 
 from kms_actors import request_context
 from kms_actors.auth import service_token
+from kms_actors.auth.checks import WithPolicies
 from kms_actors.auth.principal import Principal, Right
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import AuthenticateToken
 from kms_actors.observe.bounded import BoundedLog
+from kms_actors.policy.messages import ResolveAcl
 from kms_actors.request_context import Bearer
 from kms_http.backend import (
     Authenticator,
@@ -131,6 +133,9 @@ class Callers:
         if tenant.revoked(principal.revocation_ids):
             raise _refusal("token was revoked", tenant.vault_id)
         request_context.borne_by(Bearer(principal.revocation_ids))
+        if principal.right is Right.POLICY and principal.acl is None and not tenant.sealed:
+            acl = await tenant.ask(ResolveAcl(principal.policies))
+            return Caller(WithPolicies(principal, acl), tenant)
         return Caller(principal, tenant)
 
     async def _by_service_token(self, token: str, number: int, now: float) -> Caller:

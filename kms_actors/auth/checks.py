@@ -19,7 +19,7 @@ from biscuit_auth import Authorizer, AuthorizerBuilder, Biscuit, UnverifiedBiscu
 
 from kms_actors.auth import datalog, words
 from kms_actors.auth.cost import MAX_FACT
-from kms_actors.auth.principal import Access, Acl, Right
+from kms_actors.auth.principal import Access, Acl, Principal, Right
 from kms_actors.auth.wire import TokenRefused
 
 _EXPIRY: Final = re.compile(r"check if time\(\$(\w+)\), \$\1 (<=?) (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ);", re.ASCII)
@@ -152,7 +152,7 @@ class WithPolicies:
     accessor: Final = BiscuitPrincipal.accessor
     issued_at: Final = BiscuitPrincipal.issued_at
 
-    def __init__(self, bearer: BiscuitPrincipal, acl: Acl) -> None:
+    def __init__(self, bearer: Principal, acl: Acl) -> None:
         self._bearer: Final = bearer
         self.acl: Final = acl
 

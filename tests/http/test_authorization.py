@@ -10,6 +10,8 @@ import pytest
 
 from kms_actors.auth.principal import Access, Capability, Right
 from kms_actors.errors import PermissionDenied
+from kms_actors.messages import ReadSealStatus, SealStatus
+from kms_actors.policy.messages import ResolveAcl
 from tests.http.conftest import NAMESPACE, VAULT_ID, FakePrincipal, Service, ToyCommand
 
 
@@ -74,9 +76,27 @@ async def test_a_policy_gives_what_it_says_and_nothing_else(allowed: Service) ->
 
 
 async def test_who_has_policies_that_nobody_looked_up_may_do_nothing(allowed: Service) -> None:
+    allowed.tenant.answers[ResolveAcl] = None
     principal = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False)
     assert await status(allowed, principal, "GET", "toy/names/a") == 403
     assert await status(allowed, principal, "GET", "auth/door/own") == 403
+
+
+async def test_policies_of_a_biscuit_are_looked_up_in_its_vault(allowed: Service) -> None:
+    allowed.tenant.answers[ResolveAcl] = FakeAcl({"toy/names/a": _caps("read")})
+    principal = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False, policies=("app", "default"))
+    assert await status(allowed, principal, "GET", "toy/names/a") == 200
+    assert await status(allowed, principal, "DELETE", "toy/names/a") == 403
+    assert allowed.tenant.asked[0] == ResolveAcl(("app", "default"))
+
+
+async def test_in_a_sealed_vault_nothing_is_known_of_policies(allowed: Service) -> None:
+    allowed.tenant.sealed = True
+    allowed.tenant.answers[ReadSealStatus] = SealStatus(initialized=True, sealed=True)
+    principal = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False)
+    assert await status(allowed, principal, "GET", "sys/seal-status") == 200
+    assert await status(allowed, principal, "GET", "toy/names/a") == 503
+    assert await status(allowed, principal, "PUT", "sys/unseal", {"key": "a"}) == 403
 
 
 async def test_lists_are_told_apart(allowed: Service) -> None:

@@ -207,7 +207,7 @@ def _public(build: Callable[[Call], Message | None], render: Callable[[Call, Any
 
 def _guarded(build: Callable[[Call], Message], render: Callable[[Call, Any], Reply]) -> Endpoint:
     """Return a change of the seal, for who holds the whole scope."""
-    return Endpoint(build, render, Capability.UPDATE, StructFields(), SCOPE_ADMIN, while_sealed=True)
+    return Endpoint(build, render, Capability.UPDATE, StructFields(), SCOPE_ADMIN, while_sealed=True, sudo=True)
 
 
 SEAL_ROUTES: Final = (

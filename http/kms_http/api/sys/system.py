@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from kms_actors import API_VERSION
-from kms_actors.auth.principal import Capability, makers
+from kms_actors.auth.principal import Capability, Right, makers
 from kms_actors.errors import InvalidRequest
 from kms_actors.messages import (
     DisableMount,
@@ -149,8 +149,10 @@ def _list_visible(call: Call, _: None) -> Reply:
 def _reaches(call: Call, mount: Mount) -> bool:
     """Tell whether the caller's policies, and those of who made the token, give anything at the mount or below."""
     assert call.principal is not None
-    bearers = (call.principal, *makers(call.principal))
-    return all(bearer.acl is None or bearer.acl.touches(mount.path) for bearer in bearers)
+    return all(
+        bearer.right is not Right.POLICY or (bearer.acl is not None and bearer.acl.touches(mount.path))
+        for bearer in (call.principal, *makers(call.principal))
+    )
 
 
 def _preflight(call: Call, _: None) -> Reply:
