@@ -344,6 +344,13 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
             Dear("sys/capabilities-self", fields(paths=lambda: ["x"] * 190_000)),
         ]
     },
+    "sys/tools/hash": {WRITE: either("sys/tools/hash", "input")[:2]},
+    "sys/tools/hash/{urlalgorithm}": {WRITE: either("sys/tools/hash/sha3-512", "input")[:2]},
+    "sys/tools/random": {
+        WRITE: [Dear("sys/tools/random", fields(bytes=131_072, format="hex")), *anything("sys/tools/random")]
+    },
+    "sys/tools/random/{source}": {WRITE: [Dear("sys/tools/random/all", fields(bytes=131_072))]},
+    "sys/tools/random/{source}/{urlbytes}": {WRITE: nothing("sys/tools/random/all/131072")},
 }
 
 TABLES: Final = {"transit": TRANSIT, "kv": KV, "kv-v1": KV_V1, "": SYSTEM}

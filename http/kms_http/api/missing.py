@@ -42,7 +42,6 @@ _GENERATE_ROOT: Final = (
 _LEASES: Final = "there are no leases: no engine here gives any, and tokens end as they say"
 _REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
 _PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit are part of the program"
-_TOOLS: Final = "there are no tools here: use transit/random and transit/hash"
 _CUBBYHOLE: Final = "there is no cubbyhole: use a KV path that only your token's checks allow"
 _IDENTITY: Final = "there are no identities: a token says whose it is (`kms-cli biscuit inspect`)"
 _CAPABILITIES: Final = "only a token's own capabilities are told: use sys/capabilities-self"
@@ -121,7 +120,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/step-down": _CLUSTER,
     "sys/storage": _CLUSTER,
     "sys/sync": _ENTERPRISE,
-    "sys/tools": _TOOLS,
     "sys/version-history": _INSIGHT,
     "sys/wrapping": _WRAPPING,
 }

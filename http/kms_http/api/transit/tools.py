@@ -131,6 +131,10 @@ def _pair(call: Call, made: DataKey) -> dict[str, Any]:
 def _build_hash(call: Call) -> MakeHash:
     if "input" not in call.values:
         raise InvalidRequest("input missing")
+    return _build_hash_of_anything(call)
+
+
+def _build_hash_of_anything(call: Call) -> MakeHash:
     return MakeHash(
         batches.one(call, _hash_item),
         call.captures.get("urlalgorithm") or call.values.get("algorithm", DEFAULT_ALGORITHM),
@@ -208,8 +212,12 @@ _DERIVED_KEYS: Final = _write(
     key_index_to=to_int,
     **_DATA_KEY_FIELDS,
 )
-_HASH: Final = _write(_build_hash, _render_hash, input=to_str, algorithm=to_str, format=to_str)
-_RANDOM: Final = _write(_build_random, _render_random, bytes=to_int, format=to_str)
+_HASH_FIELDS: Final[Mapping[str, Converter]] = {"input": to_str, "algorithm": to_str, "format": to_str}
+_HASH: Final = _write(_build_hash, _render_hash, **_HASH_FIELDS)
+
+#: Those of `sys/tools`, which need no mount; there, nothing to hash is an empty input.
+HASH_OF_ANYTHING: Final = _write(_build_hash_of_anything, _render_hash, **_HASH_FIELDS)
+RANDOM: Final = _write(_build_random, _render_random, bytes=to_int, format=to_str)
 
 ROUTES: Final = (
     Route("datakey/{plaintext}/{name}", _DATA_KEY),
@@ -217,7 +225,7 @@ ROUTES: Final = (
     Route("derivedkeys/{plaintext}/{name}", _DERIVED_KEYS),
     Route("hash", _HASH),
     Route("hash/{urlalgorithm}", _HASH),
-    Route("random", _RANDOM),
-    Route("random/{source}", _RANDOM),
-    Route("random/{source}/{urlbytes}", _RANDOM),
+    Route("random", RANDOM),
+    Route("random/{source}", RANDOM),
+    Route("random/{source}/{urlbytes}", RANDOM),
 )
