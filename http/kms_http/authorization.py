@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from kms_actors.auth.principal import Access, Capability, Principal, Right, Rule, makers
+from kms_actors.auth.principal import Access, Acl, Capability, Principal, Right, Rule, makers
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.errors import PermissionDenied
 from kms_actors.messages import Grants
@@ -62,13 +62,18 @@ def unlimited(principal: Principal) -> bool:
 def allows(principal: Principal, access: Access) -> bool:
     """Tell whether a caller may list or scan another folder, too, than the one that he asked for below a mount."""
     for each in (principal, *makers(principal)):
-        if each.right is Right.POLICY:
-            rule = each.acl.rule(access.path, listing=True) if each.acl is not None else None
-            if rule is None or access.operation not in rule.capabilities:
-                return False
+        if each.right is Right.POLICY and not _give(each.acl, access):
+            return False
         if each.narrowed and not each.allows(access):
             return False
     return True
+
+
+def _give(acl: Acl | None, access: Access) -> bool:
+    if acl is None or acl.is_root:
+        return acl is not None
+    rule = acl.rule(access.path, listing=True)
+    return rule is not None and access.operation in rule.capabilities
 
 
 def _both(one: Grants, other: Grants) -> Grants:

@@ -96,7 +96,7 @@ def _tuning(entry: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(entry["config"])
     for name in ("default_lease_ttl", "max_lease_ttl"):
         config[name] = config[name] or SYSTEM_LEASE_TTL
-    options = {"options": entry["options"]} if entry["options"] is not None else {}
+    options = {"options": entry["options"]} if entry["options"] else {}
     return dict(sorted({**config, **options, "description": entry["description"]}.items()))
 
 

@@ -123,12 +123,20 @@ async def test_policies_decide_the_same(api: Api) -> None:
         return SimpleNamespace(capabilities=allowed[path]) if path in allowed else None
 
     common = {"resource": "vault", "right": Right.POLICY, "narrowed": False}
-    principal: Any = SimpleNamespace(**common, acl=SimpleNamespace(rule=rule), under=None)
+    principal: Any = SimpleNamespace(**common, acl=SimpleNamespace(is_root=False, rule=rule), under=None)
     api.principal = principal
     assert (await api(SCAN, "metadata"))[1]["keys"] == ["B", "a", "b", "b-x", "b/x", "b/y", "é"]
     child: Any = SimpleNamespace(**{**common, "right": Right.ROOT}, acl=None, under=principal)
     api.principal = child
     assert (await api(SCAN, "metadata/b"))[1]["keys"] == ["x", "y"], "nor may who was made by such a token do more"
+
+
+async def test_the_policy_root_gives_all(api: Api) -> None:
+    root: Any = SimpleNamespace(
+        resource="vault", right=Right.POLICY, narrowed=False, acl=SimpleNamespace(is_root=True), under=None
+    )
+    api.principal = root
+    assert (await api(SCAN, "metadata"))[1]["keys"] == PATHS
 
 
 async def test_a_scan_of_more_folders_than_are_asked_about_is_refused(
