@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -15,6 +16,7 @@ from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
 from kms_actors.errors import FormatError, IntegrityError
+from kms_actors.identity import records as identity
 from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
@@ -132,6 +134,16 @@ TENANT_RECORDS: Final = (
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),
     Known(("due", int, str), _PLAIN, _counter),
+    Known(("identity", "entity", UUID), _SEALED, _as(identity.Entity)),
+    Known(("identity", "group", UUID), _SEALED, _as(identity.Group)),
+    Known(("identity", "groups"), _PLAIN, _counter),
+    Known(("identity", "index", str, UUID), _SEALED, _as(identity.Pointer)),
+    Known(("identity", "index", str, bytes), _SEALED, _as(identity.Pointer)),
+    Known(("identity", "member", UUID, UUID), _SEALED, _as(identity.Membership)),
+    Known(("identity", "member-of", UUID, UUID), _SEALED, _as(identity.Membership)),
+    Known(("identity", "mount", bytes, UUID), _SEALED, _as(identity.Pointer)),
+    Known(("identity", "subgroup", UUID, UUID), _SEALED, _as(identity.Membership)),
+    Known(("identity", "subgroup-of", UUID, UUID), _SEALED, _as(identity.Membership)),
     Known(("kv", int, "config"), _SEALED, _kv(kv.Config)),
     Known(("kv", int, "meta", str), _SEALED, _kv(kv.Head)),
     Known(("kv", int, "data", str, int), _SEALED, _anything),

@@ -35,6 +35,8 @@ TENANT: Final = "tenant"
 TOKEN: Final = "token"  # noqa: S105 - a name, not a token
 #: The name is a mount's number, a slash, and the name of a key.
 TRANSIT: Final = "transit"
+#: The name is the id of an entity; empty: of groups, which anybody's rights may come from.
+IDENTITY: Final = "identity"
 #: Never written: what a line of an unknown area is read as. Anything of the vault may have changed.
 ANYTHING: Final = "*"
 
@@ -45,6 +47,7 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TENANT: re.compile(r"[^\0]*", re.DOTALL),
     TOKEN: re.compile(r"(?:[0-9a-f]{2})+(?:/[0-9A-Za-z]*)?"),
     TRANSIT: re.compile(r"[0-9]{1,18}/.*", re.DOTALL),
+    IDENTITY: re.compile(r"(?:[0-9a-f-]{36})?"),
 }
 _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {TOKEN: re.compile(r"[^\0]+")}
 

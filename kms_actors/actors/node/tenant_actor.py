@@ -11,28 +11,20 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import pykka
 
 from kms_actors.actors.cluster.changes import (
+    IDENTITY,
     TENANT,
     TOKEN,
     TRANSIT,
     Change,
     record,
 )
-from kms_actors.actors.kv.controller import (
-    KV_MESSAGES,
-    KvController,
-    SecretFree,
-)
+from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityController
+from kms_actors.actors.identity.resolving import IdentityChanged
+from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
 from kms_actors.actors.node.services import Services, TenantView
-from kms_actors.actors.tenant.context import (
-    Controller,
-    Handler,
-    TenantContext,
-)
-from kms_actors.actors.tenant.mounting import (
-    MOUNT_MESSAGES,
-    MountController,
-    Mounts,
-)
+from kms_actors.actors.tenant.authorities import AuthoritiesChanged
+from kms_actors.actors.tenant.context import Controller, Handler, TenantContext
+from kms_actors.actors.tenant.mounting import MOUNT_MESSAGES, MountController, Mounts
 from kms_actors.actors.tenant.records import (
     TenantRecords,
     TenantState,
@@ -42,11 +34,7 @@ from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.actors.token.controller import (
-    TOKEN_MESSAGES,
-    TokenChanged,
-    TokenController,
-)
+from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenChanged, TokenController
 from kms_actors.actors.transit.controller import (
     KeyChanged,
     TransitController,
@@ -302,6 +290,9 @@ class TenantActor(AsyncioActor):
         elif change.area == TRANSIT:
             mount, _, name = change.name.partition("/")
             self.notify(KeyChanged((int(mount), name)))
+        elif change.area == IDENTITY:
+            self.notify(AuthoritiesChanged(change.name))
+            self.notify(IdentityChanged(change.name))
 
     def _now(self) -> float:
         return self._services.clock() / 1e9
@@ -356,6 +347,7 @@ class TenantActor(AsyncioActor):
             MOUNT_MESSAGES,
             lambda self, context: MountController(context, self._publish_mounts, self._services.settings.max_mounts),
         ),
+        **dict.fromkeys(IDENTITY_MESSAGES, lambda _, context: IdentityController(context)),
         **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
@@ -367,6 +359,7 @@ class TenantActor(AsyncioActor):
         StateChanged: _state_changed,
         ChangedElsewhere: _changed_elsewhere,
         SecretFree: lambda _, event: event.go_on(),
+        AuthoritiesChanged: lambda _, __: None,  # no controller keeps anybody's rights yet
     }
 
 

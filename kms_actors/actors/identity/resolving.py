@@ -1,0 +1,216 @@
+"""Who somebody is, and what comes of it: an entity with its groups and all their policies."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from kms_actors.actors.cluster.changes import IDENTITY
+from kms_actors.actors.identity import places
+from kms_actors.actors.identity.storage import IdentityReader, IdentityRecords, is_alias
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.errors import InvalidRequest
+from kms_actors.identity.graph import ancestors
+from kms_actors.identity.limits import MAX_LOGIN_GROUPS, MAX_NAME, check_alias_metadata, check_name, check_text
+from kms_actors.identity.messages import Resolved
+from kms_actors.identity.records import Alias, Entity, Group, Membership
+from kms_actors.messages import Event
+from kms_actors.policy import templates
+from kms_actors.store.api import Transaction
+
+#: Characters of an id that a name is made of, more if it is taken.
+_NAMED_BY: Final = (8, 32)
+
+
+class IdentityChanged(Event, frozen=True):
+    """What is kept of an entity is out of date, or of all where it is empty."""
+
+    entity_id: str = ""
+
+
+class NewIds(NamedTuple):
+    """What an entity and an alias will be called, if they are to be made."""
+
+    entity: str
+    alias: str
+
+
+def draw() -> NewIds:
+    """Return new ids. A transaction may run twice, so they are drawn before it."""
+    return NewIds(str(uuid.uuid4()), str(uuid.uuid4()))
+
+
+async def entity_for(
+    tr: Transaction,
+    context: TenantContext,
+    *,
+    mount_accessor: str,
+    mount_type: str,
+    mount_path: str,
+    alias_name: str,
+    alias_metadata: Mapping[str, str] | None,
+    groups: Iterable[str],
+    new_ids: NewIds,
+    now: float,
+) -> Resolved:
+    """Return who logs in, within the transaction of the login; `now` is in seconds since 1970.
+
+    An alias that is not known yet is made, with an entity of its own. `groups` are names that the mount knows groups
+    by: the entity gets into all external groups that have such an alias at the mount, and out of all others that have
+    one there. For an entity that is disabled nothing is done: see to it that the login is refused.
+
+    Where the answer says `changed`, the caller asks its actor `IdentityChanged(entity_id)` after the commit, and
+    answers then.
+
+    Raises:
+        InvalidRequest: a name, the metadata or the number of groups is beyond what is kept.
+
+    """
+    check_name(alias_name, "alias name")
+    metadata = dict(alias_metadata or {})
+    check_alias_metadata(metadata)
+    said = _names(groups)
+    records = IdentityRecords(tr, context.keys, context.keyring)
+    pointer = await records.pointer(records.keys.by_alias(places.ALIAS_NAME, mount_accessor, alias_name))
+    before = None if pointer is None else await records.entity(pointer.id)
+    known = None if before is None else before.alias_at(mount_accessor)
+    if known is not None and not is_alias(known, mount_accessor, alias_name):
+        pointer = before = None  # out of date, as an index may be after a restore
+    moment = int(now * 1e9)
+    alias = Alias(
+        id=new_ids.alias if pointer is None else pointer.alias,
+        name=alias_name,
+        mount_accessor=mount_accessor,
+        mount_type=mount_type,
+        mount_path=mount_path,
+        metadata=metadata,
+        created=moment,
+        updated=moment,
+    )
+    if before is None:
+        name = await _new_name(records, "entity", new_ids.entity)
+        entity = Entity(id=new_ids.entity, name=name, created=moment, updated=moment, aliases=(alias,))
+    elif before.disabled:
+        return await resolved(records, before, {})
+    else:
+        entity = _with_alias(before, alias)
+    if entity is not before:
+        records.put_entity(entity, before)
+    current = {} if before is None else await records.memberships(places.MEMBER_OF, entity.id)
+    wanted = await _members_by(records, mount_accessor, said)
+    after = await _refresh(records, entity.id, mount_accessor, current, wanted)
+    changed = before is not None and (entity is not before or after != current)
+    if changed:
+        context.record(tr, IDENTITY, entity.id)
+    return msgspec.structs.replace(await resolved(records, entity, after), changed=changed)
+
+
+async def resolve(reader: IdentityReader, entity_id: str) -> Resolved | None:
+    """Return what an entity may do now; None if it is gone."""
+    entity = await reader.successor(entity_id)
+    if entity is None:
+        return None
+    return await resolved(reader, entity, await reader.memberships(places.MEMBER_OF, entity.id))
+
+
+async def resolved(reader: IdentityReader, entity: Entity, memberships: Mapping[str, Membership]) -> Resolved:
+    """Return what an entity with these memberships may do: what it, and all groups it is in, may."""
+    direct = await counted(reader, memberships)
+    ids = sorted(await ancestors(direct, reader.parents))
+    above = [each for each in ids if each not in direct]
+    found = direct | {group.id: group for group in await reader.groups(above) if group is not None}
+    groups = [found[each] for each in ids if each in found]
+    policies = set(entity.policies).union(*(group.policies for group in groups))
+    return Resolved(
+        entity.id,
+        entity.name,
+        entity.disabled,
+        tuple(sorted(policies)),
+        _subject(entity, groups),
+        tuple(group.id for group in groups),
+    )
+
+
+async def counted(reader: IdentityReader, memberships: Mapping[str, Membership]) -> dict[str, Group]:
+    """Return the groups of those memberships that count, by id."""
+    groups = await reader.groups(list(memberships))
+    return {group.id: group for group in groups if group is not None and group.has(memberships[group.id])}
+
+
+def _names(groups: Iterable[str]) -> list[str]:
+    names = sorted({name.lower() for name in groups if 0 < len(name) <= MAX_NAME})
+    if len(names) > MAX_LOGIN_GROUPS:
+        raise InvalidRequest(f"a login names more than {MAX_LOGIN_GROUPS} groups")
+    for name in names:
+        check_text(name, "the name of a group")
+    return names
+
+
+async def _new_name(records: IdentityReader, kind: str, id_: str) -> str:
+    """Return a name that nothing has: of an id, and of all of it if need be."""
+    name = ""
+    for length in _NAMED_BY:
+        name = f"{kind}_{id_.replace('-', '')[:length]}"
+        taken = await (records.entity_named(name) if kind == "entity" else records.group_named(name))
+        if taken is None:
+            break
+    return name
+
+
+def _with_alias(entity: Entity, alias: Alias) -> Entity:
+    """Return the entity with its alias as the login says it is; the same where that says nothing new."""
+    known = entity.alias_at(alias.mount_accessor)
+    if known is None:
+        return msgspec.structs.replace(entity, aliases=(*entity.aliases, alias))
+    if known.metadata == alias.metadata:
+        return entity
+    later = msgspec.structs.replace(known, metadata=alias.metadata, updated=alias.updated)
+    aliases = tuple(later if each.id == later.id else each for each in entity.aliases)
+    return msgspec.structs.replace(entity, aliases=aliases)
+
+
+async def _members_by(records: IdentityReader, accessor: str, said: Sequence[str]) -> dict[str, Membership]:
+    """Return the memberships that names of groups at a mount give."""
+    found = await records.groups_at(accessor, said) if said else []
+    return {group.id: Membership(group.alias.id) for group in found if group is not None and group.alias is not None}
+
+
+async def _refresh(
+    records: IdentityRecords,
+    entity: str,
+    accessor: str,
+    current: Mapping[str, Membership],
+    wanted: Mapping[str, Membership],
+) -> dict[str, Membership]:
+    """Make the memberships that a mount gives those that are wanted; return all that there are then."""
+    given = [each for each, membership in current.items() if membership.through]
+    kept = dict(current)
+    for each, group in zip(given, await records.groups(given), strict=True):
+        if group is None or not group.has(current[each]):
+            over = True  # the group, or the alias that gave it, is gone
+        else:
+            over = group.alias is not None and group.alias.mount_accessor == accessor and each not in wanted
+        if over:
+            records.remove_member(each, entity)
+            del kept[each]
+    for each, membership in wanted.items():
+        if kept.get(each) != membership:
+            records.add_member(each, entity, membership)
+            kept[each] = membership
+    return kept
+
+
+def _subject(entity: Entity, groups: Iterable[Group]) -> templates.Subject:
+    return templates.Subject(
+        entity.id,
+        entity.name,
+        entity.metadata,
+        tuple(
+            templates.Alias(alias.mount_accessor, alias.id, alias.name, alias.metadata, alias.custom_metadata)
+            for alias in entity.aliases
+        ),
+        tuple(templates.Group(group.id, group.name, group.metadata) for group in groups),
+    )

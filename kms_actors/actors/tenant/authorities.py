@@ -1,0 +1,11 @@
+"""What the rights of bearers come from has changed: policies, entities, groups."""
+
+from __future__ import annotations
+
+from kms_actors.messages import Event
+
+
+class AuthoritiesChanged(Event, frozen=True):
+    """Whoever keeps what a bearer may do asks anew: of those with this entity, or of all where it is empty."""
+
+    entity_id: str = ""
