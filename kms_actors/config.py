@@ -5,13 +5,11 @@ Each field carries its description and bounds, so `docs/config/configuration.md`
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import tomli
@@ -19,6 +17,8 @@ from msgspec import Meta
 
 from kms_actors.allowed import allowed
 from kms_actors.errors import KmsError
+from kms_actors.outbound import NotAllowed, Outbound
+from kms_actors.system_errors import in_words
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Seconds = Annotated[float, Meta(gt=0, le=86_400)]
@@ -162,6 +162,16 @@ class Tenants(Section, frozen=True):
             "vault by `X-Vault-Namespace`; empty: such a request is refused",
         ),
     ] = ""
+    login_urls: Annotated[
+        tuple[str, ...],
+        Meta(
+            extra={"allowed": "a list of `public`, ranges of addresses, and origins of URLs"},
+            description="where a node may fetch what logins need (keys of issuers, codes traded, tokens reviewed): "
+            "`public` for https to any address of the internet, ranges of inner addresses such as `10.2.0.0/16` "
+            "for https, and origins such as `https://idp.internal:8443`, `https://*.corp.internal` or "
+            "`http://127.0.0.1:8080`, whatever their address",
+        ),
+    ] = ("public",)
     max_mounts: Annotated[
         Count, Meta(description="mounts of one tenant, those of logins among them; past it a further one is refused")
     ] = 256
@@ -325,25 +335,6 @@ def bytes_of(size: str) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
-_IN_WORDS: Final = {
-    errno.ENOENT: "no such file",
-    errno.EACCES: "not permitted",
-    errno.EPERM: "not permitted",
-    errno.EISDIR: "is a directory",
-    errno.EADDRINUSE: "another program uses it",
-    errno.EADDRNOTAVAIL: "no address of this machine",
-}
-
-
-def in_words(error: OSError) -> str:
-    """Return why the operating system refuses."""
-    if isinstance(error, socket.gaierror):
-        return "no such host"
-    if error.errno is None:
-        return "no reason is given"
-    return _IN_WORDS.get(error.errno) or os.strerror(error.errno).lower()
-
-
 def section_of(kind: Any) -> type[Section] | None:
     """Return the Section a field's type stands for, if it is a table."""
     candidates = (kind, *getattr(kind, "__args__", ()))
@@ -388,6 +379,10 @@ def _contradictions(configuration: Configuration) -> Iterator[str]:
     provider = configuration.master_keyring_provider
     if (provider.name == "static") != (provider.key_file is not None):
         yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    try:
+        Outbound(configuration.tenants.login_urls)
+    except NotAllowed as wrong:
+        yield f"key `tenants.login_urls`: {wrong}"
     cache = configuration.cache
     if 2 * bytes_of(cache.tenant_keys) > bytes_of(cache.tenants):
         yield "key `cache.tenant_keys`: at most half of `cache.tenants`, so that one tenant leaves room for others"

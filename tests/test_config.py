@@ -19,6 +19,7 @@ import tomli
 
 from kms_actors import config
 from kms_actors.auth.keys import TokenKeys
+from kms_actors.system_errors import in_words
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs/config/configuration.md"
@@ -188,10 +189,10 @@ def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
 
 
 def test_why_the_system_refuses_is_told_in_words() -> None:
-    assert config.in_words(PermissionError(errno.EACCES, "x")) == "not permitted"
-    assert config.in_words(OSError(errno.ENOSPC, "x")) == "no space left on device"
-    assert config.in_words(OSError()) == "no reason is given"
-    assert config.in_words(socket.gaierror(socket.EAI_NONAME, "x")) == "no such host"
+    assert in_words(PermissionError(errno.EACCES, "x")) == "not permitted"
+    assert in_words(OSError(errno.ENOSPC, "x")) == "no space left on device"
+    assert in_words(OSError()) == "no reason is given"
+    assert in_words(socket.gaierror(socket.EAI_NONAME, "x")) == "no such host"
 
 
 def keys(section: type[config.Section] = config.Configuration, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -17,6 +17,7 @@ from kms_actors import (
 from kms_actors.errors import KmsError
 from kms_actors.observe import log
 from kms_actors.processes.loading import modules_kept
+from kms_actors.system_errors import in_words
 
 if TYPE_CHECKING:
     from kms_actors.cli.development import Development
@@ -63,7 +64,7 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
     try:
         _serve(configuration, prepared)
     except (KmsError, OSError) as error:
-        reason = config.in_words(error) if isinstance(error, OSError) else str(error)
+        reason = in_words(error) if isinstance(error, OSError) else str(error)
         structlog.get_logger("kms_actors").error("cannot run", file=str(path), reason=reason)
         sys.exit(1)
 

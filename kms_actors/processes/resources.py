@@ -11,7 +11,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from kms_actors.config import SettingError, Tls, in_words
+from kms_actors.config import SettingError, Tls
+from kms_actors.system_errors import in_words
 
 _CERTIFICATE: Final = "tls.certificate_file"
 _PRIVATE_KEY: Final = "tls.private_key_file"

@@ -18,7 +18,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
-from kms_actors.config import Configuration, in_words
+from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe import log
 from kms_actors.observe.metrics import Metrics
@@ -50,6 +50,7 @@ from kms_actors.processes.remote import RemoteNode
 from kms_actors.processes.resources import tls_context
 from kms_actors.processes.serving import http_server, node_service
 from kms_actors.store.opening import open_store
+from kms_actors.system_errors import in_words
 from kms_http.server import HttpServer
 
 #: Seconds until the end, whatever is under way, when the supervisor is gone.

@@ -16,7 +16,7 @@ from kms_actors.actors.node.actor import (
     SealObserver,
     unseal_from_file,
 )
-from kms_actors.config import Configuration, SettingError, in_words
+from kms_actors.config import Configuration, SettingError
 from kms_actors.errors import InvalidShares
 from kms_actors.messages import (
     Event,
@@ -25,6 +25,7 @@ from kms_actors.messages import (
 from kms_actors.runtime import ask
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
+from kms_actors.system_errors import in_words
 
 KEY_FILE: Final = "master_keyring_provider.key_file"
 _HEX_KEY: Final = re.compile(r"\s*([0-9a-fA-F]{64})\s*")

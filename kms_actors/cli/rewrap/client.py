@@ -11,9 +11,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from kms_actors.config import in_words
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
+from kms_actors.system_errors import in_words
 
 #: Times that one batch is sent.
 ATTEMPTS: Final = 8
