@@ -5,7 +5,8 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     KmsError
     ├── InvalidRequest            the caller's mistake; the text is for the caller
     │   ├── InvalidShares         key shares that cannot be, or do not give the key
-    │   └── UnknownVersion        newer than the key's latest version, as far as this node knows
+    │   ├── UnknownVersion        newer than the key's latest version, as far as this node knows
+    │   └── InvalidWrappingToken  a wrapping token that gives nothing: used, ended, or never one
     ├── AuthenticationFailed      no token, or one that proves nothing
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
@@ -44,6 +45,13 @@ class InvalidShares(InvalidRequest):
 
 class UnknownVersion(InvalidRequest):
     """A key version newer than the latest; it may have been made on another node a moment ago."""
+
+
+class InvalidWrappingToken(InvalidRequest):
+    """What was given as a wrapping token gives nothing. Whether it was used goes to the log, never to the caller."""
+
+    def __init__(self) -> None:
+        super().__init__("wrapping token is not valid or does not exist")
 
 
 class AuthenticationFailed(KmsError):

@@ -97,11 +97,13 @@ class Initialization(Message, frozen=True):
 class AuthenticateToken(Query, frozen=True):
     """Turn a short service token into its Principal. Answer: Principal; raises AuthenticationFailed.
 
-    `proven`: its proof is in the store, which a tenant of an older program lacks.
+    `proven`: its proof is in the store, which a tenant of an older program lacks. `use`: this is a use of it, to be
+    counted where uses are.
     """
 
     token: str
     proven: bool = True
+    use: bool = True
 
 
 class RenewToken(Command, frozen=True):

@@ -22,6 +22,8 @@ from kms_actors.auth.principal import Access, Acl, Principal, Right
 from kms_actors.keyring import stored
 
 PREFIX: Final = "hvs."
+#: The one policy of wrapping tokens, which no other token has.
+RESPONSE_WRAPPING: Final = "response-wrapping"
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _TENANT_LENGTH: Final = 6
@@ -79,6 +81,11 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     def encode(self) -> bytes:
         """Return the record as JSON."""
         return stored.encode(self)
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it is a wrapping token."""
+        return self.policies == (RESPONSE_WRAPPING,)
 
     def expired(self, now: float) -> bool:
         """Tell whether the token has ended."""

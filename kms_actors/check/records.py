@@ -15,6 +15,7 @@ from kms_actors.actors.cluster.timekeeping import Kept
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
+from kms_actors.cubbyhole.records import Held, Taken, WrapInfo
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.identity import records as identity
 from kms_actors.keyring import stored
@@ -128,6 +129,12 @@ TENANT_RECORDS: Final = (
     Known(("token-end", int, str), _PLAIN, _anything),
     Known(("token-uses", bytes), _SEALED, UsesLeft.decode),
     Known(("token-revoking", str), _PLAIN, _anything),
+    Known(("unwrapped", bytes), _PLAIN, _as(Taken)),
+    Known(("cubbyhole-bytes",), _PLAIN, _counter),
+    Known(("cubbyhole", str), _SEALED, _as(Held)),
+    Known(("cubbyhole", str, "entry", str), _SEALED, _anything),
+    Known(("cubbyhole", str, "info"), _SEALED, _as(WrapInfo)),
+    Known(("cubbyhole", str, "answer"), _SEALED, _anything),
     Known(("token-digest",), _PLAIN, _anything),
     Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
     Known(("sealed", int), _PLAIN, _counter),

@@ -4,7 +4,9 @@
 (`token-digest`, digest)            its proof, see `proofs`
 (`accessor`, accessor)              Accessor: where those two lie
 (`token-child`, parent, accessor)   empty: a token that ends with its parent
-(`token-end`, second, accessor)     empty: when it ends, in seconds since 1970
+(`token-end`, second, accessor)     empty: when it ends, in seconds since 1970; of a wrapping token that was used, the
+                                    digest of its proof, so that what follows is removed then
+(`unwrapped`, digest)               Taken: tells a used wrapping token from one that never was
 (`token-uses`, keyed hash)          UsesLeft, where they are counted
 
 The key of the hash is derived from the vault's keyring. A token lives as long as it has its record, and each of its
@@ -16,11 +18,14 @@ from __future__ import annotations
 from math import ceil
 from typing import Final, NamedTuple
 
+from kms_actors.actors.tenant.cubbyholes import Cubbyholes
 from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
 from kms_actors.auth.service_token import ServiceToken, proof_digest, token_hash
+from kms_actors.cubbyhole.records import Taken
+from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Reads, Transaction
-from kms_actors.store.keyspace import TenantKeys, after
+from kms_actors.store.keyspace import TenantKeys
 from kms_actors.token.records import Accessor, UsesLeft
 
 TOKEN: Final = "token"  # noqa: S105 - the name of an area
@@ -28,8 +33,7 @@ ACCESSOR: Final = "accessor"
 CHILD: Final = "token-child"
 END: Final = "token-end"
 USES: Final = "token-uses"
-#: What a token keeps for itself lies below (`cubbyhole`, accessor), and goes with it.
-CUBBYHOLE: Final = "cubbyhole"
+UNWRAPPED: Final = "unwrapped"
 
 _LABEL: Final = b"token"
 
@@ -48,6 +52,7 @@ class TokenRecords:
         self._keys = keys
         self._keyring = keyring
         self._hash_key = keyring.derive(_LABEL)
+        self._cubbyholes = Cubbyholes(keys, keyring)
 
     def hash(self, text: str) -> bytes:
         """Return the keyed hash of a token."""
@@ -100,7 +105,7 @@ class TokenRecords:
         if token.expires_at is not None:
             tr.set(self.end_key(token), b"")
 
-    def drop(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
+    async def drop(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
         """Remove all records of a token, and what it kept for itself; those of its children stay, and are dead."""
         keys = self._keys
         tr.clear(keys.key(TOKEN, place.hash))
@@ -112,8 +117,12 @@ class TokenRecords:
             tr.clear(self.end_key(token))
         if token.num_uses:
             tr.clear(keys.key(USES, place.hash))
-        cubbyhole = keys.key(CUBBYHOLE, token.accessor)
-        tr.clear_range(cubbyhole, after(cubbyhole))
+        await self._cubbyholes.drop(tr, token.accessor)
+
+    def remember(self, tr: Transaction, place: Place, token: ServiceToken, taken: Taken) -> None:
+        """Write that a wrapping token which was dropped had been used, until it would have ended."""
+        tr.set(self._keys.key(UNWRAPPED, place.proof), stored.encode(taken))
+        tr.set(self.end_key(token), place.proof)
 
     def end_key(self, token: ServiceToken) -> bytes:
         """Return where a token stands in the order of ends."""

@@ -26,6 +26,7 @@ from kms_actors.actors.tenant.revocations import end_of, record_of
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.ending import Ending
 from kms_actors.actors.token.reading import Found, TokenReader
+from kms_actors.actors.token.using import Using
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.cache import ByteCache
@@ -79,6 +80,7 @@ class TokenController:
         self._records = TokenRecords(context.keys, context.keyring)
         self._reader = TokenReader(context.keys, self._records)
         self._ending = Ending(context, self._records)
+        self._using = Using(context, self._records)
         kept: ByteCache[bytes, ServicePrincipal] = ByteCache(
             _CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account
         )
@@ -103,7 +105,7 @@ class TokenController:
         if principal is None:
             load = self._cache.load(digest, partial(self._load, message))
             return self._context.spawn(self._loaded(load, message))
-        if principal.record.num_uses:
+        if message.use and principal.record.num_uses:
             return self._context.spawn(self._use(message))
         return principal
 
@@ -127,7 +129,7 @@ class TokenController:
     async def _loaded(self, load: Any, message: AuthenticateToken) -> ServicePrincipal:
         principal: ServicePrincipal = await self._cache.wait(load)
         # One load is for all who wait for it; each of them uses the token.
-        return await self._use(message) if principal.record.num_uses else principal
+        return await self._use(message) if message.use and principal.record.num_uses else principal
 
     async def _load(self, message: AuthenticateToken) -> ServicePrincipal:
         place, now = self._records.place(message.token), self._now()
@@ -155,13 +157,7 @@ class TokenController:
         place, now = self._records.place(message.token), self._now()
 
         async def body(tr: Transaction) -> tuple[Found, int]:
-            found = await self._reader.by_place(tr, place, now)
-            left = await self._records.uses(tr, place) - 1
-            if left > 0:
-                self._records.set_uses(tr, place, left)
-            else:
-                await self._ending.end(tr, place, found.token)
-            return found, left
+            return await self._using.use(tr, place, now)
 
         found, left = await self._context.store.change(body, mount=None, bearers=())
         counted = msgspec.structs.replace(found.token, num_uses=left)

@@ -1,0 +1,1 @@
+"""Cubbyholes of tokens, and wrapped answers."""
