@@ -48,6 +48,7 @@ class TenantCheck:
         self._page = page
         self._whole = whole  # no restore is under way, which leaves records alone until its end
         self._mounts: dict[tuple[str, int], bool] = {}
+        self._unversioned: set[int] = set()  # mounts of version 1 of `kv`
 
     @classmethod
     async def begin(cls, tr: Transaction, number: int, master: Master | None, page: Page) -> TenantCheck:
@@ -97,6 +98,8 @@ class TenantCheck:
                 mount = self._quietly(key, stored)
                 if isinstance(mount, Mount) and mount.type != engine:
                     self._page.add(Kind.CONTRADICTION, self._keys.key(engine, number), "its mount is of another type")
+                if isinstance(mount, Mount) and mount.engine == "kv-v1":
+                    self._unversioned.add(number)
             self._mounts[engine, number] = stored is not None
         return self._mounts[engine, number]
 
@@ -129,6 +132,8 @@ class TenantCheck:
         _, mount, _, path = parts
         if await self._tr.get(self._keys.key("kv", mount, "list", path)) is None:
             self._page.add(Kind.MISSING, self._keys.key("kv", mount, "list", path), "a secret is not listed")
+        if head is not None and mount in self._unversioned and head.metadata.versions.keys() != {1}:
+            self._page.add(Kind.CONTRADICTION, key, "its mount is of version 1, and it has more than one version")
         for version in _with_data(head):
             data = self._keys.key("kv", mount, "data", path, version)
             if await self._tr.get(data) is None:

@@ -12,13 +12,15 @@ from kms_actors.errors import IntegrityError
 from kms_actors.kv import messages as kv
 from kms_actors.messages import (
     AuthenticateToken,
+    EnableMount,
     ReadSealStatus,
+    TuneMount,
 )
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 from tests.store.access import get, get_all, put
 from tests.support.backups import backup, restore
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import LARGE, filled, node, opened
 
 
 @pytest.fixture
@@ -50,6 +52,30 @@ async def test_one_vault_moves_to_another_cluster(tmp_path: Path, source: Store,
         new = await filled(service, "vault_c")
         await new.check(service)
     assert int.from_bytes(await get(target, ALLOCATOR) or b"", "little") == 3
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+async def test_secrets_of_version_1_move_and_may_get_versions_there(
+    tmp_path: Path, source: Store, target: Store, version: str
+) -> None:
+    """The mount is of version 1 when the backup is taken, or has just become one of version 2."""
+    secrets = {"a": b'{"n":1}', "folder/large": LARGE}
+    async with node(source, tmp_path / "source") as service:
+        vault = await filled(service, "vault_a")
+        tenant = await service.tenant("vault_a")
+        await tenant.ask(EnableMount("plain/", "kv-v1", "", {}))
+        for path, data in secrets.items():
+            await tenant.ask(kv.WriteUnversioned(3, path, data))
+        await tenant.ask(TuneMount("plain/", None, {"version": version}))
+        data = await backup(source, "vault_a")
+    async with node(target, tmp_path / "target") as service:
+        await restore(target, data)
+        tenant = await vault.unsealed(service)
+        if version == "1":
+            assert [await tenant.ask(kv.ReadUnversioned(3, path)) for path in secrets] == [*secrets.values()]
+            await tenant.ask(TuneMount("plain/", None, {"version": "2"}))
+        assert [(await tenant.ask(kv.ReadSecret(3, path))).data for path in secrets] == [*secrets.values()]
+        assert await tenant.ask(kv.ScanSecrets(3, "")) == [*secrets]
 
 
 async def test_all_vaults_move_with_their_cluster(tmp_path: Path, source: Store, target: Store) -> None:

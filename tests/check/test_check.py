@@ -33,7 +33,7 @@ from kms_actors.transit.policy import KeyOptions
 from tests.store.access import clear, get, get_all, put
 from tests.support.backups import backup, restore
 from tests.support.faulty_store import CountingStore, Interrupted
-from tests.support.vaults import filled, node, opened, transit_mount
+from tests.support.vaults import LARGE, filled, node, opened, transit_mount
 
 T1, T2 = TenantKeys(1), TenantKeys(2)
 
@@ -62,6 +62,10 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             await tenant.ask(kv.DestroyVersions(3, "s", (1,)))
             await tenant.ask(kv.WriteConfig(3, Settings(max_versions=2)))
             await tenant.ask(kv.WriteSecret(3, "s", b"{}"))
+            await tenant.ask(EnableMount("plain/", "kv-v1", "", {}))
+            for path, data in (("a", b"{}"), ("large", LARGE), ("large", LARGE), ("gone", LARGE)):
+                await tenant.ask(kv.WriteUnversioned(4, path, data))
+            await tenant.ask(kv.DeleteUnversioned(4, "gone"))
             await (await service.tenant("vault_b")).ask(Seal())
         key = SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text()))
         yield World(store, await open_master(store, "kms-c1", key))
@@ -216,6 +220,15 @@ async def test_what_metadata_and_policies_say_is_compared_where_keys_are_at_hand
         (Kind.ORPHAN, extra),
         (Kind.DOES_NOT_OPEN, extra),
     }
+
+
+async def test_a_secret_of_a_mount_of_version_1_has_one_version(world: World, tmp_path: Path) -> None:
+    async with node(world.store, tmp_path) as service:
+        await (await service.tenant("vault_a")).ask(kv.WriteSecret(4, "a", b"{}"))
+    assert await world.findings(with_keys=True) == {(Kind.CONTRADICTION, T1.key("kv", 4, "meta", "a"))}
+    assert await world.findings() == set()
+    await clear(world.store, T1.key("kv", 4, "data", "large", 1))
+    assert (Kind.MISSING, T1.key("kv", 4, "data", "large", 1)) in await world.findings(with_keys=True)
 
 
 async def test_the_schedule_of_rotations_is_compared_with_the_keys(world: World, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from tests.differential.deviation import Deviation, first_of, other_wrong_type
@@ -70,20 +71,53 @@ DEVIATIONS: Final = (
         ),
         11,
     ),
+    Deviation(
+        "a list with metadata shows nothing of folders, also where a secret has the same name",
+        lambda step, ours, reference: (
+            "/detailed-metadata/" in step.path and ours != reference and ours == _folders_blank(reference)
+        ),
+        (
+            Step("POST", "secret/data/w0/dir", {"data": {}}),
+            Step("POST", "secret/data/w0/dir/a", {"data": {}}),
+            Step("LIST", "secret/detailed-metadata/w0"),
+        ),
+    ),
+    Deviation(
+        "scans have pages, too",
+        lambda step, ours, reference: (
+            step.method == "SCAN" and "?" in step.path and set(ours.data["keys"]) < set(reference.data["keys"])
+        ),
+        (
+            Step("POST", "secret/data/w0/dir", {"data": {}}),
+            Step("POST", "secret/data/w0/dir/a", {"data": {}}),
+            Step("SCAN", "secret/metadata/w0?after=dir&limit=1"),
+        ),
+    ),
 )
 
 
-def explained(step: Step, ours: Answer, reference: Answer, seen: list[Deviation]) -> bool:
+def _folders_blank(answer: Answer) -> Answer:
+    if not isinstance(answer.data, dict) or "key_info" not in answer.data:
+        return answer
+    shown = {name: {} if name.endswith("/") else each for name, each in answer.data["key_info"].items()}
+    return answer._replace(data={**answer.data, "key_info": shown})
+
+
+def explained(
+    step: Step, ours: Answer, reference: Answer, seen: list[Deviation], deviations: Sequence[Deviation] = DEVIATIONS
+) -> bool:
     """Tell whether the answers are equal, or differ by one of the deviations, which is added to those `seen`."""
-    ours, reference = _same(ours), _same(reference)
-    return ours == reference or first_of(DEVIATIONS, step, ours, reference, seen) is not None
+    ours, reference = _same(step, ours), _same(step, reference)
+    return ours == reference or first_of(deviations, step, ours, reference, seen) is not None
 
 
-def _same(answer: Answer) -> Answer:
+def _same(step: Step, answer: Answer) -> Answer:
     data: Any = answer.data
     if isinstance(data, dict):
+        if "keys" in data:  # a scan is sorted here, and in the order of a walk there; lists are in one order
+            data["keys"] = sorted(data["keys"]) if step.method == "SCAN" else data["keys"]
         for kind in ("data", "subkeys"):  # null data are an empty object, unless they were deleted
-            if kind in data and data[kind] is None and not data["metadata"]["deletion_time"]:
+            if kind in data and data[kind] is None and "metadata" in data and not data["metadata"]["deletion_time"]:
                 data[kind] = None if data["metadata"]["destroyed"] else {}
     return answer._replace(data=data, errors=_reworded(answer.errors), warnings=_reworded(answer.warnings))
 

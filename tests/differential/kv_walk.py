@@ -25,6 +25,7 @@ class Walk:
     def __init__(self, seed: str, number: int) -> None:
         self._random = random.Random(f"{seed}/{number}")
         self._apart = random.Random(f"{seed}/{number}/conditions")
+        self._scans = random.Random(f"{seed}/{number}/scans")
         self._folder = f"w{number}"
 
     def steps(self, count: int) -> Iterator[Step]:
@@ -151,7 +152,10 @@ class Walk:
     def _list(self) -> Step:
         folder = self._one("", "/", "/dir", "/dir/", "/dir/sub", "/none", "/a")
         query = self._one("", "", "?limit=1", "?after=a", "?after=b&limit=1")
-        return Step("LIST", f"secret/metadata/{self._folder}{folder}{query}")
+        kind = self._scans.choice(["metadata", "metadata", "detailed-metadata"])
+        if self._scans.random() < 0.3:
+            return Step("SCAN", f"secret/{kind}/{self._folder}{folder}")
+        return Step("LIST", f"secret/{kind}/{self._folder}{folder}{query}")
 
     def _wrong_path(self) -> Step:
         method = self._one("GET", "POST", "DELETE", "LIST")

@@ -12,12 +12,13 @@ TIMEOUT = 60.0
 
 
 class Answer(NamedTuple):
-    """A status, and of the body what can be compared: data, texts of errors, warnings."""
+    """A status, and of the body what can be compared: data, texts of errors, warnings, seconds of a lease."""
 
     status: int
     data: Any = None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    lease_duration: int = 0
 
 
 #: Of a request that breaks what answers it.
@@ -68,7 +69,8 @@ class Side:
 def answer_of(status: int, body: Any) -> Answer:
     """Return what of a body can be compared; an error's text without the wrapping of several errors."""
     texts = tuple(unwrapped(text) for text in body.get("errors") or ())
-    return Answer(status, body.get("data"), texts, tuple(body.get("warnings") or ()))
+    warnings = tuple(body.get("warnings") or ())
+    return Answer(status, body.get("data"), texts, warnings, body.get("lease_duration", 0))
 
 
 def unwrapped(text: str) -> str:
