@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Final, Generic, TypeVar
 
 K = TypeVar("K")
@@ -63,7 +64,7 @@ class ByteCache(Generic[K, V]):
     `size` estimates the bytes of an entry, and must say the same of it each time.
     """
 
-    __slots__ = ("_account", "_entries", "_size", "bytes", "limit", "most")
+    __slots__ = ("_account", "_entries", "_idle", "_size", "bytes", "limit", "most")
 
     def __init__(
         self, limit: int, size: Callable[[K, V], int], *, most: int = 10_000, account: Account | None = None
@@ -72,21 +73,26 @@ class ByteCache(Generic[K, V]):
         self.limit = limit
         self.most = most
         self._entries: OrderedDict[K, V] = OrderedDict()
+        self._idle: OrderedDict[K, V] = OrderedDict()  # not used since `forget_idle`, and so before all others
         self._size = size
         self._account = account or Account()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._entries) + len(self._idle)
 
     def keys(self) -> Iterable[K]:
         """Return the keys, least recently used first."""
-        return self._entries.keys()
+        return chain(self._idle, self._entries)
 
     def get(self, key: K) -> V | None:
         """Return the value, now the most recently used, or None."""
         value = self._entries.get(key)
         if value is not None:
             self._entries.move_to_end(key)
+        elif self._idle:
+            value = self._idle.pop(key, None)
+            if value is not None:
+                self._entries[key] = value
         return value
 
     def put(self, key: K, value: V) -> None:
@@ -94,14 +100,22 @@ class ByteCache(Generic[K, V]):
         self.discard(key)
         self._entries[key] = value
         self._count(self._size(key, value))
-        while len(self._entries) > self.most or (self.bytes > self.limit and len(self._entries) > 1):
-            self.discard(next(iter(self._entries)))
+        while len(self) > self.most or (self.bytes > self.limit and len(self) > 1):
+            self.discard(next(iter(self._idle or self._entries)))
 
     def discard(self, key: K) -> None:
         """Let go of an entry, if it is there."""
         value = self._entries.pop(key, None)
+        if value is None and self._idle:
+            value = self._idle.pop(key, None)
         if value is not None:
             self._count(-self._size(key, value))
+
+    def forget_idle(self) -> None:
+        """Let go of what was not used since this was last called."""
+        for key in list(self._idle):
+            self.discard(key)
+        self._idle, self._entries = self._entries, OrderedDict()
 
     def clear(self) -> None:
         """Let go of all entries."""

@@ -148,7 +148,8 @@ class Tenants(Section, frozen=True):
         Lease, Meta(description="without word from the store for so long, a node stops serving from memory")
     ] = 2.0
     idle_seconds: Annotated[
-        Seconds, Meta(description="a tenant without requests for so long sleeps, its keys forgotten")
+        Seconds,
+        Meta(description="a tenant without requests for so long sleeps; its keys, and unused tokens, are forgotten"),
     ] = 300.0
     max_active: Annotated[
         Count, Meta(description="tenants awake at once; past it the least recently used one sleeps")

@@ -7,7 +7,9 @@ from kms_actors.cache import Account, Budget, ByteCache
 
 LIMIT = 1000
 
-_steps = st.lists(st.tuples(st.sampled_from(["put", "get", "discard"]), st.integers(0, 12), st.integers(1, 1500)))
+_steps = st.lists(
+    st.tuples(st.sampled_from(["put", "get", "discard", "idle"]), st.integers(0, 12), st.integers(1, 1500))
+)
 
 
 @given(_steps, st.integers(1, 6))
@@ -15,11 +17,13 @@ def test_a_cache_stays_within_its_bounds_and_keeps_the_newest(steps: list[tuple[
     account = Account()
     cache: ByteCache[int, bytes] = ByteCache(LIMIT, lambda _, value: len(value), most=most, account=account)
     model: dict[int, int] = {}  # in the order of use
+    used: set[int] = set()  # since what is idle was last forgotten
     for step, key, size in steps:
         if step == "put":
             model.pop(key, None)
             model[key] = size
             cache.put(key, bytes(size))
+            used.add(key)
             while len(model) > most or (sum(model.values()) > LIMIT and len(model) > 1):
                 del model[next(iter(model))]
         elif step == "get":
@@ -27,6 +31,11 @@ def test_a_cache_stays_within_its_bounds_and_keeps_the_newest(steps: list[tuple[
             assert (None if found is None else len(found)) == model.get(key)
             if key in model:
                 model[key] = model.pop(key)
+                used.add(key)
+        elif step == "idle":
+            cache.forget_idle()
+            model = {known: length for known, length in model.items() if known in used}
+            used.clear()
         else:
             model.pop(key, None)
             cache.discard(key)

@@ -82,6 +82,10 @@ class BiscuitAuthenticator:
         """About how much memory the remembered tokens take."""
         return self._cache.bytes
 
+    def forget_idle(self) -> None:
+        """Forget tokens that were not used since this was last called."""
+        self._cache.forget_idle()
+
     def authenticate(self, token: str, now: float) -> BiscuitPrincipal:
         """Return who bears `token`; `now` is in seconds since 1970.
 

@@ -1,35 +1,25 @@
-"""Memory that large requests have left free within the C library's heaps: given back to the system.
+"""Memory that nobody needs any more: what was not used for long, and what large requests have left free.
 
 Freed blocks lie between others that are in use, where the library keeps them for what is to come: half of all that a
 process holds after minutes under attack. It gives them back only when it is asked, which takes milliseconds and holds
-nobody up but who allocates; so it is asked in a thread, and only once the process has grown.
+nobody up but who allocates; so it is asked in a thread, and only after the process has worked.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
-import os
 import sys
+import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 from kms_actors import request_context
 from kms_actors.runtime.lasting import Lasting
 
-#: Seconds between two looks, and bytes of growth since the last one that are worth asking for.
+#: Seconds between two looks, and seconds of work since it was last asked that are worth asking.
 LOOK_SECONDS: Final = 10.0
-GROWTH: Final = 16 << 20
-_STATM: Final = Path("/proc/self/statm")
-
-
-def resident() -> int:
-    """Return the bytes of this process that are in memory; 0 where the system does not tell."""
-    try:
-        return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
+WORKED_SECONDS: Final = 0.25
 
 
 def give_back() -> None:
@@ -40,23 +30,30 @@ def give_back() -> None:
 
 
 class FreeMemory:
-    """Looks after what is free in this process, from `start` to `stop`."""
+    """Looks after what is free in this process, from `start` to `stop`.
+
+    `worked` gives the seconds of processor time that the process has had. `forget` is called each `idle` seconds, and
+    lets go of what was not used since the call before.
+    """
 
     def __init__(
         self,
+        forget: Callable[[], None],
+        idle: float,
         seconds: float = LOOK_SECONDS,
-        measure: Callable[[], int] = resident,
+        worked: Callable[[], float] = time.process_time,
         trim: Callable[[], None] = give_back,
     ) -> None:
+        self._forget = forget
+        self._idle = idle
         self._seconds = seconds
-        self._measure = measure
+        self._worked = worked
         self._trim = trim
-        self._least = 0  # bytes after the last time it was asked, or fewer seen since
+        self._asked_at = worked()
         self._task = Lasting("free memory", self._run, seconds)
 
     def start(self) -> None:
         """Begin to look."""
-        self._least = self._measure()
         request_context.apart().run(self._task.start)
 
     async def stop(self) -> None:
@@ -64,16 +61,19 @@ class FreeMemory:
         await self._task.stop()
 
     async def look(self) -> bool:
-        """Give back what is free if the process has grown; return whether it had."""
-        held = self._measure()
-        if held < self._least + GROWTH:
-            self._least = min(self._least, held)
+        """Give back what is free if the process has worked; return whether it had."""
+        if self._worked() < self._asked_at + WORKED_SECONDS:
             return False
         await asyncio.to_thread(self._trim)
-        self._least = self._measure()
+        self._asked_at = self._worked()
         return True
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        forgotten = loop.time()
         while True:
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(min(self._seconds, self._idle))
+            if loop.time() >= forgotten + self._idle:
+                forgotten = loop.time()
+                self._forget()
             await self.look()

@@ -82,8 +82,7 @@ async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
         node = LocalNode(configuration, store)
         service = await stack.enter_async_context(node_service(configuration, store, metrics, node))
         _log_master_keyring_provider(configuration)
-        server = http_server(configuration, service, metrics)
-        stack.push_async_callback(server.stop, configuration.stop_seconds)
+        server = await stack.enter_async_context(http_server(configuration, service, metrics))
         with listening(configuration.host, configuration.port):
             await server.start(configuration.host, configuration.port, ssl_context=tls)
         _log_serving(configuration, workers=1)

@@ -64,18 +64,19 @@ async def node_service(
     metrics.counter(
         "kms_change_log_restarts", "How often a task of the change log began again", lambda: service.feed.restarts
     )
-    memory = FreeMemory()
-    memory.start()
     try:
         yield service
     finally:
-        await memory.stop()
         await service.stop()
 
 
-def http_server(configuration: Configuration, service: NodeService, metrics: Metrics) -> HttpServer:
-    """Return the server of `service`, not started."""
+@contextlib.asynccontextmanager
+async def http_server(
+    configuration: Configuration, service: NodeService, metrics: Metrics
+) -> AsyncIterator[HttpServer]:
+    """Give the server of `service`, not started; in the end it stops, and requests under way may end."""
     tokens = authenticator(configuration)
+    memory = FreeMemory(tokens.forget_idle, configuration.tenants.idle_seconds)
     metrics.gauge("kms_token_cache_bytes", "Memory of verified tokens", lambda: float(tokens.cached_bytes))
     limits = configuration.limits
     server = HttpServer(
@@ -86,7 +87,12 @@ def http_server(configuration: Configuration, service: NodeService, metrics: Met
     )
     metrics.gauge("kms_http_connections", "Connections of clients", lambda: float(server.open_connections))
     metrics.gauge("kms_http_body_bytes", "Bytes of request bodies in memory", lambda: float(server.body_bytes))
-    return server
+    memory.start()
+    try:
+        yield server
+    finally:
+        await server.stop(configuration.stop_seconds)
+        await memory.stop()
 
 
 def authenticator(configuration: Configuration) -> BiscuitAuthenticator:

@@ -90,8 +90,7 @@ class Worker:
             self._service = await stack.enter_async_context(
                 node_service(configuration, store, self._metrics, self._node)
             )
-            server = http_server(configuration, self._service, self._metrics)
-            stack.push_async_callback(server.stop, configuration.stop_seconds)
+            server = await stack.enter_async_context(http_server(configuration, self._service, self._metrics))
             self._link.send(Prepared())
             order = await self._orders.get()
             if isinstance(order, Serve):

@@ -24,7 +24,8 @@ from tests.support.node import Node, sqlite_table
 from tests.support.tokens import Issuer, new_vault_id
 
 _INTERVAL: Final = 0.05  # seconds between two requests of the quiet vault
-_SETTLING: Final = 20  # seconds after which memory is looked at again
+_IDLE: Final = 30  # seconds after which tokens and vaults without requests are forgotten
+_SETTLING: Final = 3 * _IDLE  # seconds after which memory is looked at again
 _FOLDER: Final = 20_000  # names in the long list
 
 
@@ -90,6 +91,7 @@ def main(minutes: float, attackers: int, workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="kms-siege-") as directory:
         node = Node.for_issuer(Path(directory), sqlite_table, issuer)
         node.settings = f"workers = {workers}"
+        node.further = f"\n[tenants]\nidle_seconds = {_IDLE}\n"
         node.start()
         try:
             holds = _besiege(node, issuer, minutes, attackers)

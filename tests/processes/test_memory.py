@@ -1,67 +1,62 @@
-"""Memory that is free in a process goes back to the system, once there is enough of it."""
+"""Memory that is free in a process goes back to the system, once the process has worked."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 
-import pytest
-
-from kms_actors.processes.memory import GROWTH, FreeMemory, give_back, resident
+from kms_actors.processes.memory import WORKED_SECONDS, FreeMemory, give_back
 
 
 class Process:
     def __init__(self) -> None:
-        self.held = 100 << 20
-        self.free = 0
+        self.worked = 100.0
         self.asked = 0
         self.trimmed = threading.Event()
 
     def trim(self) -> None:
         self.asked += 1
-        self.held, self.free = self.held - self.free, 0
         self.trimmed.set()
 
 
-async def test_it_is_asked_for_once_the_process_has_grown() -> None:
+async def test_it_is_asked_for_once_the_process_has_worked() -> None:
     process = Process()
-    memory = FreeMemory(60, lambda: process.held, process.trim)
-    memory.start()
-    process.held += GROWTH - 1
+    memory = FreeMemory(lambda: None, 60, 60, lambda: process.worked, process.trim)
     assert not await memory.look()
-    process.held += 1
-    process.free = GROWTH
+    process.worked += WORKED_SECONDS
     assert await memory.look()
-    assert process.held == 100 << 20
     assert not await memory.look()
-    assert process.asked == 1
-    await memory.stop()
-
-
-async def test_growth_that_stays_is_asked_for_once() -> None:
-    process = Process()
-    memory = FreeMemory(60, lambda: process.held, process.trim)
-    memory.start()
-    process.held += GROWTH
-    assert [await memory.look() for _ in range(3)] == [True, False, False]
-    process.held -= GROWTH
+    process.worked += WORKED_SECONDS / 2
     assert not await memory.look()
-    process.held += GROWTH
+    process.worked += WORKED_SECONDS / 2
     assert await memory.look()
-    await memory.stop()
+    assert process.asked == 2
 
 
 async def test_it_looks_by_itself() -> None:
     process = Process()
-    memory = FreeMemory(0.01, lambda: process.held, process.trim)
+    memory = FreeMemory(lambda: None, 60, 0.01, lambda: process.worked, process.trim)
     memory.start()
-    process.held += GROWTH
+    process.worked += WORKED_SECONDS
     assert await asyncio.to_thread(process.trimmed.wait, 10)
     await memory.stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_the_system_tells_and_the_library_takes_the_call() -> None:
-    assert resident() > 1 << 20
+async def test_what_is_idle_is_forgotten_now_and_then() -> None:
+    times: list[float] = []
+    twice = asyncio.Event()
+
+    def forget() -> None:
+        times.append(asyncio.get_running_loop().time())
+        if len(times) == 2:
+            twice.set()
+
+    memory = FreeMemory(forget, 0.05, 60, lambda: 0.0, lambda: None)
+    memory.start()
+    await asyncio.wait_for(twice.wait(), 10)
+    await memory.stop()
+    assert times[1] - times[0] >= 0.05
+
+
+def test_the_library_takes_the_call() -> None:
     give_back()

@@ -87,6 +87,8 @@ class Node:
     further: str = ""  # further tables
     issuers: str = ""  # further lines of [authenticator.provider]
     settings: str = ""  # further lines above all tables
+    program: tuple[str, ...] = ()  # what runs instead of this environment's `kms-layer`
+    patience: float = PATIENCE  # seconds that it may take to start
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
@@ -123,14 +125,14 @@ class Node:
         already_written = self._log_path.stat().st_size if self._log_path.exists() else 0
         with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [_console_script("kms-layer"), "--configuration", str(configuration)],
+                [*(self.program or (_console_script("kms-layer"),)), "--configuration", str(configuration)],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while _STARTED.search(self._log_path.read_bytes(), already_written) is None:
             assert self._process.poll() is None, f"the node ended with {self._process.returncode}:\n{self.log}"
             assert time.monotonic() < deadline, f"the node did not start:\n{self.log}"
