@@ -181,7 +181,11 @@ class Tenants(Section, frozen=True):
         Seconds, Meta(description="life of shares given, until the threshold is met")
     ] = 600.0
     rotation_check_seconds: Annotated[
-        Seconds, Meta(description="how often it is looked for Transit keys whose `auto_rotate_period` is over")
+        Seconds,
+        Meta(
+            description="how often it is looked for Transit keys whose `auto_rotate_period` is over, "
+            "and for tokens that are gone"
+        ),
     ] = 60.0
     failure_limit: Annotated[
         Count, Meta(description="failures of one tenant within `failure_seconds` that rest it")

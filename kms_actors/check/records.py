@@ -129,6 +129,8 @@ TENANT_RECORDS: Final = (
     Known(("token-end", int, str), _PLAIN, _anything),
     Known(("token-uses", bytes), _SEALED, UsesLeft.decode),
     Known(("token-revoking", str), _PLAIN, _anything),
+    Known(("token-left", str), _PLAIN, _anything),
+    Known(("lease", str), _PLAIN, _anything),
     Known(("unwrapped", bytes), _PLAIN, _as(Taken)),
     Known(("cubbyhole-bytes",), _PLAIN, _counter),
     Known(("cubbyhole", str), _SEALED, _as(Held)),

@@ -3,16 +3,23 @@
 (root, `due`, time, tenant)       a tenant with work at `time`
 (root, `due-claim`)               Claim: which process does the work now
 (tenant, `due`)                   the time of the tenant's entry
-(tenant, `due`, mount, name)      when a Transit key is to get its next version
 
-Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its keys, nor than `AHEAD`
+What there is to do in a tenant:
+
+(tenant, `due`, mount, name)      when a Transit key is to get its next version
+(tenant, `token-end`, second, …)  a token that ends, in seconds since 1970
+(tenant, `token-revoking`, …)     a token that is gone, of whose children there are records
+(tenant, `lease-revoking`, …)     leases that are to end, by the beginning of their names
+
+Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its work, nor than `AHEAD`
 from when it was written, so that what a clock in the future has left is looked at again; it may be too early, which
 costs a look. Only unsealed tenants have one: sealing takes it away, and unsealing makes one for that
-very moment, if the tenant has such keys.
+very moment, if the tenant has any work.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,6 +35,17 @@ from kms_actors.store.pages import behind
 CLAIM: Final = keyspace.pack("due-claim")
 #: Nanoseconds after which a tenant that is in the schedule is looked at in any case.
 AHEAD: Final = 30 * 86_400 * 10**9
+#: Nanoseconds that records of a token are kept behind its end: clocks are not all the same, and it is dead anyway.
+KEPT: Final = BOUND
+#: Nanoseconds between two looks at a tenant for the ends of its tokens, at least.
+SPARE: Final = 600 * 10**9
+
+END: Final = "token-end"
+REVOKING: Final = "token-revoking"
+LEASE_REVOKING: Final = "lease-revoking"
+
+
+_OF_TOKENS: Final = (END, REVOKING, LEASE_REVOKING)
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -63,8 +81,9 @@ async def look_by(tr: Transaction, keys: TenantKeys, time: int, now: int) -> Non
 
 
 async def look_soon(tr: Transaction, keys: TenantKeys, now: int) -> None:
-    """Have a tenant that is unsealed `now` looked at, if anything of it is in the schedule."""
-    if await key_entries(tr, keys, limit=1):
+    """Have a tenant that is unsealed `now` looked at, if there is anything to do in it, ever."""
+    found = await asyncio.gather(key_entries(tr, keys, limit=1), *(_first(tr, keys, area) for area in _OF_TOKENS))
+    if any(found):
         await look_by(tr, keys, now, now)
 
 
@@ -72,6 +91,33 @@ async def key_entries(tr: Reads, keys: TenantKeys, *, limit: int = 0) -> list[En
     """Return the entries of the tenant's own keys; `limit` 0 means all."""
     begin, end = keys.span("due")
     return await tr.get_range(behind(begin), end, limit=limit)
+
+
+async def token_work(tr: Reads, keys: TenantKeys) -> int | None:
+    """Return when the first of a tenant's tokens is to be removed; 0: some are to be now."""
+    end, *rest = await asyncio.gather(*(_first(tr, keys, area) for area in _OF_TOKENS))
+    if any(rest):
+        return 0
+    return int(keys.parts(end[0][0])[1]) * 10**9 + KEPT if end else None
+
+
+async def look_again(tr: Transaction, keys: TenantKeys, now: int, retry: int) -> None:
+    """Have the tenant looked at when it has work next.
+
+    What of its keys is due `now` has failed, and is tried again `retry` later; what of its tokens is goes on.
+    """
+    entries, tokens = await asyncio.gather(key_entries(tr, keys), token_work(tr, keys))
+    times = [time if time > now else now + retry for time in (decode_time(raw) for _, raw in entries)]
+    if tokens is not None:
+        times.append(max(tokens, now + SPARE) if tokens > now else now)
+    if times:
+        await look_at(tr, keys, min(times), now)
+    else:
+        await look_never(tr, keys)
+
+
+async def _first(tr: Reads, keys: TenantKeys, area: str) -> list[Entry]:
+    return await tr.get_range(*keys.span(area), limit=1)
 
 
 async def look_at(tr: Transaction, keys: TenantKeys, time: int, now: int) -> None:

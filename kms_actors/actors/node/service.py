@@ -26,7 +26,7 @@ from kms_actors.actors.node.link import (
     LocalNode,
     NodeLink,
 )
-from kms_actors.actors.node.rotation_sweep import RotationSweep
+from kms_actors.actors.node.schedule_sweep import ScheduleSweep
 from kms_actors.actors.node.services import (
     ObserveUses,
     Services,
@@ -84,7 +84,7 @@ class NodeService:
         #: Which keys should not encrypt much more.
         self.near_limits = NearLimits()
         self._directory: TenantDirectory | None = None
-        self._sweep: RotationSweep | None = None
+        self._sweep: ScheduleSweep | None = None
         self._unsealed_status: SealStatus | None = None
         self._revoked = Revocations()
         self._unsealing: Unsealing = NodeUnsealing()
@@ -232,7 +232,7 @@ class NodeService:
             cache=self._configuration.cache,
         )
         self._directory = TenantDirectory(services)
-        self._sweep = RotationSweep(services, self._directory, self._timekeeper)
+        self._sweep = ScheduleSweep(services, self._directory, self._timekeeper)
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
 
@@ -260,7 +260,7 @@ class NodeService:
             with contextlib.suppress(KmsError):  # they are taken away another time
                 await self._records.sweep_revoked(now)
 
-    def _detach(self) -> tuple[TenantDirectory | None, RotationSweep | None]:
+    def _detach(self) -> tuple[TenantDirectory | None, ScheduleSweep | None]:
         """Let nobody get to the tenants any more, nor anything that is under way use their keys."""
         directory, self._directory = self._directory, None
         sweep, self._sweep = self._sweep, None
@@ -268,7 +268,7 @@ class NodeService:
             directory.end_tenures()
         return directory, sweep
 
-    async def _close_directory(self, directory: TenantDirectory | None, sweep: RotationSweep | None) -> None:
+    async def _close_directory(self, directory: TenantDirectory | None, sweep: ScheduleSweep | None) -> None:
         if sweep is not None:
             await sweep.close()
         if directory is not None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection
+from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
 import msgspec
@@ -23,7 +24,7 @@ from kms_actors import request_context
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.actors.tenant.token_records import ACCESSOR
+from kms_actors.actors.tenant.token_records import hangs_on, line_keys
 from kms_actors.errors import AuthenticationFailed, KmsError, NoMount, Sealed, StoreError, Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.mounts import Mount, MountTable
@@ -203,13 +204,14 @@ class TenantStore:
     async def _check_bearer(self, tr: Reads, bearer: Bearer, revocations: bytes | None) -> None:
         keys = self._keys
         marks = [keys.key("revoked", each) for each in bearer.revocation_ids]
-        needed = [keys.key(ACCESSOR, each) for each in bearer.line]
-        if bearer.proof:
-            needed.append(proof_key(keys, bearer.proof))
+        parents = line_keys(keys, bearer.line)
+        needed = [proof_key(keys, bearer.proof)] if bearer.proof else []
         if bearer.mount is not None:
             needed.append(keys.key("mount", bearer.mount))
-        found = await tr.get_many([*marks, *needed])
-        if any(mark is not None for mark in found[: len(marks)]) or None in found[len(marks) :]:
+        found = iter(await tr.get_many([*marks, *parents, *needed]))
+        revoked = any(mark is not None for mark in islice(found, len(marks)))
+        orphaned = hangs_on(tuple(islice(found, len(parents)))) is None
+        if revoked or orphaned or None in found:
             raise AuthenticationFailed("token was revoked")
         if len(self._borne) >= _MOST_BEARERS:
             self._borne.clear()

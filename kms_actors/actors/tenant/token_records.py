@@ -8,16 +8,22 @@
                                     digest of its proof, so that what follows is removed then
 (`unwrapped`, digest)               Taken: tells a used wrapping token from one that never was
 (`token-uses`, keyed hash)          UsesLeft, where they are counted
+(`token-left`, accessor)            empty: a token that was revoked without its children, which live on
+(`lease`, lease id)                 empty: of a token that ends; path of the request that made it, and keyed hash
 
 The key of the hash is derived from the vault's keyring. A token lives as long as it has its record, and each of its
-parents the one of its accessor: that is what ends a token with all that were made by it, in one small transaction.
+parents the one of its accessor, up to one that has left it: so what ends a token with all that were made by it, or
+leaves them alone, is one small transaction.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import islice
 from math import ceil
 from typing import Final, NamedTuple
 
+from kms_actors.actors.cluster.schedule import END
 from kms_actors.actors.tenant.cubbyholes import Cubbyholes
 from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
 from kms_actors.auth.service_token import ServiceToken, proof_digest, token_hash
@@ -31,9 +37,10 @@ from kms_actors.token.records import Accessor, UsesLeft
 TOKEN: Final = "token"  # noqa: S105 - the name of an area
 ACCESSOR: Final = "accessor"
 CHILD: Final = "token-child"
-END: Final = "token-end"
 USES: Final = "token-uses"
 UNWRAPPED: Final = "unwrapped"
+LEFT: Final = "token-left"
+LEASE: Final = "lease"
 
 _LABEL: Final = b"token"
 
@@ -68,13 +75,28 @@ class TokenRecords:
         raw = await tr.get(key)
         return None if raw is None else ServiceToken.decode(self._keyring.open(key, raw))
 
-    async def accessors(self, tr: Reads, *names: str) -> list[Accessor | None]:
-        """Return the records of accessors."""
+    async def accessor(self, tr: Reads, name: str) -> Accessor | None:
+        """Return the record of an accessor."""
+        key = self._keys.key(ACCESSOR, name)
+        return self._accessor(key, await tr.get(key))
+
+    async def accessors(self, tr: Reads, names: Sequence[str]) -> list[Accessor | None]:
+        """Return the records of several."""
         keys = [self._keys.key(ACCESSOR, name) for name in names]
-        return [
-            None if raw is None else Accessor.decode(self._keyring.open(key, raw))
-            for key, raw in zip(keys, await tr.get_many(keys), strict=True)
-        ]
+        return [self._accessor(key, raw) for key, raw in zip(keys, await tr.get_many(keys), strict=True)]
+
+    async def parents(self, tr: Reads, line: Sequence[str]) -> list[Accessor] | None:
+        """Return the parents that a token of this line hangs on, the nearest first; None if one of them is gone."""
+        keys = line_keys(self._keys, line)
+        found = await tr.get_many(keys)
+        count = hangs_on(found)
+        if count is None:
+            return None
+        opened = (self._accessor(key, raw) for key, raw in zip(keys[::2], found[::2], strict=True))
+        return [each for each in islice(opened, count) if each is not None]
+
+    def _accessor(self, key: bytes, raw: bytes | None) -> Accessor | None:
+        return None if raw is None else Accessor.decode(self._keyring.open(key, raw))
 
     async def uses(self, tr: Reads, place: Place) -> int:
         """Return how often a token whose uses are counted can still be used."""
@@ -93,6 +115,8 @@ class TokenRecords:
             tr.set(self._keys.key(CHILD, token.line[-1], token.accessor), b"")
         if token.num_uses:
             self.set_uses(tr, place, token.num_uses)
+        if token.expires_at is not None:
+            tr.set(self._keys.key(LEASE, lease_id(place, token)), b"")
 
     def rewrite(self, tr: Transaction, place: Place, token: ServiceToken, before: ServiceToken | None = None) -> None:
         """Write what says how long a token lives, and what else of it changes; `before`: as it was."""
@@ -115,6 +139,7 @@ class TokenRecords:
             tr.clear(keys.key(CHILD, token.line[-1], token.accessor))
         if token.expires_at is not None:
             tr.clear(self.end_key(token))
+            tr.clear(keys.key(LEASE, lease_id(place, token)))
         if token.num_uses:
             tr.clear(keys.key(USES, place.hash))
         await self._cubbyholes.drop(tr, token.accessor)
@@ -124,6 +149,11 @@ class TokenRecords:
         tr.set(self._keys.key(UNWRAPPED, place.proof), stored.encode(taken))
         tr.set(self.end_key(token), place.proof)
 
+    def forget(self, tr: Transaction, entry: bytes, proof: bytes) -> None:
+        """Remove what was remembered of a wrapping token, and its entry in the order of ends."""
+        tr.clear(self._keys.key(UNWRAPPED, proof))
+        tr.clear(entry)
+
     def end_key(self, token: ServiceToken) -> bytes:
         """Return where a token stands in the order of ends."""
         assert token.expires_at is not None
@@ -131,3 +161,23 @@ class TokenRecords:
 
     def _seal(self, tr: Transaction, key: bytes, raw: bytes) -> None:
         tr.set(key, self._keyring.seal(key, raw))
+
+
+def lease_id(place: Place, token: ServiceToken) -> str:
+    """Return what leases call a token that ends."""
+    return f"{token.path}/h{place.hash.hex()}"
+
+
+def line_keys(keys: TenantKeys, line: Sequence[str]) -> list[bytes]:
+    """Return what to read of a token's parents: of each, the nearest first, its accessor, and whether it has left."""
+    return [keys.key(area, parent) for parent in reversed(line) for area in (ACCESSOR, LEFT)]
+
+
+def hangs_on(found: Sequence[bytes | None]) -> int | None:
+    """Return on how many of its nearest parents a token hangs, by what was read of them; None if one is gone."""
+    for number, (accessor, left) in enumerate(zip(found[::2], found[1::2], strict=True)):
+        if left is not None:
+            return number
+        if accessor is None:
+            return None
+    return len(found) // 2

@@ -26,6 +26,7 @@ from kms_actors.actors.tenant.revocations import end_of, record_of
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.ending import Ending
 from kms_actors.actors.token.reading import Found, TokenReader
+from kms_actors.actors.token.sweeping import EndTokens, Sweeping
 from kms_actors.actors.token.using import Using
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal
@@ -38,6 +39,7 @@ from kms_actors.messages import (
     RenewToken,
     RevokeToken,
 )
+from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Reads, Transaction
 
 #: Bytes of the service tokens that a tenant keeps, and of each: record, texts and place in the cache.
@@ -68,7 +70,7 @@ class BiscuitRevoked(Event, frozen=True):
 
 
 #: What a `TokenController` handles.
-TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, TokenLoaded, TokenChanged, BiscuitRevoked)
+TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, EndTokens, TokenLoaded, TokenChanged, BiscuitRevoked)
 
 
 class TokenController:
@@ -80,6 +82,8 @@ class TokenController:
         self._records = TokenRecords(context.keys, context.keyring)
         self._reader = TokenReader(context.keys, self._records)
         self._ending = Ending(context, self._records)
+        self._sweeping = Sweeping(context, self._records, self._ending)
+        self._children = Coalesced(self._sweeping.children, context.spawn_apart)
         self._using = Using(context, self._records)
         kept: ByteCache[bytes, ServicePrincipal] = ByteCache(
             _CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account
@@ -92,6 +96,7 @@ class TokenController:
             AuthenticateToken: self._authenticate,
             RenewToken: self._renew,
             RevokeToken: lambda message: self._context.spawn(self._revoke(message)),
+            EndTokens: lambda _: self._context.spawn(self._sweeping.run()),
             TokenLoaded: self._cache.loaded,
             TokenChanged: self._changed,
             BiscuitRevoked: lambda event: self._publish_revoked(event.revocation_id, event.ends),
@@ -160,7 +165,7 @@ class TokenController:
             return await self._using.use(tr, place, now)
 
         found, left = await self._context.store.change(body, mount=None, bearers=())
-        counted = msgspec.structs.replace(found.token, num_uses=left)
+        counted = msgspec.structs.replace(found.token, num_uses=left or -1)  # as Vault shows the last
         return self._principal(found._replace(token=counted), spent=left <= 0)
 
     def _principal(self, found: Found, *, spent: bool = False) -> ServicePrincipal:
@@ -182,16 +187,17 @@ class TokenController:
     async def _end(self, text: str) -> None:
         place = self._records.place(text)
 
-        async def body(tr: Transaction) -> str:
+        async def body(tr: Transaction) -> tuple[str, bool]:
             token = await self._records.token(tr, place.hash)
             if token is None:
-                return ""
-            await self._ending.end(tr, place, token)
-            return token.accessor
+                return "", False
+            return f"/{token.accessor}", await self._ending.end(tr, place, token)
 
         # It rests on no token: it is the end of the very one that allows it, and may be said twice.
-        accessor = await self._context.store.change(body, mount=None, bearers=())
-        await self._context.ask(TokenChanged(f"{place.hash.hex()}/{accessor}" if accessor else place.hash.hex()))
+        behind, had_children = await self._context.store.change(body, mount=None, bearers=())
+        await self._context.ask(TokenChanged(place.hash.hex() + behind))
+        if had_children:
+            self._children.run()
 
     async def _revoke_biscuit(self, revocation_id: str, ends: int) -> None:
         """Revoke by the last block's id: its holder revokes what was narrowed from this token, not its parents."""

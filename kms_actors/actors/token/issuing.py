@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from kms_actors.actors.cluster.schedule import look_by
+from kms_actors.actors.cluster.schedule import KEPT, look_by
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.auth.principal import Right
@@ -44,12 +44,12 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
     _check(spec)
     expires_at = now + spec.ttl if spec.ttl else None
     records = TokenRecords(context.keys, context.keyring)
-    if spec.line and None in await records.accessors(tr, *spec.line):
+    if spec.line and not await records.parents(tr, spec.line):
         raise InvalidRequest("parent token lookup failed: no parent found")
     token = _record(spec, new.accessor, now, expires_at)
     records.keep(tr, records.place(new.text), token)
     if expires_at is not None:
-        await look_by(tr, context.keys, int(expires_at * _SECOND), int(now * _SECOND))
+        await look_by(tr, context.keys, int(expires_at * _SECOND) + KEPT, int(now * _SECOND))
     return Issued(new.text, new.accessor, spec, now, expires_at)
 
 

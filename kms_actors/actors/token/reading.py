@@ -5,7 +5,9 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-from kms_actors.actors.tenant.token_records import Place, TokenRecords
+import msgspec
+
+from kms_actors.actors.tenant.token_records import Place, TokenRecords, lease_id
 from kms_actors.auth.service_token import ServiceToken
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.store.api import Reads
@@ -18,6 +20,11 @@ class Found(NamedTuple):
     place: Place
     token: ServiceToken
     ends: float
+
+    @property
+    def lease_id(self) -> str:
+        """What leases call it."""
+        return lease_id(self.place, self.token)
 
 
 class TokenReader:
@@ -36,7 +43,7 @@ class TokenReader:
 
     async def by_accessor(self, tr: Reads, accessor: str, now: float) -> Found | None:
         """Return the token that an accessor names; None if there is none that lives."""
-        (found,) = await self._records.accessors(tr, accessor)
+        found = await self._records.accessor(tr, accessor)
         if found is None:
             return None
         try:
@@ -50,11 +57,13 @@ class TokenReader:
             raise AuthenticationFailed("service token expired")
         if token.mount is not None and await tr.get(self._keys.key("mount", token.mount)) is None:
             raise AuthenticationFailed("the mount that gave the service token is gone")
-        for parent in await self._records.accessors(tr, *token.line) if token.line else ():
-            if parent is None:
+        if token.line:
+            parents = await self._records.parents(tr, token.line)
+            if parents is None:
                 raise AuthenticationFailed("a parent of the service token is gone")
-            if parent.expires_at is not None:
-                ends = min(ends, parent.expires_at)
-        if now >= ends:
-            raise AuthenticationFailed("a parent of the service token has expired")
+            ends = min([ends, *(each.expires_at for each in parents if each.expires_at is not None)])
+            if now >= ends:
+                raise AuthenticationFailed("a parent of the service token has expired")
+            if not parents:
+                token = msgspec.structs.replace(token, orphan=True)
         return Found(place, token, ends)

@@ -8,9 +8,8 @@ from kms_actors.actors.cluster.schedule import (
     decode_time,
     encode_time,
     key_entries,
-    look_at,
+    look_again,
     look_by,
-    look_never,
 )
 from kms_actors.actors.cluster.timekeeping import BOUND
 from kms_actors.actors.transit.storage import TransitRecords
@@ -70,12 +69,8 @@ class TransitSchedule:
         return [self._keys.parts(key)[1:] for key, time in entries if decode_time(time) <= now]
 
     async def look_again(self, tr: Transaction, now: int) -> None:
-        """Have the tenant looked at when its next key is due, once those that were due at `now` are done."""
-        times = [decode_time(time) for _, time in await key_entries(tr, self._keys)]
-        if times:
-            await look_at(tr, self._keys, min(time if time > now else now + RETRY for time in times), now)
-        else:
-            await look_never(tr, self._keys)
+        """Have the tenant looked at when it has work next, once the keys that were due at `now` are done."""
+        await look_again(tr, self._keys, now, RETRY)
 
     async def _due(self, tr: Reads, mount: int, name: str, now: int, before: int | None) -> int | None:
         policy = await self._records.policy_alone(tr, mount, name)

@@ -24,7 +24,7 @@ from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.transit import messages as m
 from kms_actors.transit.policy import KeyOptions
-from tests.actors.node.test_rotation_sweep import Clock, assert_clean, cluster, index, latest, rotating, sweep
+from tests.actors.node.test_schedule_sweep import Clock, assert_clean, cluster, index, latest, rotating, sweep
 from tests.store.access import get, put
 from tests.store.conftest import open_store, place, store
 from tests.support.vaults import filled, node, transit_mount

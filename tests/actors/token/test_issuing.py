@@ -5,17 +5,22 @@ import asyncio
 import pytest
 
 from kms_actors.actors.cluster.changes import TOKEN
-from kms_actors.actors.cluster.schedule import entry_of
+from kms_actors.actors.cluster.schedule import KEPT, entry_of
+from kms_actors.actors.token import sweeping
 from kms_actors.actors.token.controller import TokenChanged
+from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.auth.principal import Right
-from kms_actors.auth.service_token import tenant_of
+from kms_actors.auth.service_token import proof_digest, tenant_of
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import RevokeToken
-from kms_actors.store.api import Store
+from kms_actors.request_context import Bearer
+from kms_actors.runtime.coalesced import Coalesced
+from kms_actors.store.api import Store, Transaction
+from kms_actors.token.spec import Issued
 from tests.actors.token_tenant import MOUNT, NUMBER, SECOND, T0, Tenant
 
-OF_A_TOKEN = ["accessor", "token", "token-digest", "token-digest", "token-end"]
+OF_A_TOKEN = ["accessor", "lease", "token", "token-digest", "token-digest", "token-end"]
 
 
 async def test_a_token_is_what_was_asked_for(tenant: Tenant) -> None:
@@ -34,7 +39,7 @@ async def test_a_token_with_an_end_is_in_the_schedule_of_the_cluster(tenant: Ten
     await tenant.issue(ttl=3600)
     await tenant.issue(ttl=60)
     await tenant.issue(ttl=600)
-    assert await tenant.store.run(lambda tr: entry_of(tr, tenant.keys)) == (T0 + 60) * SECOND
+    assert await tenant.store.run(lambda tr: entry_of(tr, tenant.keys)) == (T0 + 60) * SECOND + KEPT
 
 
 async def test_a_root_token_has_no_end(tenant: Tenant) -> None:
@@ -70,6 +75,8 @@ class TestLine:
         for each in (parent, child, grandchild):
             with pytest.raises(AuthenticationFailed):
                 await tenant.bearer(each)
+        await tenant.ask(EndTokens())
+        assert await tenant.areas() == ["token-digest"]
 
     async def test_another_node_hears_of_it_by_the_log(self, store: Store, keyring: Keyring) -> None:
         here, there = Tenant(store, keyring), Tenant(store, keyring)
@@ -110,7 +117,7 @@ class TestUses:
     async def test_are_counted_and_the_last_is_good(self, tenant: Tenant) -> None:
         made = await tenant.issue(num_uses=3)
         found = [await tenant.bearer(made) for _ in range(3)]
-        assert [(each.record.num_uses, each.spent) for each in found] == [(2, False), (1, False), (0, True)]
+        assert [(each.record.num_uses, each.spent) for each in found] == [(2, False), (1, False), (-1, True)]
         with pytest.raises(AuthenticationFailed):
             await tenant.bearer(made)
         assert await tenant.areas() == ["due", "token-digest"]
@@ -127,3 +134,113 @@ class TestUses:
             return True
 
         assert sum(await asyncio.gather(*(use(node) for node in (here, there) * 6))) == 5
+
+
+class TestLeft:
+    """A token that is revoked without its children."""
+
+    async def leave(self, tenant: Tenant, token: Issued) -> None:
+        ending, records = tenant.controller._ending, tenant.controller._records
+        place = records.place(token.token)
+
+        async def body(tr: Transaction) -> None:
+            found = await records.token(tr, place.hash)
+            assert found is not None
+            await ending.leave(tr, place, found)
+
+        await tenant.context.store.change(body, mount=None, bearers=())
+        await tenant.ask(TokenChanged(tenant.said[-1][1]))
+
+    async def test_leaves_them_orphans_that_live_on(self, tenant: Tenant) -> None:
+        first = await tenant.issue()
+        second = await tenant.issue(first)
+        third = await tenant.issue(second)
+        fourth = await tenant.issue(third)
+        await tenant.bearer(fourth)
+        await self.leave(tenant, second)
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(second)
+        await tenant.ask(RevokeToken(await tenant.bearer(first), first.token))
+        await tenant.ask(EndTokens())
+        assert (await tenant.bearer(third)).record.orphan
+        assert not (await tenant.bearer(fourth)).record.orphan
+        await tenant.ask(RevokeToken(await tenant.bearer(third), third.token))
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(fourth)
+        await tenant.ask(EndTokens())
+        assert await tenant.areas() == ["token-digest"]
+
+    async def test_the_changes_of_its_children_go_on(self, tenant: Tenant) -> None:
+        first = await tenant.issue()
+        second = await tenant.issue(first)
+        third = await tenant.issue(second)
+        bearer = Bearer((), proof_digest(third.token), third.spec.line, None)
+
+        async def nothing(_: Transaction) -> None:
+            pass
+
+        await tenant.context.store.change(nothing, mount=None, bearers=(bearer,))
+        await self.leave(tenant, second)
+        await tenant.context.store.change(nothing, mount=None, bearers=(bearer,))
+        await self.leave(tenant, first)
+        await tenant.context.store.change(nothing, mount=None, bearers=(bearer,))
+        await self.leave(tenant, third)
+        with pytest.raises(AuthenticationFailed):
+            await tenant.context.store.change(nothing, mount=None, bearers=(bearer,))
+        assert await tenant.areas() == ["due", "token-digest"]
+
+
+class TestSweep:
+    """Whoever removes what is left, and however often he is killed at it."""
+
+    async def tree(self, tenant: Tenant, width: int) -> Issued:
+        """Make a token, with so many children, each of which has two."""
+        root = await tenant.issue()
+        for _ in range(width):
+            child = await tenant.issue(root)
+            for _ in range(2):
+                await tenant.issue(child)
+        return root
+
+    async def test_a_large_tree_is_removed_a_page_a_transaction(
+        self, store: Store, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweeping, "PAGE", 3)
+        here, there = Tenant(store, keyring), Tenant(store, keyring)
+        root = await self.tree(here, 8)
+        await here.ask(RevokeToken(await here.bearer(root), root.token))
+        await asyncio.gather(here.ask(EndTokens()), there.ask(EndTokens()))
+        assert await here.areas() == ["token-digest"]
+
+    async def test_what_a_step_has_left_is_found_by_the_next(
+        self, store: Store, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sweeping, "PAGE", 2)
+        monkeypatch.setattr(sweeping, "STEPS", 1)
+        here = Tenant(store, keyring)
+        here.controller._children = Coalesced(lambda: asyncio.sleep(0), asyncio.ensure_future)  # it is killed at once
+        root = await self.tree(here, 5)
+        await here.ask(RevokeToken(await here.bearer(root), root.token))
+        left, runs = await here.areas(), 0
+        while "token-revoking" in left:
+            # A process that begins anew knows nothing of the step before.
+            assert await here.store.run(lambda tr: entry_of(tr, here.keys)) is not None
+            there = Tenant(store, keyring)
+            await there.ask(EndTokens())
+            monkeypatch.setattr(sweeping, "STEPS", 2)
+            left, runs = await here.areas(), runs + 1
+        assert left == ["token-digest"]
+        assert runs > 5
+
+    async def test_tokens_that_have_ended_are_removed_an_hour_later(self, tenant: Tenant) -> None:
+        ended = [await tenant.issue(ttl=60) for _ in range(3)]
+        child = await tenant.issue(ended[0], ttl=90_000)
+        kept = await tenant.issue(ttl=90_000)
+        tenant.now += 3_659
+        assert await tenant.ask(EndTokens()) == 0
+        tenant.now += 3
+        assert await tenant.ask(EndTokens()) == 4
+        await tenant.bearer(kept)
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(child)
+        assert await tenant.areas() == sorted([*OF_A_TOKEN, "due"])

@@ -1,9 +1,9 @@
-"""The sweep: has the Transit keys of all unsealed tenants rotated when they are due, used or not.
+"""The sweep: has all unsealed tenants do what is due in them: rotate Transit keys, and remove tokens that are gone.
 
 Each process looks at the index of `schedule` now and then, which is one short read while nothing is due. The one that
 finds something claims the work, and visits the tenants whose time has come: no other tenant is woken or read. The
 claim only spares the others the trouble. That a key gets one version, whoever visits its tenant, is up to the
-transaction that rotates it.
+transaction that rotates it; that a token is removed once, to the one that removes it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -22,12 +22,15 @@ from kms_actors.actors.cluster.schedule import (
     due_tenants,
     entry_of,
     far_tenants,
+    key_entries,
     look_never,
+    token_work,
 )
 from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.directory import TenantDirectory
 from kms_actors.actors.node.services import Services
 from kms_actors.actors.tenant.header import owner_of
+from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.actors.transit.schedule import RotateDue
 from kms_actors.errors import KmsError
 from kms_actors.runtime.lasting import Lasting
@@ -43,7 +46,15 @@ _CLAIM: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
-class RotationSweep:
+class _Visit(NamedTuple):
+    """A vault, and what may be due in it."""
+
+    vault_id: str
+    keys: bool
+    tokens: bool
+
+
+class ScheduleSweep:
     """One process's part, from `__init__` to `close`."""
 
     def __init__(self, services: Services, directory: TenantDirectory, timekeeper: Timekeeper) -> None:
@@ -53,7 +64,7 @@ class RotationSweep:
         self._owner = uuid.uuid4().hex
         # Where each node is unsealed for itself, no other may be able to do what this one can.
         self._shared = services.settings.unseal_scope == "cluster"
-        self._task = Lasting("rotation sweep", self._run, services.settings.rotation_check_seconds)
+        self._task = Lasting("schedule sweep", self._run, services.settings.rotation_check_seconds)
         request_context.apart().run(self._task.start)
 
     async def close(self) -> None:
@@ -61,7 +72,7 @@ class RotationSweep:
         await self._task.stop()
 
     async def sweep(self) -> int:
-        """Visit all tenants with keys that are due, unless another process does; return how many were rotated."""
+        """Visit all tenants with work that is due, unless another process does; return how many keys were rotated."""
         rotated, last = 0, None
         while True:
             page, far = await self._services.store.run(partial(self._page, last=last), priority=Priority.BATCH)
@@ -78,7 +89,7 @@ class RotationSweep:
             try:
                 rotated = await self.sweep() if await self._look() else 0
             except KmsError as error:
-                _log.warning("transit keys that are due could not be looked for", error=type(error).__name__)
+                _log.warning("what is due could not be looked for", error=type(error).__name__)
             else:
                 if rotated:
                     _log.info("transit keys rotated", count=rotated)
@@ -103,17 +114,22 @@ class RotationSweep:
 
     async def _visit(self, due: Due) -> int:
         try:
-            vault_id = await self._services.store.run(partial(self._vault, due=due), priority=Priority.BATCH)
-            if vault_id is None:
+            visit = await self._services.store.run(partial(self._vault, due=due), priority=Priority.BATCH)
+            if visit is None:
                 return 0
-            rotated: int = await (await self._directory.tenant(vault_id)).ask(RotateDue())
+            tenant = await self._directory.tenant(visit.vault_id)
+            ended: int = await tenant.ask(EndTokens()) if visit.tokens else 0
+            rotated: int = await tenant.ask(RotateDue()) if visit.keys else 0
         except KmsError as error:
-            _log.warning("a vault with transit keys that are due was not visited", error=type(error).__name__)
+            _log.warning("a vault with work that is due was not visited", error=type(error).__name__)
             return 0
+        if ended:
+            _log.info("tokens that are gone were removed", vault=visit.vault_id, count=ended)
         return rotated
 
-    async def _vault(self, tr: Transaction, due: Due) -> str | None:
+    async def _vault(self, tr: Transaction, due: Due) -> _Visit | None:
         """Return the vault to visit, or None if it is sealed here or has moved on; entries of nobody are removed."""
+        now = self._services.clock()
         keys = TenantKeys(due.tenant)
         if await entry_of(tr, keys) != due.time:
             tr.clear(keyspace.due(*due))
@@ -121,7 +137,9 @@ class RotationSweep:
         vault_id, epoch = await owner_of(tr, keys), await tr.get(keys.key("epoch"))
         unsealing = self._services.unsealing
         if vault_id and await unsealing.root_key(tr, keys, int.from_bytes(epoch or b"", "little")) is not None:
-            return vault_id
+            keys_there, tokens = await key_entries(tr, keys, limit=1), await token_work(tr, keys)
+            # Either has the tenant looked at again, when it has work next.
+            return _Visit(vault_id, bool(keys_there), not keys_there or (tokens is not None and tokens <= now))
         if self._shared:
             await look_never(tr, keys)
         return None
