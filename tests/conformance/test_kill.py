@@ -170,6 +170,23 @@ class Walk:
     def _team_is_there(self) -> None:
         assert self.user.get("team/data/a").data["data"] == {"b": "c"}
 
+    def write_unversioned(self) -> None:
+        assert self.tenant_operator.post("sys/mounts/plain", {"type": "kv"}).status == 204
+        for number in (1, 2):
+            assert self.user.post("plain/a", {"n": number}).status == 204
+        self.holds.append(self._plain_is_there)
+
+    def enable_versioning(self) -> None:
+        assert self.tenant_operator.post("sys/mounts/plain/tune", {"options": {"version": "2"}}).status == 204
+        self.holds[-1] = self._plain_has_a_version
+
+    def _plain_is_there(self) -> None:
+        assert self.user.get("plain/a").data == {"n": 2}
+
+    def _plain_has_a_version(self) -> None:
+        found = self.user.get("plain/data/a").data
+        assert (found["data"], found["metadata"]["version"]) == ({"n": 2}, 1)
+
     def revoke_token(self) -> None:
         self.revoked = self.issuer.tenant(self.vault_id)
         revoked = Api(self.node.address, self.revoked)
@@ -205,6 +222,8 @@ STEPS = (
     Walk.configure_key,
     Walk.delete_and_destroy,
     Walk.enable_mount,
+    Walk.write_unversioned,
+    Walk.enable_versioning,
     Walk.revoke_token,
     Walk.seal_tenant,
     Walk.unseal_tenant,
@@ -320,6 +339,27 @@ def test_killed_amid_the_nodes_init_it_is_initialised_or_not(new_node: NewNode, 
             unseal(operator, made["keys"])
         assert sealed(operator) == (made is None)
         node.kill()
+
+
+def test_killed_amid_enabling_versions_a_mount_is_of_one_version_with_all_its_secrets(
+    unsealed: tuple[Node, Tenant, list[str]], issuer: Issuer
+) -> None:
+    node, tenant, shares = unsealed
+    for number, delay in enumerate(between_request_and_answer()):
+        mount = f"plain-{number}"
+        assert tenant.operator.post(f"sys/mounts/{mount}", {"type": "kv-v1"}).status == 204
+        for name in range(20):
+            assert tenant.user.post(f"{mount}/{name}", {"n": name}).status == 204
+        enable = {"options": {"version": "2"}}
+        answer = kill_amid(node, delay, tenant.operator.post, f"sys/mounts/{mount}/tune", enable)
+        node.start()
+        unseal(Api(node.address, issuer.cluster_operator()), shares)
+        if tenant.user.get(f"sys/internal/ui/mounts/{mount}").data["options"]["version"] == "1":
+            assert answer is None
+            assert [tenant.user.get(f"{mount}/{name}").data["n"] for name in range(20)] == [*range(20)]
+            assert tenant.operator.post(f"sys/mounts/{mount}/tune", enable).status == 204
+        found = [tenant.user.get(f"{mount}/data/{name}").data for name in range(20)]
+        assert [(each["data"]["n"], each["metadata"]["version"]) for each in found] == [(n, 1) for n in range(20)]
 
 
 def test_killed_amid_a_tenants_init_it_is_initialised_or_not(
