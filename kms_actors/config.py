@@ -176,6 +176,9 @@ class Tenants(Section, frozen=True):
     max_mounts: Annotated[
         Count, Meta(description="mounts of one tenant, those of logins among them; past it a further one is refused")
     ] = 256
+    max_policies: Annotated[
+        Count, Meta(description="ACL policies of one tenant, and password policies; past it a further one is refused")
+    ] = 4096
     mailbox_limit: Annotated[Count, Meta(description="requests one tenant may have waiting; past it 503")] = 1024
     unseal_progress_seconds: Annotated[
         Seconds, Meta(description="life of shares given, until the threshold is met")

@@ -147,6 +147,13 @@ class Fields:
         # Paths with an existence check answer the conversion text alone.
         self._checked_prefix = "" if existence_checked else "Field validation failed: "
 
+    def with_(self, **converters: Converter) -> Fields:
+        """Return these fields and further ones, of an endpoint of the same kind."""
+        further = Fields()
+        further._converters = {**self._converters, **converters}
+        further._checked_prefix = self._checked_prefix
+        return further
+
     def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return converted values of declared fields that were sent, and the names of the others, sorted.
 

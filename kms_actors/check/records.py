@@ -23,6 +23,7 @@ from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
 from kms_actors.mounts import Mount
+from kms_actors.policy.records import PolicyRecord
 from kms_actors.store import schema
 from kms_actors.token.records import Accessor, UsesLeft
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
@@ -139,6 +140,8 @@ TENANT_RECORDS: Final = (
     Known(("cubbyhole", str, "answer"), _SEALED, _anything),
     Known(("token-digest",), _PLAIN, _anything),
     Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
+    Known(("policy", str, str), _SEALED, _as(PolicyRecord)),
+    Known(("policy-revision",), _PLAIN, _counter),
     Known(("sealed", int), _PLAIN, _counter),
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),

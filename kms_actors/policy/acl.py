@@ -152,10 +152,10 @@ def compiling(
     for policy in policies:
         for written in policy.rules:
             rule, place = written.rule, written.place
-            if written.expires_at is not None:
-                if written.expires_at <= now:
-                    continue
-                ends_at = min(written.expires_at, ends_at or written.expires_at)
+            end = _earlier(written.expires_at, policy.expires_at)
+            if end is not None and end <= now:
+                continue
+            ends_at = _earlier(ends_at, end)
             if place is None:
                 place = _filled(rule.path, subject, policy.blocked)
                 if place is None:
@@ -176,6 +176,10 @@ def compiling(
             if not count % _STEP:
                 yield
     return Acl(tables, segments, ends_at=ends_at, revision=revision)
+
+
+def _earlier(first: float | None, second: float | None) -> float | None:
+    return second if first is None else first if second is None else min(first, second)
 
 
 def _filled(path: str, subject: Subject | None, blocked: str) -> Place | None:

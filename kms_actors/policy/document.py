@@ -49,11 +49,16 @@ class PathRule(msgspec.Struct, frozen=True):
 
 
 class Policy(msgspec.Struct, frozen=True):
-    """A policy that was read; `blocked` are the characters that values of templates may not hold."""
+    """A policy that was read.
+
+    `blocked` are the characters that values of templates may not hold. From `expires_at` on, in seconds since 1970,
+    it gives nothing.
+    """
 
     name: str
     rules: tuple[PathRule, ...] = ()
     blocked: str = BLOCKED
+    expires_at: float | None = None
 
 
 def parse(name: str, text: str, blocked: str = BLOCKED) -> Policy:
@@ -66,7 +71,7 @@ def parse(name: str, text: str, blocked: str = BLOCKED) -> Policy:
     return drained(reading(name, text, blocked))
 
 
-def reading(name: str, text: str, blocked: str = BLOCKED) -> Steps[Policy]:
+def reading(name: str, text: str, blocked: str = BLOCKED, expires_at: float | None = None) -> Steps[Policy]:
     """Do as `parse`, a rule a step."""
     members, source = hcl.read(text)
     rules: list[PathRule] = []
@@ -80,7 +85,7 @@ def reading(name: str, text: str, blocked: str = BLOCKED) -> Steps[Policy]:
         else:
             raise source.error(member.at, f"invalid key {_shown(member.name)}")
         yield
-    return Policy(name, tuple(rules), blocked)
+    return Policy(name, tuple(rules), blocked, expires_at)
 
 
 def _rule(block: Member, source: Source) -> PathRule:

@@ -47,6 +47,9 @@ _ESCAPE: Final = re.compile(
     |x(?P<byte>[0-9a-fA-F]{2})|u(?P<short>[0-9a-fA-F]{4})|U(?P<long>[0-9a-fA-F]{8}))""",
     re.VERBOSE,
 )
+#: Characters of a text that has escapes, and of a here-document.
+MAX_STRING: Final = 16_384
+_TOO_LONG: Final = f"a text is longer than {MAX_STRING:,} characters"
 _LETTERS: Final = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"'}
 
 
@@ -118,7 +121,7 @@ def _string(source: Source, start: int) -> tuple[str, int]:
     """Read what the quick expression does not: escapes, and `${…}`, of which nothing is unescaped."""
     text, at, braces = source.text, start + 1, 0
     pieces: list[str] = []
-    while at < len(text):
+    while at < min(len(text), start + MAX_STRING):
         character = text[at]
         run = _INSIDE.match(text, at)
         if run is not None:
@@ -138,7 +141,8 @@ def _string(source: Source, start: int) -> tuple[str, int]:
             piece, end = character, at + 1
         pieces.append(piece)
         at = end
-    raise source.error(start, "the text has no end")
+    too_long = at < len(text) and text[at] != "\n"
+    raise source.error(start, _TOO_LONG if too_long else "the text has no end")
 
 
 def _interpolated(run: str, at: int, braces: int) -> tuple[str, int, int]:
@@ -174,6 +178,8 @@ def _here(source: Source, match: re.Match[str]) -> tuple[str, int]:
             return _unindented(lines, line[: line.index(anchor)], indented=bool(match["indented"])), end
         lines.append(line + "\n")
         at = end + 1
+        if at > start + MAX_STRING:
+            raise source.error(match.start(), _TOO_LONG)
     raise source.error(match.start(), "the here-document has no end")
 
 

@@ -29,8 +29,8 @@ class ReadPolicy(OfPolicy, Query, frozen=True):
 class WritePolicy(OfPolicy, Command, frozen=True):
     """Make a policy, or put another in its place. Answer: None.
 
-    With `patch`, None leaves a setting, or the text, as it is, and NotFound is raised where there is nothing; else
-    None is the default. `expires_at` is in nanoseconds since 1970, 0 for never. `cas` is the version that is
+    With `patch`, None leaves a setting, or the text, as it is, and there must be something; else None is the default.
+    `expires_at` is in nanoseconds since 1970, 0 for never. `cas` is the version that is
     to be there, -1 for none at all.
     Raises InvalidRequest for a text that is no policy, with line and column.
     """

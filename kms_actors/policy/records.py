@@ -8,7 +8,7 @@ from kms_actors.keyring import stored
 from kms_actors.policy.templates import BLOCKED
 
 
-class PolicyRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class PolicyRecord(msgspec.Struct, frozen=True):
     """An ACL policy or a password policy. Times are in nanoseconds since 1970, 0 where there is none."""
 
     text: str

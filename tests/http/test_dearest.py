@@ -152,9 +152,10 @@ async def test_no_endpoint_holds_the_loop(tmp_path: Path, kind: str) -> None:
         if of == kind
     }
     async with serving(tmp_path) as client:
-        if kind == "":
-            client.token = attenuate(client.token, now=time.time(), paths=[f"secret/data/{n}/*" for n in range(20)])
         found = await ask_all(client, dear)
+        if kind == "":  # and a token whose checks are run for all that it asks
+            client.token = attenuate(client.token, now=time.time(), paths=[f"secret/data/{n}/*" for n in range(20)])
+            found |= {f"narrowed {name}": took for name, took in (await ask_all(client, dear)).items()}
     assert {name: longest for name, longest in found.items() if longest > MOST} == {}
 
 

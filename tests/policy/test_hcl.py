@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.policy import hcl
+from kms_actors.policy.lexer import MAX_STRING
 from kms_actors.policy.tree import MAX_DEPTH, ListNode, Literal, Node, ObjectNode
 
 
@@ -172,6 +173,15 @@ def test_json_that_others_write_is_read_as_they_mean_it(document: dict[str, Any]
     [member] = hcl.read(text)[0]
     assert [key.text for key in member.keys] == ["a", "b"]
     assert back(member.value) == document
+
+
+def test_texts_are_bounded() -> None:
+    text = "\\n" * (MAX_STRING // 2 - 1)
+    assert len(value(f'"{text}"')) == MAX_STRING // 2 - 1
+    assert error(f'x = "{text * 2}"') == "line 1, column 5: a text is longer than 16,384 characters"
+    lines = "a\n" * (MAX_STRING // 2)
+    assert value(f"<<E\n{lines}E\n") == lines
+    assert error(f"x = <<E\n{lines * 2}E\n") == "line 1, column 5: a text is longer than 16,384 characters"
 
 
 def test_json_that_stands_for_blocks() -> None:

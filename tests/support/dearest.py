@@ -299,6 +299,36 @@ KV_V1: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
 
 _PATHS: Final = fields(paths=lambda: [f"secret/data/{number}/{'x' * 40}" for number in range(1000)])
 
+
+def policies(path: str, field: str = "policy") -> list[Dear]:
+    """Return policies of as many rules, as long rules and as deep ones as are taken, and what is too much."""
+    rule = 'path "a/+/%d" {capabilities=["read","deny"]}\n'
+    texts = {
+        "rules": "".join(rule % number for number in range(2_000)),
+        "more rules": "".join(f'path "{number}" {{}}' for number in range(17_000)),
+        "a long rule": 'path "a" {allowed_parameters={a=[%s]}}' % ("1," * 1_900),
+        "comments": "/**/" * 60_000,
+        "strings": 'path "a" {comment="%s"}' % ("\\n" * 120_000),
+        "documents": 'path "a" {comment=<<E\n%s}' % ("E \n" * 80_000),
+        "templates": 'path "%s" {}' % ("{{a}}" * 200),
+        "depth": "a = " + "[" * 200_000,
+        "json": json.dumps({"path": {f"a/{number}": {"capabilities": ["read"]} for number in range(2_000)}}),
+    }
+    return [Dear(path, fields(**{field: value})) for value in texts.values()] + [
+        Dear(path, fields(**{field: text()}))
+    ]
+
+
+def password_policies(path: str) -> list[Dear]:
+    charset = "".join(map(chr, range(0x4E00, 0x4F00)))
+    rule = f'rule "charset" {{ charset = "{charset}" min-chars = 1 }}\n'
+    return [
+        Dear(path, fields(policy="length = 100\n" + rule * 64)),
+        Dear(path, fields(policy="length = 100\n" + rule * 300)),
+        Dear(path, fields(policy=text())),
+    ]
+
+
 SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     **{f"sys/{name}": {READ: nothing(f"sys/{name}")} for name in ("seal-status", "health", "leader", "mounts")},
     "sys/init": {READ: nothing("sys/init"), WRITE: anything("sys/init")},
@@ -324,6 +354,26 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
             Dear("sys/mounts/new", fields(type="kv", description=text())),
         ],
         DELETE: nothing(f"sys/mounts/{_LONG}"),
+    },
+    "sys/policies/acl": {LIST: nothing("sys/policies/acl")},
+    "sys/policies/acl/{name...}": {
+        READ: nothing("sys/policies/acl/default"),
+        WRITE: policies("sys/policies/acl/new"),
+        PATCH: policies("sys/policies/acl/new"),
+        DELETE: nothing("sys/policies/acl/none"),
+    },
+    "sys/policy": {READ: nothing("sys/policy"), LIST: nothing("sys/policy")},
+    "sys/policy/{name...}": {
+        READ: nothing("sys/policy/default"),
+        WRITE: policies("sys/policy/new", "rules"),
+        DELETE: nothing("sys/policy/none"),
+    },
+    "sys/policies/password": {LIST: nothing("sys/policies/password")},
+    "sys/policies/password/{name...}/generate": {READ: nothing("sys/policies/password/hard/generate")},
+    "sys/policies/password/{name...}": {
+        READ: nothing("sys/policies/password/hard"),
+        WRITE: password_policies("sys/policies/password/new"),
+        DELETE: nothing("sys/policies/password/none"),
     },
     "sys/audit": {READ: nothing("sys/audit")},
     "sys/auth": {READ: nothing("sys/auth")},
@@ -398,6 +448,10 @@ def preparation() -> Iterator[tuple[str, bytes]]:
     for _ in range(300):
         yield "transit/keys/many/rotate", b"{}"
     yield "secret/data/big", document()
+    # Of a hundred characters all are to be of half of those there are: no draw is ever so.
+    most, other = "abcdefghij", "".join(map(chr, range(0x4E00, 0x4EF6)))
+    rules = f'rule "charset" {{ charset = "{most}" min-chars = 100 }} rule "charset" {{ charset = "{other}" }}'
+    yield "sys/policies/password/hard", json.dumps({"policy": f"length = 100 {rules}"}).encode()
     for number in range(150):
         yield f"secret/metadata/many/{number}", json.dumps({"custom_metadata": {"note": "x" * 500}}).encode()
     yield "sys/mounts/plain", b'{"type":"kv-v1"}'

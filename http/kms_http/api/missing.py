@@ -22,8 +22,8 @@ _LOGINS: Final = (
     "there are no logins: send a token of your platform (a biscuit) as X-Vault-Token, or give it to `vault login`"
 )
 _POLICIES: Final = (
-    "there are no policies: a token's rights come from its signer, and checks narrow them "
-    "(`kms-cli biscuit attenuate --path … --operation …`)"
+    "ACL policies are at sys/policies/acl/<name>, each read by itself, and password policies at "
+    "sys/policies/password/<name>"
 )
 _AUDIT: Final = (
     "there are no audit devices yet: changes of seals and mounts, and refused tokens, are in the node's log"
@@ -103,7 +103,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/namespaces": _NAMESPACES,
     "sys/plugins": _PLUGINS,
     "sys/policies": _POLICIES,
-    "sys/policy": _POLICIES,
+    "sys/policies/egp": _ENTERPRISE,
+    "sys/policies/rgp": _ENTERPRISE,
     "sys/pprof": _INSIGHT,
     "sys/quotas": "there are no quotas by the API: docs/operations.md has the limits of a vault",
     "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",

@@ -9,13 +9,14 @@ from kms_http.api.auth.token import TOKEN_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.sys.capabilities import Capabilities
+from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.routing import Router
 
-SYSTEM_ROUTES: Final = Capabilities((*SEAL_ROUTES, *SYS_ROUTES, *TOKEN_ROUTES, *TOOLS_ROUTES)).routes
+SYSTEM_ROUTES: Final = Capabilities((*SEAL_ROUTES, *SYS_ROUTES, *POLICY_ROUTES, *TOKEN_ROUTES, *TOOLS_ROUTES)).routes
 SYSTEM: Final = Router(SYSTEM_ROUTES)
 ENGINES: Final[Mapping[str, Router]] = {
     "kv": Router(kv.ROUTES),

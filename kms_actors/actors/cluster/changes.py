@@ -37,6 +37,8 @@ TOKEN: Final = "token"  # noqa: S105 - a name, not a token
 TRANSIT: Final = "transit"
 #: The name is the id of an entity; empty: of groups, which anybody's rights may come from.
 IDENTITY: Final = "identity"
+#: The name is that of an ACL policy.
+POLICY: Final = "policy"
 #: Never written: what a line of an unknown area is read as. Anything of the vault may have changed.
 ANYTHING: Final = "*"
 
@@ -48,6 +50,7 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TOKEN: re.compile(r"(?:[0-9a-f]{2})+(?:/[0-9A-Za-z]*)?"),
     TRANSIT: re.compile(r"[0-9]{1,18}/.*", re.DOTALL),
     IDENTITY: re.compile(r"(?:[0-9a-f-]{36})?"),
+    POLICY: re.compile(r"[^\0]+", re.DOTALL),
 }
 _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {TOKEN: re.compile(r"[^\0]+")}
 

@@ -11,17 +11,15 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import pykka
 
 from kms_actors.actors.cluster.changes import (
-    IDENTITY,
     TENANT,
-    TOKEN,
-    TRANSIT,
     Change,
     record,
 )
 from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityController
-from kms_actors.actors.identity.resolving import IdentityChanged
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
+from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
+from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
 from kms_actors.actors.tenant.authorities import AuthoritiesChanged
 from kms_actors.actors.tenant.context import Controller, Handler, TenantContext
 from kms_actors.actors.tenant.mounting import MOUNT_MESSAGES, MountController, Mounts
@@ -34,11 +32,8 @@ from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenChanged, TokenController
-from kms_actors.actors.transit.controller import (
-    KeyChanged,
-    TransitController,
-)
+from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenController
+from kms_actors.actors.transit.controller import TransitController
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.config import bytes_of
@@ -285,14 +280,8 @@ class TenantActor(AsyncioActor):
             self._publish_revoked(change.name, change.ends)
         # These are in the mailbox before any request that comes later.
         applied.set_result(None)
-        if change.area == TOKEN:
-            self.notify(TokenChanged(change.name))
-        elif change.area == TRANSIT:
-            mount, _, name = change.name.partition("/")
-            self.notify(KeyChanged((int(mount), name)))
-        elif change.area == IDENTITY:
-            self.notify(AuthoritiesChanged(change.name))
-            self.notify(IdentityChanged(change.name))
+        for heard in events_of(change):
+            self.notify(heard)
 
     def _now(self) -> float:
         return self._services.clock() / 1e9
@@ -348,6 +337,9 @@ class TenantActor(AsyncioActor):
             lambda self, context: MountController(context, self._publish_mounts, self._services.settings.max_mounts),
         ),
         **dict.fromkeys(IDENTITY_MESSAGES, lambda _, context: IdentityController(context)),
+        **dict.fromkeys(
+            POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
+        ),
         **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {

@@ -1,4 +1,4 @@
-"""One log line for each change of a seal or of mounts: of which scope, by which request, and how it ended.
+"""One log line for each change of a seal, of mounts or of policies: its scope, by which request, and how it ended.
 
 It is written when the change is done, whether or not anybody still waits for the answer; and bounded like all that
 callers can cause. Shares, keys and tokens are not in the messages' lines: `_WHAT` names what is shown of each.
@@ -25,6 +25,7 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.observe.bounded import BoundedLog
+from kms_actors.policy.messages import DeletePolicy, WritePolicy
 
 F = TypeVar("F", bound="asyncio.Future[Any]")
 
@@ -39,6 +40,8 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
     EnableMount: lambda message, _: ("mount enabled", {"mount": message.path, "type": message.type}),
     DisableMount: lambda message, _: ("mount disabled", {"mount": message.path}),
     TuneMount: lambda message, _: ("mount tuned", {"mount": message.path}),
+    WritePolicy: lambda message, _: ("policy written", {"kind": message.kind.value, "policy": message.name}),
+    DeletePolicy: lambda message, _: ("policy deleted", {"kind": message.kind.value, "policy": message.name}),
 }
 _FAILED: Final = {
     Initialize: "not initialised",
@@ -48,6 +51,8 @@ _FAILED: Final = {
     EnableMount: "mount not enabled",
     DisableMount: "mount not disabled",
     TuneMount: "mount not tuned",
+    WritePolicy: "policy not written",
+    DeletePolicy: "policy not deleted",
 }
 
 

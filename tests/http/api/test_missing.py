@@ -32,9 +32,8 @@ ASKED = [
     ("GET", "auth/oidc/oidc/callback", "no logins"),
     ("LIST", "auth/approle/role", "no logins"),
     ("POST", "sys/auth/approle", "no logins"),
-    ("LIST", "sys/policies/acl", "no policies"),
-    ("GET", "sys/policies/acl/default", "no policies"),
-    ("PUT", "sys/policy/x", "no policies"),
+    ("LIST", "sys/policies/detailed/acl", "sys/policies/acl/<name>"),
+    ("PUT", "sys/policies/rgp/x", "Enterprise"),
     ("PUT", "sys/audit/file", "no audit devices"),
     ("POST", "sys/audit-hash/file", "no audit devices"),
     ("POST", "sys/wrapping/unwrap", "not supported"),
@@ -83,7 +82,7 @@ def test_the_table_has_all_of_them_and_no_path_that_is_there() -> None:
         assert found is None or found.endpoint is None
 
 
-@pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/acl/x", "identity/entity"])
+@pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/rgp/x", "identity/entity"])
 async def test_all_else_is_told_to_who_has_a_token(service: Service, path: str) -> None:
     answer = await service.call("POST", f"/v1/{path}", json={})
     assert (answer.status, answer.errors) == (403, ["permission denied"])

@@ -1,0 +1,1 @@
+"""Policies of a tenant: stored, changed, and compiled for those who ask."""
