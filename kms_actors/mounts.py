@@ -5,10 +5,10 @@ Everything that a mount may be told is a field here: stored, shown and checked b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from sys import getsizeof
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,13 @@ SYSTEM_LEASE_TTL: Final = 32 * 24 * 3600
 #: What the paths of mounts begin with that give tokens; no other mount's does.
 LOGINS: Final = "auth/"
 
+#: Types of mounts for logins. Each keeps its records in an area of its name.
+LOGIN_TYPES: Final = ("userpass",)
+#: Of these, the ones whose secrets can be guessed: failed logins lock a name for a while.
+LOCKING_TYPES: Final = frozenset({"userpass"})
+#: Areas of records that lie under a mount's number.
+AREAS: Final = ("kv", "transit", *LOGIN_TYPES, "due")
+
 MAX_PATH: Final = 256  # bytes
 MAX_DESCRIPTION: Final = 1024  # bytes
 #: Bytes of a mount's record: description, options and all settings together.
@@ -28,10 +35,20 @@ MAX_RECORD: Final = 8192
 _LISTING: Final = frozenset({"", "hidden", "unauth"})
 #: Of the kv engine; without one it is version 1.
 _KV_VERSIONS: Final = frozenset({None, "", "1", "2"})
+_TOKEN_TYPES: Final = frozenset({"", "default-service", "default-batch", "service", "batch"})
+
+
+class LockoutConfig(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When failed logins lock a name, and for how long. Durations are in seconds; 0 where the system's hold."""
+
+    threshold: int = 0
+    duration: int = 0
+    counter_reset: int = 0
+    disable: bool = False
 
 
 class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Settings of a mount. TTLs are in seconds, 0 where the system's hold; no engine here gives leases.
+    """Settings of a mount. TTLs are in seconds, 0 where the system's hold; tokens of logins have them, too.
 
     The lists are kept for who reads them: audit devices, and engines that see headers.
     """
@@ -44,13 +61,15 @@ class MountConfig(msgspec.Struct, frozen=True, omit_defaults=True):
     audit_non_hmac_response_keys: tuple[str, ...] = ()
     passthrough_request_headers: tuple[str, ...] = ()
     allowed_response_headers: tuple[str, ...] = ()
+    token_type: str = ""  # of logins; empty: `default-service`
+    user_lockout_config: LockoutConfig | None = None  # of logins
 
 
 class Mount(msgspec.Struct, frozen=True):
     """One mounted engine. `number` names it in store keys: never reused, so a new mount never sees old data."""
 
     path: str  # with its trailing slash: `secret/`, `team/kv/`
-    type: str  # `kv` or `transit`
+    type: str  # `kv`, `transit`, or one of LOGIN_TYPES
     number: int
     uuid: str
     accessor: str
@@ -92,11 +111,37 @@ def check(mount: Mount) -> None:
         raise InvalidRequest(f"description, options and settings of a mount take more than {MAX_RECORD} bytes")
     _check_config(mount.config)
     version = mount.options.get("version")
-    if mount.type == "kv":
+    if mount.for_logins:
+        _check_login(mount)
+    elif mount.type == "kv":
         if version not in _KV_VERSIONS:
             raise InvalidRequest("options.version of the kv engine must be 1 or 2")
     elif version is not None:
         raise InvalidRequest(f'secrets engine "{mount.type}" does not allow setting a version')
+
+
+def _check_login(mount: Mount) -> None:
+    if mount.options.get("version") is not None:
+        raise InvalidRequest(f'auth method "{mount.type}" does not allow setting a version')
+    if mount.config.token_type not in _TOKEN_TYPES:
+        raise InvalidRequest("invalid value for 'token_type'")
+    lockout = mount.config.user_lockout_config
+    if lockout is None:
+        return
+    if lockout.threshold < 0 or lockout.duration < 0 or lockout.counter_reset < 0:
+        raise InvalidRequest("user_lockout_config must not be negative")
+    if mount.type not in LOCKING_TYPES:
+        raise InvalidRequest(f'tuning of user lockout configuration for auth type "{mount.type}" not allowed')
+
+
+def tuned(config: MountConfig, sent: Mapping[str, Any]) -> MountConfig:
+    """Return settings with those that were sent; of `user_lockout_config`, with what that has."""
+    if sent.get("user_lockout_config"):
+        lockout = msgspec.structs.replace(
+            config.user_lockout_config or LockoutConfig(), **sent["user_lockout_config"]
+        )
+        sent = {**sent, "user_lockout_config": lockout}
+    return msgspec.structs.replace(config, **sent)
 
 
 def _check_config(config: MountConfig) -> None:

@@ -124,12 +124,13 @@ def metrics_of(node: Node) -> set[str]:
 @pytest.mark.parametrize(
     ("titles", "router"),
     [
-        (("Seal and health", "Mounts", "Policies", "Tokens", "Tools"), SYSTEM),
+        (("Seal and health", "Mounts", "Logins", "Policies", "Tokens", "Tools"), SYSTEM),
         (("KV version 2",), ENGINES["kv"]),
         (("KV version 1",), ENGINES["kv-v1"]),
         (("Transit",), ENGINES["transit"]),
+        (("Userpass",), ENGINES["userpass"]),
     ],
-    ids=["system", "kv", "kv-v1", "transit"],
+    ids=["system", "kv", "kv-v1", "transit", "userpass"],
 )
 def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
     rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]

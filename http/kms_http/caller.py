@@ -120,6 +120,14 @@ class Callers:
         request_context.borne_by(None)
         return Caller(None, tenant)
 
+    async def identify_visitor(self, namespace: str, now: float) -> Caller:
+        """Return nobody, of the vault that a login would be of: of no vault where that is sealed, or is not there."""
+        try:
+            caller = await self.identify_login("", namespace, now)
+        except (AuthenticationFailed, Sealed):
+            return NOBODY
+        return NOBODY if caller.tenant is None or caller.tenant.sealed else caller
+
     async def _bearer(self, token: str, now: float) -> Caller:
         number = service_token.tenant_of(token)
         if number is not None:

@@ -79,6 +79,8 @@ OPERATIONS: Final = {
 _WITH_BODY: Final = frozenset({Operation.WRITE, Operation.PATCH})
 
 _SYSTEM: Final = ("sys/", "auth/")
+#: Of these, what no mount takes.
+_OWN: Final = ("sys/", "auth/token/")
 #: Rights of endpoints whose changes are logged with the caller's name.
 _ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
 _WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
@@ -204,7 +206,7 @@ class Handler:
         text = self._absent.sentence(path)
         if text is not None:
             return InvalidRequest(text)
-        return UnsupportedPath("unsupported path") if path.startswith(_SYSTEM) else _no_route(path)
+        return UnsupportedPath("unsupported path") if path.startswith(_OWN) else _no_route(path)
 
     def _unknown_method(self, method: str, path: str) -> Exception:
         found = self._system.find(path, Operation.READ) if path.startswith(_SYSTEM) else None
@@ -220,6 +222,8 @@ class Handler:
         if found is None and exchange.path.startswith(LOGINS):
             # A mount of the vault, but not of `auth/token/`: who comes there to log in has no token yet.
             exchange.caller = await callers.identify_login(token, namespace, exchange.now)
+        elif endpoint is not None and endpoint.of_login_vault and not token:
+            exchange.caller = await callers.identify_visitor(namespace, exchange.now)
         else:
             exchange.caller = await callers.identify(token, namespace, exchange.now, anonymous)
 

@@ -125,6 +125,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     fields: Fields = NO_FIELDS
     rights: frozenset[Right] = DATA_RIGHTS
     anonymous: bool = False  # works without a token; one that proves nothing is ignored
+    of_login_vault: bool = False  # without a token, it is of the vault that a login would be of, if that is unsealed
     sudo: bool = False  # of those whom policies allow it, only for who has `sudo` there too
     own_check: bool = False  # looks itself at what policies give; what narrows a token is checked before, as ever
     while_sealed: bool = False

@@ -14,12 +14,11 @@ from typing import Any, Final, NamedTuple
 
 from kms_actors.backup.layout import LOCK
 from kms_actors.check.findings import parts_of
+from kms_actors.mounts import AREAS
 from kms_actors.store import keyspace
 from kms_actors.store.api import Priority, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 
-#: What lies below mounts, each under the mount's number.
-AREAS: Final = ("kv", "transit", "due")
 _TENANTS: Final = keyspace.pack("t")
 
 

@@ -12,6 +12,7 @@ import msgspec
 from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.cluster.schedule import Claim
 from kms_actors.actors.cluster.timekeeping import Kept
+from kms_actors.actors.login.locking import KNOWN, STRANGERS
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
@@ -22,7 +23,9 @@ from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
-from kms_actors.mounts import Mount
+from kms_actors.login.lockout import Failures
+from kms_actors.login.userpass import User
+from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.store import schema
 from kms_actors.token.records import Accessor, UsesLeft
@@ -160,6 +163,15 @@ TENANT_RECORDS: Final = (
     Known(("kv", int, "meta", str), _SEALED, _kv(kv.Head)),
     Known(("kv", int, "data", str, int), _SEALED, _anything),
     Known(("kv", int, "list", str), _PLAIN, _anything),
+    Known(("userpass", int, "user", str), _SEALED, User.decode),
+    *(
+        known
+        for kind in LOGIN_TYPES
+        for known in (
+            Known((kind, int, KNOWN, bytes), _SEALED, Failures.decode),
+            Known((kind, int, STRANGERS, int), _SEALED, Failures.decode),
+        )
+    ),
     Known(("transit", int, "config"), _SEALED, _as(MountSettings)),
     Known(("transit", int, "wrapping-key"), _SEALED, _as(WrappingKey)),
     Known(("transit", int, "policy", str), _SEALED, _as(KeyPolicy)),

@@ -28,14 +28,14 @@ from kms_actors.check.records import (
 )
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.kv.records import Head
-from kms_actors.mounts import Mount
+from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.transit.key import rotates
 from kms_actors.transit.records import KeyPolicy, VersionRecord
 
-_ENGINES: Final = ("kv", "transit")
+_ENGINES: Final = ("kv", "transit", *LOGIN_TYPES)
 
 
 class TenantCheck:

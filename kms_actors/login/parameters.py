@@ -73,6 +73,11 @@ def changed(before: TokenParameters, sent: Mapping[str, Any], *, adjust_type: bo
     return Changed(parameters, warnings)
 
 
+def respelled(before: tuple[str, ...], sent: Mapping[str, Any], older: tuple[str, ...]) -> tuple[str, ...]:
+    """Return which fields are shown by an older name, too: those last set by it, as `older` has them of a request."""
+    return tuple(sorted({name for name in before if name not in sent}.union(older)))
+
+
 def check(parameters: TokenParameters) -> None:
     """Raise InvalidRequest, naming the field, for what cannot be together, or at all."""
     for name in ("ttl", "max_ttl", "explicit_max_ttl", "period"):

@@ -9,57 +9,35 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from kms_http.api.kv.routes import ROUTES as KV_ROUTES
 from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
+from tests.support import dearest_logins
+from tests.support.dear import (
+    DELETE,
+    LARGE,
+    LIST,
+    METHODS,
+    PATCH,
+    READ,
+    SCAN,
+    WRITE,
+    Dear,
+    Place,
+    anything,
+    batch,
+    fields,
+    nothing,
+    text,
+)
 
-#: Characters of the one text in a body.
-LARGE: Final = int(os.environ.get("KMS_DEAREST_BYTES", "0")) or 8 << 20
-#: Items of a batch: each is an object with one or two members, of 200,000 elements in all.
-MANY: Final = 60_000 if LARGE > 16 << 20 else 12_000
-
-READ, LIST, WRITE, PATCH, DELETE, SCAN = Operation
-METHODS: Final = {READ: "GET", LIST: "LIST", WRITE: "POST", PATCH: "PATCH", DELETE: "DELETE", SCAN: "SCAN"}
-
-#: Mount type (empty: sys and auth), pattern, operation.
-Place = tuple[str, str, Operation]
-
-
-class Dear(NamedTuple):
-    """A request: its path below /v1/, and what makes its body."""
-
-    path: str
-    body: Callable[[], bytes] = bytes
-
-
-def fields(**values: Any) -> Callable[[], bytes]:
-    """Return a body of these fields, made when it is asked for."""
-    return lambda: json.dumps(
-        {name: value() if callable(value) else value for name, value in values.items()}
-    ).encode()
-
-
-def text(part: float = 1.0, end: str = "") -> Callable[[], str]:
-    """Return base64 as long as a body may be, or a part of that."""
-    return lambda: "AAAA" * int(LARGE * part / 4) + end
-
-
-def batch(count: int = MANY, /, **row: Any) -> Callable[[], bytes]:
-    """Return a body with a batch of equal items."""
-    made = {name: value() if callable(value) else value for name, value in row.items()}
-    one = json.dumps(made)
-
-    def made_of() -> bytes:
-        return f'{{"batch_input":[{",".join([one] * count)}]}}'.encode()
-
-    return made_of
+__all__ = ["BODIES", "LARGE", "METHODS", "TABLES", "Dear", "places", "preparation", "rows"]
 
 
 def either(path: str, field: str, **further: Any) -> list[Dear]:
@@ -99,15 +77,6 @@ def key_makers(path: str) -> list[Dear]:
         Dear(path, fields(count=10_000, context=text())),
         Dear(path, fields(count=10_000, associated_data=text(0.5, "!"))),
     ]
-
-
-def nothing(path: str) -> list[Dear]:
-    return [Dear(path)]
-
-
-def anything(path: str) -> list[Dear]:
-    """Return what costs most of a body that nobody looks at."""
-    return [Dear(path, fields(nobody=text())), Dear(path, lambda: b'{"nobody":[%b1]}' % (b'"AAAAAAAA",' * 199_000))]
 
 
 @cache
@@ -336,10 +305,6 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         WRITE: [Dear("sys/unseal", fields(key=text())), Dear("sys/unseal", fields(key="ff" * (LARGE // 2)))]
     },
     "sys/seal": {WRITE: []},  # it ends what is measured
-    "sys/mounts/auth/token/tune": {
-        READ: nothing("sys/mounts/auth/token/tune"),
-        WRITE: anything("sys/mounts/auth/token/tune"),
-    },
     "sys/mounts/{path...}/tune": {
         READ: nothing("sys/mounts/secret/tune"),
         WRITE: [
@@ -376,9 +341,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         DELETE: nothing("sys/policies/password/none"),
     },
     "sys/audit": {READ: nothing("sys/audit")},
-    "sys/auth": {READ: nothing("sys/auth")},
-    "sys/auth/token": {READ: nothing("sys/auth/token")},
-    "sys/auth/token/tune": {READ: nothing("sys/auth/token/tune"), WRITE: anything("sys/auth/token/tune")},
+    **dearest_logins.SYSTEM,
     "sys/internal/ui/mounts": {READ: nothing("sys/internal/ui/mounts")},
     "sys/internal/ui/resultant-acl": {READ: nothing("sys/internal/ui/resultant-acl")},
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
@@ -403,7 +366,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/tools/random/{source}/{urlbytes}": {WRITE: nothing("sys/tools/random/all/131072")},
 }
 
-TABLES: Final = {"transit": TRANSIT, "kv": KV, "kv-v1": KV_V1, "": SYSTEM}
+TABLES: Final = {"transit": TRANSIT, "kv": KV, "kv-v1": KV_V1, "": SYSTEM, **dearest_logins.TABLES}
 
 #: Bodies that are dear whatever endpoint they are sent to; each at one that takes any.
 BODIES: Final[Mapping[str, Callable[[], bytes]]] = {
@@ -458,11 +421,13 @@ def preparation() -> Iterator[tuple[str, bytes]]:
     yield "plain/big", json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()
     for _ in range(10):
         yield "secret/data/versions", b'{"data":{"a":1}}'
+    yield from dearest_logins.preparation()
 
 
 def places() -> Iterator[Place]:
     """Yield each operation of each route."""
     routes_of = {"kv": KV_ROUTES, "kv-v1": KV_V1_ROUTES, "transit": TRANSIT_ROUTES, "": SYSTEM_ROUTES}
+    routes_of |= dearest_logins.ROUTES
     assert routes_of.keys() == {*ENGINES, ""}
     for kind, routes in routes_of.items():
         for route in routes:

@@ -55,7 +55,6 @@ _ENTERPRISE: Final = "this is a feature of Vault Enterprise, which is not there"
 
 #: By the first segments of paths; of several that fit, the longest counts. Empty: Vault has nothing there either.
 _SENTENCES: Final[Mapping[str, str]] = {
-    "auth": _LOGINS,
     "auth/token": "",
     "auth/token/accessors": _OTHER_TOKENS,
     "auth/token/lookup": _OTHER_TOKENS,
@@ -73,7 +72,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "identity": _IDENTITY,
     "sys/audit": _AUDIT,
     "sys/audit-hash": _AUDIT,
-    "sys/auth": _LOGINS,
     "sys/capabilities": _CAPABILITIES,
     "sys/capabilities-accessor": _CAPABILITIES,
     "sys/config": _SERVER,

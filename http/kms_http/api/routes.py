@@ -8,18 +8,32 @@ from typing import Final
 from kms_http.api.auth.token import TOKEN_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
+from kms_http.api.login import userpass
+from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
+from kms_http.api.sys.visible_mounts import VISIBLE_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.routing import Router
 
-SYSTEM_ROUTES: Final = Capabilities((*SEAL_ROUTES, *SYS_ROUTES, *POLICY_ROUTES, *TOKEN_ROUTES, *TOOLS_ROUTES)).routes
+SYSTEM_ROUTES: Final = Capabilities(
+    (
+        *SEAL_ROUTES,
+        *AUTH_ROUTES,
+        *SYS_ROUTES,
+        *VISIBLE_ROUTES,
+        *POLICY_ROUTES,
+        *TOKEN_ROUTES,
+        *TOOLS_ROUTES,
+    )
+).routes
 SYSTEM: Final = Router(SYSTEM_ROUTES)
 ENGINES: Final[Mapping[str, Router]] = {
     "kv": Router(kv.ROUTES),
     "kv-v1": Router(kv_v1.ROUTES),
     "transit": Router(transit.ROUTES),
+    "userpass": Router(userpass.ROUTES),
 }

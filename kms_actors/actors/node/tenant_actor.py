@@ -17,6 +17,7 @@ from kms_actors.actors.cluster.changes import (
 )
 from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityController
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
+from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassController
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
@@ -340,6 +341,7 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(
             POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
         ),
+        **dict.fromkeys(USERPASS_MESSAGES, lambda _, context: UserpassController(context)),
         **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {

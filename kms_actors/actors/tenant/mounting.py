@@ -29,16 +29,17 @@ from kms_actors.messages import (
     TuneMount,
 )
 from kms_actors.mounts import (
+    AREAS,
+    LOGIN_TYPES,
+    LOGINS,
     Mount,
     MountTable,
     check,
     check_path,
+    tuned,
 )
 from kms_actors.store.api import Entry, Transaction
 from kms_actors.store.keyspace import TenantKeys
-
-#: Where records of mounts lie, by their numbers.
-_AREAS = ("kv", "transit", "due")
 
 #: Engine types by the name a caller gives, with the options each implies.
 ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
@@ -47,7 +48,9 @@ ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
     "kv-v2": ("kv", {"version": "2"}),
     "transit": ("transit", {}),
 }
-_RESERVED = ("sys/", "auth/", "cubbyhole/", "identity/", "audit/")
+_RESERVED = ("sys/", "cubbyhole/", "identity/", "audit/")
+#: What no mount of logins may lie at, above or below: tokens of the vault itself.
+_TOKENS = f"{LOGINS}token/"
 
 T = TypeVar("T")
 SealedMounts: TypeAlias = tuple[list[Entry], bytes | None]
@@ -117,9 +120,7 @@ class MountController:
         return reported(self._context.vault_id, message, self._context.spawn(change))
 
     async def _enable(self, message: EnableMount) -> None:
-        if message.type not in ENGINES:
-            raise InvalidRequest("plugin not found in the catalog")
-        engine, implied = ENGINES[message.type]
+        engine, implied = _engine(message)
         _check_path(message.path)
         made = msgspec.structs.replace(
             _new_mount(0, message.path, engine, message.description, {**message.options, **implied}),
@@ -133,7 +134,7 @@ class MountController:
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
             existing = MountTable(mounts).collides(message.path)
             if existing is not None:
-                raise InvalidRequest(f"path is already in use at {existing.path}")
+                raise InvalidRequest(f"path is already in use at {existing.path.removeprefix(LOGINS)}")
             if len(mounts) >= self._most:
                 raise InvalidRequest(f"a vault has {self._most} mounts at most (setting tenants.max_mounts)")
             last = await tr.get(counter)
@@ -141,7 +142,7 @@ class MountController:
                 len(default_mounts()),
                 int.from_bytes(last or b"", "little"),
                 *(mount.number for mount in mounts),
-                *[await self._last_number(tr, area) for area in _AREAS],
+                *[await self._last_number(tr, area) for area in AREAS],
             )
             mount = msgspec.structs.replace(made, number=number)
             tr.set(counter, number.to_bytes(8, "little"))
@@ -174,17 +175,17 @@ class MountController:
             mount = MountTable(mounts).get(message.path)
             if mount is None:
                 raise InvalidRequest(f'tune of path "{message.path}" failed: no mount entry found')
-            tuned = msgspec.structs.replace(
+            changed = msgspec.structs.replace(
                 mount,
                 description=mount.description if message.description is None else message.description,
                 options=_tuned(mount.options, message.options or {}),
-                config=msgspec.structs.replace(mount.config, **message.config),
+                config=tuned(mount.config, message.config),
             )
-            check(tuned)
-            if (mount.engine, tuned.engine) == ("kv", "kv-v1"):
+            check(changed)
+            if (mount.engine, changed.engine) == ("kv", "kv-v1"):
                 raise InvalidRequest("cannot downgrade mount from version 2")
-            tr.set(*mount_record(self._context.keys, self._context.keyring, tuned))
-            return tuple(tuned if entry.number == tuned.number else entry for entry in mounts)
+            tr.set(*mount_record(self._context.keys, self._context.keyring, changed))
+            return tuple(changed if entry.number == changed.number else entry for entry in mounts)
 
         await self._change(change)
 
@@ -215,13 +216,26 @@ def _tuned(options: Mapping[str, str], sent: Mapping[str, str]) -> dict[str, str
     return {name: value for name, value in {**options, **sent}.items() if value or name not in sent}
 
 
+def _engine(message: EnableMount) -> tuple[str, dict[str, str]]:
+    """Return the engine of a mount that is to be, and the options that its type implies."""
+    if message.path.startswith(LOGINS):
+        if message.type in LOGIN_TYPES:
+            return message.type, {}
+    elif message.type in ENGINES:
+        return ENGINES[message.type]
+    raise InvalidRequest("plugin not found in the catalog")
+
+
 def _check_path(path: str) -> None:
     if any(path.startswith(reserved) for reserved in _RESERVED):
         raise InvalidRequest(f'cannot mount "{path}"')
+    if path.startswith(_TOKENS):
+        raise InvalidRequest("path is already in use at token/")
     check_path(path)
 
 
 def _new_mount(number: int, path: str, engine: str, description: str, options: dict[str, str]) -> Mount:
     identity = str(uuid.uuid4())
-    accessor = f"{engine}_{identity.replace('-', '')[:8]}"
+    kind = f"auth_{engine}" if path.startswith(LOGINS) else engine
+    accessor = f"{kind}_{identity.replace('-', '')[:8]}"
     return Mount(path, engine, number, identity, accessor, description, options)

@@ -227,6 +227,6 @@ class TenantStore:
         stored = msgspec.json.decode(self._keyring.open(key, record), type=Mount)
         if (stored.path, stored.type) != (known.path, known.type):
             raise NoMount
-        if stored.options != known.options:
+        if stored.options != known.options or (known.for_logins and stored.config != known.config):
             raise Unavailable("the mount was changed meanwhile, try again")
         self._seen[known.number] = record, known

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from kms_http.fields import Converter, to_bool, to_int, to_list, to_period, to_str
+from kms_actors.login.parameters import TokenParameters, shown
+from kms_http.fields import Converter, Fields, WrongType, to_bool, to_int, to_list, to_period, to_str
 
 _SECOND: Final = 10**9
+#: Entries of a list, and characters of it as one text.
+_MOST: Final = 1024
+_LONGEST_LIST: Final = 128 * 1024
 
 
 def to_seconds(value: Any) -> int:
@@ -16,7 +20,9 @@ def to_seconds(value: Any) -> int:
 
 
 def to_names(value: Any) -> tuple[str, ...]:
-    """Lists, or comma-separated strings, of texts; empty ones are none."""
+    """Lists, or comma-separated strings, of texts; empty ones are none. More than any field takes is not cut."""
+    if (isinstance(value, str) and len(value) > _LONGEST_LIST) or (isinstance(value, list) and len(value) > _MOST):
+        raise WrongType(f"expected at most {_MOST} entries in {_LONGEST_LIST} characters")
     return tuple(name for name in (to_str(entry).strip() for entry in to_list(value)) if name)
 
 
@@ -33,3 +39,34 @@ TOKEN_FIELDS: Final[Mapping[str, Converter]] = {
     "token_strictly_bind_ip": to_bool,
     "token_type": to_str,
 }
+
+#: Of lists.
+PAGES: Final = Fields(after=to_str, limit=to_int)
+
+
+class Sent(NamedTuple):
+    """The `token_…` fields of a request, and those that came by an older name alone or too."""
+
+    values: dict[str, Any]
+    older: tuple[str, ...] = ()
+
+
+def older_fields(older: Mapping[str, str]) -> dict[str, Converter]:
+    """Return the converters of older names, by what the fields are called now."""
+    return {name: TOKEN_FIELDS[now] for name, now in older.items()}
+
+
+def token_values(values: Mapping[str, Any], older: Mapping[str, str]) -> Sent:
+    """Return the `token_…` fields that were sent, by any of their names; the newer one counts where both were."""
+    sent = {now: values[name] for name, now in older.items() if name in values}
+    spelled = tuple(sent)
+    sent |= {name: value for name, value in values.items() if name in TOKEN_FIELDS}
+    return Sent(sent, spelled)
+
+
+def shown_parameters(
+    parameters: TokenParameters, spelled: tuple[str, ...] = (), older: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the `token_…` fields as answers have them, with those by older names that were set by these."""
+    fields = shown(parameters)
+    return fields | {name: fields[now] for name, now in (older or {}).items() if now in spelled}

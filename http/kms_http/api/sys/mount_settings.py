@@ -4,7 +4,7 @@ A setting is kept (a field of `Mount` or `MountConfig`, stored and shown), or re
 unknown in `config`, or for a reason of its own. None is accepted and dropped; null and empty values ask for nothing.
 See decision 26.
 
-Source: Vault's API page `sys/mounts`.
+Source: Vault's API pages `sys/mounts` and `sys/auth`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kms_actors.errors import InvalidRequest
-from kms_http.fields import Converter, Fields, WrongType, to_bool, to_duration, to_list, to_map, to_str
+from kms_http.fields import Converter, Fields, WrongType, to_bool, to_duration, to_int, to_list, to_map, to_str
 
 _SECOND: Final = 10**9
+_MOST_GUESSES: Final = 1_000_000
 
 
 def to_ttl(value: Any) -> int:
@@ -53,6 +54,27 @@ _CONFIG: Final[Mapping[str, Converter]] = {
     "audit_non_hmac_response_keys": to_names,
     "passthrough_request_headers": to_names,
     "allowed_response_headers": to_names,
+}
+
+
+def _to_count(value: Any) -> int:
+    number = to_int(value)
+    if not 0 <= number <= _MOST_GUESSES:
+        raise WrongType(f"a number from 0 to {_MOST_GUESSES} is needed")
+    return number
+
+
+def _to_lockout(value: Any) -> dict[str, Any]:
+    """Return fields of `LockoutConfig`."""
+    found = _LOCKOUT_FIELDS.parse(to_map(value))[0]
+    return {name.removeprefix("lockout_"): value for name, value in found.items()}
+
+
+#: Likewise, of a mount of logins.
+_LOGIN_CONFIG: Final[Mapping[str, Converter]] = {
+    **_CONFIG,
+    "token_type": to_str,
+    "user_lockout_config": _to_lockout,
 }
 
 _NO_PLUGINS: Final = "engines are part of the program: there are no plugins to choose"
@@ -101,24 +123,44 @@ def _asks_nothing(value: Any) -> bool:
     return value in (None, "", "false", "0s") or (isinstance(value, bool | int | list | dict) and not value)
 
 
-_CONFIG_FIELDS: Final = SettingFields(_CONFIG, "config.")
+def _config_fields(converters: Mapping[str, Converter]) -> Converter:
+    fields = SettingFields(converters, "config.")
+    return lambda value: fields.parse(to_map(value))[0]
 
 
-def _to_config(value: Any) -> dict[str, Any]:
-    return _CONFIG_FIELDS.parse(to_map(value))[0]
+def _enabling(converters: Mapping[str, Converter]) -> SettingFields:
+    """Return the fields of a request that enables a mount; `type` names what."""
+    return SettingFields(
+        {
+            "type": to_str,
+            "description": to_str,
+            "options": to_pairs,
+            "config": _config_fields(converters),
+            "local": to_bool,
+            "seal_wrap": to_bool,
+        }
+    )
 
 
-#: `type` names what is enabled.
-ENABLE: Final = SettingFields(
+def _tuning(converters: Mapping[str, Converter]) -> SettingFields:
+    return SettingFields({"description": to_str, "options": to_pairs, **converters})
+
+
+_LOCKOUT_FIELDS: Final = SettingFields(
     {
-        "type": to_str,
-        "description": to_str,
-        "options": to_pairs,
-        "config": _to_config,
-        "local": to_bool,
-        "seal_wrap": to_bool,
-    }
+        "lockout_threshold": _to_count,
+        "lockout_duration": to_ttl,
+        "lockout_counter_reset": to_ttl,
+        "lockout_disable": to_bool,
+    },
+    "user_lockout_config.",
 )
-TUNE: Final = SettingFields({"description": to_str, "options": to_pairs, **_CONFIG})
+
+ENABLE: Final = _enabling(_CONFIG)
+TUNE: Final = _tuning(_CONFIG)
+#: The same for mounts of logins.
+LOGIN_ENABLE: Final = _enabling(_LOGIN_CONFIG)
+LOGIN_TUNE: Final = _tuning(_LOGIN_CONFIG)
 #: Of what is sent to tune a mount, the fields of `MountConfig`.
 CONFIG_NAMES: Final = frozenset(_CONFIG)
+LOGIN_CONFIG_NAMES: Final = frozenset(_LOGIN_CONFIG)

@@ -1,0 +1,110 @@
+"""Mounts as answers show them: those of the vault, and those that every vault has."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from kms_actors import API_VERSION
+from kms_actors.auth.principal import Right, makers
+from kms_actors.mounts import (
+    LOGINS,
+    SYSTEM_LEASE_TTL,
+    LockoutConfig,
+    Mount,
+)
+from kms_http.routing import Call
+
+_DEFAULT_TOKENS: Final = "default-service"
+_SYSTEM_MOUNTS: Final = {
+    "cubbyhole": ("cubbyhole", "per-token private secret storage"),
+    "identity": ("identity", "identity store"),
+    "sys": ("system", "system endpoints used for control, policy and debugging"),
+}
+_TOKEN_MOUNTS: Final = uuid.UUID("0f7c2d5e-6d0a-4c35-9a53-0c5b1c6f2a11")  # names the token mount of each tenant
+
+
+def entry(mount: Mount) -> dict[str, Any]:
+    """Return what is shown of a mount."""
+    shown = _describe(mount.type, mount.accessor, mount.uuid, mount.description, mount.options)
+    kept = msgspec.to_builtins(mount.config)  # without what was never set
+    if mount.for_logins:
+        kept["token_type"] = mount.config.token_type or _DEFAULT_TOKENS
+        if mount.config.user_lockout_config is not None:
+            kept["user_lockout_config"] = _lockout(mount.config.user_lockout_config)
+    shown["config"] = dict(sorted({**shown["config"], **kept}.items()))
+    return {**shown, "local": mount.local, "seal_wrap": mount.seal_wrap}
+
+
+def path_below_logins(mount: Mount) -> str:
+    """Return the path of a mount of logins as `sys/auth` has it: `approle/`."""
+    return mount.path.removeprefix(LOGINS)
+
+
+def tuning(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a mount, with what holds where it says nothing."""
+    config = dict(shown["config"])
+    config |= config.pop("user_lockout_config", {})
+    for name in ("default_lease_ttl", "max_lease_ttl"):
+        config[name] = config[name] or SYSTEM_LEASE_TTL
+    options = {"options": shown["options"]} if shown["options"] else {}
+    return dict(sorted({**config, **options, "description": shown["description"]}.items()))
+
+
+def token_mount(call: Call) -> dict[str, Any]:
+    """Return the mount that every vault's tokens come from."""
+    shown = _own_mount(call, "token", "auth_token", "token based credentials")
+    shown["config"]["token_type"] = _DEFAULT_TOKENS
+    return shown
+
+
+def system_mounts(call: Call) -> dict[str, Any]:
+    """Return the mounts that every vault shows in Vault, whatever can be done below them here."""
+    return {
+        f"{path}/": _own_mount(call, kind, kind, description) for path, (kind, description) in _SYSTEM_MOUNTS.items()
+    }
+
+
+def reaches(call: Call, path: str) -> bool:
+    """Tell whether the caller's policies, and those of who made the token, give anything at the path or below."""
+    assert call.principal is not None
+    return all(
+        bearer.right is not Right.POLICY or (bearer.acl is not None and bearer.acl.touches(path))
+        for bearer in (call.principal, *makers(call.principal))
+    )
+
+
+def _lockout(config: LockoutConfig) -> dict[str, Any]:
+    return {
+        "user_lockout_counter_reset_duration": config.counter_reset,
+        "user_lockout_disable": config.disable,
+        "user_lockout_duration": config.duration,
+        "user_lockout_threshold": config.threshold,
+    }
+
+
+def _own_mount(call: Call, kind: str, accessor: str, description: str) -> dict[str, Any]:
+    assert call.principal is not None
+    identity = str(uuid.uuid5(_TOKEN_MOUNTS, (kind if kind != "token" else "") + call.principal.resource))
+    return _describe(kind, f"{accessor}_{identity[:8]}", identity, description, None)
+
+
+def _describe(kind: str, accessor: str, identity: str, description: str, options: Any) -> dict[str, Any]:
+    return {
+        "accessor": accessor,
+        "config": {"default_lease_ttl": 0, "force_no_cache": False, "max_lease_ttl": 0},
+        "deprecation_status": "supported",
+        "description": description,
+        "external_entropy_access": False,
+        "local": False,
+        "options": options,
+        "plugin_version": "",
+        "running_plugin_version": f"v{API_VERSION}",
+        "running_sha256": "",
+        "seal_wrap": False,
+        "type": kind,
+        "uuid": identity,
+    }

@@ -1,0 +1,58 @@
+"""Messages of logins that all methods share."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kms_actors.messages import Command, Message, Query
+from kms_actors.token.spec import Issued
+
+
+class OfLogins(Message, frozen=True):
+    """Base of those that concern the mount of logins with this number."""
+
+    mount: int
+
+
+class Login(OfLogins, Command, frozen=True):
+    """Base of those that prove who somebody is. Answer: LoggedIn.
+
+    Raises InvalidRequest for what proves nothing, and AuthenticationFailed for a name that is locked, an address that
+    may not, or an entity that is disabled.
+    """
+
+    path: str  # of the request: `auth/approle/login`
+    client_ip: str
+
+
+class LoggedIn(msgspec.Struct, frozen=True):
+    """A token that a login gave, and what its holder's entity may do beside."""
+
+    issued: Issued
+    identity_policies: tuple[str, ...] = ()
+    entity_id: str = ""
+    entity_changed: bool = False  # what processes keep of the entity is out of date
+
+    def __repr__(self) -> str:
+        return "<LoggedIn>"
+
+
+class LockedName(msgspec.Struct, frozen=True):
+    """A name that is locked at a mount; `ends` is in seconds since 1970."""
+
+    mount_accessor: str
+    alias: str
+    ends: float
+
+
+class ReadLockedNames(Query, frozen=True):
+    """Names that failed logins have locked, of one mount's accessor or of all. Answer: list of LockedName."""
+
+    mount_accessor: str = ""
+
+
+class UnlockName(Command, frozen=True):
+    """Forget the failed logins of a name. Answer: None; raises InvalidRequest where the accessor is no mount's."""
+
+    mount_accessor: str
+    alias: str

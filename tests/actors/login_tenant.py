@@ -1,0 +1,103 @@
+"""The logins of a tenant on one node, without its actor: two stand for two nodes on one store."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any, Final
+
+from kms_actors.actors.identity.controller import IdentityController
+from kms_actors.actors.login.userpass import UserpassController
+from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.token.controller import TokenController
+from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.keyring.keyring import Keyring
+from kms_actors.login.messages import LoggedIn
+from kms_actors.messages import AuthenticateToken, Event, Message
+from kms_actors.mounts import LockoutConfig, Mount, MountConfig
+from kms_actors.runtime import Threads
+from kms_actors.store.api import Store, Transaction
+from kms_actors.store.keyspace import TenantKeys, after
+from tests.actors.grounds import plant, tenant_store
+
+SECOND: Final = 10**9
+T0: Final = 1_700_000_000
+KEYS: Final = TenantKeys(9)
+USERPASS: Final = Mount("auth/userpass/", "userpass", 4, "u4", "auth_userpass_1111")
+APPROLE: Final = Mount("auth/approle/", "approle", 5, "u5", "auth_approle_2222")
+STRICT: Final = Mount(
+    "auth/strict/",
+    "userpass",
+    6,
+    "u6",
+    "auth_userpass_3333",
+    config=MountConfig(3600, 7200, user_lockout_config=LockoutConfig(threshold=2, duration=60, counter_reset=30)),
+)
+MOUNTS: Final = (USERPASS, APPROLE, STRICT)
+CLIENT: Final = "10.1.2.3"
+
+
+class Tenant:
+    """The controllers that logins need, on a store, with a clock that tests set."""
+
+    def __init__(self, store: Store, keyring: Keyring) -> None:
+        self.store = store
+        self.keyring = keyring
+        self.now = float(T0)
+        self.recorded: list[tuple[str, str]] = []
+        self.context = TenantContext(
+            vault_id="vault",
+            store=tenant_store(store, KEYS, keyring, *MOUNTS),
+            keys=KEYS,
+            keyring=keyring,
+            clock=lambda: int(self.now * SECOND),
+            spawn=asyncio.ensure_future,
+            spawn_apart=asyncio.ensure_future,
+            ask=self.ask,
+            notify=self._notify,
+            record=lambda _, area, name, ends=0: self.recorded.append((area, name)),
+            threads=Threads().of("vault_1"),
+        )
+        self.handlers: dict[type[Message], Any] = {
+            **IdentityController(self.context).handlers(),
+            **TokenController(self.context, lambda *_: None).handlers(),
+            **UserpassController(self.context).handlers(),
+        }
+
+    async def ask(self, message: Message) -> Any:
+        answer = self.handlers[type(message)](message)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    def _notify(self, event: Event) -> None:
+        handler = self.handlers.get(type(event))
+        if handler is not None:
+            handler(event)
+
+    async def bearer(self, done: LoggedIn) -> ServicePrincipal:
+        """Return who bears the token that a login gave."""
+        found: ServicePrincipal = await self.ask(AuthenticateToken(done.issued.token))
+        return found
+
+    async def places(self, *above: Any) -> list[tuple[Any, ...]]:
+        """Return the keys of all records below (area, …), without the tenant's prefix."""
+        begin = KEYS.key(*above)
+
+        async def body(tr: Transaction) -> list[tuple[Any, ...]]:
+            return [KEYS.parts(key) for key, _ in await tr.get_range(begin, after(begin))]
+
+        return await self.store.run(body)
+
+    async def snapshot(self) -> dict[bytes, bytes]:
+        """Return all records of the vault."""
+
+        async def body(tr: Transaction) -> dict[bytes, bytes]:
+            return dict(await tr.get_range(KEYS.prefix, after(KEYS.prefix)))
+
+        return await self.store.run(body)
+
+
+async def planted(store: Store) -> Keyring:
+    """Write what changes of the tenant rest on; return its keyring."""
+    keyring = Keyring.generate(0.0)
+    await plant(store, KEYS, keyring, *MOUNTS)
+    return keyring
