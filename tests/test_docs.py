@@ -124,7 +124,7 @@ def metrics_of(node: Node) -> set[str]:
 @pytest.mark.parametrize(
     ("titles", "router"),
     [
-        (("Seal and health", "Mounts", "Logins", "Policies", "Tokens", "Tools"), SYSTEM),
+        (("Seal and health", "Mounts", "Logins", "Policies", "Tokens", "Tools", "Identity"), SYSTEM),
         (("KV version 2",), ENGINES["kv"]),
         (("KV version 1",), ENGINES["kv-v1"]),
         (("Transit",), ENGINES["transit"]),

@@ -78,9 +78,11 @@ OPERATIONS: Final = {
 }
 _WITH_BODY: Final = frozenset({Operation.WRITE, Operation.PATCH})
 
-_SYSTEM: Final = ("sys/", "auth/")
+_SYSTEM: Final = ("sys/", "auth/", "identity/")
 #: Of these, what no mount takes.
-_OWN: Final = ("sys/", "auth/token/")
+_OWN: Final = ("sys/", "auth/token/", "identity/")
+#: What answers of these call the type of their mount.
+_KINDS: Final = {"sys": "system", "auth": "token", "identity": "identity"}
 #: Rights of endpoints whose changes are logged with the caller's name.
 _ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
 _WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
@@ -97,7 +99,7 @@ class Absent(Protocol):
 
 
 class Handler:
-    """Answers requests. `system` routes sys/ and auth/, `engines` what lies under mounts, by mount type.
+    """Answers requests. `system` routes sys/, auth/ and identity/, `engines` what lies under mounts, by mount type.
 
     `absent` has what is said of paths that nothing takes.
     """
@@ -295,7 +297,7 @@ class Handler:
                 result = await tenant.ask(message)
             except NoMount:
                 raise _no_route(exchange.path) from None
-        kind = mount.type if mount is not None else "token" if exchange.path.startswith("auth/") else "system"
+        kind = mount.type if mount is not None else _KINDS[exchange.path.partition("/")[0]]
         reply = endpoint.render(call, result)
         if not isinstance(reply, Reply):
             reply = await reply

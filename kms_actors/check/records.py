@@ -149,6 +149,8 @@ TENANT_RECORDS: Final = (
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),
     Known(("due", int, str), _PLAIN, _counter),
+    Known(("identity", "count", UUID), _PLAIN, _counter),
+    Known(("identity", "duty", UUID), _SEALED, _as(identity.Duty)),
     Known(("identity", "entity", UUID), _SEALED, _as(identity.Entity)),
     Known(("identity", "group", UUID), _SEALED, _as(identity.Group)),
     Known(("identity", "groups"), _PLAIN, _counter),

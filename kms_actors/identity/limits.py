@@ -21,6 +21,8 @@ MAX_POLICIES: Final = 256
 MAX_GROUPS: Final = 2_000
 #: Entities that are put into one group; those whom logins put there are not counted.
 MAX_MEMBERS: Final = 5_000
+#: Entries of one list.
+MAX_LISTED: Final = 10_000
 #: Names of groups that a login may say.
 MAX_LOGIN_GROUPS: Final = 1_000
 #: Entities of one merge, and of one deletion; those that one entity may have taken in.

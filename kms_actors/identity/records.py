@@ -30,6 +30,11 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     updated: int
     merged_from: tuple[str, ...] = ()  # ids of entities it belonged to before those were merged
 
+    @property
+    def mark(self) -> str:
+        """Return what the alias of a group is known by, as long as it has this mount and name."""
+        return f"{self.id}/{self.updated}"
+
     def __repr__(self) -> str:
         return "<Alias>"
 
@@ -75,18 +80,36 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     format: int = stored.FORMAT
 
     def has(self, membership: Membership) -> bool:
-        """Tell whether a membership of this group counts: one that an alias gave ends with that alias."""
-        return membership.through == (self.alias.id if self.alias is not None else "")
+        """Tell whether a membership of this group counts: one that an alias gave ends with that, or its change."""
+        return membership.through == (self.alias.mark if self.alias is not None else "")
 
     def __repr__(self) -> str:
         return "<Group>"
 
 
 class Membership(msgspec.Struct, frozen=True):
-    """That an entity is in a group; `through` is the id of the group's alias that a login gave it by."""
+    """That an entity, or a group, is in a group; `through` is the mark of the alias that a login gave it by."""
 
     through: str = ""
     format: int = stored.FORMAT
+
+
+class DutyKind(enum.StrEnum):
+    """What is to be removed."""
+
+    MOUNT = "mount"  # the aliases at a mount that is gone; the subject is its accessor
+    MEMBERS = "members"  # memberships of a group that do not count, or of one that is gone; the subject is its id
+
+
+class Duty(msgspec.Struct, frozen=True):
+    """A removal that may take long, and goes on wherever it was left."""
+
+    kind: DutyKind
+    subject: str
+    format: int = stored.FORMAT
+
+    def __repr__(self) -> str:
+        return "<Duty>"
 
 
 class Pointer(msgspec.Struct, frozen=True):

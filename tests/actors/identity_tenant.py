@@ -8,8 +8,9 @@ from typing import Any
 
 from kms_actors.actors.identity.controller import IdentityController
 from kms_actors.actors.identity.resolving import IdentityChanged, draw, entity_for
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged
+from kms_actors.actors.tenant.authorities import AuthoritiesChanged, DutyLeft
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.identity import messages as identity
 from kms_actors.identity.messages import Resolved
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import Event, Message
@@ -24,6 +25,15 @@ T0 = 1_700_000_000 * SECOND
 KEYS = TenantKeys(9)
 USERPASS = Mount("auth/userpass/", "userpass", 4, "u4", "auth_userpass_1111")
 JWT = Mount("auth/jwt/", "jwt", 5, "u5", "auth_jwt_2222")
+
+#: That of tokens, which is there without a record.
+TOKENS = identity.LoginMount("auth_token_3333", "token", "auth/token/", None)
+
+
+def alias_mount(mount: Mount | identity.LoginMount) -> identity.LoginMount:
+    if isinstance(mount, identity.LoginMount):
+        return mount
+    return identity.LoginMount(mount.accessor, mount.type, mount.path, mount.number)
 
 
 class Tenant:
@@ -48,7 +58,8 @@ class Tenant:
             record=self._record,
             threads=Threads().of("vault_1"),
         )
-        self.handlers = IdentityController(self.context).handlers()
+        self.controller = IdentityController(self.context)
+        self.handlers = self.controller.handlers()
 
     async def ask(self, message: Message) -> Any:
         answer = self.handlers[type(message)](message)
@@ -90,6 +101,26 @@ class Tenant:
         if found.changed:
             await self.ask(IdentityChanged(found.entity_id))
         return found
+
+    async def settled(self) -> None:
+        """Return once nothing is left to be removed."""
+        while True:
+            self.notify(DutyLeft())
+            if not await self.controller._doing:  # type: ignore[misc]
+                return
+
+    async def stored(self) -> dict[tuple[Any, ...], bytes]:
+        """Return all records of identities, by their keys."""
+
+        async def body(tr: Transaction) -> list[tuple[bytes, bytes]]:
+            return await tr.get_range(*KEYS.span("identity"))
+
+        return {KEYS.parts(key): value for key, value in await self.store.run(body)}
+
+    async def links(self) -> list[tuple[Any, ...]]:
+        """Return the keys of all memberships."""
+        kinds = {"member", "member-of", "subgroup", "subgroup-of"}
+        return [key for key in await self.stored() if key[1] in kinds]
 
 
 async def planted(store: Store) -> Keyring:

@@ -43,7 +43,9 @@ _LEASES: Final = "there are no leases: no engine here gives any, and tokens end 
 _REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
 _PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit are part of the program"
 _CUBBYHOLE: Final = "there is no cubbyhole: use a KV path that only your token's checks allow"
-_IDENTITY: Final = "there are no identities: a token says whose it is (`kms-cli biscuit inspect`)"
+_OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
+_OIDC: Final = "identity tokens are not issued, and this is no OpenID provider: use the issuer that people log in by"
+_MFA: Final = "there is no MFA here: let the issuer that people log in by ask for it"
 _CAPABILITIES: Final = "only a token's own capabilities are told: use sys/capabilities-self"
 _NAMESPACES: Final = "there are no namespaces: the token says which vault it is for"
 _CLUSTER: Final = (
@@ -69,7 +71,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "auth/token/create-orphan": _TOKENS,
     "auth/token/roles": _TOKENS,
     "cubbyhole": _CUBBYHOLE,
-    "identity": _IDENTITY,
+    "identity/alias": _OLD_ALIASES,
+    "identity/mfa": _MFA,
+    "identity/oidc": _OIDC,
+    "identity/persona": _OLD_ALIASES,
     "sys/audit": _AUDIT,
     "sys/audit-hash": _AUDIT,
     "sys/capabilities": _CAPABILITIES,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kms_http.api.auth.token import TOKEN_ROUTES
+from kms_http.api.identity.routes import IDENTITY_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.login import userpass
@@ -28,6 +29,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *POLICY_ROUTES,
         *TOKEN_ROUTES,
         *TOOLS_ROUTES,
+        *IDENTITY_ROUTES,
     )
 ).routes
 SYSTEM: Final = Router(SYSTEM_ROUTES)

@@ -1,5 +1,7 @@
 """Where the records of identities lie in the store.
 
+("identity", "count", group)                how many entities a group has
+("identity", "duty", id)                    Duty
 ("identity", "entity", entity)              Entity, with its aliases
 ("identity", "group", group)                Group
 ("identity", "groups")                      how many groups there are
@@ -10,7 +12,7 @@
 ("identity", "subgroup", group, member)     Membership: the groups in a group
 ("identity", "subgroup-of", member, group)  Membership: the groups that a group is in
 
-All but the count are sealed, and all ids are random: who reads the store learns how many there are, which of them
+All but the counts are sealed, and all ids are random: who reads the store learns how many there are, which of them
 belong together, and no name. Indices lie behind what they lead to: so a backup, which reads in the order of keys, has
 no entity without the indices that it had then.
 """
@@ -72,6 +74,13 @@ class IdentityKeys:
         """Return where it is counted how many groups there are."""
         return self._keys.key(AREA, "groups")
 
+    def count(self, group: str) -> bytes:
+        """Return where it is counted how many entities a group has."""
+        return self._keys.key(AREA, "count", UUID(group))
+
+    def duty(self, duty: str) -> bytes:
+        return self._keys.key(AREA, "duty", UUID(duty))
+
     def by_id(self, kind: str, id_: str) -> bytes:
         """Return the key of an index by id: ALIAS, GROUP_ALIAS or MERGED."""
         return self._keys.key(AREA, "index", kind, UUID(id_))
@@ -103,6 +112,10 @@ class IdentityKeys:
     def all(self, *parts: str) -> tuple[bytes, bytes]:
         """Return the range of all records of a kind: `entity`, `group`, or an index."""
         return self._keys.span(AREA, *parts)
+
+    def listed(self, id_: str, *parts: str) -> bytes:
+        """Return the key of an id among the records of a kind."""
+        return self._keys.key(AREA, *parts, UUID(id_))
 
     def last(self, key: bytes) -> str:
         """Return the id that a key ends with."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,9 +20,6 @@ from kms_actors.identity.records import Alias, Entity, Group, Membership
 from kms_actors.messages import Event
 from kms_actors.policy import templates
 from kms_actors.store.api import Transaction
-
-#: Characters of an id that a name is made of, more if it is taken.
-_NAMED_BY: Final = (8, 32)
 
 
 class IdentityChanged(Event, frozen=True):
@@ -91,7 +88,7 @@ async def entity_for(
         updated=moment,
     )
     if before is None:
-        name = await _new_name(records, "entity", new_ids.entity)
+        name = await records.free_entity_name(new_ids.entity)
         entity = Entity(id=new_ids.entity, name=name, created=moment, updated=moment, aliases=(alias,))
     elif before.disabled:
         return await resolved(records, before, {})
@@ -149,17 +146,6 @@ def _names(groups: Iterable[str]) -> list[str]:
     return names
 
 
-async def _new_name(records: IdentityReader, kind: str, id_: str) -> str:
-    """Return a name that nothing has: of an id, and of all of it if need be."""
-    name = ""
-    for length in _NAMED_BY:
-        name = f"{kind}_{id_.replace('-', '')[:length]}"
-        taken = await (records.entity_named(name) if kind == "entity" else records.group_named(name))
-        if taken is None:
-            break
-    return name
-
-
 def _with_alias(entity: Entity, alias: Alias) -> Entity:
     """Return the entity with its alias as the login says it is; the same where that says nothing new."""
     known = entity.alias_at(alias.mount_accessor)
@@ -175,7 +161,9 @@ def _with_alias(entity: Entity, alias: Alias) -> Entity:
 async def _members_by(records: IdentityReader, accessor: str, said: Sequence[str]) -> dict[str, Membership]:
     """Return the memberships that names of groups at a mount give."""
     found = await records.groups_at(accessor, said) if said else []
-    return {group.id: Membership(group.alias.id) for group in found if group is not None and group.alias is not None}
+    return {
+        group.id: Membership(group.alias.mark) for group in found if group is not None and group.alias is not None
+    }
 
 
 async def _refresh(
@@ -194,11 +182,11 @@ async def _refresh(
         else:
             over = group.alias is not None and group.alias.mount_accessor == accessor and each not in wanted
         if over:
-            records.remove_member(each, entity)
+            records.remove_member(each, entity, gone=group is None)
             del kept[each]
     for each, membership in wanted.items():
         if kept.get(each) != membership:
-            records.add_member(each, entity, membership)
+            records.add_member(each, entity, membership, new=each not in kept)
             kept[each] = membership
     return kept
 

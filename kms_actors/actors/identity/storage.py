@@ -14,14 +14,17 @@ import msgspec
 
 from kms_actors.actors.identity import places
 from kms_actors.actors.identity.places import IdentityKeys, is_id
-from kms_actors.identity.records import Alias, Entity, Group, Membership, Pointer
+from kms_actors.identity.records import Alias, Duty, Entity, Group, Membership, Pointer
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.store.api import Reads, Transaction
+from kms_actors.store.api import Entry, Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.store.pages import behind
 
 R = TypeVar("R", bound=msgspec.Struct)
 
+#: Characters of an id that a name is made of; all if it is taken.
+_NAMED_BY: Final = 8
 #: Indices of aliases: by id, and by mount and name.
 _OF_ENTITIES: Final = (places.ALIAS, places.ALIAS_NAME)
 _OF_GROUPS: Final = (places.GROUP_ALIAS, places.GROUP_ALIAS_NAME)
@@ -50,8 +53,8 @@ class IdentityReader:
         key, merged = self.keys.entity(entity), self.keys.by_id(places.MERGED, entity)
         found, pointer = await self._reads.get_many((key, merged))
         if found is not None:
-            return self._opened(key, found, Entity)
-        return None if pointer is None else await self.entity(self._opened(merged, pointer, Pointer).id)
+            return self.opened(key, found, Entity)
+        return None if pointer is None else await self.entity(self.opened(merged, pointer, Pointer).id)
 
     async def group(self, group: str) -> Group | None:
         """Return a group."""
@@ -104,11 +107,35 @@ class IdentityReader:
     async def memberships(self, kind: str, one: str, limit: int = 0) -> dict[str, Membership]:
         """Return the memberships of a kind that begin with `one`, by the other's id, sorted."""
         entries = await self._reads.get_range(*self.keys.links(kind, one), limit=limit)
-        return {self.keys.last(key): self._opened(key, record, Membership) for key, record in entries}
+        return {self.keys.last(key): self.opened(key, record, Membership) for key, record in entries}
 
     async def parents(self, groups: Sequence[str]) -> list[Iterable[str]]:
         """Return the ids of the groups that each of these is a member of."""
         return list(await asyncio.gather(*(self.memberships(places.SUBGROUP_OF, group) for group in groups)))
+
+    async def free_entity_name(self, entity: str) -> str:
+        """Return a name for a new entity that none has."""
+        name = f"entity_{entity[:_NAMED_BY]}"
+        return name if await self.entity_named(name) is None else f"entity_{entity}"
+
+    async def free_group_name(self, group: str) -> str:
+        """Return a name for a new group that none has."""
+        name = f"group_{group[:_NAMED_BY]}"
+        return name if await self.group_named(name) is None else f"group_{group}"
+
+    async def missing(self, entities: Sequence[str]) -> bool:
+        """Tell whether one of these entities is not there."""
+        if not all(map(is_id, entities)):
+            return True
+        return None in await self._reads.get_many([self.keys.entity(each) for each in entities])
+
+    async def number(self, *keys: bytes) -> list[int]:
+        """Return what is counted at keys."""
+        return [int.from_bytes(raw or b"", "little", signed=True) for raw in await self._reads.get_many(keys)]
+
+    async def entries(self, last: bytes, end: bytes, limit: int) -> list[Entry]:
+        """Return sealed records behind a key."""
+        return await self._reads.get_range(behind(last), end, limit=limit)
 
     async def pointer(self, key: bytes) -> Pointer | None:
         """Return what an index has at a key."""
@@ -118,10 +145,11 @@ class IdentityReader:
         asked = [key for key in keys if key is not None]
         found = dict(zip(asked, await self._reads.get_many(asked) if asked else (), strict=True))
         return [
-            None if key is None or (record := found[key]) is None else self._opened(key, record, kind) for key in keys
+            None if key is None or (record := found[key]) is None else self.opened(key, record, kind) for key in keys
         ]
 
-    def _opened(self, key: bytes, record: bytes, kind: type[R]) -> R:
+    def opened(self, key: bytes, record: bytes, kind: type[R]) -> R:
+        """Return the record found at a key."""
         return stored.decode(self._keyring.open(key, record), kind, f"{kind.__name__} record")
 
 
@@ -162,14 +190,19 @@ class IdentityRecords(IdentityReader):
         self._tr.clear(self.keys.by_name(places.GROUP_NAME, group.name))
         self._replace(self._indices(_OF_GROUPS, group.id, (group.alias,)), {})
         self._tr.add(self.keys.groups, -1)
+        self._tr.clear(self.keys.count(group.id))
 
-    def add_member(self, group: str, entity: str, membership: Membership) -> None:
-        """Put an entity into a group."""
+    def add_member(self, group: str, entity: str, membership: Membership, *, new: bool = True) -> None:
+        """Put an entity into a group; `new`: it was not in it before."""
+        if new:
+            self._tr.add(self.keys.count(group), 1)
         self._set(self.keys.link(places.MEMBER, group, entity), membership)
         self._set(self.keys.link(places.MEMBER_OF, entity, group), membership)
 
-    def remove_member(self, group: str, entity: str) -> None:
-        """Take an entity out of a group."""
+    def remove_member(self, group: str, entity: str, *, gone: bool = False) -> None:
+        """Take an entity out of a group that it is in; `gone`: the group is not there any more."""
+        if not gone:
+            self._tr.add(self.keys.count(group), -1)
         self._tr.clear(self.keys.link(places.MEMBER, group, entity))
         self._tr.clear(self.keys.link(places.MEMBER_OF, entity, group))
 
@@ -186,6 +219,24 @@ class IdentityRecords(IdentityReader):
     def merge_into(self, merged: str, entity: str) -> None:
         """Let the id of an entity that is gone lead to the one it was merged into."""
         self._set(self.keys.by_id(places.MERGED, merged), Pointer(entity))
+
+    async def leave_groups(self, entity: str) -> dict[str, Membership]:
+        """Take an entity out of all groups it is in by itself; return the memberships of those that are there."""
+        memberships = await self.memberships(places.MEMBER_OF, entity)
+        there = {}
+        for (id_, membership), group in zip(memberships.items(), await self.groups(list(memberships)), strict=True):
+            self.remove_member(id_, entity, gone=group is None)
+            if group is not None:
+                there[id_] = membership
+        return there
+
+    def leave(self, duty_id: str, duty: Duty) -> None:
+        """Leave something to be removed."""
+        self._set(self.keys.duty(duty_id), duty)
+
+    def drop(self, key: bytes) -> None:
+        """Remove what leads nowhere."""
+        self._tr.clear(key)
 
     def _index_name(self, kind: str, id_: str, name: str, before: str | None) -> None:
         known = {} if before is None else {self.keys.by_name(kind, before): Pointer(id_, name=before)}

@@ -55,7 +55,11 @@ ASKED = [
     ("GET", "sys/quotas/config", "no quotas"),
     ("GET", "sys/raw/core", "kms-cli store"),
     ("GET", "cubbyhole/x", "no cubbyhole"),
-    ("POST", "identity/entity", "no identities"),
+    ("POST", "identity/alias", "identity/entity-alias"),
+    ("LIST", "identity/persona/id", "identity/entity-alias"),
+    ("GET", "identity/oidc/token/role", "not issued"),
+    ("LIST", "identity/oidc/provider", "OpenID"),
+    ("POST", "identity/mfa/method/totp", "no MFA"),
 ]
 
 
@@ -77,7 +81,7 @@ def test_the_table_has_all_of_them_and_no_path_that_is_there() -> None:
         assert found is None or found.endpoint is None
 
 
-@pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/rgp/x", "identity/entity"])
+@pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/rgp/x", "identity/oidc/key/x"])
 async def test_all_else_is_told_to_who_has_a_token(service: Service, path: str) -> None:
     answer = await service.call("POST", f"/v1/{path}", json={})
     assert (answer.status, answer.errors) == (403, ["permission denied"])
