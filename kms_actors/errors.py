@@ -16,7 +16,8 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── Sealed                    the node or the tenant is sealed
     ├── Unavailable               try again later
     │   ├── Overloaded            a mailbox is full
-    │   └── TenantFaulted         one tenant failed too often and rests
+    │   ├── TenantFaulted         one tenant failed too often and rests
+    │   └── PoliciesChanged       what allowed the request may be no more
     ├── StoreError
     │   ├── StoreUnavailable      the database does not answer
     │   │   └── DeadlinePassed    the request's time is over
@@ -99,6 +100,13 @@ class Overloaded(Unavailable):
 
 class TenantFaulted(Unavailable):
     """One tenant's actor failed too often; it rests, the node goes on."""
+
+
+class PoliciesChanged(Unavailable):
+    """Policies of the vault were changed between the decision that they allow something and its commit."""
+
+    def __init__(self) -> None:
+        super().__init__("policies were changed meanwhile, try again")
 
 
 class StoreError(KmsError):

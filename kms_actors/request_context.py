@@ -26,13 +26,15 @@ class Bearer(NamedTuple):
     """What the end of a token is known by.
 
     A biscuit's revocation ids; the digest of a service token's proof, the accessors of its parents, and the number of
-    the mount that gave it. A token that a biscuit made has both.
+    the mount that gave it. A token that a biscuit made has both. `policies`: how many changes of policies there were
+    when they allowed it (8 bytes, empty before the first), where they did.
     """
 
     revocation_ids: tuple[str, ...] = ()
     proof: bytes = b""
     line: tuple[str, ...] = ()
     mount: int | None = None
+    policies: bytes | None = None
 
 
 class RequestContext(NamedTuple):

@@ -143,6 +143,7 @@ class Callers:
         request_context.borne_by(Bearer(principal.revocation_ids))
         if principal.right is Right.POLICY and principal.acl is None and not tenant.sealed:
             acl = await tenant.ask(ResolveAcl(principal.policies))
+            request_context.borne_by(Bearer(principal.revocation_ids, policies=acl.revision))
             return Caller(WithPolicies(principal, acl), tenant)
         return Caller(principal, tenant)
 
@@ -165,7 +166,9 @@ class Callers:
             raise _refusal(str(refused), tenant.vault_id) from None
         if not principal.spent:  # else it is gone, and this was the last that it allows
             record = principal.record
-            request_context.borne_by(Bearer((), service_token.proof_digest(token), record.line, record.mount))
+            digest = service_token.proof_digest(token)
+            revision = None if principal.acl is None else principal.acl.revision
+            request_context.borne_by(Bearer((), digest, record.line, record.mount, revision))
         return Caller(principal, tenant)
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:

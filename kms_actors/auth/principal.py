@@ -61,6 +61,10 @@ class Acl(Protocol):
     """What a set of policies gives, compiled."""
 
     @property
+    def revision(self) -> bytes | None:
+        """How many changes of policies there were when it was read; None where that is not known."""
+
+    @property
     def is_root(self) -> bool:
         """True where everything may be done."""
 

@@ -32,6 +32,7 @@ class FakeRule:
 class FakeAcl:
     rules: dict[str, FakeRule]
     is_root: bool = False
+    revision: bytes | None = b""
     asked: list[tuple[str, bool]] = field(default_factory=list)
 
     def rule(self, path: str, *, listing: bool = False) -> FakeRule | None:
@@ -76,8 +77,8 @@ async def test_a_policy_gives_what_it_says_and_nothing_else(allowed: Service) ->
 
 
 async def test_who_has_policies_that_nobody_looked_up_may_do_nothing(allowed: Service) -> None:
-    allowed.tenant.answers[ResolveAcl] = None
-    principal = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False)
+    maker = FakePrincipal(VAULT_ID, Right.POLICY, narrowed=False)
+    principal = FakePrincipal(VAULT_ID, Right.ROOT, narrowed=False, under=maker)
     assert await status(allowed, principal, "GET", "toy/names/a") == 403
     assert await status(allowed, principal, "GET", "auth/door/own") == 403
 

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from kms_actors.auth.principal import Access, Capability
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
 from kms_actors.errors import (
     AuthenticationFailed,
     FormatError,
@@ -341,7 +342,7 @@ class TestTokens:
             assert (answer.status, answer.errors) == (403, DENIED_BY_RIGHT)
 
     async def test_of_the_initial_root_token_work_for_its_tenant(self, service: Service) -> None:
-        service.tenant.answers[AuthenticateToken] = service.authenticator.principals["root"]
+        service.tenant.answers[AuthenticateToken] = ServicePrincipal(ServiceToken.root(0), VAULT_ID)
         answer = await service.call("GET", "/v1/toy/names/a", "hvs.000007" + "a" * 18)
         assert answer.status == 200
         assert service.tenant.asked[0].token == "hvs.000007" + "a" * 18

@@ -29,6 +29,7 @@ from kms_actors.actors.tenant.context import (
 from kms_actors.errors import (
     AuthenticationFailed,
     KmsError,
+    PoliciesChanged,
     StoreError,
     TransactionTooLarge,
     Unavailable,
@@ -114,7 +115,7 @@ class KvController:
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
             outcomes = await self._commit(secret, commands)
-        except (TransactionTooLarge, AuthenticationFailed) as error:
+        except (TransactionTooLarge, AuthenticationFailed, PoliciesChanged) as error:
             # Each may be small enough by itself, or by another token, and none may suffer for another.
             outcomes = [error] if len(commands) == 1 else await self._one_by_one(secret, commands)
         except KmsError as error:

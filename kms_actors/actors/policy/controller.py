@@ -206,7 +206,7 @@ class PolicyController:
         async def body(tr: Transaction) -> None:
             await self._records.write(tr, message, now)
 
-        await self._context.store.change(body, mount=None)
+        await self._context.store.change(body, mount=None, of_grounds=True)
         await self._changed(message)
 
     async def _delete(self, message: DeletePolicy) -> bool:
@@ -219,7 +219,7 @@ class PolicyController:
         async def body(tr: Transaction) -> bool:
             return await self._records.delete(tr, message.kind, message.name)
 
-        there = await self._context.store.change(body, mount=None)
+        there = await self._context.store.change(body, mount=None, of_grounds=True)
         await self._changed(message)
         return there
 

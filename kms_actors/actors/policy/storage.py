@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from kms_actors.actors.cluster.changes import POLICY
+from kms_actors.actors.tenant.authorities import POLICY_REVISION, note_change
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring import stored
@@ -42,7 +43,7 @@ class PolicyRecords:
         """`most` policies of each kind may be stored."""
         self._context = context
         self._most = most
-        self._revision: Final = context.keys.key("policy-revision")
+        self._revision: Final = context.keys.key(POLICY_REVISION)
 
     async def read(self, tr: Reads, kind: PolicyKind, name: str) -> PolicyRecord | None:
         """Return what is stored, or built in; whether it has ended is for the caller to see."""
@@ -106,7 +107,7 @@ class PolicyRecords:
     def _changed(self, tr: Transaction, kind: PolicyKind, name: str) -> None:
         """Tell those who have what is compiled of ACL policies."""
         if kind is PolicyKind.ACL:
-            tr.add(self._revision, 1)
+            note_change(tr, self._context.keys)
             self._context.record(tr, POLICY, name)
 
     async def _require_room(self, tr: Transaction, kind: PolicyKind) -> None:

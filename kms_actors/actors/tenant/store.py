@@ -5,8 +5,9 @@ commits, since another node can have changed it. So each change reads it, and is
 change of it that commits at the same time is a conflict, and one that was committed before is seen. There is no other
 way for a controller to write.
 
-The token that a request was allowed by is one of its grounds, too. How many tokens of the vault were revoked is read
-with each change; a token's own marks are read once for each such number, so in general a change reads no more.
+The token that a request was allowed by is one of its grounds, too, and so are the policies that it has. How many
+tokens of the vault were revoked, and policies changed, is read with each change, as one number; a token's own marks,
+and that of policies, are read once for each such number, so in general a change reads no more.
 
 What a change reads of its grounds is asked for before its own reads and awaited after them: no wait is added.
 """
@@ -21,11 +22,20 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors import request_context
+from kms_actors.actors.tenant.authorities import POLICY_REVISION
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.tenant.token_records import hangs_on, line_keys
-from kms_actors.errors import AuthenticationFailed, KmsError, NoMount, Sealed, StoreError, Unavailable
+from kms_actors.errors import (
+    AuthenticationFailed,
+    KmsError,
+    NoMount,
+    PoliciesChanged,
+    Sealed,
+    StoreError,
+    Unavailable,
+)
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.mounts import Mount, MountTable
 from kms_actors.request_context import Bearer
@@ -74,6 +84,7 @@ class TenantStore:
         #: Keys by mount: without a token, and with one. Revocations themselves rest on none, and do not conflict.
         self._grounds: tuple[dict[int | None, tuple[bytes, ...]], ...] = ({}, {})
         self._revocations_key = keys.key("revocations")
+        self._policies_key = keys.key(POLICY_REVISION)
         self._borne: dict[Bearer, bytes | None] = {}  # good when the number of revocations was so
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
@@ -125,13 +136,16 @@ class TenantStore:
         mount: int | None,
         priority: Priority = Priority.REQUEST,
         bearers: Collection[Bearer] | None = None,
+        of_grounds: bool = False,
     ) -> T:
         """Run a change below the mount of this number; None: of what belongs to the vault itself.
 
-        `bearers` are whose tokens it is allowed by, where that is not the one request under way.
+        `bearers` are whose tokens it is allowed by, where that is not the one request under way. `of_grounds`: it
+        changes what changes rest on, and must not be taken for the one that undoes its own.
 
         Raises:
             AuthenticationFailed: a token it is allowed by was revoked meanwhile.
+            PoliciesChanged: policies were, and it is allowed by some.
             Sealed: the vault was sealed meanwhile, or is being restored.
             NoMount: the mount was disabled, or moved to another path, meanwhile.
             KmsError: as `body` does; nothing is written.
@@ -146,6 +160,9 @@ class TenantStore:
 
         async def grounded(tr: Transaction) -> T:
             found = tr.get_many(grounds)
+            if of_grounds:
+                await self._check(tr, known, bearers, await found)
+                return await body(tr)
             try:
                 result = await body(tr)
             except StoreError:
@@ -208,11 +225,14 @@ class TenantStore:
         needed = [proof_key(keys, bearer.proof)] if bearer.proof else []
         if bearer.mount is not None:
             needed.append(keys.key("mount", bearer.mount))
-        found = iter(await tr.get_many([*marks, *parents, *needed]))
+        revision, *records = await tr.get_many([self._policies_key, *marks, *parents, *needed])
+        found = iter(records)
         revoked = any(mark is not None for mark in islice(found, len(marks)))
         orphaned = hangs_on(tuple(islice(found, len(parents)))) is None
         if revoked or orphaned or None in found:
             raise AuthenticationFailed("token was revoked")
+        if bearer.policies is not None and bearer.policies != (revision or b""):
+            raise PoliciesChanged
         if len(self._borne) >= _MOST_BEARERS:
             self._borne.clear()
         self._borne[bearer] = revocations

@@ -29,12 +29,21 @@ from kms_actors.actors.tenant.mounting import mount_record
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.check.walk import check
-from kms_actors.errors import AuthenticationFailed, InvalidRequest, KmsError, NoMount, Sealed, Unavailable
+from kms_actors.errors import (
+    AuthenticationFailed,
+    InvalidRequest,
+    KmsError,
+    NoMount,
+    PoliciesChanged,
+    Sealed,
+    Unavailable,
+)
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import messages as kv
 from kms_actors.kv.settings import Settings
 from kms_actors.messages import DisableMount, EnableMount, Message, RevokeToken, Seal, TuneMount
 from kms_actors.mounts import Mount, MountTable
+from kms_actors.policy.messages import PolicyKind, ResolveAcl, WritePolicy
 from kms_actors.request_context import Bearer
 from kms_actors.store import schema
 from kms_actors.store.api import Entry, Store, Transaction
@@ -107,7 +116,7 @@ class Writers:
 
     def late_by(self, revocation_ids: tuple[str, ...]) -> int:
         """Return how many of the late ones were by this token."""
-        return self._late.count(Bearer(revocation_ids))
+        return sum(bearer is not None and bearer.revocation_ids == revocation_ids for bearer in self._late)
 
     async def run(self) -> None:
         await asyncio.gather(*(self._write(number) for number in range(WRITERS)))
@@ -265,6 +274,35 @@ async def test_nothing_is_written_by_a_token_that_another_node_revokes(pair: Pai
     assert writers.refusals <= {AuthenticationFailed, InvalidRequest}
     assert writers.late <= TURNS, "those of the other token alone"
     assert writers.late_by(("parent", "child")) == 0
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_nothing_is_written_by_policies_that_another_node_changes(pair: Pair, engine: str) -> None:
+    """Drawn: node 2 decides by the policies it knows, node 1 changes one, node 2 commits."""
+    mount = pair.there.mounts.get("secret/" if engine == "kv" else "transit/")
+    assert mount is not None
+    change = changes_of_kv if engine == "kv" else changes_of_transit
+    policies = Bearer(("of-policies",), policies=(await pair.there.ask(ResolveAcl(("app",)))).revision)
+
+    def message(number: int) -> Message:
+        request_context.begin()
+        request_context.borne_by(policies if number // TURNS else Bearer(("other",)))
+        return change(mount, number % TURNS)
+
+    writers = Writers(pair.there, message)
+    writing = asyncio.create_task(writers.run())
+    await asyncio.sleep(pair.random.uniform(0, 0.05))
+    await pair.here.ask(WritePolicy(PolicyKind.ACL, "app", 'path "secret/*" { capabilities = ["read"] }'))
+    writers.over = True
+    await writing
+    assert PoliciesChanged in writers.refusals
+    assert writers.refusals <= {PoliciesChanged, InvalidRequest}
+    assert writers.late <= TURNS, "those of the token without policies alone"
+    assert writers.late_by(("of-policies",)) == 0
+    later = (await pair.here.ask(ResolveAcl(("app",)))).revision
+    assert later != policies.policies
+    request_context.borne_by(Bearer(("of-policies",), policies=later))
+    await pair.here.ask(WritePolicy(PolicyKind.ACL, "app", ""))  # and not for its own change
 
 
 async def test_a_token_may_end_itself_on_either_node(pair: Pair) -> None:
