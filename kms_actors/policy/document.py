@@ -6,6 +6,7 @@ is taken means what it says. Source: Vault's page "Policies"; the reference's ow
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -246,8 +247,12 @@ def _moment(node: Node, source: Source) -> float | None:
     raise source.error(node.at, "a time is expected: RFC 3339, or seconds since 1970")
 
 
-_READERS: Final = {
-    "comment": _text,
+def _nothing(_: Node, __: Source) -> None:
+    """Take whatever it is."""
+
+
+_READERS: Final[Mapping[str, Callable[[Node, Source], Any]]] = {
+    "comment": _nothing,
     "policy": _old_policy,
     "capabilities": _capabilities,
     "allowed_parameters": _parameters,

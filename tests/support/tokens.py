@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -30,9 +31,12 @@ class Issuer:
     def tenant_operator(self, vault_id: str) -> str:
         return self._token(vault_id, Privilege.TENANT_OPERATOR)
 
-    def tenant(self, vault_id: str, ttl: int | None = None) -> str:
-        return self._token(vault_id, Privilege.TENANT, ttl)
+    def tenant(self, vault_id: str, ttl: int | None = None, policies: Sequence[str] = ()) -> str:
+        return self._token(vault_id, Privilege.TENANT, ttl, policies)
 
-    def _token(self, resource: str, privilege: Privilege, ttl: int | None = None) -> str:
-        keys = self.keys
-        return build_token(keys.root, keys.service, resource, privilege, owner=OWNER, now=time.time(), ttl=ttl)
+    def _token(
+        self, resource: str, privilege: Privilege, ttl: int | None = None, policies: Sequence[str] = ()
+    ) -> str:
+        root, service = self.keys.root, self.keys.service
+        now = time.time()
+        return build_token(root, service, resource, privilege, owner=OWNER, now=now, ttl=ttl, policies=policies)
