@@ -59,20 +59,29 @@ async def open_master(store: Store, namespace: str, key: SecretBytes) -> Master:
         return Master(key, None)
 
 
-async def tenant_openers(tr: Transaction, keys: TenantKeys, master: Master | None) -> Openers:
+class TenantKeyring(NamedTuple):
+    """What opens a tenant's records, and its keyring, if that is at hand."""
+
+    openers: Openers
+    keyring: Keyring | None = None
+
+
+async def tenant_keyring(tr: Transaction, keys: TenantKeys, master: Master | None) -> TenantKeyring:
     """Return what opens a tenant's records now. A key that does not open is left out: its own record shows it."""
     if master is None or master.keyring is None:
-        return {}
+        return TenantKeyring({})
     openers: dict[Sealing, Open] = {Sealing.MASTER_KEYRING: master.keyring.open}
     unsealed, wrapped = await asyncio.gather(tr.get(keys.key("unsealed")), tr.get(keys.key("keyring")))
+    keyring = None
     if unsealed is None:
-        return openers
+        return TenantKeyring(openers)
     with contextlib.suppress(IntegrityError, FormatError):
         root_key = SecretBytes(master.keyring.open(keys.key("unsealed"), unsealed))
         openers[Sealing.ROOT_KEY] = _unwrapping(root_key)
         if wrapped is not None:
-            openers[Sealing.KEYRING] = unwrap(root_key, keys.key("keyring"), wrapped).open
-    return openers
+            keyring = unwrap(root_key, keys.key("keyring"), wrapped)
+            openers[Sealing.KEYRING] = keyring.open
+    return TenantKeyring(openers, keyring)
 
 
 def _unwrapping(key: SecretBytes) -> Open:

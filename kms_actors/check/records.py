@@ -153,6 +153,7 @@ TENANT_RECORDS: Final = (
     Known(("identity", "duty", UUID), _SEALED, _as(identity.Duty)),
     Known(("identity", "entity", UUID), _SEALED, _as(identity.Entity)),
     Known(("identity", "group", UUID), _SEALED, _as(identity.Group)),
+    Known(("identity", "group-mount", bytes, UUID), _SEALED, _as(identity.Pointer)),
     Known(("identity", "groups"), _PLAIN, _counter),
     Known(("identity", "index", str, UUID), _SEALED, _as(identity.Pointer)),
     Known(("identity", "index", str, bytes), _SEALED, _as(identity.Pointer)),

@@ -10,6 +10,7 @@ from typing import Any, Final
 from kms_actors.actors.cluster.schedule import decode_time
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.transit.schedule import from_the_future
+from kms_actors.check import identity
 from kms_actors.check.findings import (
     Kind,
     Page,
@@ -17,8 +18,8 @@ from kms_actors.check.findings import (
 )
 from kms_actors.check.keys import (
     Master,
-    Openers,
-    tenant_openers,
+    TenantKeyring,
+    tenant_keyring,
 )
 from kms_actors.check.records import (
     TENANT_RECORDS,
@@ -41,10 +42,10 @@ _ENGINES: Final = ("kv", "transit", *LOGIN_TYPES)
 class TenantCheck:
     """The tenant as one transaction sees it."""
 
-    def __init__(self, tr: Transaction, keys: TenantKeys, openers: Openers, page: Page, *, whole: bool) -> None:
+    def __init__(self, tr: Transaction, keys: TenantKeys, keyring: TenantKeyring, page: Page, *, whole: bool) -> None:
         self._tr = tr
         self._keys = keys
-        self._openers = openers
+        self._openers, self._keyring = keyring
         self._page = page
         self._whole = whole  # no restore is under way, which leaves records alone until its end
         self._mounts: dict[tuple[str, int], bool] = {}
@@ -57,7 +58,7 @@ class TenantCheck:
         header, lock = await asyncio.gather(tr.get(keys.key("header")), tr.get(keys.key("restore")))
         if header is None and lock is None:
             page.add(Kind.ORPHAN, keys.prefix, "records of a tenant that has no header")
-        return cls(tr, keys, await tenant_openers(tr, keys, master), page, whole=lock is None)
+        return cls(tr, keys, await tenant_keyring(tr, keys, master), page, whole=lock is None)
 
     async def examine(self, key: bytes, value: bytes) -> None:
         """Look at one record."""
@@ -74,9 +75,15 @@ class TenantCheck:
             return
         if parts[0] in _ENGINES and not await self._has_mount(parts[0], parts[1]):
             return
+        if parts[0] == "identity":
+            await identity.examine(self._grounds(), key, parts, record)
+            return
         rule = _RULES.get((parts[0], parts[2]) if parts[0] in _ENGINES else parts[:1])
         if rule is not None:
             await rule(self, key, parts, record)
+
+    def _grounds(self) -> identity.Grounds:
+        return identity.Grounds(self._tr, self._keys, self._page, self._quietly, self._keyring)
 
     def _decoded(self, key: bytes, decode: Callable[[], Any]) -> Any:
         try:

@@ -56,51 +56,60 @@ async def _do(context: TenantContext, key: bytes, record: bytes) -> bool:
 async def _page(
     context: TenantContext, key: bytes, record: bytes, last: bytes, tr: Transaction
 ) -> tuple[bytes | None, tuple[str, ...]]:
+    """Remove a page behind the key `last`; return where to go on, None at the end, and whom it concerns."""
     if await tr.get(key) != record:
         return None, ()
     records = IdentityRecords(tr, context.keys, context.keyring)
     duty = records.opened(key, record, Duty)
-    begin, end = _range(records, duty)
-    entries = await records.entries(last or begin, end, PAGE)
-    changed = await _OF[duty.kind](records, duty.subject, entries)
+    following, changed = await _OF[duty.kind](records, duty.subject, last)
     for entity in changed:
         context.record(tr, IDENTITY, entity)
-    if len(entries) < PAGE:
+    if following is None:
         tr.clear(key)
-        return None, changed
-    return entries[-1][0], changed
+    return following, changed
 
 
-def _range(records: IdentityRecords, duty: Duty) -> tuple[bytes, bytes]:
-    if duty.kind is DutyKind.MOUNT:
-        return records.keys.all_at_mount(duty.subject)
-    return records.keys.links(places.MEMBER, duty.subject)
-
-
-async def _remove_members(records: IdentityRecords, group_id: str, entries: list[Entry]) -> tuple[str, ...]:
-    group = await records.group(group_id)
+async def _remove_members(
+    records: IdentityRecords, group_id: str, last: bytes
+) -> tuple[bytes | None, tuple[str, ...]]:
+    begin, end = records.keys.links(places.MEMBER, group_id)
+    entries, group = await records.entries(last or begin, end, PAGE), await records.group(group_id)
     for entry in entries:
         if group is None or not group.has(records.opened(*entry, Membership)):
             records.remove_member(group_id, records.keys.last(entry[0]), gone=group is None)
-    return ()  # none of these counted any more
+    # None of these counted any more: it concerns nobody.
+    return (entries[-1][0] if len(entries) == PAGE else None), ()
 
 
-async def _remove_aliases(records: IdentityRecords, _: str, entries: list[Entry]) -> tuple[str, ...]:
-    changed: list[str] = []
-    for key, record in entries:
-        pointer = records.opened(key, record, Pointer)
-        entity, group = await records.entity(pointer.id), await records.group(pointer.id)
-        if entity is not None and entity.alias(pointer.alias) is not None:
-            aliases = tuple(alias for alias in entity.aliases if alias.id != pointer.alias)
-            records.put_entity(replace(entity, aliases=aliases), entity)
-            changed.append(entity.id)
-        elif group is not None and group.alias is not None and group.alias.id == pointer.alias:
-            records.put_group(replace(group, alias=None, changes=group.changes + 1), group)
-            records.leave(group.id, Duty(DutyKind.MEMBERS, group.id))
-            changed += EVERYBODY
-        else:
-            records.drop(key)
-    return EVERYBODY if "" in changed else told(tuple(changed))
+async def _remove_aliases(records: IdentityRecords, accessor: str, _: bytes) -> tuple[bytes | None, tuple[str, ...]]:
+    """Remove those of groups first: people are in groups by them, also with tokens of other mounts."""
+    for kind, remove in ((places.GROUP_MOUNT, _remove_group_alias), (places.MOUNT, _remove_alias)):
+        begin, end = records.keys.all_at_mount(kind, accessor)
+        entries = await records.entries(begin, end, PAGE)
+        if entries:
+            changed = [await remove(records, key, records.opened(key, raw, Pointer)) for key, raw in entries]
+            return b"", told(tuple(filter(None, changed))) if kind == places.MOUNT else EVERYBODY
+    return None, ()
+
+
+async def _remove_alias(records: IdentityRecords, key: bytes, pointer: Pointer) -> str:
+    entity = await records.entity(pointer.id)
+    if entity is None or entity.alias(pointer.alias) is None:
+        records.drop(key)
+        return ""
+    aliases = tuple(alias for alias in entity.aliases if alias.id != pointer.alias)
+    records.put_entity(replace(entity, aliases=aliases), entity)
+    return entity.id
+
+
+async def _remove_group_alias(records: IdentityRecords, key: bytes, pointer: Pointer) -> str:
+    group = await records.group(pointer.id)
+    if group is None or group.alias is None or group.alias.id != pointer.alias:
+        records.drop(key)
+    else:
+        records.put_group(replace(group, alias=None, changes=group.changes + 1), group)
+        records.leave(group.id, Duty(DutyKind.MEMBERS, group.id))
+    return ""
 
 
 _OF: Final = {DutyKind.MOUNT: _remove_aliases, DutyKind.MEMBERS: _remove_members}

@@ -4,11 +4,12 @@
 ("identity", "duty", id)                    Duty
 ("identity", "entity", entity)              Entity, with its aliases
 ("identity", "group", group)                Group
+("identity", "group-mount", hash, alias)    Pointer: the aliases of groups at a mount, by the hash of its accessor
 ("identity", "groups")                      how many groups there are
 ("identity", "index", kind, id or hash)     Pointer, by the id of an alias, or by the keyed hash of a name
 ("identity", "member", group, entity)       Membership: the members of a group
 ("identity", "member-of", entity, group)    Membership: what an entity is in by itself
-("identity", "mount", hash, alias)          Pointer: the aliases at a mount, by the keyed hash of its accessor
+("identity", "mount", hash, alias)          Pointer: the aliases of entities at a mount, likewise
 ("identity", "subgroup", group, member)     Membership: the groups in a group
 ("identity", "subgroup-of", member, group)  Membership: the groups that a group is in
 
@@ -36,6 +37,10 @@ GROUP_ALIAS: Final = "group-alias"
 GROUP_ALIAS_NAME: Final = "group-alias-name"
 GROUP_NAME: Final = "group-name"
 MERGED: Final = "merged"
+
+#: Aliases by mount: of entities, and of groups.
+MOUNT: Final = "mount"
+GROUP_MOUNT: Final = "group-mount"
 
 #: Kinds of memberships: of entities in groups, of groups in groups, each from both sides.
 MEMBER: Final = "member"
@@ -93,9 +98,9 @@ class IdentityKeys:
         """Return the key of an index by mount and name, whose case does not count: ALIAS_NAME or GROUP_ALIAS_NAME."""
         return self._keys.key(AREA, "index", kind, self._hash(kind, accessor, name.lower()))
 
-    def at_mount(self, accessor: str, alias: str) -> bytes:
-        """Return the key of an alias among those of its mount."""
-        return self._keys.key(AREA, "mount", self._hash("mount", accessor), UUID(alias))
+    def at_mount(self, kind: str, accessor: str, alias: str) -> bytes:
+        """Return the key of an alias among those of its mount: MOUNT or GROUP_MOUNT."""
+        return self._keys.key(AREA, kind, self._hash("mount", accessor), UUID(alias))
 
     def link(self, kind: str, one: str, other: str) -> bytes:
         """Return the key of a membership: MEMBER, MEMBER_OF, SUBGROUP or SUBGROUP_OF."""
@@ -105,9 +110,9 @@ class IdentityKeys:
         """Return the range of all memberships of a kind that begin with `one`."""
         return self._keys.span(AREA, kind, UUID(one))
 
-    def all_at_mount(self, accessor: str) -> tuple[bytes, bytes]:
-        """Return the range of all aliases at a mount."""
-        return self._keys.span(AREA, "mount", self._hash("mount", accessor))
+    def all_at_mount(self, kind: str, accessor: str) -> tuple[bytes, bytes]:
+        """Return the range of all aliases at a mount: MOUNT or GROUP_MOUNT."""
+        return self._keys.span(AREA, kind, self._hash("mount", accessor))
 
     def all(self, *parts: str) -> tuple[bytes, bytes]:
         """Return the range of all records of a kind: `entity`, `group`, or an index."""

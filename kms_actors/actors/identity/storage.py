@@ -25,9 +25,9 @@ R = TypeVar("R", bound=msgspec.Struct)
 
 #: Characters of an id that a name is made of; all if it is taken.
 _NAMED_BY: Final = 8
-#: Indices of aliases: by id, and by mount and name.
-_OF_ENTITIES: Final = (places.ALIAS, places.ALIAS_NAME)
-_OF_GROUPS: Final = (places.GROUP_ALIAS, places.GROUP_ALIAS_NAME)
+#: Indices of aliases: by id, by mount and name, and by mount.
+_OF_ENTITIES: Final = (places.ALIAS, places.ALIAS_NAME, places.MOUNT)
+_OF_GROUPS: Final = (places.GROUP_ALIAS, places.GROUP_ALIAS_NAME, places.GROUP_MOUNT)
 
 
 class IdentityReader:
@@ -242,9 +242,11 @@ class IdentityRecords(IdentityReader):
         known = {} if before is None else {self.keys.by_name(kind, before): Pointer(id_, name=before)}
         self._replace(known, {self.keys.by_name(kind, name): Pointer(id_, name=name)})
 
-    def _indices(self, kinds: tuple[str, str], owner: str, aliases: Iterable[Alias | None]) -> dict[bytes, Pointer]:
-        """Return all indices of aliases that belong to `owner`; `kinds`: that by id, and that by name."""
-        by_id, by_name = kinds
+    def _indices(
+        self, kinds: tuple[str, str, str], owner: str, aliases: Iterable[Alias | None]
+    ) -> dict[bytes, Pointer]:
+        """Return all indices, of these kinds, of aliases that belong to `owner`."""
+        by_id, by_name, by_mount = kinds
         return {
             key: Pointer(owner, alias=alias.id)
             for alias in aliases
@@ -252,7 +254,7 @@ class IdentityRecords(IdentityReader):
             for key in (
                 self.keys.by_id(by_id, alias.id),
                 self.keys.by_alias(by_name, alias.mount_accessor, alias.name),
-                self.keys.at_mount(alias.mount_accessor, alias.id),
+                self.keys.at_mount(by_mount, alias.mount_accessor, alias.id),
             )
         }
 

@@ -13,13 +13,16 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from kms_actors.actors.cluster.changes import TENANT
+from kms_actors.actors.cluster.changes import IDENTITY, TENANT
+from kms_actors.actors.tenant.authorities import DutyLeft
 from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
 from kms_actors.actors.tenant.reporting import reported
 from kms_actors.errors import InvalidRequest
+from kms_actors.identity.records import Duty, DutyKind
+from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import (
     DisableMount,
@@ -166,9 +169,21 @@ class MountController:
             tr.clear(keys.key("mount", gone.number))
             tr.clear_range(*keys.span(gone.type, gone.number))
             tr.clear_range(*keys.span("due", gone.number))
+            if gone.for_logins:
+                self._leave_aliases(tr, gone)
             return tuple(mount for mount in mounts if mount.number != gone.number)
 
-        return await self._change(change)
+        changed = await self._change(change)
+        if changed and message.path.startswith(LOGINS):
+            self._context.notify(DutyLeft())
+        return changed
+
+    def _leave_aliases(self, tr: Transaction, gone: Mount) -> None:
+        """Leave the aliases of a mount to be removed: there may be very many, see `actors.identity.duties`."""
+        key = self._context.keys.key("identity", "duty", uuid.UUID(gone.uuid))
+        duty = stored.encode(Duty(DutyKind.MOUNT, gone.accessor))
+        tr.set(key, self._context.keyring.seal(key, duty))
+        self._context.record(tr, IDENTITY, "")
 
     async def _tune(self, message: TuneMount) -> None:
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
