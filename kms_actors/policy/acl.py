@@ -6,7 +6,6 @@ A decision is one look-up in a dictionary for a path seen before; else it is tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from copy import copy
 from itertools import chain
 from typing import Any, Final
 
@@ -32,7 +31,7 @@ Tables = tuple[dict[str, Rule], dict[str, Rule], dict[str, Rule]]
 
 
 class Acl:
-    """The rules of a bearer. Immutable but for what it remembers, which those of other revisions share.
+    """The rules of a bearer. Immutable but for what it remembers.
 
     `ends_at` is when the first of its rules ends, in seconds since 1970: from then on, compile anew.
     `revision` is that of the policies it was made of, as who compiled it said.
@@ -61,7 +60,7 @@ class Acl:
         self._touched: Final[dict[str, bool]] = {}
         self.is_root: Final = root
         self.ends_at: Final = ends_at
-        self.revision = revision
+        self.revision: Final = revision
         texts = sum(_texts(rule) for table in tables for rule in table.values())
         self.size: Final = sum(map(len, tables)) * _RULE_BYTES + 4 * texts + 2 * KEPT * _KEPT_BYTES
 
@@ -81,12 +80,6 @@ class Acl:
                 del kept[next(iter(kept))]
             kept[path] = rule
         return rule
-
-    def at(self, revision: bytes | None) -> Acl:
-        """Return the same rules, which hold at another revision as well."""
-        same = copy(self)
-        same.revision = revision
-        return same
 
     def touches(self, prefix: str) -> bool:
         """Tell whether something may be done at or below a mount's path, which ends in a slash."""

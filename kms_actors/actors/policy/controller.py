@@ -1,9 +1,8 @@
 """Policies of a tenant: read, changed, and compiled for those who have them.
 
-What is compiled is kept by the names of the policies and by who has them. Once a policy has changed, nothing that was
-compiled before is given out, on every node before anything is answered there that was asked later (the change log):
-it is looked at the records again, and only if all of them are as they were, their stamps tell, what was compiled of
-them goes on, with the revision that it now holds at. What was read of a policy's text is kept by its stamp, too.
+What is compiled is kept by the names of the policies and by who has them; a change of a policy lets go of all that
+names it, on every node before anything is answered there that was asked later (the change log). What was read of a
+policy's text is kept beside it by the stamp of its record, which no later one has: so it is never an old one.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from kms_actors.actors.policy.storage import PolicyRecords
 from kms_actors.actors.tenant.authorities import AuthoritiesChanged
 from kms_actors.actors.tenant.context import Handler, TenantContext
-from kms_actors.actors.tenant.loading import Load, LoadEnded, LoadingCache
+from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.reporting import reported
 from kms_actors.cache import ByteCache
 from kms_actors.errors import FormatError, InvalidRequest, NotFound
@@ -60,9 +59,9 @@ class AclLoaded(LoadEnded, frozen=True):
 
 
 class PolicyChanged(Event, frozen=True):
-    """An ACL policy is another one in the store; empty: the revision is, for some other reason."""
+    """An ACL policy is another one in the store."""
 
-    name: str = ""
+    name: str
 
 
 class PoliciesRead(Event, frozen=True):
@@ -76,14 +75,6 @@ class Parsed(NamedTuple):
 
     stamp: bytes
     policy: Policy
-
-
-class Compiled(NamedTuple):
-    """What is given out while the number of changes that were heard of is the same; the stamps of its policies."""
-
-    acl: Acl
-    stamps: tuple[bytes | None, ...]
-    changes: int
 
 
 #: What a `PolicyController` handles.
@@ -107,10 +98,9 @@ class PolicyController:
         """`most` policies of each kind may be stored."""
         self._context = context
         self._records = PolicyRecords(context, most)
-        kept: ByteCache[_Key, Compiled] = ByteCache(_CACHE_BYTES, _size, account=context.account)
+        kept: ByteCache[_Key, Acl] = ByteCache(_CACHE_BYTES, _size, account=context.account)
         self._acls = LoadingCache(kept, context, AclLoaded)
         self._parsed: ByteCache[str, Parsed] = ByteCache(_CACHE_BYTES, _parsed_size, account=context.account)
-        self._changes = 0
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         spawn = self._context.spawn
@@ -122,7 +112,7 @@ class PolicyController:
             GeneratePassword: lambda message: spawn(self._generate(message)),
             ResolveAcl: self._resolve,
             AclLoaded: self._acls.loaded,
-            PolicyChanged: self._policy_changed,
+            PolicyChanged: lambda event: self._acls.changed_if(lambda key: event.name in key[0]),
             PoliciesRead: self._keep,
         }
 
@@ -135,22 +125,14 @@ class PolicyController:
         if len(message.names) > MAX_NAMES:
             raise InvalidRequest(f"more than {MAX_NAMES} policies")
         key = message.names, b"" if message.subject is None else message.subject.key
-        compiled = self._acls.get(key)
-        if compiled is not None:
-            ends_at = compiled.acl.ends_at
-            if ends_at is not None and self._context.clock() >= ends_at * _SECOND:
-                self._acls.changed(key)
-                compiled = None
-            elif compiled.changes == self._changes:
-                return compiled.acl
+        acl = self._acls.get(key)
+        if acl is not None:
+            if acl.ends_at is None or self._context.clock() < acl.ends_at * _SECOND:
+                return acl
+            self._acls.changed(key)
         known = {name: parsed for name in message.names if (parsed := self._parsed.get(name)) is not None}
-        load = self._acls.load(key, partial(self._load, message, known, compiled, self._changes))
-        return self._context.spawn(self._loaded(load))
-
-    def _policy_changed(self, event: PolicyChanged) -> None:
-        self._changes += 1
-        self._acls.disown()
-        self._acls.changed_if(lambda key: event.name in key[0])
+        load = self._acls.load(key, partial(self._load, message, known))
+        return self._context.spawn(self._acls.wait(load))
 
     def _keep(self, event: PoliciesRead) -> None:
         for name, parsed in event.found.items():
@@ -158,18 +140,9 @@ class PolicyController:
 
     # In tasks.
 
-    async def _loaded(self, load: Load) -> Acl:
-        compiled: Compiled = await self._acls.wait(load)
-        return compiled.acl
-
-    async def _load(
-        self, message: ResolveAcl, known: Mapping[str, Parsed], before: Compiled | None, changes: int
-    ) -> Compiled:
+    async def _load(self, message: ResolveAcl, known: Mapping[str, Parsed]) -> Acl:
         names = tuple(dict.fromkeys(message.names))
         revision, sealed = await self._context.store.read(partial(self._records.read_sealed, names=names))
-        stamps = tuple(None if record is None else self._records.stamp(record) for record in sealed.values())
-        if before is not None and before.stamps == stamps:
-            return Compiled(before.acl.at(revision), stamps, changes)
         policies: list[Policy] = []
         found: dict[str, Parsed] = {}
         for name, record in sealed.items():
@@ -185,7 +158,7 @@ class PolicyController:
             self._context.notify(PoliciesRead(found))
         now = self._context.clock() / _SECOND
         steps = compiling(policies, message.subject, now=now, revision=revision)
-        return Compiled(await self._stepped(steps, _COMPILED_AT_ONCE), stamps, changes)
+        return await self._stepped(steps, _COMPILED_AT_ONCE)
 
     async def _parse(self, name: str, record: PolicyRecord) -> Policy:
         ends = record.expires_at / _SECOND if record.expires_at else None
@@ -276,8 +249,8 @@ def _built_in(name: str) -> Policy:
     return document.parse(name, builtin.BUILTIN[name])
 
 
-def _size(key: _Key, compiled: Compiled) -> int:
-    return compiled.acl.size + sum(map(len, key[0])) + len(key[1])
+def _size(key: _Key, acl: Acl) -> int:
+    return acl.size + sum(map(len, key[0])) + len(key[1])
 
 
 def _parsed_size(_: str, parsed: Parsed) -> int:

@@ -78,10 +78,6 @@ class LoadingCache(Generic[K, V]):
         self.kept.clear()
         self._loads.clear()
 
-    def disown(self) -> None:
-        """Keep nothing of what is being loaded."""
-        self._loads.clear()
-
     def changed_if(self, concerned: Callable[[K], bool]) -> None:
         """Let go of all keys that a change concerns."""
         for key in [*filter(concerned, {**dict.fromkeys(self.kept.keys()), **self._loads})]:
