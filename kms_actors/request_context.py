@@ -26,15 +26,15 @@ class Bearer(NamedTuple):
     """What the end of a token is known by.
 
     A biscuit's revocation ids; the digest of a service token's proof, the accessors of its parents, and the number of
-    the mount that gave it. A token that a biscuit made has both. `policies`: how many changes of policies there were
-    when they allowed it (8 bytes, empty before the first), where they did.
+    the mount that gave it. A token that a biscuit made has both. `policies`: the names of its policies, each with the
+    stamp of its record.
     """
 
     revocation_ids: tuple[str, ...] = ()
     proof: bytes = b""
     line: tuple[str, ...] = ()
     mount: int | None = None
-    policies: bytes | None = None
+    policies: tuple[tuple[str, bytes], ...] = ()
 
 
 class RequestContext(NamedTuple):

@@ -143,7 +143,7 @@ class Callers:
         request_context.borne_by(Bearer(principal.revocation_ids))
         if principal.right is Right.POLICY and principal.acl is None and not tenant.sealed:
             acl = await tenant.ask(ResolveAcl(principal.policies))
-            request_context.borne_by(Bearer(principal.revocation_ids, policies=acl.revision))
+            request_context.borne_by(Bearer(principal.revocation_ids, policies=acl.made_of))
             return Caller(WithPolicies(principal, acl), tenant)
         return Caller(principal, tenant)
 
@@ -167,8 +167,8 @@ class Callers:
         if not principal.spent:  # else it is gone, and this was the last that it allows
             record = principal.record
             digest = service_token.proof_digest(token)
-            revision = None if principal.acl is None else principal.acl.revision
-            request_context.borne_by(Bearer((), digest, record.line, record.mount, revision))
+            policies = () if principal.acl is None else principal.acl.made_of
+            request_context.borne_by(Bearer((), digest, record.line, record.mount, policies))
         return Caller(principal, tenant)
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -43,6 +43,10 @@ class Access(msgspec.Struct, frozen=True):
     time: float  # seconds since 1970
 
 
+#: Names of policies, each with the stamp of its record; an empty one where it is not stored.
+MadeOf: TypeAlias = tuple[tuple[str, bytes], ...]
+
+
 class Rule(Protocol):
     """What policies say of one path."""
 
@@ -61,8 +65,8 @@ class Acl(Protocol):
     """What a set of policies gives, compiled."""
 
     @property
-    def revision(self) -> bytes | None:
-        """How many changes of policies there were when it was read; None where that is not known."""
+    def made_of(self) -> MadeOf:
+        """The name of each policy, and what tells its record from all that ever were in its place."""
 
     @property
     def is_root(self) -> bool:

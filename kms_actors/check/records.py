@@ -144,7 +144,6 @@ TENANT_RECORDS: Final = (
     Known(("token-digest",), _PLAIN, _anything),
     Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
     Known(("policy", str, str), _SEALED, _as(PolicyRecord)),
-    Known(("policy-revision",), _PLAIN, _counter),
     Known(("sealed", int), _PLAIN, _counter),
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kms_actors.auth.principal import MadeOf
 from kms_actors.policy.builtin import ROOT
 from kms_actors.policy.document import Policy
 from kms_actors.policy.paths import FORBIDDEN, Kind, Place, Prefixes, Segments, Sorted, place_of, prefix_priority
@@ -34,12 +35,12 @@ class Acl:
     """The rules of a bearer. Immutable but for what it remembers.
 
     `ends_at` is when the first of its rules ends, in seconds since 1970: from then on, compile anew.
-    `revision` is that of the policies it was made of, as who compiled it said.
+    `made_of` has the name and the stamp of each policy that it was made of, as who compiled it said.
     """
 
     __slots__ = (
         "_exact", "_kept", "_listed", "_prefix_rules", "_prefixes", "_segments", "_sorted", "_touched", "ends_at",
-        "is_root", "revision", "size",
+        "is_root", "made_of", "size",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +50,7 @@ class Acl:
         *,
         root: bool = False,
         ends_at: float | None = None,
-        revision: bytes | None = None,
+        made_of: MadeOf = (),
     ) -> None:
         self._exact, self._prefix_rules, _ = tables
         self._prefixes: Final = Prefixes(self._prefix_rules)
@@ -60,7 +61,7 @@ class Acl:
         self._touched: Final[dict[str, bool]] = {}
         self.is_root: Final = root
         self.ends_at: Final = ends_at
-        self.revision: Final = revision
+        self.made_of: Final = made_of
         texts = sum(_texts(rule) for table in tables for rule in table.values())
         self.size: Final = sum(map(len, tables)) * _RULE_BYTES + 4 * texts + 2 * KEPT * _KEPT_BYTES
 
@@ -129,23 +130,23 @@ class Acl:
 
 
 def compile_acl(
-    policies: Iterable[Policy], subject: Subject | None = None, *, now: float = 0.0, revision: bytes | None = None
+    policies: Iterable[Policy], subject: Subject | None = None, *, now: float = 0.0, made_of: MadeOf = ()
 ) -> Acl:
     """Return what the bearer of `policies` may do; templates are filled with what is known of `subject`.
 
     `now`, in seconds since 1970, leaves out rules that have ended. The policy `root` allows everything, but only
     alone: no token has it together with others, so such a set allows nothing.
     """
-    return drained(compiling(policies, subject, now=now, revision=revision))
+    return drained(compiling(policies, subject, now=now, made_of=made_of))
 
 
 def compiling(
-    policies: Iterable[Policy], subject: Subject | None = None, *, now: float = 0.0, revision: bytes | None = None
+    policies: Iterable[Policy], subject: Subject | None = None, *, now: float = 0.0, made_of: MadeOf = ()
 ) -> Steps[Acl]:
     """Do as `compile_acl`, some rules a step."""
     policies = tuple(policies)
     if any(policy.name == ROOT for policy in policies):
-        return Acl(({}, {}, {}), None, root=len(policies) == 1, revision=revision)
+        return Acl(({}, {}, {}), None, root=len(policies) == 1, made_of=made_of)
     tables: Tables = ({}, {}, {})
     ends_at: float | None = None
     count = 0
@@ -175,7 +176,7 @@ def compiling(
             count += 1
             if not count % _STEP:
                 yield
-    return Acl(tables, segments, ends_at=ends_at, revision=revision)
+    return Acl(tables, segments, ends_at=ends_at, made_of=made_of)
 
 
 def _earlier(first: float | None, second: float | None) -> float | None:

@@ -67,7 +67,7 @@ class GeneratePassword(Query, frozen=True):
 class ResolveAcl(Query, frozen=True):
     """Answer: the Acl of who has the policies `names` and is `subject`. Names of no policy give nothing.
 
-    `Acl.revision` is the number of changes of policies (8 bytes, empty before the first) that it was read at.
+    `Acl.made_of` has what tells each of them from all that ever had its name, empty where it is not stored.
     """
 
     names: tuple[str, ...]

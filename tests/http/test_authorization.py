@@ -32,7 +32,7 @@ class FakeRule:
 class FakeAcl:
     rules: dict[str, FakeRule]
     is_root: bool = False
-    revision: bytes | None = b""
+    made_of: tuple[tuple[str, bytes], ...] = ()
     asked: list[tuple[str, bool]] = field(default_factory=list)
 
     def rule(self, path: str, *, listing: bool = False) -> FakeRule | None:

@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from kms_actors.actors.policy.storage import PolicyRecords
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged
+from kms_actors.actors.tenant.authorities import AuthoritiesChanged, stamp_of
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.reporting import reported
@@ -142,22 +142,23 @@ class PolicyController:
 
     async def _load(self, message: ResolveAcl, known: Mapping[str, Parsed]) -> Acl:
         names = tuple(dict.fromkeys(message.names))
-        revision, sealed = await self._context.store.read(partial(self._records.read_sealed, names=names))
+        sealed = await self._context.store.read(partial(self._records.read_sealed, names=names))
         policies: list[Policy] = []
         found: dict[str, Parsed] = {}
         for name, record in sealed.items():
             parsed = known.get(name)
             if record is None:
                 policies.append(_unstored(name))
-            elif parsed is not None and parsed.stamp == self._records.stamp(record):
+            elif parsed is not None and parsed.stamp == stamp_of(record):
                 policies.append(parsed.policy)
             else:
                 policies.append(await self._reparse(name, self._records.opened(PolicyKind.ACL, name, record)))
-                found[name] = Parsed(self._records.stamp(record), policies[-1])
+                found[name] = Parsed(stamp_of(record), policies[-1])
         if found:
             self._context.notify(PoliciesRead(found))
         now = self._context.clock() / _SECOND
-        steps = compiling(policies, message.subject, now=now, revision=revision)
+        made_of = tuple((name, stamp_of(record)) for name, record in sealed.items())
+        steps = compiling(policies, message.subject, now=now, made_of=made_of)
         return await self._stepped(steps, _COMPILED_AT_ONCE)
 
     async def _parse(self, name: str, record: PolicyRecord) -> Policy:

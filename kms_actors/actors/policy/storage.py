@@ -1,7 +1,6 @@
 """Policies in the store.
 
 (`policy`, kind, name)     PolicyRecord, sealed; kind is `acl` or `password`
-(`policy-revision`,)       how many changes there were of ACL policies
 
 Policies that are built in lie nowhere until somebody writes them.
 """
@@ -14,19 +13,16 @@ from typing import Final
 import msgspec
 
 from kms_actors.actors.cluster.changes import POLICY
-from kms_actors.actors.tenant.authorities import POLICY_REVISION, note_change
+from kms_actors.actors.tenant.authorities import note_change, policy_key
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring import stored
-from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.policy import builtin
 from kms_actors.policy.messages import PolicyKind, WritePolicy
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.store.api import Reads, Transaction
 from kms_actors.store.pages import behind
 
-#: What a record's beginning holds that no other has: its nonce.
-_STAMP: Final = len(header(0)) + NONCE_LENGTH
 _PAGE: Final = 1_000
 
 
@@ -43,7 +39,6 @@ class PolicyRecords:
         """`most` policies of each kind may be stored."""
         self._context = context
         self._most = most
-        self._revision: Final = context.keys.key(POLICY_REVISION)
 
     async def read(self, tr: Reads, kind: PolicyKind, name: str) -> PolicyRecord | None:
         """Return what is stored, or built in; whether it has ended is for the caller to see."""
@@ -51,16 +46,9 @@ class PolicyRecords:
         sealed = await tr.get(key)
         return built_in(kind, name) if sealed is None else self.opened(kind, name, sealed)
 
-    async def read_sealed(self, tr: Reads, names: Sequence[str]) -> tuple[bytes, Mapping[str, bytes | None]]:
-        """Return the revision, and the sealed records of ACL policies, of one moment."""
-        keys = [self._revision, *(self._key(PolicyKind.ACL, name) for name in names)]
-        revision, *found = await tr.get_many(keys)
-        return revision or b"", dict(zip(names, found, strict=True))
-
-    @staticmethod
-    def stamp(sealed: bytes) -> bytes:
-        """Return what tells a sealed record from all that were ever in its place."""
-        return sealed[:_STAMP]
+    async def read_sealed(self, tr: Reads, names: Sequence[str]) -> Mapping[str, bytes | None]:
+        """Return the sealed records of ACL policies, of one moment."""
+        return dict(zip(names, await tr.get_many([self._key(PolicyKind.ACL, name) for name in names]), strict=True))
 
     def opened(self, kind: PolicyKind, name: str, sealed: bytes) -> PolicyRecord:
         """Return the record; raises IntegrityError or FormatError."""
@@ -116,7 +104,7 @@ class PolicyRecords:
             raise InvalidRequest(f"there are {self._most} policies, which is as many as a vault may have")
 
     def _key(self, kind: PolicyKind, name: str) -> bytes:
-        return self._context.keys.key("policy", kind.value, name)
+        return policy_key(self._context.keys, name, kind.value)
 
 
 def _changed(message: WritePolicy, known: PolicyRecord | None, now: int) -> PolicyRecord:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.messages import Event
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
-#: (`policy-revision`,)   how many changes there were of what policies give
-POLICY_REVISION: Final = "policy-revision"
+#: Bytes of a sealed record's beginning that no other has: its nonce is among them.
+_STAMP: Final = len(header(0)) + NONCE_LENGTH
 
 
 class AuthoritiesChanged(Event, frozen=True):
@@ -22,7 +23,16 @@ class DutyLeft(Event, frozen=True):
     """Something of identities is left to be removed, or may be."""
 
 
+def policy_key(keys: TenantKeys, name: str, kind: str = "acl") -> bytes:
+    """Return where a policy lies."""
+    return keys.key("policy", kind, name)
+
+
+def stamp_of(sealed: bytes | None) -> bytes:
+    """Return what tells a sealed record from all that were ever in its place; nothing where none is."""
+    return b"" if sealed is None else sealed[:_STAMP]
+
+
 def note_change(tr: Transaction, keys: TenantKeys) -> None:
-    """Have changes that are allowed by policies, and are on their way, find that these are others now."""
-    tr.add(keys.key(POLICY_REVISION), 1)
+    """Have changes that are on their way look again at what allows them."""
     tr.add(keys.key("revocations"), 1)

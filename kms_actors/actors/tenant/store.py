@@ -7,7 +7,7 @@ way for a controller to write.
 
 The token that a request was allowed by is one of its grounds, too, and so are the policies that it has. How many
 tokens of the vault were revoked, and policies changed, is read with each change, as one number; a token's own marks,
-and that of policies, are read once for each such number, so in general a change reads no more.
+and its policies' records, are read once for each such number, so in general a change reads no more.
 
 What a change reads of its grounds is asked for before its own reads and awaited after them: no wait is added.
 """
@@ -22,7 +22,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors import request_context
-from kms_actors.actors.tenant.authorities import POLICY_REVISION
+from kms_actors.actors.tenant.authorities import policy_key, stamp_of
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
@@ -84,7 +84,6 @@ class TenantStore:
         #: Keys by mount: without a token, and with one. Revocations themselves rest on none, and do not conflict.
         self._grounds: tuple[dict[int | None, tuple[bytes, ...]], ...] = ({}, {})
         self._revocations_key = keys.key("revocations")
-        self._policies_key = keys.key(POLICY_REVISION)
         self._borne: dict[Bearer, bytes | None] = {}  # good when the number of revocations was so
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
@@ -225,13 +224,14 @@ class TenantStore:
         needed = [proof_key(keys, bearer.proof)] if bearer.proof else []
         if bearer.mount is not None:
             needed.append(keys.key("mount", bearer.mount))
-        revision, *records = await tr.get_many([self._policies_key, *marks, *parents, *needed])
-        found = iter(records)
+        policies = [policy_key(keys, name) for name, _ in bearer.policies]
+        found = iter(await tr.get_many([*marks, *parents, *needed]))
         revoked = any(mark is not None for mark in islice(found, len(marks)))
         orphaned = hangs_on(tuple(islice(found, len(parents)))) is None
         if revoked or orphaned or None in found:
             raise AuthenticationFailed("token was revoked")
-        if bearer.policies is not None and bearer.policies != (revision or b""):
+        stamps = map(stamp_of, await tr.get_many(policies) if policies else ())
+        if any(stamp != known for stamp, (_, known) in zip(stamps, bearer.policies, strict=True)):
             raise PoliciesChanged
         if len(self._borne) >= _MOST_BEARERS:
             self._borne.clear()

@@ -282,7 +282,7 @@ async def test_nothing_is_written_by_policies_that_another_node_changes(pair: Pa
     mount = pair.there.mounts.get("secret/" if engine == "kv" else "transit/")
     assert mount is not None
     change = changes_of_kv if engine == "kv" else changes_of_transit
-    policies = Bearer(("of-policies",), policies=(await pair.there.ask(ResolveAcl(("app",)))).revision)
+    policies = Bearer(("of-policies",), policies=(await pair.there.ask(ResolveAcl(("app",)))).made_of)
 
     def message(number: int) -> Message:
         request_context.begin()
@@ -299,9 +299,11 @@ async def test_nothing_is_written_by_policies_that_another_node_changes(pair: Pa
     assert writers.refusals <= {PoliciesChanged, InvalidRequest}
     assert writers.late <= TURNS, "those of the token without policies alone"
     assert writers.late_by(("of-policies",)) == 0
-    later = (await pair.here.ask(ResolveAcl(("app",)))).revision
+    later = (await pair.here.ask(ResolveAcl(("app",)))).made_of
     assert later != policies.policies
     request_context.borne_by(Bearer(("of-policies",), policies=later))
+    await pair.here.ask(WritePolicy(PolicyKind.ACL, "other", ""))
+    await pair.here.ask(changes_of_kv(pair.here.mounts.match("secret/")[0], 1))  # type: ignore[index]
     await pair.here.ask(WritePolicy(PolicyKind.ACL, "app", ""))  # and not for its own change
 
 

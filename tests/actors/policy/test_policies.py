@@ -218,17 +218,15 @@ async def test_who_asks_while_a_policy_changes_never_keeps_the_old_one(tenant: T
         await asyncio.gather(*asking)
 
 
-async def test_the_revision_is_that_of_the_policies(tenant: TenantHandle) -> None:
-    revisions = [(await resolve(tenant, "a")).revision]
-    for text in (READS, WRITES):
+async def test_what_it_is_made_of_tells_each_policy_from_all_before(tenant: TenantHandle) -> None:
+    made = [(await resolve(tenant, "a", "b")).made_of]
+    for text in (READS, WRITES, READS):
         await write(tenant, "a", text)
-        revisions.append((await resolve(tenant, "a")).revision)
+        made.append((await resolve(tenant, "a", "b")).made_of)
     await tenant.ask(DeletePolicy(ACL, "a"))
-    revisions.append((await resolve(tenant, "a")).revision)
-    await tenant.ask(DeletePolicy(ACL, "a"))  # nothing is there
-    assert (await resolve(tenant, "a")).revision == revisions[-1]
-    assert [int.from_bytes(revision or b"", "little") for revision in revisions] == [0, 1, 2, 3]
-    assert revisions[0] == b""
+    assert (await resolve(tenant, "a", "b")).made_of == made[0] == (("a", b""), ("b", b""))
+    assert len({dict(each)["a"] for each in made}) == len(made)
+    assert {dict(each)["b"] for each in made} == {b""}
 
 
 async def test_templates_are_filled_for_who_asks(tenant: TenantHandle) -> None:
