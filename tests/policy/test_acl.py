@@ -119,7 +119,7 @@ def rank(pattern: str) -> tuple[object, ...]:
 
 @given(st.lists(_PATTERN, max_size=10, unique=True), st.lists(_ASKED, min_size=1, max_size=8))
 def test_the_rule_of_the_highest_rank_speaks(patterns: list[str], asked: list[str]) -> None:
-    patterns = list({pattern.removeprefix("/"): None for pattern in patterns})
+    patterns = list({pattern.lstrip("/"): None for pattern in patterns})  # one slash is taken off
     compiled = acl(*((pattern, "read") for pattern in patterns))
     for path in (*asked, *asked):
         best = max((pattern for pattern in patterns if fits(pattern, path)), key=rank, default=None)
