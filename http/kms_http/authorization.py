@@ -5,7 +5,8 @@ A token that another one made can never do more than that one: all of them must 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from kms_actors.auth.principal import Access, Acl, Capability, Principal, Right, Rule, makers
 from kms_actors.auth.self_service import is_self_service
@@ -31,6 +32,23 @@ class Allowed(NamedTuple):
 
     grants: Grants = Grants()
     rules: tuple[Rule, ...] = ()
+
+    @property
+    def looks_at_fields(self) -> bool:
+        """True where a rule compares what was sent, which then must be as it was sent."""
+        return any(rule.restricts_parameters for rule in self.rules)
+
+    def passed(self, operation: Operation, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what was sent as the rules let it through; raises PermissionDenied.
+
+        As in Vault, parameters are those of reads and writes: of lists it is `limit` alone, of deletions nothing.
+        """
+        for rule in self.rules:
+            if operation in LISTING:
+                sent = rule.limited(sent)
+            elif operation is not Operation.DELETE:
+                rule.check_parameters(sent)
+        return sent
 
 
 _ALL: Final = Allowed()

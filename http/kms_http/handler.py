@@ -260,13 +260,13 @@ class Handler:
             if waited:
                 request_context.arrived()
             size = len(raw)
+            read = None if allowed.looks_at_fields else endpoint.read
             if size < body.STEPS_FROM:
-                sent = body.parse(request, raw, endpoint.read)
+                sent = body.parse(request, raw, read)
             else:
                 owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
-                sent = await body.parse_large(request, raw, owner, endpoint.read)
-        for rule in allowed.rules:
-            rule.check_parameters(sent)
+                sent = await body.parse_large(request, raw, owner, read)
+        sent = allowed.passed(exchange.operation, sent)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         call = Call(

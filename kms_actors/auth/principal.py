@@ -54,8 +54,15 @@ class Rule(Protocol):
     def capabilities(self) -> AbstractSet[Capability]:
         """Empty where all is denied."""
 
+    @property
+    def restricts_parameters(self) -> bool:
+        """False where `check_parameters` refuses nothing."""
+
     def check_parameters(self, sent: Mapping[str, Any]) -> None:
         """Raise PermissionDenied for fields, or values of them, that the policies do not let through."""
+
+    def limited(self, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a list was sent, its `limit` as the policies let it be; raises PermissionDenied."""
 
     def check_wrapping(self, seconds: int | None) -> None:
         """Raise PermissionDenied for an answer that is to be wrapped for so long, or not at all (None)."""

@@ -19,10 +19,15 @@ from tests.http.conftest import NAMESPACE, VAULT_ID, FakePrincipal, Service, Toy
 class FakeRule:
     capabilities: frozenset[Capability]
     refused: frozenset[str] = frozenset()
+    most: int = 0
+    restricts_parameters = True
 
     def check_parameters(self, sent: Mapping[str, Any]) -> None:
         if not self.refused.isdisjoint(sent):
             raise PermissionDenied("permission denied")
+
+    def limited(self, sent: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**sent, "limit": str(self.most)} if self.most else sent
 
     def check_wrapping(self, seconds: int | None) -> None:
         pass
@@ -122,6 +127,14 @@ async def test_fields_are_seen_by_every_rule(allowed: Service) -> None:
     above = bearer({"toy/names/a": _caps("update")}, under=under)
     assert await status(allowed, above, "POST", "toy/names/a", {"text": "x"}) == 403
     assert await status(allowed, above, "POST", "toy/names/a", {"limit": 1}) == 200
+
+
+async def test_fields_of_lists_and_deletions_are_none_of_a_rule(allowed: Service) -> None:
+    rule = replace(_caps("list", "delete", "read"), refused=frozenset({"text"}), most=7)
+    principal = bearer({"toy/names/": rule, "toy/names/a": rule})
+    assert await status(allowed, principal, "LIST", "toy/names?text=x") == 200
+    assert await status(allowed, principal, "DELETE", "toy/names/a?text=x") == 204
+    assert await status(allowed, principal, "GET", "toy/names/a?text=x") == 403
 
 
 async def test_sudo_is_wanted_beside_the_capability(allowed: Service) -> None:
