@@ -16,6 +16,7 @@ from kms_actors.messages import (
     ReadSealStatus,
     TuneMount,
 )
+from kms_actors.policy.messages import GeneratePassword, PolicyKind, ResolveAcl, WritePolicy
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 from tests.store.access import get, get_all, put
@@ -76,6 +77,22 @@ async def test_secrets_of_version_1_move_and_may_get_versions_there(
             await tenant.ask(TuneMount("plain/", None, {"version": "2"}))
         assert [(await tenant.ask(kv.ReadSecret(3, path))).data for path in secrets] == [*secrets.values()]
         assert await tenant.ask(kv.ScanSecrets(3, "")) == [*secrets]
+
+
+async def test_policies_move_with_their_vault(tmp_path: Path, source: Store, target: Store) -> None:
+    async with node(source, tmp_path / "source") as service:
+        vault = await filled(service, "vault_a")
+        tenant = await service.tenant("vault_a")
+        await tenant.ask(WritePolicy(PolicyKind.ACL, "a", 'path "secret/*" { capabilities = ["read"] }'))
+        await tenant.ask(WritePolicy(PolicyKind.PASSWORD, "a", 'length = 9 rule "charset" { charset = "ab" }'))
+        before = await tenant.ask(ResolveAcl(("a",)))
+        data = await backup(source, "vault_a")
+    async with node(target, tmp_path / "target") as service:
+        await restore(target, data)
+        tenant = await vault.unsealed(service)
+        after = await tenant.ask(ResolveAcl(("a",)))
+        assert after.rule("secret/x") == before.rule("secret/x")
+        assert len(await tenant.ask(GeneratePassword("a"))) == 9
 
 
 async def test_all_vaults_move_with_their_cluster(tmp_path: Path, source: Store, target: Store) -> None:

@@ -16,6 +16,7 @@ from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.policy.controller import MAX_NAMES, PolicyController
 from kms_actors.auth.principal import Capability
+from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import FormatError, InvalidRequest, NotFound
 from kms_actors.messages import Seal
@@ -32,6 +33,7 @@ from kms_actors.policy.messages import (
 )
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.policy.templates import Subject
+from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import get_all
@@ -314,8 +316,8 @@ async def test_passwords(tenant: TenantHandle) -> None:
         await read(tenant, "a", ACL)
 
 
-async def test_what_is_stored_is_sealed_known_to_the_check_and_told_in_the_log(
-    nodes: tuple[NodeService, NodeService], tenant: TenantHandle, store: Store
+async def test_what_is_stored_is_sealed_and_known_to_the_check(
+    tenant: TenantHandle, store: Store, tmp_path: Path
 ) -> None:
     await write(tenant, "a", "# canary\n" + READS)
     await tenant.ask(WritePolicy(PASSWORD, "a", 'length = 9 rule "charset" { charset = "canary" }'))
@@ -323,7 +325,9 @@ async def test_what_is_stored_is_sealed_known_to_the_check_and_told_in_the_log(
     assert not any(b"canary" in value for value in entries.values())
     assert TenantKeys(1).key("policy", "acl", "a") in entries
     assert TenantKeys(1).key("policy", "password", "a") in entries
-    assert (await check(store, None, lambda *_: None)).findings == {}
+    key = SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text()))
+    report = await check(store, await open_master(store, "kms-c1", key), lambda *_: None)
+    assert (report.findings, report.opened) == ({}, 1)
 
 
 async def test_another_vault_has_policies_of_its_own(
