@@ -119,6 +119,12 @@ class RevokeToken(Command, frozen=True):
     token: str
 
 
+class WithdrawToken(Command, frozen=True):
+    """End a service token that was made, and that nobody has got. Answer: None, also where there is none."""
+
+    token: str
+
+
 # Mounts.
 
 

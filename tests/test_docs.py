@@ -124,7 +124,19 @@ def metrics_of(node: Node) -> set[str]:
 @pytest.mark.parametrize(
     ("titles", "router"),
     [
-        (("Seal and health", "Mounts", "Logins", "Policies", "Tokens", "Tools", "Identity"), SYSTEM),
+        (
+            (
+                "Seal and health",
+                "Mounts",
+                "Logins",
+                "Policies",
+                "Tokens",
+                "Tools",
+                "Identity",
+                "Wrapping and cubbyhole",
+            ),
+            SYSTEM,
+        ),
         (("KV version 2",), ENGINES["kv"]),
         (("KV version 1",), ENGINES["kv-v1"]),
         (("Transit",), ENGINES["transit"]),

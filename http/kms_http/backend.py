@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import TokenProof
+from kms_actors.cubbyhole.records import Taken
 from kms_actors.messages import Message
 from kms_actors.mounts import MountTable
 
@@ -63,6 +64,9 @@ class Backend(Protocol):
 
     async def tenant(self, vault_id: str) -> Tenant:
         """Activate a tenant; raises Sealed when the node is sealed."""
+
+    async def taken(self, number: int, token: str) -> Taken | None:
+        """Return what is known of a wrapping token that was used, of the tenant with this integer."""
 
     async def tenant_by_token(self, number: int, token: str) -> tuple[Tenant, TokenProof | None] | None:
         """Find the tenant that a service token is of, and its proof; None for a token that proves nothing.

@@ -70,8 +70,10 @@ class Callers:
         self._backend = backend
         self._authenticator = authenticator
 
-    async def identify(self, token: str, namespace: str, now: float, anonymous: bool) -> Caller:
+    async def identify(self, token: str, namespace: str, now: float, anonymous: bool, *, use: bool = True) -> Caller:
         """Return who calls. Without a token, or with one that proves nothing, that is nobody, if `anonymous`.
+
+        Without `use`, it does not count as one of a token whose uses are counted.
 
         Raises:
             AuthenticationFailed: no token, one that proves nothing or was revoked, or a namespace of another scope.
@@ -81,7 +83,7 @@ class Callers:
         if not token and not anonymous:
             raise AuthenticationFailed("no token")
         try:
-            caller = await self._bearer(token, now) if token else NOBODY
+            caller = await self._bearer(token, now, use=use) if token else NOBODY
         except (AuthenticationFailed, Sealed):
             # What anybody may ask is then answered as for anybody: `vault status` works with a stale token, too.
             if not anonymous:
@@ -128,10 +130,25 @@ class Callers:
             return NOBODY
         return NOBODY if caller.tenant is None or caller.tenant.sealed else caller
 
-    async def _bearer(self, token: str, now: float) -> Caller:
+    async def identify_taker(self, token: str, namespace: str, now: float) -> Caller:
+        """Return who comes with, or for, a wrapping token: nobody where what he sent as his own proves nothing.
+
+        Raises:
+            AuthenticationFailed: the namespace is not the bearer's.
+
+        """
+        try:
+            caller = await self._bearer(token, now, use=False) if token else NOBODY
+        except AuthenticationFailed:
+            return NOBODY
+        if namespace and caller.principal is not None:
+            self._require_namespace(caller, namespace)
+        return caller
+
+    async def _bearer(self, token: str, now: float, *, use: bool = True) -> Caller:
         number = service_token.tenant_of(token)
         if number is not None:
-            return await self._by_service_token(token, number, now)
+            return await self._by_service_token(token, number, now, use=use)
         principal = self._authenticator.authenticate(token, now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
@@ -147,7 +164,7 @@ class Callers:
             return Caller(WithPolicies(principal, acl), tenant)
         return Caller(principal, tenant)
 
-    async def _by_service_token(self, token: str, number: int, now: float) -> Caller:
+    async def _by_service_token(self, token: str, number: int, now: float, *, use: bool) -> Caller:
         """Return the bearer: what a made-up token is answered does not tell which vaults there are, or are sealed."""
         found = await self._backend.tenant_by_token(number, token)
         if found is None:
@@ -161,12 +178,13 @@ class Callers:
                 raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
         try:
-            principal = await tenant.ask(AuthenticateToken(token, proof is not None))
+            principal = await tenant.ask(AuthenticateToken(token, proof is not None, use))
         except AuthenticationFailed as refused:
             raise _refusal(str(refused), tenant.vault_id) from None
         if not principal.spent:  # else it is gone, and this was the last that it allows
             record = principal.record
-            digest = service_token.proof_digest(token)
+            # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
+            digest = service_token.proof_digest(token) if use or not record.num_uses else b""
             policies = () if principal.acl is None else principal.acl.made_of
             request_context.borne_by(Bearer((), digest, record.line, record.mount, policies))
         return Caller(principal, tenant)

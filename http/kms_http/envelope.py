@@ -37,6 +37,8 @@ def respond(reply: Reply, request_id: str, mount_type: str, warnings: list[str])
     """Return the answer to a request; `warnings` follow the reply's own."""
     if reply.status == 204:
         return Response(204)
+    if reply.whole:
+        return Response(reply.status, reply.whole)
     if reply.bare is not None:
         return Response(reply.status, json_codec.dumps(reply.bare))
     body: dict[str, Any] = dict(reply.data) if reply.mirrored and isinstance(reply.data, Mapping) else {}
@@ -46,7 +48,7 @@ def respond(reply: Reply, request_id: str, mount_type: str, warnings: list[str])
         "renewable": False,
         "lease_duration": reply.lease_duration,
         "data": reply.data,
-        "wrap_info": None,
+        "wrap_info": reply.wrap_info,
         "warnings": [*reply.warnings, *warnings] or None,
         "auth": reply.auth,
         "mount_type": mount_type,

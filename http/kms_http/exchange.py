@@ -30,6 +30,7 @@ class Exchange:
         "request",
         "request_id",
         "token",
+        "wrap_ttl",
     )
 
     def __init__(self, request: Request, now: float, request_id: str) -> None:
@@ -43,6 +44,7 @@ class Exchange:
         self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
         self.namespace = request.headers.get(caller.NAMESPACE, "")
         self.token = ""
+        self.wrap_ttl = 0  # nanoseconds for which the answer is to be wrapped
         self.caller = NOBODY
 
 

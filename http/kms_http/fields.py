@@ -175,3 +175,15 @@ class Fields:
                 raise InvalidRequest(text) from None
         unknown.sort()
         return values, unknown
+
+
+class Everything(Fields):
+    """What is sent is the data: no name means anything."""
+
+    __slots__ = ()
+
+    all_taken = True
+
+    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Return all that was sent as it is."""
+        return dict(sent), []

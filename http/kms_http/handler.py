@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import structlog
-from multidict import istr
 
 from kms_actors import request_context
+from kms_actors.cubbyhole.messages import OfWrapping
 from kms_actors.errors import (
     AuthenticationFailed,
     InvalidRequest,
@@ -25,10 +25,12 @@ from kms_actors.errors import (
     UnsupportedOperation,
     UnsupportedPath,
 )
+from kms_actors.messages import Message
 from kms_actors.mounts import LOGINS, Mount
 from kms_http import (
     caller,
     envelope,
+    wrapping,
 )
 from kms_http.authorization import Allowed, authorize
 from kms_http.backend import (
@@ -40,10 +42,6 @@ from kms_http.caller import (
     Callers,
 )
 from kms_http.exchange import Exchange, asked_by
-from kms_http.fields import (
-    WrongType,
-    to_duration,
-)
 from kms_http.routing import (
     LISTING,
     METHODS,
@@ -65,6 +63,7 @@ from kms_http.wire import (
 from kms_http.wire.errors import HttpError
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
+from kms_http.wrapping import Wrapping
 
 OPERATIONS: Final = {
     "GET": Operation.READ,
@@ -78,14 +77,13 @@ OPERATIONS: Final = {
 }
 _WITH_BODY: Final = frozenset({Operation.WRITE, Operation.PATCH})
 
-_SYSTEM: Final = ("sys/", "auth/", "identity/")
+_SYSTEM: Final = ("sys/", "auth/", "cubbyhole/", "identity/")
 #: Of these, what no mount takes.
-_OWN: Final = ("sys/", "auth/token/", "identity/")
+_OWN: Final = ("sys/", "auth/token/", "cubbyhole/", "identity/")
 #: What answers of these call the type of their mount.
-_KINDS: Final = {"sys": "system", "auth": "token", "identity": "identity"}
+_KINDS: Final = {"sys": "system", "auth": "token", "cubbyhole": "cubbyhole", "identity": "identity"}
 #: Rights of endpoints whose changes are logged with the caller's name.
 _ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
-_WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
 _NO_HELP: Final = "there is no help for paths here: docs/compatibility.md of the project lists them"
 
 _log = structlog.get_logger(__name__)
@@ -117,6 +115,7 @@ class Handler:
     ) -> None:
         self._backend = backend
         self._callers = Callers(backend, authenticator)
+        self._wrapping = Wrapping(backend)
         self._system = system
         self._engines = engines
         self._absent = absent
@@ -166,7 +165,7 @@ class Handler:
         mount = None
         if found is None and (not system or exchange.path.startswith(LOGINS)):
             mount, found = self._find_mounted(exchange)
-        if exchange.caller.principal is None and not (found and found.endpoint and found.endpoint.anonymous):
+        if exchange.caller.principal is None and not (found and found.endpoint and _for_nobody(found.endpoint)):
             raise AuthenticationFailed("no token")
         allowed = authorize(exchange, mount, found.endpoint if found is not None else None)
         if found is None:
@@ -189,8 +188,8 @@ class Handler:
                 operation = asked_by(fields)
         if operation in LISTING:
             path = path if path.endswith("/") else path + "/"
-        if wrap_ttl := request.headers.get(_WRAP_TTL):
-            _refuse_wrapping(wrap_ttl)
+        if wrapping.WRAP_TTL in request.headers:
+            exchange.wrap_ttl = wrapping.wanted(request.headers)
         exchange.operation, exchange.path, exchange.method = operation, path, METHODS[operation]
 
     def _find_system(self, exchange: Exchange) -> Found | None:
@@ -226,8 +225,11 @@ class Handler:
             exchange.caller = await callers.identify_login(token, namespace, exchange.now)
         elif endpoint is not None and endpoint.of_login_vault and not token:
             exchange.caller = await callers.identify_visitor(namespace, exchange.now)
+        elif endpoint is not None and endpoint.of_wrapping:
+            exchange.caller = await callers.identify_taker(token, namespace, exchange.now)
         else:
-            exchange.caller = await callers.identify(token, namespace, exchange.now, anonymous)
+            use = endpoint is None or not endpoint.own_use
+            exchange.caller = await callers.identify(token, namespace, exchange.now, anonymous, use=use)
 
     def _find_mounted(self, exchange: Exchange) -> tuple[Mount | None, Found | None]:
         principal, tenant = exchange.caller
@@ -250,22 +252,11 @@ class Handler:
     async def _run(
         self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, allowed: Allowed
     ) -> Response:
+        for rule in allowed.rules:
+            rule.check_wrapping(exchange.wrap_ttl or None)
         sent, size = exchange.query, 0
         if exchange.operation in _WITH_BODY:
-            request = exchange.request
-            if exchange.operation is Operation.PATCH:
-                body.require_merge_patch(request)
-            waited = request.body is None
-            raw = await body.read(request)
-            if waited:
-                request_context.arrived()
-            size = len(raw)
-            read = None if allowed.looks_at_fields else endpoint.read
-            if size < body.STEPS_FROM:
-                sent = body.parse(request, raw, read)
-            else:
-                owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
-                sent = await body.parse_large(request, raw, owner, read)
+            sent, size = await _read_body(exchange, None if allowed.looks_at_fields else endpoint.read)
         sent = allowed.passed(exchange.operation, sent)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
@@ -283,25 +274,49 @@ class Handler:
             client_ip=exchange.request.remote,
             now=exchange.now,
             size=size,
+            wrap_ttl=exchange.wrap_ttl,
             scope=self._backend.namespace if principal is None else principal.resource,
         )
         message = endpoint.build(call)
         if principal is not None and endpoint.rights in _ADMINISTRATORS:
             request_context.caller(caller.name_of(principal))
-        if message is None:
-            result = None
-        elif tenant is None:
-            result = await self._backend.ask_node(message)
-        else:
-            try:
-                result = await tenant.ask(message)
-            except NoMount:
-                raise _no_route(exchange.path) from None
+        wrap = exchange.wrap_ttl and not (found.route.bare or endpoint.of_wrapping)
+        if wrap:
+            await self._wrapping.find_room(tenant)
+        result = None if message is None else await self._ask(exchange, message)
         kind = mount.type if mount is not None else _KINDS[exchange.path.partition("/")[0]]
         reply = endpoint.render(call, result)
         if not isinstance(reply, Reply):
             reply = await reply
+        if wrap and reply.status != HTTPStatus.NO_CONTENT:
+            return await self._wrapping.wrap(exchange, reply, kind, warnings)
         return envelope.respond(reply, exchange.request_id, kind, warnings)
+
+    async def _ask(self, exchange: Exchange, message: Message) -> Any:
+        tenant = exchange.caller.tenant
+        if isinstance(message, OfWrapping):
+            return await self._wrapping.ask(tenant, message)
+        if tenant is None:
+            return await self._backend.ask_node(message)
+        try:
+            return await tenant.ask(message)
+        except NoMount:
+            raise _no_route(exchange.path) from None
+
+
+async def _read_body(exchange: Exchange, read: body.Read | None) -> tuple[Mapping[str, Any], int]:
+    """Return what was sent, and how many bytes it took."""
+    request = exchange.request
+    if exchange.operation is Operation.PATCH:
+        body.require_merge_patch(request)
+    waited = request.body is None
+    raw = await body.read(request)
+    if waited:
+        request_context.arrived()
+    if len(raw) < body.STEPS_FROM:
+        return body.parse(request, raw, read), len(raw)
+    owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
+    return await body.parse_large(request, raw, owner, read), len(raw)
 
 
 def _values(
@@ -326,16 +341,5 @@ def _no_route(path: str) -> HttpError:
     return HttpError(404, f'no handler for route "{path}". route entry not found.')
 
 
-def _refuse_wrapping(ttl: str) -> None:
-    """Raise InvalidRequest for a TTL other than 0, which asks for no wrapping.
-
-    Answering in the clear would give a bare secret to a caller who asked for a wrapped one.
-    """
-    try:
-        wanted = to_duration(ttl)
-    except WrongType as wrong:
-        raise InvalidRequest(f"error parsing X-Vault-Wrap-TTL header: {wrong}") from None
-    if wanted < 0:
-        raise InvalidRequest("error parsing X-Vault-Wrap-TTL header: requested wrap ttl cannot be negative")
-    if wanted:
-        raise InvalidRequest("response wrapping is not supported")
+def _for_nobody(endpoint: Endpoint) -> bool:
+    return endpoint.anonymous or endpoint.of_wrapping

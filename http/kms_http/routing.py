@@ -50,7 +50,8 @@ class Operation(enum.StrEnum):
 class Reply(msgspec.Struct, frozen=True):
     """An answer before rendering. `bare` goes out without an envelope, `mirrored` repeats data at top level.
 
-    `lease_duration` is in seconds.
+    `lease_duration` is in seconds. `whole` is a body that was rendered before, `wrap_info` what stands for an answer
+    that is wrapped: neither is ever wrapped.
     """
 
     status: int = 200
@@ -60,6 +61,8 @@ class Reply(msgspec.Struct, frozen=True):
     bare: Any = None
     mirrored: bool = False
     lease_duration: int = 0
+    whole: bytes = b""
+    wrap_info: Mapping[str, Any] | None = None
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -79,6 +82,7 @@ class Call(msgspec.Struct, frozen=True):
     now: float = 0.0  # seconds since 1970
     scope: str = ""  # whose seal it is: the cluster's namespace, or a vault id
     size: int = 0  # bytes of the body
+    wrap_ttl: int = 0  # nanoseconds for which the answer is to be wrapped; 0: not at all
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value}>"
@@ -126,6 +130,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     rights: frozenset[Right] = DATA_RIGHTS
     anonymous: bool = False  # works without a token; one that proves nothing is ignored
     of_login_vault: bool = False  # without a token, it is of the vault that a login would be of, if that is unsealed
+    of_wrapping: bool = False  # takes a wrapping token, from nobody too if he has one; who bears another is checked
+    own_use: bool = False  # counts the use of the bearer's token itself, where those are counted
     sudo: bool = False  # of those whom policies allow it, only for who has `sudo` there too
     own_check: bool = False  # looks itself at what policies give; what narrows a token is checked before, as ever
     while_sealed: bool = False

@@ -15,6 +15,7 @@ from yarl import URL
 
 from kms_actors.auth.principal import Access, Acl, Capability, Principal, Right
 from kms_actors.auth.service_token import TokenProof
+from kms_actors.cubbyhole.records import Taken
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import (
     Command,
@@ -108,6 +109,7 @@ class FakeBackend(Answering):
         self.only_tenant = FakeTenant()
         self.revoked_ids: set[str] = set()
         self.proof: TokenProof | None = None
+        self.taken_tokens: dict[str, Taken] = {}
         self.answers[ReadSealStatus] = SealStatus(initialized=True, sealed=False, threshold=3, shares=5)
 
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
@@ -127,6 +129,9 @@ class FakeBackend(Answering):
 
     async def named_tenant(self, vault_id: str) -> FakeTenant | None:
         return self.only_tenant if vault_id == VAULT_ID else None
+
+    async def taken(self, number: int, token: str) -> Taken | None:
+        return self.taken_tokens.get(token)
 
     async def tenant_by_token(self, number: int, token: str) -> tuple[FakeTenant, TokenProof | None] | None:
         if self.node_sealed:

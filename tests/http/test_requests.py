@@ -440,12 +440,6 @@ class TestSealed:
             assert (answer.status, answer.errors) == (503, ["Vault is sealed"])
 
 
-async def test_a_request_for_a_wrapped_answer_never_gets_a_bare_one(service: Service) -> None:
-    answer = await service.call("GET", "/v1/toy/names/a", "data", X_Vault_Wrap_TTL="60")
-    assert (answer.status, answer.errors) == (400, ["response wrapping is not supported"])
-    assert service.tenant.asked == []
-
-
 class TestErrors:
     @pytest.mark.parametrize(
         ("error", "status", "texts"),

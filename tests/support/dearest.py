@@ -407,6 +407,22 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
     "sys/tools/random/{source}": {WRITE: [Dear("sys/tools/random/all", fields(bytes=131_072))]},
     "sys/tools/random/{source}/{urlbytes}": {WRITE: nothing("sys/tools/random/all/131072")},
+    "sys/wrapping/lookup": {
+        READ: nothing("sys/wrapping/lookup"),
+        WRITE: [Dear("sys/wrapping/lookup", fields(token=text())), *anything("sys/wrapping/lookup")],
+    },
+    "sys/wrapping/unwrap": {WRITE: [Dear("sys/wrapping/unwrap", fields(token=text()))]},
+    "sys/wrapping/rewrap": {WRITE: [Dear("sys/wrapping/rewrap", fields(token=text()))]},
+    "sys/wrapping/wrap": {WRITE: anything("sys/wrapping/wrap")},
+    "cubbyhole/{path...}": {
+        READ: nothing(f"cubbyhole/{_LONG}"),
+        WRITE: [
+            Dear("cubbyhole/big", lambda: json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()),
+            *anything("cubbyhole/x"),
+        ],
+        DELETE: nothing("cubbyhole/none"),
+        LIST: nothing("cubbyhole"),
+    },
     **IDENTITY,
 }
 

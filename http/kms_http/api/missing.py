@@ -28,9 +28,6 @@ _POLICIES: Final = (
 _AUDIT: Final = (
     "there are no audit devices yet: changes of seals and mounts, and refused tokens, are in the node's log"
 )
-_WRAPPING: Final = (
-    "response wrapping is not supported: hand on a short-lived narrowed token (`kms-cli biscuit attenuate --ttl …`)"
-)
 _REKEY: Final = "rekeying is not supported yet: the shares of sys/init stay as they are"
 _ROTATE: Final = (
     "rotation of the keyring is not supported yet; Transit keys are rotated by transit/keys/<name>/rotate"
@@ -42,7 +39,6 @@ _GENERATE_ROOT: Final = (
 _LEASES: Final = "there are no leases: no engine here gives any, and tokens end as they say"
 _REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
 _PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit are part of the program"
-_CUBBYHOLE: Final = "there is no cubbyhole: use a KV path that only your token's checks allow"
 _OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
 _OIDC: Final = "identity tokens are not issued, and this is no OpenID provider: use the issuer that people log in by"
 _MFA: Final = "there is no MFA here: let the issuer that people log in by ask for it"
@@ -70,7 +66,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "auth/token/create": _TOKENS,
     "auth/token/create-orphan": _TOKENS,
     "auth/token/roles": _TOKENS,
-    "cubbyhole": _CUBBYHOLE,
     "identity/alias": _OLD_ALIASES,
     "identity/mfa": _MFA,
     "identity/oidc": _OIDC,
@@ -125,7 +120,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/storage": _CLUSTER,
     "sys/sync": _ENTERPRISE,
     "sys/version-history": _INSIGHT,
-    "sys/wrapping": _WRAPPING,
 }
 
 

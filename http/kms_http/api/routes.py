@@ -1,4 +1,4 @@
-"""All routes of the API: sys/ and auth/, and what lies under mounts by the mount's engine."""
+"""All routes of the API: sys/, auth/ and cubbyhole/, and what lies under mounts by the mount's engine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kms_http.api.auth.token import TOKEN_ROUTES
+from kms_http.api.cubbyhole import CUBBYHOLE_ROUTES
 from kms_http.api.identity.routes import IDENTITY_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
@@ -17,6 +18,7 @@ from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
 from kms_http.api.sys.visible_mounts import VISIBLE_ROUTES
+from kms_http.api.sys.wrapping import WRAPPING_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.routing import Router
 
@@ -30,6 +32,8 @@ SYSTEM_ROUTES: Final = Capabilities(
         *TOKEN_ROUTES,
         *TOOLS_ROUTES,
         *IDENTITY_ROUTES,
+        *WRAPPING_ROUTES,
+        *CUBBYHOLE_ROUTES,
     )
 ).routes
 SYSTEM: Final = Router(SYSTEM_ROUTES)

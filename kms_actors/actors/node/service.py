@@ -36,6 +36,7 @@ from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.records import status_of
 from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
+from kms_actors.actors.tenant.token_records import UNWRAPPED
 from kms_actors.actors.tenant.unsealing import (
     ClusterUnsealing,
     NodeUnsealing,
@@ -43,9 +44,11 @@ from kms_actors.actors.tenant.unsealing import (
 )
 from kms_actors.auth.principal import Principal, Right
 from kms_actors.auth.scope import why_refused
-from kms_actors.auth.service_token import TokenProof
+from kms_actors.auth.service_token import TokenProof, proof_digest
 from kms_actors.config import Configuration
+from kms_actors.cubbyhole.records import Taken
 from kms_actors.errors import KmsError, Sealed, Unavailable
+from kms_actors.keyring import stored
 from kms_actors.messages import (
     Message,
     ReadSealStatus,
@@ -55,6 +58,7 @@ from kms_actors.messages import (
 from kms_actors.runtime import Threads, Turns
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
+from kms_actors.store.keyspace import TenantKeys
 
 
 class NodeService:
@@ -198,6 +202,12 @@ class NodeService:
         if self._directory is None:
             raise Sealed
         return await self._directory.tenant_by_token(number, token)
+
+    async def taken(self, number: int, token: str) -> Taken | None:
+        """Return what is known of a wrapping token that was used, of the tenant with this integer."""
+        key = TenantKeys(number).key(UNWRAPPED, proof_digest(token))
+        raw = await self._store.run(lambda tr: tr.get(key))
+        return None if raw is None else stored.decode(raw, Taken, "record of a used wrapping token")
 
     async def catch_up(self) -> None:
         """Return once every change committed before this call has its effect here."""

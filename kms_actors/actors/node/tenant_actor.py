@@ -15,6 +15,8 @@ from kms_actors.actors.cluster.changes import (
     Change,
     record,
 )
+from kms_actors.actors.cubbyhole.controller import CUBBYHOLE_MESSAGES, CubbyholeController
+from kms_actors.actors.cubbyhole.wrapping import WRAPPING_MESSAGES, WrappingController
 from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityController
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
 from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassController
@@ -337,6 +339,8 @@ class TenantActor(AsyncioActor):
             MOUNT_MESSAGES,
             lambda self, context: MountController(context, self._publish_mounts, self._services.settings.max_mounts),
         ),
+        **dict.fromkeys(CUBBYHOLE_MESSAGES, lambda _, context: CubbyholeController(context)),
+        **dict.fromkeys(WRAPPING_MESSAGES, lambda _, context: WrappingController(context)),
         **dict.fromkeys(IDENTITY_MESSAGES, lambda _, context: IdentityController(context)),
         **dict.fromkeys(
             POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)

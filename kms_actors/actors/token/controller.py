@@ -38,6 +38,7 @@ from kms_actors.messages import (
     Message,
     RenewToken,
     RevokeToken,
+    WithdrawToken,
 )
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Reads, Transaction
@@ -70,7 +71,16 @@ class BiscuitRevoked(Event, frozen=True):
 
 
 #: What a `TokenController` handles.
-TOKEN_MESSAGES = (AuthenticateToken, RenewToken, RevokeToken, EndTokens, TokenLoaded, TokenChanged, BiscuitRevoked)
+TOKEN_MESSAGES = (
+    AuthenticateToken,
+    RenewToken,
+    RevokeToken,
+    WithdrawToken,
+    EndTokens,
+    TokenLoaded,
+    TokenChanged,
+    BiscuitRevoked,
+)
 
 
 class TokenController:
@@ -96,6 +106,7 @@ class TokenController:
             AuthenticateToken: self._authenticate,
             RenewToken: self._renew,
             RevokeToken: lambda message: self._context.spawn(self._revoke(message)),
+            WithdrawToken: lambda message: self._context.spawn(self._end(message.token)),
             EndTokens: lambda _: self._context.spawn(self._sweeping.run()),
             TokenLoaded: self._cache.loaded,
             TokenChanged: self._changed,

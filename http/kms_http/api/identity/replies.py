@@ -8,8 +8,8 @@ from typing import Any
 from kms_actors.errors import NotFound
 from kms_actors.identity.messages import FoundAlias, FoundEntity, FoundGroup, ListedGroup
 from kms_actors.identity.records import Alias, Entity, Group
-from kms_http.api.times import rfc3339
 from kms_http.routing import Call, Reply
+from kms_http.times import rfc3339
 
 _NAMESPACE = "root"
 

@@ -11,14 +11,14 @@ from typing import Any, Final
 from kms_actors.exact_json import RawJson
 from kms_actors.kv.messages import MetadataWritten, SecretVersion
 from kms_actors.kv.records import Config, KeyMetadata, Version
-from kms_http.api.times import (
-    duration,
-    rfc3339,
-)
 from kms_http.routing import (
     Call,
     Operation,
     Reply,
+)
+from kms_http.times import (
+    duration,
+    rfc3339,
 )
 
 _NO_CONTENT: Final = Reply(status=204)

@@ -5,7 +5,6 @@ Source: Vault's KV version 1 API; SCAN is OpenBao's. Lists in pages (`after`, `l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -21,21 +20,10 @@ from kms_actors.mounts import SYSTEM_LEASE_TTL
 from kms_http.api.kv.lists import PAGES, folder_of, page_of, show_names, show_scanned
 from kms_http.api.kv.replies import show_nothing
 from kms_http.api.kv.requests import MOST_BODY, mount_of
-from kms_http.fields import Fields, WrongType, to_duration
+from kms_http.fields import Everything, WrongType, to_duration
 from kms_http.routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route
 
 _SECOND: Final = 10**9
-
-
-class _Data(Fields):
-    """What is sent is the data: no name means anything."""
-
-    __slots__ = ()
-
-    all_taken = True
-
-    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        return dict(sent), []
 
 
 class _Lease(msgspec.Struct):
@@ -101,7 +89,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         "{path...}",
         {
             Operation.READ: Endpoint(_read, _show, Capability.READ),
-            Operation.WRITE: Endpoint(_write, show_nothing, EXISTENCE, _Data()),
+            Operation.WRITE: Endpoint(_write, show_nothing, EXISTENCE, Everything()),
             Operation.DELETE: Endpoint(_delete, show_nothing, Capability.DELETE),
             Operation.LIST: Endpoint(_list, show_names, Capability.LIST, PAGES),
             Operation.SCAN: Endpoint(_scan, show_scanned, Capability.SCAN, PAGES),

@@ -25,9 +25,9 @@ from kms_actors.policy.messages import (
 from kms_actors.policy.names import acl_name, password_name
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.transit.go_base64 import decode
-from kms_http.api.times import rfc3339
 from kms_http.fields import Fields, WrongType, to_bool, to_duration, to_int, to_str
 from kms_http.routing import TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.times import rfc3339
 from kms_http.wire.errors import HttpError
 
 _SECOND: Final = 10**9

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
 from kms_actors.mounts import Mount
-from kms_http.api.sys.mount_entries import entry, path_below_logins, reaches, token_mount
+from kms_http.api.sys.mount_entries import entry, path_below_logins, reaches, system_mounts, token_mount
 from kms_http.routing import DATA_RIGHTS, Call, Endpoint, Operation, Reply, Route
 from kms_http.wire.errors import HttpError
 
 _TO_ANYBODY: Final = "unauth"
+#: No mount of the table: every vault has it.
+_CUBBYHOLE: Final = "cubbyhole/"
 
 
 def _nothing(_: Call) -> None:
@@ -42,6 +44,8 @@ def _outside(mount: Mount) -> dict[str, Any]:
 
 def _find(call: Call, _: None) -> Reply:
     path = call.captures["path"]
+    if path.startswith(_CUBBYHOLE) and reaches(call, _CUBBYHOLE):
+        return Reply(data=dict(sorted({**system_mounts(call)[_CUBBYHOLE], "path": _CUBBYHOLE}.items())))
     matched = call.mounts.match(path)
     if matched is None or not reaches(call, matched[0].path):
         # As if the path were forbidden, so that no one learns which mounts there are.

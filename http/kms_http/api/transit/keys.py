@@ -28,7 +28,6 @@ from kms_actors.transit.messages import (
 from kms_actors.transit.policy import KeyChanges, KeyOptions
 from kms_actors.transit.records import MountSettings
 from kms_actors.transit.usage import Uses
-from kms_http.api.times import rfc3339
 from kms_http.fields import (
     Fields,
     to_bool,
@@ -44,6 +43,7 @@ from kms_http.routing import (
     Reply,
     Route,
 )
+from kms_http.times import rfc3339
 
 _SECOND: Final = 10**9
 _LEAST_CACHE: Final = 10

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kms_http.api.times import (
+from kms_http.fields import to_duration
+from kms_http.times import (
     duration,
     rfc3339,
 )
-from kms_http.fields import to_duration
 
 SECOND = 10**9
 
