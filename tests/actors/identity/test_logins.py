@@ -4,10 +4,15 @@ import asyncio
 
 import pytest
 
-from kms_actors.errors import InvalidRequest, NotFound
+from kms_actors.actors.identity.places import IdentityKeys
+from kms_actors.errors import IntegrityError, InvalidRequest, NotFound
+from kms_actors.identity import messages as identity
 from kms_actors.identity.limits import MAX_ALIAS_METADATA, MAX_LOGIN_GROUPS
 from kms_actors.identity.messages import ResolveEntity
-from tests.actors.identity_tenant import JWT, Tenant
+from kms_actors.identity.records import Pointer
+from kms_actors.keyring import stored
+from tests.actors.identity_tenant import JWT, KEYS, USERPASS, Tenant
+from tests.store.access import get_all, put
 
 Nodes = tuple[Tenant, Tenant]
 
@@ -64,3 +69,52 @@ async def test_what_is_too_much_is_refused(tenant: Tenant) -> None:
     for name in ("", "x" * 513, "\ud800"):
         with pytest.raises(InvalidRequest, match="alias name"):
             await tenant.log_in(name)
+
+
+async def test_an_index_that_does_not_fit_is_mended_by_a_login(tenant: Tenant) -> None:
+    """As after a restore of a backup that was taken while names were changed."""
+    ann, bob = await tenant.log_in("ann"), await tenant.log_in("bob")
+    keys = IdentityKeys(KEYS, tenant.keyring)
+    place = keys.by_alias("alias-name", USERPASS.accessor, "ann")
+    await plant(tenant, place, Pointer(bob.entity_id, alias=bob.subject.aliases[0].id))
+    new = await tenant.log_in("ann")
+    assert new.entity_id not in {ann.entity_id, bob.entity_id}
+    assert (await tenant.log_in("ann")).entity_id == new.entity_id
+    bare = await tenant.ask(identity.WriteEntity(name="bare"))
+    alias = "33333333-3333-4333-8333-333333333333"
+    await plant(tenant, place, Pointer(bare.id, alias=alias))
+    assert (await tenant.log_in("ann")).entity_id == bare.id
+    found = await tenant.ask(identity.FindAlias(alias))
+    assert (found.owner, found.alias.name) == (bare.id, "ann")
+
+
+async def test_a_membership_that_nobody_sealed_is_none(tenant: Tenant) -> None:
+    ann = await tenant.log_in("ann")
+    red = await tenant.ask(identity.WriteGroup(name="red", policies=("red",)))
+    await put(tenant.store, (IdentityKeys(KEYS, tenant.keyring).link("member-of", ann.entity_id, red.id), b""))
+    with pytest.raises(IntegrityError):
+        await tenant.ask(ResolveEntity(ann.entity_id))
+
+
+async def test_a_disabled_entity_is_told_and_left_as_it_is(tenant: Tenant) -> None:
+    ann = await tenant.log_in("ann")
+    await tenant.ask(identity.WriteEntity(ann.entity_id, disabled=True))
+    before = await tenant.stored()
+    found = await tenant.log_in("ann", metadata={"a": "b"}, groups=["g"])
+    assert (found.disabled, found.changed) == (True, False)
+    assert await tenant.stored() == before
+
+
+async def test_the_store_shows_no_name(tenant: Tenant) -> None:
+    await tenant.log_in("canary-ann", metadata={"canary-key": "canary-value"})
+    made = await tenant.ask(
+        identity.WriteGroup(name="canary-group", metadata={"canary": "canary"}, policies=("canary",))
+    )
+    await tenant.ask(identity.WriteEntity(name="canary-entity", policies=("canary",)))
+    await tenant.ask(identity.WriteGroup(made.id, name="canary-other"))
+    for key, value in await get_all(tenant.store):
+        assert b"canary" not in key + value
+
+
+async def plant(tenant: Tenant, key: bytes, record: Pointer) -> None:
+    await put(tenant.store, (key, tenant.keyring.seal(key, stored.encode(record))))
