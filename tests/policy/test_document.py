@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
@@ -172,6 +177,36 @@ def test_rules_and_paths_are_bounded() -> None:
     assert len(rules('path "x" {}\n' * MAX_RULES)) == MAX_RULES
     assert error('path "x" {}\n' * (MAX_RULES + 1)) == f"line {MAX_RULES + 1}, column 1: more than 2,000 rules"
     assert "at most 1,024 bytes" in error(f'path "{"é" * MAX_PATH}" {{}}')
+
+
+_VALUE = st.one_of(st.booleans(), st.integers(-5, 5), st.text('ab*{}$\\"\n', max_size=4), st.just(["x", {"k": True}]))
+_WORDS = st.fixed_dictionaries(
+    {"capabilities": st.lists(st.sampled_from([*C, "deny"]), max_size=3)},
+    optional={
+        "policy": st.sampled_from(["read", "write", "deny"]),
+        "allowed_parameters": st.dictionaries(st.text("aB*", max_size=3), st.lists(_VALUE, max_size=3), max_size=3),
+        "required_parameters": st.lists(st.text("ab", max_size=2), max_size=2),
+        "min_wrapping_ttl": st.sampled_from([5, "5", "1m"]),
+        "pagination_limit": st.integers(0, 9),
+    },
+)
+
+
+@given(st.lists(st.tuples(st.text("ab/*é", max_size=6), _WORDS), max_size=5))
+def test_a_policy_is_the_same_in_hcl_and_in_json(contents: list[tuple[str, dict[str, Any]]]) -> None:
+    def value(found: Any) -> str:
+        if isinstance(found, dict):
+            return f"{{ {', '.join(f'{value(name)} = {value(inner)}' for name, inner in found.items())} }}"
+        if isinstance(found, list):
+            return f"[{', '.join(map(value, found))}]"
+        return json.dumps(found)
+
+    hcl = "\n".join(
+        f"path {value(path)} {{\n" + "".join(f"  {name} = {value(inner)}\n" for name, inner in words.items()) + "}"
+        for path, words in contents
+    )
+    members = ", ".join(f"{json.dumps(path)}: {json.dumps(words)}" for path, words in contents)
+    assert rules(hcl.replace("${", "$ {")) == rules(f'{{"path": {{{members}}}}}'.replace("${", "$ {"))
 
 
 def test_no_value_of_a_parameter_is_in_an_error() -> None:

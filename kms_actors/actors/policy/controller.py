@@ -40,8 +40,9 @@ from kms_actors.store.api import Transaction
 
 T = TypeVar("T")
 
-#: Names that one bearer may have.
+#: Names that one bearer may have, and rules in all.
 MAX_NAMES: Final = 128
+MAX_RULES: Final = 20_000
 #: Bytes of what a tenant keeps compiled, and of what it has read; and of each rule that was read.
 _CACHE_BYTES: Final = 16 << 20
 _RULE_BYTES: Final = 900
@@ -154,6 +155,8 @@ class PolicyController:
             else:
                 policies.append(await self._reparse(name, self._records.opened(PolicyKind.ACL, name, record)))
                 found[name] = Parsed(stamp_of(record), policies[-1])
+            if sum(len(policy.rules) for policy in policies) > MAX_RULES:
+                raise InvalidRequest(f"the policies of a token have more than {MAX_RULES:,} rules")
         if found:
             self._context.notify(PoliciesRead(found))
         now = self._context.clock() / _SECOND

@@ -24,6 +24,9 @@ from kms_actors.store.api import Reads, Transaction
 from kms_actors.store.pages import behind
 
 _PAGE: Final = 1_000
+#: Bytes of all policies that one bearer may have, and how many of them are read at once.
+MAX_BYTES: Final = 4 << 20
+_TOGETHER: Final = 16
 
 
 def built_in(kind: PolicyKind, name: str) -> PolicyRecord | None:
@@ -47,8 +50,15 @@ class PolicyRecords:
         return built_in(kind, name) if sealed is None else self.opened(kind, name, sealed)
 
     async def read_sealed(self, tr: Reads, names: Sequence[str]) -> Mapping[str, bytes | None]:
-        """Return the sealed records of ACL policies, of one moment."""
-        return dict(zip(names, await tr.get_many([self._key(PolicyKind.ACL, name) for name in names]), strict=True))
+        """Return the sealed records of ACL policies, of one moment; raises InvalidRequest where they are too long."""
+        sealed: dict[str, bytes | None] = {}
+        for start in range(0, len(names), _TOGETHER):
+            some = names[start : start + _TOGETHER]
+            found = await tr.get_many([self._key(PolicyKind.ACL, name) for name in some])
+            sealed.update(zip(some, found, strict=True))
+            if sum(len(record) for record in sealed.values() if record is not None) > MAX_BYTES:
+                raise InvalidRequest(f"the policies of a token take more than {MAX_BYTES:,} bytes")
+        return sealed
 
     def opened(self, kind: PolicyKind, name: str, sealed: bytes) -> PolicyRecord:
         """Return the record; raises IntegrityError or FormatError."""

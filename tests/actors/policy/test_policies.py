@@ -303,6 +303,22 @@ async def test_policies_of_a_vault_are_bounded(tenant: TenantHandle) -> None:
     await write(tenant, "p5")
 
 
+async def test_policies_of_a_bearer_are_bounded_together(
+    tenant: TenantHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        await write(tenant, name, READS * 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("kms_actors.actors.policy.controller.MAX_RULES", 5)
+        with pytest.raises(InvalidRequest, match="have more than 5 rules"):
+            await resolve(tenant, "a", "b")
+        assert await may(tenant, "a") == ["read"]
+    patch_bytes = "kms_actors.actors.policy.storage.MAX_BYTES"
+    monkeypatch.setattr(patch_bytes, 300)
+    with pytest.raises(InvalidRequest, match="take more than 300 bytes"):
+        await resolve(tenant, "b", "a")
+
+
 async def test_passwords(tenant: TenantHandle) -> None:
     with pytest.raises(NotFound):
         await tenant.ask(GeneratePassword("a"))
