@@ -171,6 +171,11 @@ class Fetcher:
         return context
 
 
+def nowhere() -> OwnFetch:
+    """Return what fetches nothing."""
+    return Fetcher(()).of("")
+
+
 class OwnFetch(NamedTuple):
     """The requests of one owner. `ca_pem` are the certificates to trust in place of the system's.
 
@@ -179,6 +184,10 @@ class OwnFetch(NamedTuple):
 
     fetcher: Fetcher
     owner: str
+
+    def check(self, url: str) -> None:
+        """Raise FetchFailed for a URL that is not fetched, as far as it shows without a look at its host."""
+        self.fetcher.check(url)
 
     async def get(self, url: str, ca_pem: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         """Read a URL."""

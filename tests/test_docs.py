@@ -140,9 +140,10 @@ def metrics_of(node: Node) -> set[str]:
         (("KV version 2",), ENGINES["kv"]),
         (("KV version 1",), ENGINES["kv-v1"]),
         (("Transit",), ENGINES["transit"]),
+        (("JWT and OIDC",), ENGINES["jwt"]),
         (("Userpass",), ENGINES["userpass"]),
     ],
-    ids=["system", "kv", "kv-v1", "transit", "userpass"],
+    ids=["system", "kv", "kv-v1", "transit", "jwt", "userpass"],
 )
 def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
     rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]

@@ -12,7 +12,9 @@ import msgspec
 from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.cluster.schedule import Claim
 from kms_actors.actors.cluster.timekeeping import Kept
+from kms_actors.actors.login.jwt_records import CONFIG, ROLE
 from kms_actors.actors.login.locking import KNOWN, STRANGERS
+from kms_actors.actors.login.oidc import FLOW
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
@@ -23,7 +25,10 @@ from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
+from kms_actors.login.jwt_config import JwtConfig
+from kms_actors.login.jwt_role import JwtRole
 from kms_actors.login.lockout import Failures
+from kms_actors.login.oidc_requests import OidcRequest
 from kms_actors.login.userpass import User
 from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.policy.records import PolicyRecord
@@ -165,6 +170,15 @@ TENANT_RECORDS: Final = (
     Known(("kv", int, "meta", str), _SEALED, _kv(kv.Head)),
     Known(("kv", int, "data", str, int), _SEALED, _anything),
     Known(("kv", int, "list", str), _PLAIN, _anything),
+    *(
+        known
+        for kind in ("jwt", "oidc")
+        for known in (
+            Known((kind, int, CONFIG), _SEALED, JwtConfig.decode),
+            Known((kind, int, ROLE, str), _SEALED, JwtRole.decode),
+            Known((kind, int, FLOW, int), _SEALED, OidcRequest.decode),
+        )
+    ),
     Known(("userpass", int, "user", str), _SEALED, User.decode),
     *(
         known

@@ -22,6 +22,8 @@ DEFAULT_SKEW: Final = 60
 #: Of a token: groups that it names, and characters of each name and of each claim that is kept.
 MAX_GROUPS: Final = 1000
 MAX_TEXT: Final = 1024
+#: Characters of all the metadata that a token gives.
+MAX_METADATA: Final = 16 * 1024
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -194,4 +196,6 @@ def mapped(claims: Claims, mappings: Mapping[str, str]) -> dict[str, str]:
         if len(found) > MAX_TEXT:
             raise InvalidRequest(f"claim '{source}' is longer than {MAX_TEXT} characters")
         metadata[target] = found
+    if sum(map(len, metadata.values())) > MAX_METADATA:
+        raise InvalidRequest(f"claim_mappings: more than {MAX_METADATA} characters of metadata")
     return metadata

@@ -13,7 +13,7 @@ from kms_actors.login.jwt_compact import Jws, claims_of
 from kms_actors.login.jwt_keys import TokenKey, candidates
 
 #: Keys that a token without a key id is tried with: each costs up to a millisecond.
-MAX_TRIES: Final = 16
+MAX_TRIES: Final = 32
 
 
 class UnknownKey(InvalidRequest):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from kms_actors.actors.identity.controller import IdentityController
-from kms_actors.actors.login.userpass import UserpassController
+from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS, MakeController
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.token.controller import TokenController
 from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.fetch import Fetcher
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.login.messages import LoggedIn
 from kms_actors.messages import AuthenticateToken, Event, Message
@@ -33,14 +35,16 @@ STRICT: Final = Mount(
     "auth_userpass_3333",
     config=MountConfig(3600, 7200, user_lockout_config=LockoutConfig(threshold=2, duration=60, counter_reset=30)),
 )
-MOUNTS: Final = (USERPASS, APPROLE, STRICT)
+JWT: Final = Mount("auth/jwt/", "jwt", 7, "u7", "auth_jwt_4444")
+OIDC: Final = Mount("auth/oidc/", "oidc", 8, "u8", "auth_oidc_5555")
+MOUNTS: Final = (USERPASS, APPROLE, STRICT, JWT, OIDC)
 CLIENT: Final = "10.1.2.3"
 
 
 class Tenant:
     """The controllers that logins need, on a store, with a clock that tests set."""
 
-    def __init__(self, store: Store, keyring: Keyring) -> None:
+    def __init__(self, store: Store, keyring: Keyring, login_urls: Sequence[str] = ()) -> None:
         self.store = store
         self.keyring = keyring
         self.now = float(T0)
@@ -57,12 +61,16 @@ class Tenant:
             notify=self._notify,
             record=lambda _, area, name, ends=0: self.recorded.append((area, name)),
             threads=Threads().of("vault_1"),
+            fetch=Fetcher(login_urls).of("vault"),
         )
         self.handlers: dict[type[Message], Any] = {
             **IdentityController(self.context).handlers(),
             **TokenController(self.context, lambda *_: None).handlers(),
-            **UserpassController(self.context).handlers(),
+            **{kind: handler for make in set(LOGIN_CONTROLLERS.values()) for kind, handler in self._made(make)},
         }
+
+    def _made(self, make: MakeController) -> Iterable[tuple[type[Message], Any]]:
+        return make(None, self.context).handlers().items()
 
     async def ask(self, message: Message) -> Any:
         answer = self.handlers[type(message)](message)

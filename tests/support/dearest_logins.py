@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kms_http.api.login import userpass
+from kms_http.api.login import jwt, userpass
 from kms_http.routing import Operation, Route
 from tests.support.dear import DELETE, LARGE, LIST, READ, WRITE, Dear, anything, fields, nothing, text
+from tests.support.jwt import Signer, b64
 
 Table = Mapping[str, Mapping[Operation, list[Dear]]]
 
@@ -70,13 +72,72 @@ SYSTEM: Final[Table] = {
     },
 }
 
-TABLES: Final[Mapping[str, Table]] = {"userpass": USERPASS}
-ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {"userpass": userpass.ROUTES}
+
+def _tokens(path: str) -> list[Dear]:
+    """Return what tokens of others can be made to cost: a text as long as it may be, and one that is verified."""
+    signer = Signer.make("RS256")
+    header = f"{b64(signer.header())}."
+    return [
+        Dear(path, fields(role="dear", jwt=text())),
+        Dear(path, fields(role="dear", jwt=header + "A" * 16_000 + "." + "A" * 16_000)),
+        Dear(path, fields(role="dear", jwt=header + b64(b'{"a":' * 4000) + ".AAAA")),
+        Dear(path, fields(role="dear", jwt=signer.sign({"sub": "dear", "a": ["x"] * 2000}))),
+        Dear(path, fields(role=text())),
+        *anything(path),
+    ]
+
+
+def _of_tokens(kind: str) -> Table:
+    """Return the table of a type of mounts whose logins are by signed tokens."""
+    at = f"auth/{kind}"
+    return {
+        "config": {
+            READ: nothing(f"{at}/config"),
+            WRITE: [
+                *anything(f"{at}/config"),
+                Dear(f"{at}/config", fields(jwt_validation_pubkeys=text())),
+                Dear(f"{at}/config", fields(jwt_validation_pubkeys=lambda: [Signer.make("RS256").pem] * 1000)),
+                Dear(f"{at}/config", fields(jwks_url=text())),
+                Dear(f"{at}/config", fields(jwks_url="https://127.0.0.1/", jwks_ca_pem=text())),
+            ],
+        },
+        "role": {LIST: nothing(f"{at}/role")},
+        "role/{name}": {
+            READ: nothing(f"{at}/role/dear"),
+            WRITE: [
+                *_parameters(f"{at}/role/dear"),
+                Dear(f"{at}/role/dear", fields(bound_claims=lambda: dict.fromkeys(map(str, range(90_000)), "x"))),
+                Dear(f"{at}/role/dear", fields(claim_mappings=lambda: dict.fromkeys(map(str, range(90_000)), "x"))),
+                Dear(f"{at}/role/dear", fields(claim_mappings=lambda: "a=b," * (LARGE // 4) + "a=b")),
+            ],
+            DELETE: nothing(f"{at}/role/none"),
+        },
+        "login": {WRITE: _tokens(f"{at}/login")},
+        "oidc/auth_url": {
+            WRITE: [*anything(f"{at}/oidc/auth_url"), Dear(f"{at}/oidc/auth_url", fields(redirect_uri=text()))]
+        },
+        "oidc/callback": {
+            READ: nothing(f"{at}/oidc/callback?state={_LONG}&code={_LONG}"),
+            WRITE: [*anything(f"{at}/oidc/callback"), Dear(f"{at}/oidc/callback", fields(id_token=text()))],
+        },
+    }
+
+
+TABLES: Final[Mapping[str, Table]] = {"jwt": _of_tokens("jwt"), "oidc": _of_tokens("oidc"), "userpass": USERPASS}
+ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
+    "jwt": jwt.ROUTES,
+    "oidc": jwt.ROUTES,
+    "userpass": userpass.ROUTES,
+}
 
 
 def preparation() -> Iterator[tuple[str, bytes]]:
     """Yield the writes that make what the tables name: path and body."""
     yield "sys/auth/userpass", b'{"type":"userpass"}'
     yield "auth/userpass/users/dear", b'{"password":"x"}'
+    for kind in ("jwt", "oidc"):
+        yield f"sys/auth/{kind}", json.dumps({"type": kind}).encode()
+        yield f"auth/{kind}/config", json.dumps({"jwt_validation_pubkeys": [Signer.make("RS256").pem] * 32}).encode()
+        yield f"auth/{kind}/role/dear", b'{"role_type":"jwt","user_claim":"sub","bound_subject":"dear"}'
     for number in range(100):
         yield f"auth/userpass/users/u{number}", b'{"password":"x"}'

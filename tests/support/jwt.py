@@ -95,10 +95,13 @@ class Signer(NamedTuple):
         entry = {"use": "sig", "alg": self.algorithm, **_parts(self.key)}
         return {**entry, "kid": self.key_id} if self.key_id else entry
 
+    def header(self, **more: Any) -> bytes:
+        """Return the header of a token, with what `more` has beside, or in place of, the algorithm."""
+        return json.dumps({"alg": self.algorithm, **({"kid": self.key_id} if self.key_id else {}), **more}).encode()
+
     def sign(self, claims: dict[str, Any], header: dict[str, Any] | None = None) -> str:
         """Return a token; what `header` has stands in its header beside, or in place of, the algorithm."""
-        own = {"alg": self.algorithm, **({"kid": self.key_id} if self.key_id else {})}
-        return self.sign_parts(json.dumps({**own, **(header or {})}).encode(), json.dumps(claims).encode())
+        return self.sign_parts(self.header(**(header or {})), json.dumps(claims).encode())
 
     def sign_parts(self, header: bytes, payload: bytes) -> str:
         """Return a token of these bytes, whatever they are."""

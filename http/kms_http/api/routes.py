@@ -10,7 +10,7 @@ from kms_http.api.cubbyhole import CUBBYHOLE_ROUTES
 from kms_http.api.identity.routes import IDENTITY_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
-from kms_http.api.login import userpass
+from kms_http.api.login import jwt, userpass
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.policies import POLICY_ROUTES
@@ -40,6 +40,8 @@ SYSTEM: Final = Router(SYSTEM_ROUTES)
 ENGINES: Final[Mapping[str, Router]] = {
     "kv": Router(kv.ROUTES),
     "kv-v1": Router(kv_v1.ROUTES),
+    "jwt": Router(jwt.ROUTES),
+    "oidc": Router(jwt.ROUTES),
     "transit": Router(transit.ROUTES),
     "userpass": Router(userpass.ROUTES),
 }

@@ -48,6 +48,7 @@ from kms_actors.auth.service_token import TokenProof, proof_digest
 from kms_actors.config import Configuration
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.errors import KmsError, Sealed, Unavailable
+from kms_actors.fetch import Fetcher
 from kms_actors.keyring import stored
 from kms_actors.messages import (
     Message,
@@ -83,6 +84,7 @@ class NodeService:
         self._node = node or LocalNode(configuration, store)
         self._records = NodeRecords(store, self.namespace)
         self._threads, self._turns = Threads(), Turns()
+        self._fetcher = Fetcher(configuration.tenants.login_urls)
         self._clock = clock
         self._observe_uses = observe_uses
         #: Which keys should not encrypt much more.
@@ -108,6 +110,7 @@ class NodeService:
         await self._node.stop()
         await self._feed.stop()
         self._threads.close()
+        self._fetcher.close()
 
     @property
     def namespace(self) -> str:
@@ -240,6 +243,7 @@ class NodeService:
             near_limits=self.near_limits,
             let_go=self._garbage.collect_soon,
             cache=self._configuration.cache,
+            fetcher=self._fetcher,
         )
         self._directory = TenantDirectory(services)
         self._sweep = ScheduleSweep(services, self._directory, self._timekeeper)

@@ -13,6 +13,7 @@ from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.cache import Account
 from kms_actors.config import Cache, Tenants
+from kms_actors.fetch import Fetcher
 from kms_actors.mounts import MountTable
 from kms_actors.runtime import Threads, Turns
 from kms_actors.store.api import Store
@@ -42,6 +43,7 @@ class Services:
     near_limits: NearLimits = field(default_factory=NearLimits)
     let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
     cache: Cache = field(default_factory=Cache)
+    fetcher: Fetcher = field(default_factory=lambda: Fetcher(()))
 
 
 class TenantView:

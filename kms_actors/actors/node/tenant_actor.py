@@ -19,7 +19,7 @@ from kms_actors.actors.cubbyhole.controller import CUBBYHOLE_MESSAGES, Cubbyhole
 from kms_actors.actors.cubbyhole.wrapping import WRAPPING_MESSAGES, WrappingController
 from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityController
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
-from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassController
+from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
@@ -195,6 +195,7 @@ class TenantActor(AsyncioActor):
             threads=self._services.threads.of(state.vault_id, self.wanted, self._tenure.check),
             turns=self._services.turns,
             wanted=self.wanted,
+            fetch=self._services.fetcher.of(state.vault_id),
             proceed=self._tenure.check,
             account=self._view.account,
             key_bytes=bytes_of(self._services.cache.tenant_keys),
@@ -345,7 +346,7 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(
             POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
         ),
-        **dict.fromkeys(USERPASS_MESSAGES, lambda _, context: UserpassController(context)),
+        **LOGIN_CONTROLLERS,
         **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {

@@ -19,6 +19,7 @@ from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.listing import LongReads
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.cache import Account
+from kms_actors.fetch import OwnFetch, nowhere
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import (
     Event,
@@ -59,6 +60,7 @@ class TenantContext:
     turns: Turns = field(default_factory=Turns)  # for long work in slices on the loop: one for all tenants
     timely: Callable[[], bool] = lambda: True  # False while the clock must not decide that something is due
     wanted: Callable[[asyncio.Task[Any]], bool] = always  # False once nobody waits for a task
+    fetch: OwnFetch = field(default_factory=nowhere)  # requests to other servers, for logins
     proceed: Callable[[], None] = proceed  # raises where work on keys must not go on; asked before each slice
 
 

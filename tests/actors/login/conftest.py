@@ -1,8 +1,9 @@
-"""A vault's logins on two nodes, on both stores, with passwords that are hashed fast."""
+"""A vault's logins on two nodes, on both stores; passwords are hashed fast, and a provider of identities is there."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from kms_actors.login import passwords
 from kms_actors.store.api import Store
 from tests.actors.login_tenant import Tenant, planted
 from tests.store.engines import ENGINES, Place, parameters
+from tests.support.identity_provider import IdentityProvider, identity_provider
 
 
 @pytest.fixture(params=parameters())
@@ -25,6 +27,24 @@ async def nodes(place: Place) -> AsyncIterator[tuple[Tenant, Tenant]]:
     stores: list[Store] = [await ENGINES[place.engine].open(place.location) for _ in range(2)]
     keyring = await planted(stores[0])
     yield Tenant(stores[0], keyring), Tenant(stores[1], keyring)
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+def provider() -> Iterator[IdentityProvider]:
+    with identity_provider() as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def clients(place: Place, provider: IdentityProvider) -> AsyncIterator[tuple[Tenant, Tenant]]:
+    """As `nodes`, with clocks that are right now, and which may fetch from the provider."""
+    stores: list[Store] = [await ENGINES[place.engine].open(place.location) for _ in range(2)]
+    keyring = await planted(stores[0])
+    one, other = (Tenant(store, keyring, [provider.address]) for store in stores)
+    one.now = other.now = time.time()
+    yield one, other
     for store in stores:
         await store.close()
 

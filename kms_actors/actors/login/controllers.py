@@ -1,0 +1,23 @@
+"""The controllers of all login methods, by the messages that each takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kms_actors.actors.login.issuers import ISSUER_MESSAGES, IssuerController
+from kms_actors.actors.login.jwt import JWT_MESSAGES, JwtController
+from kms_actors.actors.login.oidc import OIDC_MESSAGES, OidcController
+from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassController
+from kms_actors.actors.tenant.context import Controller, TenantContext
+from kms_actors.messages import Message
+
+#: Called with the tenant's actor, of which no method needs anything.
+MakeController = Callable[[Any, TenantContext], Controller]
+
+LOGIN_CONTROLLERS: Final[Mapping[type[Message], MakeController]] = {
+    **dict.fromkeys(ISSUER_MESSAGES, lambda _, context: IssuerController(context)),
+    **dict.fromkeys(JWT_MESSAGES, lambda _, context: JwtController(context)),
+    **dict.fromkeys(OIDC_MESSAGES, lambda _, context: OidcController(context)),
+    **dict.fromkeys(USERPASS_MESSAGES, lambda _, context: UserpassController(context)),
+}
