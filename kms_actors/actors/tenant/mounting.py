@@ -155,8 +155,12 @@ class MountController:
         await self._change(change)
 
     async def _last_number(self, tr: Transaction, engine: str) -> int:
-        """Return the highest number below which an engine has records, whatever the counter says."""
-        found = await tr.get_range(*self._context.keys.span(engine), limit=1, reverse=True)
+        """Return the highest number below which an engine has records, whatever the counter says.
+
+        A record at the area itself, as that of `due`, is below no number.
+        """
+        begin, end = self._context.keys.span(engine)
+        found = await tr.get_range(begin + b"\0", end, limit=1, reverse=True)
         return next((self._context.keys.parts(key)[1] for key, _ in found), 0)
 
     async def _disable(self, message: DisableMount) -> bool:

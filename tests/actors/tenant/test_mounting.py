@@ -9,6 +9,7 @@ import pytest
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.kv.messages import ReadSecret, WriteSecret
+from kms_actors.login.userpass import LoginUser, WriteUser
 from kms_actors.messages import (
     DisableMount,
     EnableMount,
@@ -231,3 +232,16 @@ async def test_an_empty_option_takes_away_what_was(tmp_path: Path) -> None:
         assert tenant.mounts.get("secret/").options == {"version": "2", "note": "x"}  # type: ignore[union-attr]
         await tenant.ask(TuneMount("secret/", None, {"note": ""}))
         assert tenant.mounts.get("secret/").options == {"version": "2"}  # type: ignore[union-attr]
+
+
+async def test_a_mount_is_enabled_beside_tokens_that_end(tmp_path: Path) -> None:
+    """When the vault has work to do lies at the area of schedules itself, below no mount's number."""
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        await tenant.ask(EnableMount("auth/in/", "userpass", "", {}))
+        number = tenant.mounts.get("auth/in/").number  # type: ignore[union-attr]
+        await tenant.ask(WriteUser(number, "ann", {}, "pw"))
+        await tenant.ask(LoginUser(number, "auth/in/login/ann", "::1", "ann", "pw"))
+        await tenant.ask(EnableMount("more/", "kv-v2", "", {}))
+        assert "more/" in paths(tenant)
