@@ -10,7 +10,8 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── AuthenticationFailed      no token, or one that proves nothing
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
-    │   └── NoMount               the mount of the path is not there any more
+    │   ├── NoMount               the mount of the path is not there any more
+    │   └── NamedNotFound         likewise, and the text is for the caller
     ├── UnsupportedPath           no such endpoint under a mount
     ├── UnsupportedOperation      the endpoint exists, the operation does not
     ├── Sealed                    the node or the tenant is sealed
@@ -69,6 +70,10 @@ class NotFound(KmsError):
 
 class NoMount(NotFound):
     """The mount that a request was for was disabled, or moved to another path, before the request took effect."""
+
+
+class NamedNotFound(NotFound):
+    """There is nothing, and the text says what it is that is missing."""
 
 
 class UnsupportedPath(KmsError):

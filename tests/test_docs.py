@@ -140,10 +140,11 @@ def metrics_of(node: Node) -> set[str]:
         (("KV version 2",), ENGINES["kv"]),
         (("KV version 1",), ENGINES["kv-v1"]),
         (("Transit",), ENGINES["transit"]),
+        (("AppRole",), ENGINES["approle"]),
         (("JWT and OIDC",), ENGINES["jwt"]),
         (("Userpass",), ENGINES["userpass"]),
     ],
-    ids=["system", "kv", "kv-v1", "transit", "jwt", "userpass"],
+    ids=["system", "kv", "kv-v1", "transit", "approle", "jwt", "userpass"],
 )
 def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
     rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]

@@ -29,6 +29,14 @@ def checked(field: str, texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(_text(field, text) for text in texts)
 
 
+def check_blocks(field: str, texts: Sequence[str]) -> None:
+    """Raise InvalidRequest, naming `field`, unless all are blocks with the length of their prefix."""
+    if len(texts) > MAX_BLOCKS:
+        raise InvalidRequest(f"{field}: more than {MAX_BLOCKS} blocks of addresses")
+    if any("/" not in text or _parsed(text) is None for text in texts):
+        raise InvalidRequest(f"{field}: failed to validate CIDR blocks: invalid CIDR address")
+
+
 def contains(blocks: Iterable[str], address: str) -> bool:
     """Tell whether an address lies in one of the blocks; what is no address lies in none."""
     own = _parsed(address)

@@ -25,6 +25,7 @@ from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
+from kms_actors.login import approle
 from kms_actors.login.jwt_config import JwtConfig
 from kms_actors.login.jwt_role import JwtRole
 from kms_actors.login.lockout import Failures
@@ -180,6 +181,11 @@ TENANT_RECORDS: Final = (
         )
     ),
     Known(("userpass", int, "user", str), _SEALED, User.decode),
+    Known(("approle", int, "role", str), _SEALED, approle.Role.decode),
+    Known(("approle", int, "role-id", bytes), _SEALED, approle.RoleId.decode),
+    Known(("approle", int, "secret-id", str, bytes), _SEALED, approle.SecretId.decode),
+    Known(("approle", int, "accessor", str, str), _SEALED, approle.SecretIdAccessor.decode),
+    Known(("secret-id-end", int, int, str, bytes), _PLAIN, _anything),
     *(
         known
         for kind in LOGIN_TYPES

@@ -29,6 +29,7 @@ from kms_actors.check.records import (
 )
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.kv.records import Head
+from kms_actors.login.approle import RoleId, SecretIdAccessor
 from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
@@ -208,6 +209,20 @@ class TenantCheck:
         if isinstance(policy, KeyPolicy) and not policy.min_available_version <= version <= policy.latest_version:
             self._page.add(Kind.ORPHAN, key, "uses of a version that the policy of its transit key does not have")
 
+    async def role_id(self, key: bytes, parts: tuple[Any, ...], found: RoleId | None) -> None:
+        if found is not None and await self._tr.get(self._keys.key("approle", parts[1], "role", found.role)) is None:
+            self._page.add(Kind.ORPHAN, key, "a role id without role")
+
+    async def secret_id(self, key: bytes, parts: tuple[Any, ...], _: Any) -> None:
+        if await self._tr.get(self._keys.key("approle", parts[1], "role", parts[3])) is None:
+            self._page.add(Kind.ORPHAN, key, "a secret id without role")
+
+    async def accessor(self, key: bytes, parts: tuple[Any, ...], found: SecretIdAccessor | None) -> None:
+        if found is None:
+            return
+        if await self._tr.get(self._keys.key("approle", parts[1], "secret-id", parts[3], found.hash)) is None:
+            self._page.add(Kind.ORPHAN, key, "an accessor without secret id")
+
     async def due(self, key: bytes, parts: tuple[Any, ...], time: int | None) -> None:
         if time is None:
             return
@@ -239,6 +254,9 @@ def _with_data(head: Head | None) -> set[int]:
 _RULES: Final[Mapping[tuple[str, ...], Callable[[TenantCheck, bytes, tuple[Any, ...], Any], Awaitable[None]]]] = {
     ("header",): TenantCheck.header,
     ("due",): TenantCheck.due,
+    ("approle", "role-id"): TenantCheck.role_id,
+    ("approle", "secret-id"): TenantCheck.secret_id,
+    ("approle", "accessor"): TenantCheck.accessor,
     ("kv", "meta"): TenantCheck.head,
     ("kv", "data"): TenantCheck.data,
     ("kv", "list"): TenantCheck.name,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from kms_http.api.login import jwt, userpass
+from kms_http.api.login import approle, jwt, userpass
 from kms_http.routing import Operation, Route
 from tests.support.dear import DELETE, LARGE, LIST, READ, WRITE, Dear, anything, fields, nothing, text
 from tests.support.jwt import Signer, b64
@@ -44,6 +44,84 @@ USERPASS: Final[Table] = {
     },
     "users/{username}/password": {WRITE: _passwords("auth/userpass/users/dear/password")},
     "users/{username}/policies": {WRITE: _parameters("auth/userpass/users/dear/policies")[1:3]},
+}
+
+_ROLE: Final = "auth/approle/role/dear"
+
+
+def _blocks(field: str) -> Callable[[], bytes]:
+    return fields(**{field: lambda: [f"10.0.{n % 256}.{n // 256 % 256}/32" for n in range(1000)]})
+
+
+def _single(path: str, body: Callable[[], bytes]) -> dict[Operation, list[Dear]]:
+    place = f"{_ROLE}/{path}"
+    return {READ: nothing(place), WRITE: [Dear(place, body)], DELETE: nothing(place)}
+
+
+def _ids(path: str, field: str) -> list[Dear]:
+    return [Dear(path, fields(**{field: text()})), Dear(path, fields(**{field: "x" * 4096}))]
+
+
+def _made(path: str, **further: str) -> list[Dear]:
+    return [
+        Dear(path, fields(metadata=text(), **further)),
+        Dear(path, fields(metadata=lambda: ",".join(f"a{n}=b" for n in range(9000)), **further)),
+        Dear(path, _blocks("cidr_list")),
+        Dear(path, _blocks("token_bound_cidrs")),
+        *anything(path),
+    ]
+
+
+_TO_256: Final = fields(token_bound_cidrs=lambda: [f"10.1.{n}.0/24" for n in range(256)])
+
+APPROLE: Final[Table] = {
+    "login": {
+        WRITE: [
+            Dear("auth/approle/login", fields(role_id=text(), secret_id="x")),
+            Dear("auth/approle/login", fields(role_id="dear", secret_id=text())),
+            Dear("auth/approle/login", fields(role_id="dear", secret_id="own")),
+            *anything("auth/approle/login"),
+        ]
+    },
+    "role": {LIST: nothing("auth/approle/role")},
+    "role/{role_name}": {
+        READ: nothing(_ROLE),
+        WRITE: [*_parameters(_ROLE), Dear(_ROLE, _blocks("secret_id_bound_cidrs")), Dear(_ROLE, _TO_256)],
+        DELETE: nothing("auth/approle/role/none"),
+    },
+    "role/{role_name}/role-id": {READ: nothing(f"{_ROLE}/role-id"), WRITE: _ids(f"{_ROLE}/role-id", "role_id")},
+    "role/{role_name}/local-secret-ids": {READ: nothing(f"{_ROLE}/local-secret-ids")},
+    **{
+        f"role/{{role_name}}/{path}": _single(path, body)
+        for path, body in {
+            "policies": fields(token_policies=text()),
+            "period": fields(token_period=text()),
+            "token-ttl": fields(token_ttl=text()),
+            "token-max-ttl": fields(token_max_ttl=text()),
+            "token-num-uses": fields(token_num_uses=text()),
+            "token-bound-cidrs": _TO_256,
+            "bind-secret-id": fields(bind_secret_id=text()),
+            "secret-id-num-uses": fields(secret_id_num_uses=text()),
+            "secret-id-ttl": fields(secret_id_ttl=text()),
+            "secret-id-bound-cidrs": _blocks("secret_id_bound_cidrs"),
+            "bound-cidr-list": _blocks("bound_cidr_list"),
+        }.items()
+    },
+    "role/{role_name}/secret-id": {LIST: nothing(f"{_ROLE}/secret-id"), WRITE: _made(f"{_ROLE}/secret-id")},
+    "role/{role_name}/custom-secret-id": {WRITE: _made(f"{_ROLE}/custom-secret-id", secret_id="own2")},
+    "role/{role_name}/secret-id/lookup": {WRITE: _ids(f"{_ROLE}/secret-id/lookup", "secret_id")},
+    "role/{role_name}/secret-id/destroy": {
+        WRITE: _ids(f"{_ROLE}/secret-id/destroy", "secret_id"),
+        DELETE: nothing(f"{_ROLE}/secret-id/destroy?secret_id={_LONG}"),
+    },
+    "role/{role_name}/secret-id-accessor/lookup": {
+        WRITE: _ids(f"{_ROLE}/secret-id-accessor/lookup", "secret_id_accessor")
+    },
+    "role/{role_name}/secret-id-accessor/destroy": {
+        WRITE: _ids(f"{_ROLE}/secret-id-accessor/destroy", "secret_id_accessor"),
+        DELETE: nothing(f"{_ROLE}/secret-id-accessor/destroy?secret_id_accessor={_LONG}"),
+    },
+    "tidy/secret-id": {WRITE: anything("auth/approle/tidy/secret-id")},
 }
 
 SYSTEM: Final[Table] = {
@@ -123,8 +201,14 @@ def _of_tokens(kind: str) -> Table:
     }
 
 
-TABLES: Final[Mapping[str, Table]] = {"jwt": _of_tokens("jwt"), "oidc": _of_tokens("oidc"), "userpass": USERPASS}
+TABLES: Final[Mapping[str, Table]] = {
+    "approle": APPROLE,
+    "jwt": _of_tokens("jwt"),
+    "oidc": _of_tokens("oidc"),
+    "userpass": USERPASS,
+}
 ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
+    "approle": approle.ROUTES,
     "jwt": jwt.ROUTES,
     "oidc": jwt.ROUTES,
     "userpass": userpass.ROUTES,
@@ -133,6 +217,13 @@ ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
 
 def preparation() -> Iterator[tuple[str, bytes]]:
     """Yield the writes that make what the tables name: path and body."""
+    yield "sys/auth/approle", b'{"type":"approle"}'
+    yield "auth/approle/role/dear", b'{"role_id":"dear"}'
+    for number in range(300):
+        yield (
+            "auth/approle/role/dear/custom-secret-id",
+            b'{"secret_id":"own%b"}' % (b"%d" % number if number else b""),
+        )
     yield "sys/auth/userpass", b'{"type":"userpass"}'
     yield "auth/userpass/users/dear", b'{"password":"x"}'
     for kind in ("jwt", "oidc"):

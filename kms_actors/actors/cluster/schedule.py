@@ -10,6 +10,7 @@ What there is to do in a tenant:
 (tenant, `token-end`, second, …)  a token that ends, in seconds since 1970
 (tenant, `token-revoking`, …)     a token that is gone, of whose children there are records
 (tenant, `lease-revoking`, …)     leases that are to end, by the beginning of their names
+(tenant, `secret-id-end`, second, …)  a secret id of a role that ends, likewise
 
 Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its work, nor than `AHEAD`
 from when it was written, so that what a clock in the future has left is looked at again; it may be too early, which
@@ -43,9 +44,12 @@ SPARE: Final = 600 * 10**9
 END: Final = "token-end"
 REVOKING: Final = "token-revoking"
 LEASE_REVOKING: Final = "lease-revoking"
+SECRET_ID_END: Final = "secret-id-end"  # noqa: S105  # a name
 
+#: What ends at the second that follows in keys; and what is to be done at once.
+_ENDS: Final = (END, SECRET_ID_END)
 
-_OF_TOKENS: Final = (END, REVOKING, LEASE_REVOKING)
+_OF_TOKENS: Final = (*_ENDS, REVOKING, LEASE_REVOKING)
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -94,11 +98,17 @@ async def key_entries(tr: Reads, keys: TenantKeys, *, limit: int = 0) -> list[En
 
 
 async def token_work(tr: Reads, keys: TenantKeys) -> int | None:
-    """Return when the first of a tenant's tokens is to be removed; 0: some are to be now."""
-    end, *rest = await asyncio.gather(*(_first(tr, keys, area) for area in _OF_TOKENS))
-    if any(rest):
+    """Return when the first of a tenant's tokens, or secret ids, is to be removed; 0: some are to be now."""
+    found = await asyncio.gather(*(_first(tr, keys, area) for area in _OF_TOKENS))
+    if any(found[len(_ENDS) :]):
         return 0
-    return int(keys.parts(end[0][0])[1]) * 10**9 + KEPT if end else None
+    ends = [int(keys.parts(end[0][0])[1]) for end in found if end]
+    return min(ends) * 10**9 + KEPT if ends else None
+
+
+async def has_secret_ids(tr: Reads, keys: TenantKeys) -> bool:
+    """Tell whether any secret id of a tenant is to end, ever."""
+    return bool(await _first(tr, keys, SECRET_ID_END))
 
 
 async def look_again(tr: Transaction, keys: TenantKeys, now: int, retry: int) -> None:

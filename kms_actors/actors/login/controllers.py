@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from kms_actors.actors.login.approle import APPROLE_MESSAGES, ApproleController
 from kms_actors.actors.login.issuers import ISSUER_MESSAGES, IssuerController
 from kms_actors.actors.login.jwt import JWT_MESSAGES, JwtController
 from kms_actors.actors.login.oidc import OIDC_MESSAGES, OidcController
@@ -16,6 +17,7 @@ from kms_actors.messages import Message
 MakeController = Callable[[Any, TenantContext], Controller]
 
 LOGIN_CONTROLLERS: Final[Mapping[type[Message], MakeController]] = {
+    **dict.fromkeys(APPROLE_MESSAGES, lambda _, context: ApproleController(context)),
     **dict.fromkeys(ISSUER_MESSAGES, lambda _, context: IssuerController(context)),
     **dict.fromkeys(JWT_MESSAGES, lambda _, context: JwtController(context)),
     **dict.fromkeys(OIDC_MESSAGES, lambda _, context: OidcController(context)),

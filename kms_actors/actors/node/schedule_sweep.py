@@ -22,11 +22,13 @@ from kms_actors.actors.cluster.schedule import (
     due_tenants,
     entry_of,
     far_tenants,
+    has_secret_ids,
     key_entries,
     look_never,
     token_work,
 )
 from kms_actors.actors.cluster.timekeeping import Timekeeper
+from kms_actors.actors.login.tidying import EndSecretIds
 from kms_actors.actors.node.directory import TenantDirectory
 from kms_actors.actors.node.services import Services
 from kms_actors.actors.tenant.header import owner_of
@@ -52,6 +54,7 @@ class _Visit(NamedTuple):
     vault_id: str
     keys: bool
     tokens: bool
+    secret_ids: bool
 
 
 class ScheduleSweep:
@@ -118,6 +121,8 @@ class ScheduleSweep:
             if visit is None:
                 return 0
             tenant = await self._directory.tenant(visit.vault_id)
+            if visit.secret_ids:
+                await tenant.ask(EndSecretIds())
             ended: int = await tenant.ask(EndTokens()) if visit.tokens else 0
             rotated: int = await tenant.ask(RotateDue()) if visit.keys else 0
         except KmsError as error:
@@ -138,8 +143,9 @@ class ScheduleSweep:
         unsealing = self._services.unsealing
         if vault_id and await unsealing.root_key(tr, keys, int.from_bytes(epoch or b"", "little")) is not None:
             keys_there, tokens = await key_entries(tr, keys, limit=1), await token_work(tr, keys)
-            # Either has the tenant looked at again, when it has work next.
-            return _Visit(vault_id, bool(keys_there), not keys_there or (tokens is not None and tokens <= now))
+            # Either of these two has the tenant looked at again, when it has work next.
+            ending = not keys_there or (tokens is not None and tokens <= now)
+            return _Visit(vault_id, bool(keys_there), ending, ending and await has_secret_ids(tr, keys))
         if self._shared:
             await look_never(tr, keys)
         return None

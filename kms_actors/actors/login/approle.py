@@ -1,0 +1,250 @@
+"""AppRole in a tenant actor: roles, their secret ids, and logins.
+
+How often a secret id is used is counted in the transaction of the login, so of many at once on several nodes no more
+get in than it allows. A wrong secret id and a role id that is not there are answered and counted alike.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from functools import partial
+from typing import Final
+
+from kms_actors.actors.login.approle_records import ACCESSOR, AREA, ROLE, ApproleRecords
+from kms_actors.actors.login.completing import log_in
+from kms_actors.actors.login.listing import list_keys
+from kms_actors.actors.login.locking import Locking
+from kms_actors.actors.login.tidying import EndSecretIds, Tidying
+from kms_actors.actors.tenant.context import Handler, TenantContext
+from kms_actors.errors import (
+    AuthenticationFailed,
+    InvalidRequest,
+    NamedNotFound,
+    NotFound,
+    PermissionDenied,
+    UnsupportedPath,
+)
+from kms_actors.login.approle import (
+    FAILED,
+    MAX_ROLE_ID,
+    MAX_SECRET_ID,
+    NO_SECRET_ID,
+    Role,
+    SecretId,
+    make_secret_id,
+    proved,
+    used,
+    write,
+)
+from kms_actors.login.approle_messages import (
+    DeleteRole,
+    DestroySecretId,
+    ListRoles,
+    ListSecretIds,
+    LoginRole,
+    LookUpSecretId,
+    MadeSecretId,
+    Missing,
+    NewSecretId,
+    OfSecretId,
+    ReadRole,
+    TidySecretIds,
+    WriteRole,
+)
+from kms_actors.login.messages import LoggedIn
+from kms_actors.login.outcome import Outcome
+from kms_actors.messages import Message
+from kms_actors.mounts import SYSTEM_LEASE_TTL, Mount
+from kms_actors.store.api import Reads, Transaction
+
+#: What an `ApproleController` handles.
+APPROLE_MESSAGES: Final = (
+    LoginRole,
+    ReadRole,
+    ListRoles,
+    WriteRole,
+    DeleteRole,
+    NewSecretId,
+    ListSecretIds,
+    LookUpSecretId,
+    DestroySecretId,
+    TidySecretIds,
+    EndSecretIds,
+)
+
+_SECOND: Final = 10**9
+_NO_ACCESSOR: Final = "failed to find accessor entry for secret_id_accessor"
+
+
+class _WrongIds(InvalidRequest):
+    """A role id and a secret id that prove nothing: to be counted."""
+
+
+class ApproleController:
+    """Keeps roles and secret ids, and logs in by them."""
+
+    def __init__(self, context: TenantContext) -> None:
+        self._context = context
+        self._records = ApproleRecords(context.keys, context.keyring)
+        self._locking = Locking(context)
+        self._tidying = Tidying(context, self._records)
+
+    def handlers(self) -> Mapping[type[Message], Handler]:
+        spawn = self._context.spawn
+        return {
+            LoginRole: lambda message: spawn(self._log_in(message)),
+            ReadRole: lambda message: spawn(self._read(message)),
+            ListRoles: lambda message: spawn(self._list(message)),
+            WriteRole: lambda message: spawn(self._write(message)),
+            DeleteRole: lambda message: spawn(self._delete(message)),
+            NewSecretId: lambda message: spawn(self._new_secret_id(message)),
+            ListSecretIds: lambda message: spawn(self._list_secret_ids(message)),
+            LookUpSecretId: lambda message: spawn(self._look_up(message)),
+            DestroySecretId: lambda message: spawn(self._destroy(message)),
+            TidySecretIds: lambda message: self._tidying.begin(self._mount(message.mount).number),
+            EndSecretIds: lambda _: spawn(self._tidying.sweep()),
+        }
+
+    async def _log_in(self, message: LoginRole) -> LoggedIn:
+        mount = self._mount(message.mount)
+        if len(message.role_id) > MAX_ROLE_ID or len(message.secret_id) > MAX_SECRET_ID:
+            raise InvalidRequest(FAILED)
+        try:
+            return await log_in(self._context, message, partial(self._prove, mount, message))
+        except _WrongIds:
+            await self._locking.failed(
+                mount, message.role_id, self._records.role_id_key(mount.number, message.role_id)
+            )
+            raise InvalidRequest(FAILED) from None
+
+    async def _prove(self, mount: Mount, message: LoginRole, tr: Transaction, now: float) -> Outcome:
+        records, number, moment = self._records, mount.number, int(now * _SECOND)
+        of_role_id = records.role_id_key(number, message.role_id)
+        name = records.role_of(of_role_id, await tr.get(of_role_id))
+        failures = self._locking.key(mount, message.role_id, known=bool(name))
+        place, digest = records.role_key(number, name), records.digest(number, name, message.secret_id)
+        of_secret_id = records.secret_id_key(number, name, digest)
+        found, of_secret, failed = await tr.get_many((place, of_secret_id, failures))
+        role = records.role(place, found) if name else None
+        if not message.secret_id and (role is None or role.bind_secret_id):
+            raise InvalidRequest(NO_SECRET_ID)
+        if self._locking.locked(mount, failures, failed, now):
+            raise AuthenticationFailed("the role is locked")
+        if role is None:
+            raise _WrongIds
+        secret_id = records.secret_id(of_secret_id, of_secret) if role.bind_secret_id else None
+        if role.bind_secret_id and (secret_id is None or secret_id.ended(moment)):
+            raise _WrongIds
+        outcome = proved(name, role, secret_id, message.client_ip)
+        self._locking.succeeded(tr, mount, failures, failed, now)
+        left = used(secret_id, moment) if secret_id is not None else None
+        if secret_id is not None and left is None:
+            records.remove_secret_id(tr, number, name, digest, secret_id)
+        elif left is not None and left is not secret_id:
+            records.put_secret_id(tr, number, name, digest, left)
+        return outcome
+
+    async def _read(self, message: ReadRole) -> Role:
+        mount = self._mount(message.mount).number
+        role = await self._context.store.read(lambda tr: self._records.read_role(tr, mount, message.role))
+        if role is None:
+            raise NotFound
+        return role
+
+    async def _list(self, message: ListRoles) -> list[str]:
+        mount = self._mount(message.mount).number
+        return await list_keys(self._context, (AREA, mount, ROLE), message.after, message.limit)
+
+    async def _write(self, message: WriteRole) -> tuple[str, ...]:
+        mount, new_role_id = self._mount(message.mount), str(uuid.uuid4())
+
+        async def body(tr: Transaction) -> tuple[str, ...]:
+            before = await self._records.read_role(tr, mount.number, message.role)
+            if before is None and message.missing is Missing.IGNORED:
+                return ()
+            if before is None and message.missing is Missing.REFUSED:
+                raise UnsupportedPath("unsupported path")
+            if not (message.grants.create if before is None else message.grants.update):
+                raise PermissionDenied("permission denied")
+            role, warnings = write(before, message.sent, message.older, new_role_id)
+            if not await self._records.put_role(tr, mount.number, message.role, role, before):
+                raise InvalidRequest("role_id already in use")
+            if before is not None and before.role_id != role.role_id:
+                tr.clear(self._locking.key(mount, before.role_id, known=True))
+            return warnings
+
+        return await self._context.store.change(body, mount=mount.number)
+
+    async def _delete(self, message: DeleteRole) -> None:
+        mount = self._mount(message.mount)
+
+        async def body(tr: Transaction) -> None:
+            role = await self._records.read_role(tr, mount.number, message.role)
+            if role is not None:
+                self._records.remove_role(tr, mount.number, message.role, role)
+                tr.clear(self._locking.key(mount, role.role_id, known=True))
+
+        await self._context.store.change(body, mount=mount.number)
+
+    async def _new_secret_id(self, message: NewSecretId) -> MadeSecretId:
+        mount, now = self._mount(message.mount), self._context.clock()
+        text, accessor = message.secret_id or str(uuid.uuid4()), str(uuid.uuid4())
+        if len(text) > MAX_SECRET_ID:
+            raise InvalidRequest(f"secret_id: at most {MAX_SECRET_ID} characters")
+        digest = self._records.digest(mount.number, message.role, text)
+        most = mount.config.max_lease_ttl or SYSTEM_LEASE_TTL
+
+        async def body(tr: Transaction) -> SecretId:
+            role = await self._records.read_role(tr, mount.number, message.role)
+            if role is None:
+                raise NamedNotFound(f'role "{message.role}" does not exist')
+            made = make_secret_id(role, message.sent, accessor, now, most)
+            before = await self._records.read_secret_id(tr, mount.number, message.role, digest)
+            if before is not None and not before.ended(now):
+                raise InvalidRequest("failed to store secret_id: SecretID is already registered")
+            if before is not None:
+                self._records.remove_secret_id(tr, mount.number, message.role, digest, before)
+            await self._records.add_secret_id(tr, mount.number, message.role, digest, made)
+            return made
+
+        made = await self._context.store.change(body, mount=mount.number)
+        return MadeSecretId(text, accessor, made.uses, (made.ends - now) // _SECOND if made.ends else 0)
+
+    async def _list_secret_ids(self, message: ListSecretIds) -> list[str]:
+        mount = self._mount(message.mount).number
+        role = await self._context.store.read(lambda tr: self._records.read_role(tr, mount, message.role))
+        if role is None:
+            raise InvalidRequest(f'role "{message.role}" does not exist')
+        return await list_keys(self._context, (AREA, mount, ACCESSOR, message.role), message.after, message.limit)
+
+    async def _look_up(self, message: LookUpSecretId) -> SecretId | None:
+        mount, now = self._mount(message.mount).number, self._context.clock()
+        _, found = await self._context.store.read(lambda tr: self._find(tr, mount, message))
+        return None if found is None or found.ended(now) else found
+
+    async def _destroy(self, message: DestroySecretId) -> None:
+        mount = self._mount(message.mount).number
+
+        async def body(tr: Transaction) -> None:
+            digest, found = await self._find(tr, mount, message)
+            if found is not None:
+                self._records.remove_secret_id(tr, mount, message.role, digest, found)
+
+        await self._context.store.change(body, mount=mount)
+
+    async def _find(self, tr: Reads, mount: int, message: OfSecretId) -> tuple[bytes, SecretId | None]:
+        """Return the digest of a secret id, and its record if it is there."""
+        if await self._records.read_role(tr, mount, message.role) is None:
+            raise InvalidRequest(f'role "{message.role}" does not exist')
+        if message.accessor:
+            named = await self._records.digest_of(tr, mount, message.role, message.accessor)
+            if named is None:
+                raise NamedNotFound(_NO_ACCESSOR)
+            digest = named
+        else:
+            digest = self._records.digest(mount, message.role, message.secret_id)
+        return digest, await self._records.read_secret_id(tr, mount, message.role, digest)
+
+    def _mount(self, number: int) -> Mount:
+        return self._context.store.require_mount(number)
