@@ -27,7 +27,7 @@ class Bearer(NamedTuple):
 
     A biscuit's revocation ids; the digest of a service token's proof, the accessors of its parents, and the number of
     the mount that gave it. A token that a biscuit made has both. `policies`: the names of its policies, each with the
-    stamp of its record.
+    stamp of its record. `entity`: whose it is, with the stamp of what that one and its groups give.
     """
 
     revocation_ids: tuple[str, ...] = ()
@@ -35,6 +35,7 @@ class Bearer(NamedTuple):
     line: tuple[str, ...] = ()
     mount: int | None = None
     policies: tuple[tuple[str, bytes], ...] = ()
+    entity: tuple[str, bytes] = ("", b"")
 
 
 class RequestContext(NamedTuple):

@@ -19,7 +19,8 @@ class ResolveEntity(Query, frozen=True):
 class Resolved(Message, frozen=True):
     """An entity with all its groups. `policies` are its own and those of the groups it is in, by others too; sorted.
 
-    `changed`: what was kept of it before is out of date, see `kms_actors.actors.identity.resolving.entity_for`.
+    `stamp` is another for whatever else would be resolved. `changed`: what was kept of it before is out of date, see
+    `kms_actors.actors.identity.resolving.entity_for`.
     """
 
     entity_id: str
@@ -28,6 +29,7 @@ class Resolved(Message, frozen=True):
     policies: tuple[str, ...]
     subject: Subject
     groups: tuple[str, ...] = ()  # ids, sorted
+    stamp: bytes = b""
     changed: bool = False
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from kms_actors.actors.identity.resolving import stamp_entity
 from kms_actors.actors.tenant.mounting import mount_record
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
@@ -15,7 +18,9 @@ from tests.store.access import put
 def tenant_store(store: Store, keys: TenantKeys, keyring: Keyring, *mounts: Mount) -> TenantStore:
     """Return the store of a tenant with these mounts, which is never sealed."""
     table = MountTable(mounts)
-    return TenantStore(store, keys, keyring, epoch=0, mounts=lambda: table, tenure=Tenure(lambda: True))
+    stamp = partial(stamp_entity, keys=keys, keyring=keyring)
+    tenure = Tenure(lambda: True)
+    return TenantStore(store, keys, keyring, epoch=0, mounts=lambda: table, tenure=tenure, stamp_entity=stamp)
 
 
 async def plant(store: Store, keys: TenantKeys, keyring: Keyring, *mounts: Mount) -> None:

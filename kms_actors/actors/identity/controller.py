@@ -18,7 +18,7 @@ from kms_actors.actors.identity import aliases, duties, entities, group_aliases,
 from kms_actors.actors.identity.outcome import Given, Outcome
 from kms_actors.actors.identity.resolving import IdentityChanged, draw, resolve
 from kms_actors.actors.identity.storage import IdentityReader, IdentityRecords
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged, DutyLeft
+from kms_actors.actors.tenant.authorities import AuthoritiesChanged, DutyLeft, note_change
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.cache import ByteCache
@@ -114,9 +114,12 @@ class IdentityController:
             done = await work(IdentityRecords(tr, context.keys, context.keyring), message, given)
             for entity in done.changed:
                 context.record(tr, IDENTITY, entity)
+            if done.changed:
+                note_change(tr, context.keys)
             return done
 
-        done = await context.store.change(body, mount=None if mount is None else mount.number)
+        # What the caller may change may be what allows him to.
+        done = await context.store.change(body, mount=None if mount is None else mount.number, of_grounds=True)
         # Asked, not told: nobody is answered by what was kept before, once this is.
         for entity in done.changed:
             await context.ask(IdentityChanged(entity))

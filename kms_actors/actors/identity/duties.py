@@ -18,6 +18,7 @@ from kms_actors.actors.identity import places
 from kms_actors.actors.identity.outcome import EVERYBODY, told
 from kms_actors.actors.identity.resolving import IdentityChanged
 from kms_actors.actors.identity.storage import IdentityRecords
+from kms_actors.actors.tenant.authorities import note_change
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.identity.records import Duty, DutyKind, Membership, Pointer
 from kms_actors.store.api import Entry, Priority, Reads, Transaction
@@ -64,6 +65,8 @@ async def _page(
     following, changed = await _OF[duty.kind](records, duty.subject, last)
     for entity in changed:
         context.record(tr, IDENTITY, entity)
+    if changed == EVERYBODY:
+        note_change(tr, context.keys)
     if following is None:
         tr.clear(key)
     return following, changed

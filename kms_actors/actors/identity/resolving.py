@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -11,15 +12,18 @@ import msgspec
 from kms_actors.actors.cluster.changes import IDENTITY
 from kms_actors.actors.identity import places
 from kms_actors.actors.identity.storage import IdentityReader, IdentityRecords, is_alias
+from kms_actors.actors.tenant.authorities import note_change
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.graph import ancestors
 from kms_actors.identity.limits import MAX_LOGIN_GROUPS, MAX_NAME, check_alias_metadata, check_name, check_text
 from kms_actors.identity.messages import Resolved
 from kms_actors.identity.records import Alias, Entity, Group, Membership
+from kms_actors.keyring.keyring import Keyring
 from kms_actors.messages import Event
 from kms_actors.policy import templates
-from kms_actors.store.api import Transaction
+from kms_actors.store.api import Reads, Transaction
+from kms_actors.store.keyspace import TenantKeys
 
 
 class IdentityChanged(Event, frozen=True):
@@ -102,6 +106,8 @@ async def entity_for(
     changed = before is not None and (entity is not before or after != current)
     if changed:
         context.record(tr, IDENTITY, entity.id)
+    if any(after.get(each) != membership for each, membership in current.items()):
+        note_change(tr, context.keys)  # something was taken away
     return msgspec.structs.replace(await resolved(records, entity, after), changed=changed)
 
 
@@ -121,14 +127,15 @@ async def resolved(reader: IdentityReader, entity: Entity, memberships: Mapping[
     found = direct | {group.id: group for group in await reader.groups(above) if group is not None}
     groups = [found[each] for each in ids if each in found]
     policies = set(entity.policies).union(*(group.policies for group in groups))
-    return Resolved(
-        entity.id,
-        entity.name,
-        entity.disabled,
-        tuple(sorted(policies)),
-        _subject(entity, groups),
-        tuple(group.id for group in groups),
-    )
+    subject, names = _subject(entity, groups), tuple(sorted(policies))
+    stamp = hashlib.sha256(msgspec.msgpack.encode((names, entity.disabled, subject.key))).digest()
+    return Resolved(entity.id, entity.name, entity.disabled, names, subject, tuple(each.id for each in groups), stamp)
+
+
+async def stamp_entity(reads: Reads, entity_id: str, *, keys: TenantKeys, keyring: Keyring) -> bytes | None:
+    """Return the stamp of what an entity gives, in somebody's transaction; None if it is gone, or disabled."""
+    found = await resolve(IdentityReader(reads, keys, keyring), entity_id)
+    return None if found is None or found.disabled else found.stamp
 
 
 async def counted(reader: IdentityReader, memberships: Mapping[str, Membership]) -> dict[str, Group]:

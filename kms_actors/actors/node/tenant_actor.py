@@ -18,6 +18,7 @@ from kms_actors.actors.cluster.changes import (
 from kms_actors.actors.cubbyhole.controller import CUBBYHOLE_MESSAGES, CubbyholeController
 from kms_actors.actors.cubbyhole.wrapping import WRAPPING_MESSAGES, WrappingController
 from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityController
+from kms_actors.actors.identity.resolving import stamp_entity
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
 from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node.heard import events_of
@@ -211,6 +212,7 @@ class TenantActor(AsyncioActor):
             mounts=lambda: view.mounts,
             tenure=self._tenure,
             tell_sealed=partial(self._services.near_limits.note_keyring, self._state.vault_id),
+            stamp_entity=partial(stamp_entity, keys=keys, keyring=keyring),
         )
 
     def _make_transit(self, context: TenantContext) -> Controller:

@@ -44,6 +44,8 @@ from kms_actors.store.keyspace import TenantKeys
 
 T = TypeVar("T")
 
+#: Returns the stamp of what an entity of this id gives, as a transaction sees it.
+StampEntity: TypeAlias = Callable[[Reads, str], Awaitable[bytes | None]]
 #: What only looks.
 Look: TypeAlias = Callable[[Reads], Awaitable[T]]
 
@@ -56,10 +58,16 @@ def unheard(_: int) -> None:
     """Tell nobody."""
 
 
+async def nobody(_: Reads, __: str) -> bytes | None:
+    """Know no entity."""
+    return None
+
+
 class TenantStore:
     """Transactions of an unsealed tenant. `epoch` is the one it was unsealed in, `mounts` are those known now.
 
-    `tell_sealed` is told how many records its keyring has sealed, see `sealed`.
+    `tell_sealed` is told how many records its keyring has sealed, see `sealed`. `stamp_entity` tells by what stamp an
+    entity and its groups give what they give now; None for one that is gone, or disabled.
     """
 
     def __init__(
@@ -72,6 +80,7 @@ class TenantStore:
         mounts: Callable[[], MountTable],
         tenure: Tenure,
         tell_sealed: Callable[[int], None] = unheard,
+        stamp_entity: StampEntity = nobody,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -80,6 +89,7 @@ class TenantStore:
         self._epoch_key = keys.key("epoch")
         self._mounts = mounts
         self._tenure = tenure
+        self._stamp_entity = stamp_entity
         self._sealed = SealedRecords(store, keys, keyring, tell_sealed)
         #: Keys by mount: without a token, and with one. Revocations themselves rest on none, and do not conflict.
         self._grounds: tuple[dict[int | None, tuple[bytes, ...]], ...] = ({}, {})
@@ -144,7 +154,7 @@ class TenantStore:
 
         Raises:
             AuthenticationFailed: a token it is allowed by was revoked meanwhile.
-            PoliciesChanged: policies were, and it is allowed by some.
+            PoliciesChanged: policies were, or groups of the bearer's, and it is allowed by some.
             Sealed: the vault was sealed meanwhile, or is being restored.
             NoMount: the mount was disabled, or moved to another path, meanwhile.
             KmsError: as `body` does; nothing is written.
@@ -232,6 +242,12 @@ class TenantStore:
             raise AuthenticationFailed("token was revoked")
         stamps = map(stamp_of, await tr.get_many(policies) if policies else ())
         if any(stamp != known for stamp, (_, known) in zip(stamps, bearer.policies, strict=True)):
+            raise PoliciesChanged
+        entity, known = bearer.entity
+        stamp = await self._stamp_entity(tr, entity) if entity else known
+        if stamp is None:
+            raise AuthenticationFailed("the entity of the token is gone, or disabled")
+        if stamp != known:
             raise PoliciesChanged
         if len(self._borne) >= _MOST_BEARERS:
             self._borne.clear()
