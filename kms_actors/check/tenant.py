@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kms_actors.actors.cluster.schedule import decode_time
+from kms_actors.actors.tenant.cubbyholes import CUBBYHOLE
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.transit.schedule import from_the_future
-from kms_actors.check import identity
+from kms_actors.check import cubbyholes, identity
 from kms_actors.check.findings import (
     Kind,
     Page,
@@ -78,6 +79,9 @@ class TenantCheck:
             return
         if parts[0] == "identity":
             await identity.examine(self._grounds(), key, parts, record)
+            return
+        if parts[0] == CUBBYHOLE:
+            await cubbyholes.examine(self._tr, self._keys, self._page, parts)
             return
         rule = _RULES.get((parts[0], parts[2]) if parts[0] in _ENGINES else parts[:1])
         if rule is not None:

@@ -47,10 +47,11 @@ class Callers:
     async def post(self, node: int, path: str, body: Any = None) -> Reply:
         return await self.call(node, "POST", path, body)
 
-    async def call(self, node: int, method: str, path: str, body: Any = None) -> Reply:
-        """Send one request; raises one of UNANSWERED where no whole answer comes."""
+    async def call(self, node: int, method: str, path: str, body: Any = None, **headers: str) -> Reply:
+        """Send one request; raises one of UNANSWERED where no whole answer comes. Headers have underscores."""
         url = self._bases[node] + path
-        async with self._session.request(method, url, json=body, headers=self._headers) as response:
+        sent = self._headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self._session.request(method, url, json=body, headers=sent) as response:
             return Reply(response.status, await response.json() if response.content_length else None)
 
 

@@ -142,7 +142,11 @@ class TokenRecords:
             tr.clear(keys.key(LEASE, lease_id(place, token)))
         if token.num_uses:
             tr.clear(keys.key(USES, place.hash))
-        await self._cubbyholes.drop(tr, token.accessor)
+        await self.drop_kept(tr, token.accessor)
+
+    async def drop_kept(self, tr: Transaction, accessor: str) -> None:
+        """Remove what a token kept for itself."""
+        await self._cubbyholes.drop(tr, accessor)
 
     def remember(self, tr: Transaction, place: Place, token: ServiceToken, taken: Taken) -> None:
         """Write that a wrapping token which was dropped had been used, until it would have ended."""

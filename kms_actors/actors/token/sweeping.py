@@ -100,10 +100,12 @@ class Sweeping:
         """Remove the tokens of these accessors, with the entries that name them; `now`: unless they live on."""
         places = await self._records.accessors(tr, names)
 
-        async def one(entry: bytes, place: Place | None) -> bool:
+        async def one(entry: bytes, name: str, place: Place | None) -> bool:
             token = None if place is None else await self._records.token(tr, place.hash)
             if place is None or token is None:
                 tr.clear(entry)
+                # A backup is not of one moment: what a token kept may be in it without the token.
+                await self._records.drop_kept(tr, name)
                 return False
             if now and self._records.end_key(token) != entry:
                 tr.clear(entry)  # it was renewed
@@ -112,4 +114,4 @@ class Sweeping:
             return True
 
         found = [None if each is None else Place(each.hash, each.proof) for each in places]
-        return sum(await asyncio.gather(*map(one, entries, found)))
+        return sum(await asyncio.gather(*map(one, entries, names, found)))

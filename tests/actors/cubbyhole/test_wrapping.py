@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kms_actors.actors.cluster.schedule import KEPT
 from kms_actors.actors.cubbyhole import room, wrapping
 from kms_actors.actors.tenant.cubbyholes import Cubbyholes
 from kms_actors.actors.tenant.token_records import UNWRAPPED
+from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import proof_digest
 from kms_actors.cubbyhole.messages import FindRoom, LookUpWrapping, Rewrap, Unwrap, Unwrapped
@@ -25,7 +27,9 @@ from tests.actors.cubbyhole.conftest import Holder
 from tests.actors.token_tenant import SECOND, T0
 
 #: Races of the test; more of them by hand.
-RACES: Final = int(os.environ.get("KMS_WRAPPING_RACES", "0")) or 50
+RACES: Final = int(os.environ.get("KMS_WRAPPING_RACES", "0")) or 100
+#: What a vault has whose tokens have all ended.
+LEFT: Final = ["cubbyhole-bytes", "token-digest"]
 ANSWER: Final = b'{"data":{"canary":"Zm9vYmFy"}}'
 
 
@@ -110,6 +114,31 @@ async def test_one_that_was_used_is_remembered_until_it_would_have_ended(here: H
     found = await taken(here, wrapped.token)
     assert found is not None
     assert (found.accessor, found.taken) == (wrapped.accessor, T0 + 5)
+
+
+class TestSweep:
+    async def test_nothing_is_left_of_what_nobody_took(self, here: Holder) -> None:
+        await here.wrap(ANSWER)
+        here.now += 60 + KEPT / SECOND + 1
+        assert await here.ask(EndTokens()) == 1
+        assert await here.areas() == LEFT
+
+    async def test_nothing_is_left_of_what_was_taken(self, here: Holder) -> None:
+        wrapped = await here.wrap(ANSWER)
+        await here.ask(Unwrap(wrapped.token))
+        await here.ask(EndTokens())
+        assert await taken(here, wrapped.token) is not None
+        here.now += 60 + KEPT / SECOND + 1
+        await here.ask(EndTokens())
+        assert await here.areas() == LEFT
+
+    async def test_nothing_is_left_of_what_came_without_its_token(self, here: Holder) -> None:
+        wrapped = await here.wrap(ANSWER)
+        await here.clear("accessor", wrapped.accessor)
+        here.now += 60 + KEPT / SECOND + 1
+        await here.ask(EndTokens())
+        assert not {"cubbyhole", "token-end"} & set(await here.areas())
+        assert await here.store.run(Cubbyholes(here.keys, here.context.keyring).all_bytes) == 0
 
 
 class TestRewrap:
