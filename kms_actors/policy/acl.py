@@ -17,7 +17,7 @@ from kms_actors.policy.document import Policy
 from kms_actors.policy.paths import FORBIDDEN, Kind, Place, Prefixes, Segments, Sorted, place_of, prefix_priority
 from kms_actors.policy.rule import Rule, merge
 from kms_actors.policy.steps import Steps, drained
-from kms_actors.policy.templates import Subject, fill
+from kms_actors.policy.templates import ForbiddenValue, Subject, fill
 
 #: Decisions of each kind that are remembered, and the longest path among them, in characters.
 KEPT: Final = 128
@@ -35,12 +35,13 @@ class Acl:
     """The rules of a bearer. Immutable but for what it remembers.
 
     `ends_at` is when the first of its rules ends, in seconds since 1970: from then on, compile anew.
-    `made_of` has the name and the stamp of each policy that it was made of, as who compiled it said.
+    `made_of` has the name and the stamp of each policy that it was made of, as who compiled it said. `withheld` names
+    the policy for whose sake all of them give nothing: a value of its template is one that it must not have.
     """
 
     __slots__ = (
         "_exact", "_kept", "_listed", "_prefix_rules", "_prefixes", "_segments", "_sorted", "_touched", "ends_at",
-        "is_root", "made_of", "size",
+        "is_root", "made_of", "size", "withheld",
     )  # fmt: skip
 
     def __init__(
@@ -51,6 +52,7 @@ class Acl:
         root: bool = False,
         ends_at: float | None = None,
         made_of: MadeOf = (),
+        withheld: str | None = None,
     ) -> None:
         self._exact, self._prefix_rules, _ = tables
         self._prefixes: Final = Prefixes(self._prefix_rules)
@@ -62,6 +64,7 @@ class Acl:
         self.is_root: Final = root
         self.ends_at: Final = ends_at
         self.made_of: Final = made_of
+        self.withheld: Final = withheld
         texts = sum(_texts(rule) for table in tables for rule in table.values())
         self.size: Final = sum(map(len, tables)) * _RULE_BYTES + 4 * texts + 2 * KEPT * _KEPT_BYTES
 
@@ -158,7 +161,10 @@ def compiling(
                 continue
             ends_at = _earlier(ends_at, end)
             if place is None:
-                place = _filled(rule.path, subject, policy.blocked)
+                try:
+                    place = _filled(rule.path, subject, policy.blocked)
+                except ForbiddenValue:
+                    return Acl(({}, {}, {}), None, made_of=made_of, withheld=policy.name)
                 if place is None:
                     continue
                 rule = _moved(rule, place)
@@ -185,8 +191,10 @@ def _earlier(first: float | None, second: float | None) -> float | None:
 
 def _filled(path: str, subject: Subject | None, blocked: str) -> Place | None:
     filled = fill(path, subject, blocked)
-    if filled is None or FORBIDDEN in filled:
+    if filled is None:
         return None
+    if FORBIDDEN in filled:
+        raise ForbiddenValue
     return place_of(filled.removeprefix("/"))
 
 

@@ -1,8 +1,9 @@
 """Rules that speak of who asks: `secret/data/{{identity.entity.name}}/*`.
 
-A value enters a path as text and never as a pattern: one that holds `*`, `+` or `/`, or is empty, would widen the
-rule, so the rule is left out for this bearer, as it is where there is no such value. Source: Vault's page "Policies",
-Templated Policies; the reference's options `allow_wildcards_in_identity_templates` and
+A value enters a path as text and never as a pattern. Where there is none, the rule is left out for this bearer. One
+that holds `*`, `+` or `/`, or is empty, would make another rule of it, so all policies of this bearer give nothing:
+to leave the rule out would be no safer, since it may be one that denies. Source: Vault's page "Policies", Templated
+Policies; the reference, whose options `allow_wildcards_in_identity_templates` and
 `allow_slashes_in_identity_templates` let such values in for one policy.
 """
 
@@ -60,21 +61,27 @@ class BrokenTemplate(Exception):
     """A path whose braces do not pair, or that asks for what is not offered; the text says which."""
 
 
+class ForbiddenValue(Exception):
+    """A value that would make another rule of the one it is filled into."""
+
+
 def is_template(path: str) -> bool:
     """Tell whether a path holds `{{…}}`; raises BrokenTemplate."""
     return any(asked for _, asked in _pieces(path))
 
 
 def fill(path: str, subject: Subject | None, blocked: str = BLOCKED) -> str | None:
-    """Return the path with its values, or None where one is missing or would widen the path."""
+    """Return the path with its values, or None where one is missing; raises ForbiddenValue."""
     filled: list[str] = []
     for text, asked in _pieces(path):
         filled.append(text)
         if asked is None:
             continue
         value = _value(asked, subject)
-        if not value or any(character in value for character in blocked):
+        if value is None:
             return None
+        if not value or any(character in value for character in blocked):
+            raise ForbiddenValue
         filled.append(value)
     return "".join(filled)
 
@@ -110,9 +117,9 @@ def _value(asked: str, subject: Subject | None) -> str | None:
 
 def _of_entity(asked: str, subject: Subject) -> str | None:
     if asked == "id":
-        return subject.id
+        return subject.id or None
     if asked == "name":
-        return subject.name
+        return subject.name or None
     kind, _, rest = asked.partition(".")
     if kind == "metadata":
         return subject.metadata.get(rest)
@@ -125,9 +132,9 @@ def _of_entity(asked: str, subject: Subject) -> str | None:
 
 def _of_alias(asked: str, alias: Alias) -> str | None:
     if asked == "id":
-        return alias.id
+        return alias.id or None
     if asked == "name":
-        return alias.name
+        return alias.name or None
     kind, _, name = asked.partition(".")
     if kind == "metadata":
         return alias.metadata.get(name)
@@ -145,8 +152,8 @@ def _of_group(asked: str, groups: tuple[Group, ...]) -> str | None:
     if group is None:
         return None
     if field == "id":
-        return group.id
+        return group.id or None
     if field == "name":
-        return group.name
+        return group.name or None
     kind, _, key = field.partition(".")
     return group.metadata.get(key) if kind == "metadata" else None

@@ -64,11 +64,18 @@ def test_what_has_no_value_leaves_the_rule_out(asked: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "*", "a*", "+", "a/b", "/", "a+"])
-def test_a_value_that_would_widen_a_rule_leaves_it_out(value: str) -> None:
-    policy = parse("p", 'path "secret/{{identity.entity.metadata.x}}*" { capabilities = ["read"] }')
-    acl = compile_acl([policy], Subject("e", "n", {"x": value}))
+def test_a_value_that_would_make_another_rule_withholds_all(value: str) -> None:
+    """A rule that was left out may have been one that denies."""
+    policies = [
+        parse("open", 'path "secret/*" { capabilities = ["read"] }'),
+        parse("p", 'path "secret/{{identity.entity.metadata.x}}*" { capabilities = ["deny"] }'),
+    ]
+    acl = compile_acl(policies, Subject("e", "n", {"x": value}))
+    assert acl.withheld == "p"
     assert acl.rule("secret/other") is None
     assert acl.rule("secret/" + value) is None
+    assert compile_acl(policies, Subject("e", "n", {"x": "a"})).withheld is None
+    assert compile_acl(policies, Subject("e", "n")).rule("secret/a") is not None  # as in Vault, where there is none
 
 
 @given(st.text(max_size=8), st.text(st.sampled_from("ab/+*{}."), max_size=12))
@@ -83,8 +90,7 @@ def test_a_policy_may_let_slashes_and_wildcards_in() -> None:
     open_policy = parse("p", text, blocked="")
     acl = compile_acl([open_policy], Subject("e", metadata={"x": "a/+/b"}))
     assert acl.rule("s/a/c/b") is not None
-    acl = compile_acl([open_policy], Subject("e", metadata={"x": "+*"}))
-    assert acl.rule("s/a") is None
+    assert compile_acl([open_policy], Subject("e", metadata={"x": "+*"})).withheld == "p"
 
 
 def test_a_value_is_not_a_template_again() -> None:

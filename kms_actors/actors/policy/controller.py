@@ -21,6 +21,7 @@ from kms_actors.actors.tenant.reporting import reported
 from kms_actors.cache import ByteCache
 from kms_actors.errors import FormatError, InvalidRequest, NotFound
 from kms_actors.messages import Event, Message
+from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy import builtin, document, passwords
 from kms_actors.policy.acl import Acl, compiling
 from kms_actors.policy.document import Policy
@@ -39,6 +40,8 @@ from kms_actors.policy.steps import Steps
 from kms_actors.store.api import Transaction
 
 T = TypeVar("T")
+
+_log: Final = BoundedLog(__name__)
 
 #: Names that one bearer may have, and rules in all.
 MAX_NAMES: Final = 128
@@ -162,7 +165,11 @@ class PolicyController:
         now = self._context.clock() / _SECOND
         made_of = tuple((name, stamp_of(record)) for name, record in sealed.items())
         steps = compiling(policies, message.subject, now=now, made_of=made_of)
-        return await self._stepped(steps, _COMPILED_AT_ONCE)
+        acl = await self._stepped(steps, _COMPILED_AT_ONCE)
+        if acl.withheld is not None:
+            reason = "a value of a template is empty or holds * + /"
+            _log.warning("policies withheld", self._context.vault_id, policy=acl.withheld, reason=reason)
+        return acl
 
     async def _parse(self, name: str, record: PolicyRecord) -> Policy:
         ends = record.expires_at / _SECOND if record.expires_at else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
@@ -238,7 +239,9 @@ async def test_templates_are_filled_for_who_asks(tenant: TenantHandle) -> None:
     assert bob.rule("s/eve") is None
     assert (await resolve(tenant, "a")).rule("s/bob") is None
     slash = Subject("e", "x/y")
-    assert (await resolve(tenant, "a", subject=slash)).rule("s/x/y") is None
+    with capture_logs() as logs:
+        assert (await resolve(tenant, "a", subject=slash)).rule("s/x/y") is None
+    assert [(entry["event"], entry["policy"]) for entry in logs] == [("policies withheld", "a")]
     await tenant.ask(WritePolicy(ACL, "a", None, allow_slashes=True, patch=True))
     assert (await resolve(tenant, "a", subject=slash)).rule("s/x/y") is not None
 
