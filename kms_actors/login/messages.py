@@ -37,22 +37,13 @@ class LoggedIn(msgspec.Struct, frozen=True):
         return "<LoggedIn>"
 
 
-class LockedName(msgspec.Struct, frozen=True):
-    """A name that is locked at a mount; `ends` is in seconds since 1970."""
-
-    mount_accessor: str
-    alias: str
-    ends: float
-
-
 class ReadLockedNames(Query, frozen=True):
-    """Names that failed logins have locked, of one mount's accessor or of all. Answer: list of LockedName."""
+    """Names that failed logins have locked, of the mounts with these numbers. Answer: lists of names, by mount."""
 
-    mount_accessor: str = ""
+    mounts: tuple[int, ...]
 
 
-class UnlockName(Command, frozen=True):
-    """Forget the failed logins of a name. Answer: None; raises InvalidRequest where the accessor is no mount's."""
+class UnlockName(OfLogins, Command, frozen=True):
+    """Forget the failed logins of a name. Answer: None, whether or not there were any."""
 
-    mount_accessor: str
     alias: str

@@ -129,6 +129,10 @@ SYSTEM: Final[Table] = {
         READ: nothing("sys/mounts/auth/token/tune"),
         WRITE: anything("sys/mounts/auth/userpass/tune"),
     },
+    "sys/locked-users": {READ: nothing(f"sys/locked-users?mount_accessor={_LONG}")},
+    "sys/locked-users/{mount_accessor}/unlock/{alias_identifier...}": {
+        WRITE: anything(f"sys/locked-users/auth_approle_1/unlock/{_LONG}")
+    },
     "sys/auth": {READ: nothing("sys/auth")},
     "sys/auth/{path...}": {
         READ: nothing("sys/auth/userpass"),

@@ -18,9 +18,6 @@ _OTHER_TOKENS: Final = (
     "there are no endpoints for other tokens than the caller's own: use auth/token/lookup-self, renew-self and "
     "revoke-self with the token itself"
 )
-_LOGINS: Final = (
-    "there are no logins: send a token of your platform (a biscuit) as X-Vault-Token, or give it to `vault login`"
-)
 _POLICIES: Final = (
     "ACL policies are at sys/policies/acl/<name>, each read by itself, and password policies at "
     "sys/policies/password/<name>"
@@ -92,11 +89,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/key-status": _ROTATE,
     "sys/leases": _LEASES,
     "sys/license": _ENTERPRISE,
-    "sys/locked-users": _LOGINS,
     "sys/loggers": _SERVER,
     "sys/managed-keys": _ENTERPRISE,
     "sys/metrics": _INSIGHT,
-    "sys/mfa": _LOGINS,
+    "sys/mfa": _MFA,
     "sys/monitor": _INSIGHT,
     "sys/namespaces": _NAMESPACES,
     "sys/plugins": _PLUGINS,

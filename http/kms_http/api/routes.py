@@ -13,6 +13,7 @@ from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.login import approle, jwt, userpass
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
+from kms_http.api.sys.locked_users import LOCKED_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
@@ -26,6 +27,7 @@ SYSTEM_ROUTES: Final = Capabilities(
     (
         *SEAL_ROUTES,
         *AUTH_ROUTES,
+        *LOCKED_ROUTES,
         *SYS_ROUTES,
         *VISIBLE_ROUTES,
         *POLICY_ROUTES,
