@@ -5,6 +5,7 @@ The token alone decides the scope. A namespace header can agree with it, never c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -144,6 +145,12 @@ class Callers:
         if namespace and caller.principal is not None:
             self._require_namespace(caller, namespace)
         return caller
+
+    async def use(self, token: str, now: float) -> None:
+        """Count a use of a token that was only looked at."""
+        if service_token.tenant_of(token) is not None:
+            with contextlib.suppress(AuthenticationFailed):
+                await self._bearer(token, now)
 
     async def _bearer(self, token: str, now: float, *, use: bool = True) -> Caller:
         number = service_token.tenant_of(token)

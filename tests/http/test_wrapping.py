@@ -271,6 +271,17 @@ class TestUnwrap:
         await service.call("PUT", "/v1/sys/wrapping/unwrap", OTHER, json={"token": TOKEN})
         assert service.tenant.asked == [AuthenticateToken(OTHER, False, use=False), Unwrap(TOKEN, OTHER)]
 
+    async def test_one_that_is_tried_on_more_is_used_up(self, service: Service) -> None:
+        service.tenant.answers[AuthenticateToken] = service_token("response-wrapping", num_uses=1)
+        for path in ("sys/wrapping/rewrap", "cubbyhole/x"):
+            answer = await service.call("PUT", f"/v1/{path}", TOKEN)
+            assert (answer.status, answer.errors) == (403, ["1 error occurred:\n\t* permission denied\n\n"])
+            assert service.tenant.asked == [
+                AuthenticateToken(TOKEN, False, use=False),
+                AuthenticateToken(TOKEN, False, use=True),
+            ]
+            service.tenant.asked.clear()
+
     @pytest.mark.parametrize("path", ["unwrap", "rewrap"])
     async def test_taking_needs_a_token_that_may(self, service: Service, path: str) -> None:
         for token, text in (
