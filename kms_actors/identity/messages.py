@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kms_actors.identity.records import Alias, Entity, Group, GroupType
+from kms_actors.identity.records import Alias, Entity, Group
 from kms_actors.messages import Command, Message, Query
 from kms_actors.policy.templates import Subject
 
@@ -165,7 +165,7 @@ class WriteGroup(Command, frozen=True):
 
     id: str | None = None
     name: str = ""
-    type: GroupType | None = None
+    type: str | None = None  # a GroupType, if it is to be made
     metadata: dict[str, str] | None = None
     policies: tuple[str, ...] | None = None
     entities: tuple[str, ...] | None = None

@@ -69,29 +69,36 @@ async def _change(records: IdentityRecords, message: WriteAlias, owner: Entity, 
     alias = placed(before, message.name, message.mount)
     if message.custom_metadata is not None:
         alias = replace(alias, custom_metadata=message.custom_metadata)
-    target: Entity | None = owner
-    if message.entity and message.entity != owner.id:
-        target = await records.entity(message.entity)
-        if target is None:
-            raise InvalidRequest("given 'canonical_id' is not associated with an entity")
-    assert target is not None
-    if alias == before and target is owner:
+    moves = bool(message.entity) and message.entity != owner.id
+    if alias == before and not moves:
         return Outcome()
+    beside = owner.alias_at(alias.mount_accessor)
+    if beside is not None and beside.id != before.id:
+        text = "Alias cannot be updated as the entity already has an alias for the given 'mount_accessor'"
+        raise InvalidRequest(text)
     other = await records.entity_at(alias.mount_accessor, alias.name)
     there = None if other is None else other.alias_at(alias.mount_accessor)
     if there is not None and there.id != before.id:
         raise InvalidRequest("alias with combination of mount accessor and name already exists")
-    beside = target.alias_at(alias.mount_accessor)
-    if beside is not None and beside.id != before.id:
-        raise InvalidRequest("Alias cannot be updated as the given entity already has an alias for this mount")
+    target = await _target(records, message.entity, alias.mount_accessor) if moves else owner
     alias = replace(alias, updated=now)
-    if target is owner:
+    if not moves:
         aliases = tuple(alias if each.id == alias.id else each for each in owner.aliases)
         records.put_entity(replace(owner, aliases=aliases), owner)
         return Outcome(FoundAlias(alias, owner.id), (owner.id,))
     records.put_entity(_without(owner, alias.id), owner)
     records.put_entity(replace(target, aliases=(*target.aliases, alias)), target)
     return Outcome(FoundAlias(alias, target.id), (owner.id, target.id))
+
+
+async def _target(records: IdentityRecords, entity: str, accessor: str) -> Entity:
+    """Return the entity that an alias moves to."""
+    target = await records.entity(entity)
+    if target is None:
+        raise InvalidRequest("given 'canonical_id' is not associated with an entity")
+    if target.alias_at(accessor) is not None:
+        raise InvalidRequest("Alias cannot be updated as the given entity already has an alias for this mount")
+    return target
 
 
 def made_alias(given: Given, name: str, mount: LoginMount, custom_metadata: dict[str, str]) -> Alias:

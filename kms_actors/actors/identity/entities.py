@@ -12,7 +12,7 @@ from kms_actors.actors.identity.resolving import counted
 from kms_actors.actors.identity.storage import IdentityReader, IdentityRecords
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.graph import ancestors
-from kms_actors.identity.limits import MAX_MERGED, check_metadata, check_name
+from kms_actors.identity.limits import MAX_MERGED, check_metadata, check_name, normal_policies
 from kms_actors.identity.merging import merge
 from kms_actors.identity.messages import (
     DeleteEntities,
@@ -39,7 +39,6 @@ async def write_entity(records: IdentityRecords, message: WriteEntity, given: Gi
     """Make or change an entity."""
     if message.name:
         check_name(message.name)
-    check_metadata(message.metadata or {}, "entity")
     named = await records.entity_named(message.name) if message.name else None
     before = named
     if message.id is not None:
@@ -53,8 +52,13 @@ async def write_entity(records: IdentityRecords, message: WriteEntity, given: Gi
         entity = Entity(id=given.ids.entity, name=name, created=given.now, updated=given.now)
     else:
         entity = replace(before, name=message.name or before.name, updated=given.now)
-    sent = {name: getattr(message, name) for name in ("metadata", "policies", "disabled")}
-    entity = replace(entity, **{name: value for name, value in sent.items() if value is not None})
+    entity = replace(
+        entity,
+        policies=entity.policies if message.policies is None else normal_policies(message.policies),
+        metadata=entity.metadata if message.metadata is None else message.metadata,
+        disabled=entity.disabled if message.disabled is None else message.disabled,
+    )
+    check_metadata(entity.metadata, "entity")
     records.put_entity(entity, before)
     return Outcome(entity) if before is None else Outcome(None, (entity.id,))
 
@@ -74,13 +78,13 @@ async def delete_entities(records: IdentityRecords, message: DeleteEntities, _: 
 async def merge_entities(records: IdentityRecords, message: MergeEntities, given: Given) -> Outcome:
     """Make one entity of several."""
     ids = tuple(dict.fromkeys(message.sources))
-    if message.target in ids:
-        raise InvalidRequest("to_entity_id should not be present in from_entity_ids")
     if len(ids) > MAX_MERGED:
         raise InvalidRequest(f"from_entity_ids has more than {MAX_MERGED} entries")
     target = await records.entity(message.target)
     if target is None:
         raise InvalidRequest("entity id to merge to is invalid")
+    if message.target in ids:
+        raise InvalidRequest("to_entity_id should not be present in from_entity_ids")
     sources = [entity for entity in await records.entities(ids) if entity is not None]
     if len(sources) < len(ids):
         raise InvalidRequest("entity id to merge from is invalid")

@@ -13,7 +13,7 @@ from kms_actors.actors.identity.outcome import EVERYBODY, Given, Outcome
 from kms_actors.actors.identity.storage import IdentityReader, IdentityRecords
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.graph import ancestors, cyclic
-from kms_actors.identity.limits import MAX_GROUPS, MAX_MEMBERS, check_metadata, check_name
+from kms_actors.identity.limits import MAX_GROUPS, MAX_MEMBERS, check_metadata, check_name, normal_policies
 from kms_actors.identity.messages import DeleteGroup, FindGroup, FoundGroup, Wanted, WriteGroup
 from kms_actors.identity.records import Duty, DutyKind, Group, GroupType, Membership
 
@@ -41,22 +41,29 @@ async def write_group(records: IdentityRecords, message: WriteGroup, given: Give
     """Make or change a group."""
     if message.name:
         check_name(message.name)
-    check_metadata(message.metadata or {}, "group")
-    before = await _before(records, message)
+    named = await records.group_named(message.name) if message.name else None
+    before = named if message.id is None else await _of_id(records, message.id)
+    policies = None if message.policies is None else normal_policies(message.policies)
     if before is None:
-        group = await new_group(records, message.name, message.type or GroupType.INTERNAL, given)
+        group = await new_group(records, message.name, _type(message.type), given)
     elif message.type not in (None, before.type):
         raise InvalidRequest("group type cannot be changed")
+    elif named is not None and named.id != before.id:
+        raise InvalidRequest("group name is already in use")
     else:
         group = replace(before, name=message.name or before.name, updated=given.now, changes=before.changes + 1)
-    sent = {name: getattr(message, name) for name in ("metadata", "policies")}
-    group = replace(group, **{name: value for name, value in sent.items() if value is not None})
+    group = replace(
+        group,
+        metadata=group.metadata if message.metadata is None else message.metadata,
+        policies=group.policies if policies is None else policies,
+    )
     if group.type is GroupType.EXTERNAL:
         if message.entities is not None:
             raise InvalidRequest("member entities can't be set manually for external groups")
         if message.groups is not None:
             raise InvalidRequest("member groups can't be set for external groups")
-    else:
+    check_metadata(group.metadata, "group")
+    if group.type is GroupType.INTERNAL:
         await _set_entities(records, group.id, message.entities)
         await _set_groups(records, group.id, message.groups)
     records.put_group(group, before)
@@ -92,18 +99,20 @@ async def new_group(records: IdentityRecords, name: str, kind: GroupType, given:
     return Group(id=given.ids.entity, name=name, type=kind, created=given.now, updated=given.now)
 
 
-async def _before(records: IdentityRecords, message: WriteGroup) -> Group | None:
-    named = await records.group_named(message.name) if message.name else None
-    if message.id is None:
-        return named
-    if not message.id:
+def _type(sent: str | None) -> GroupType:
+    try:
+        return GroupType(sent or GroupType.INTERNAL)
+    except ValueError:
+        raise InvalidRequest("invalid group type: internal or external") from None
+
+
+async def _of_id(records: IdentityRecords, id_: str) -> Group:
+    if not id_:
         raise InvalidRequest("empty group ID")
-    before = await records.group(message.id)
-    if before is None:
+    group = await records.group(id_)
+    if group is None:
         raise InvalidRequest("invalid group ID")
-    if named is not None and named.id != before.id:
-        raise InvalidRequest("group name is already in use")
-    return before
+    return group
 
 
 async def _set_entities(records: IdentityRecords, group: str, entities: Sequence[str] | None) -> None:
@@ -128,14 +137,15 @@ async def _set_groups(records: IdentityRecords, group: str, groups: Sequence[str
     if groups is None:
         return
     wanted = set(groups)
-    if group in wanted:
-        raise InvalidRequest("member group ID is same as the ID of the group")
     if len(wanted) > MAX_GROUPS:
         raise InvalidRequest(f"member_group_ids has more than {MAX_GROUPS} entries")
     there = await records.memberships(places.SUBGROUP, group)
     added = sorted(wanted - there.keys())
-    if None in await records.groups(added):
-        raise InvalidRequest("invalid member group ID in member_group_ids")
+    for member, found in zip(added, await records.groups(added), strict=True):
+        if member == group:
+            raise InvalidRequest("member group ID is same as the ID of the group")
+        if found is None:
+            raise InvalidRequest("invalid member group ID in member_group_ids")
     if added and cyclic(added, await ancestors((group,), records.parents)) is not None:
         raise InvalidRequest("cyclic relationship detected for member group ID")
     for member in added:

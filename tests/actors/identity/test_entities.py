@@ -81,6 +81,18 @@ class TestEntities:
         assert (found.policies, found.metadata, found.disabled) == (("p",), {"a": "b"}, True)
         assert found.updated == found.created + SECOND
 
+    async def test_what_none_may_have_is_refused(self, tenant: Tenant) -> None:
+        for given, said in (
+            ({"policies": ("a", "ROOT")}, "root"),
+            ({"policies": tuple(map(str, range(257)))}, "256"),
+            ({"metadata": {"": "x"}}, "blank"),
+            ({"name": "x" * 513}, "512"),
+        ):
+            for message in (identity.WriteEntity(**given), identity.WriteGroup(**given)):
+                with pytest.raises(InvalidRequest, match=said):
+                    await tenant.ask(message)
+        assert await tenant.stored() == {}
+
     async def test_are_listed_in_pages(self, tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(NotFound):
             await tenant.ask(identity.ListEntities())

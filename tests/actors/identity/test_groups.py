@@ -165,8 +165,12 @@ class TestExternalGroups:
             with pytest.raises(InvalidRequest, match="external"):
                 await group(tenant, "g", type=GroupType.EXTERNAL, **given)
         one = await group(tenant, "one")
-        with pytest.raises(InvalidRequest, match="cannot be changed"):
-            await tenant.ask(identity.WriteGroup(one, type=GroupType.EXTERNAL))
+        for wrong in (GroupType.EXTERNAL, "", "canary"):
+            with pytest.raises(InvalidRequest, match="cannot be changed"):
+                await tenant.ask(identity.WriteGroup(one, type=wrong))
+        with pytest.raises(InvalidRequest, match="invalid group type") as refused:
+            await group(tenant, "two", type="canary")
+        assert "canary" not in str(refused.value)
         with pytest.raises(InvalidRequest, match="internal"):
             await tenant.ask(identity.WriteGroupAlias(None, "g", alias_mount(JWT), one))
 

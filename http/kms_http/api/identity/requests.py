@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kms_actors.errors import InvalidRequest
-from kms_actors.identity.limits import normal_policies
 from kms_actors.identity.messages import LoginMount, Wanted
 from kms_actors.kv import custom_metadata
 from kms_http.api.sys.mount_entries import token_mount
@@ -37,12 +36,6 @@ def to_texts(value: Any) -> tuple[str, ...]:
     if len(entries) > _MOST_TEXTS:
         raise WrongType(f"expected at most {_MOST_TEXTS} entries")
     return tuple(to_str(entry) for entry in entries)
-
-
-def policies(call: Call) -> tuple[str, ...] | None:
-    """Return the policies that were sent, as they are kept."""
-    sent = call.values.get("policies")
-    return None if sent is None else normal_policies(sent)
 
 
 def custom(call: Call) -> dict[str, str] | None:

@@ -30,7 +30,6 @@ from kms_actors.identity.messages import (
     WriteGroup,
     WriteGroupAlias,
 )
-from kms_actors.identity.records import GroupType
 from kms_actors.messages import Message
 from kms_http.api.identity import replies
 from kms_http.api.identity.requests import (
@@ -39,7 +38,6 @@ from kms_http.api.identity.requests import (
     custom,
     limit,
     mount_of,
-    policies,
     sent_or_captured,
     to_pairs,
     to_texts,
@@ -67,7 +65,7 @@ def _write_entity(call: Call) -> WriteEntity:
         sent_or_captured(call, "id") or None,
         sent_or_captured(call, "name") or "",
         call.values.get("metadata"),
-        policies(call),
+        call.values.get("policies"),
         call.values.get("disabled"),
     )
 
@@ -131,19 +129,12 @@ def _write_group(call: Call) -> WriteGroup:
     return WriteGroup(
         sent_or_captured(call, "id"),
         sent_or_captured(call, "name") or "",
-        _group_type(values.get("type", "")),
+        values.get("type"),
         values.get("metadata"),
-        policies(call),
+        values.get("policies"),
         values.get("member_entity_ids"),
         values.get("member_group_ids"),
     )
-
-
-def _group_type(sent: str) -> GroupType | None:
-    try:
-        return GroupType(sent) if sent else None
-    except ValueError:
-        raise InvalidRequest("invalid group type: internal or external") from None
 
 
 def _write(build: Build, render: Render, fields: Fields) -> Endpoint:
