@@ -72,7 +72,7 @@ async def _change(records: IdentityRecords, message: WriteAlias, owner: Entity, 
     moves = bool(message.entity) and message.entity != owner.id
     if alias == before and not moves:
         return Outcome()
-    beside = owner.alias_at(alias.mount_accessor)
+    beside = None if moves else owner.alias_at(alias.mount_accessor)
     if beside is not None and beside.id != before.id:
         text = "Alias cannot be updated as the entity already has an alias for the given 'mount_accessor'"
         raise InvalidRequest(text)
