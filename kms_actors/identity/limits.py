@@ -38,6 +38,15 @@ def check_name(name: str, what: str = "name") -> None:
     check_text(name, what)
 
 
+def is_name(name: str) -> bool:
+    """Tell whether something may have this name."""
+    try:
+        check_name(name)
+    except InvalidRequest:
+        return False
+    return True
+
+
 def check_text(text: str, what: str) -> None:
     """Raise InvalidRequest for a text that cannot be stored."""
     try:

@@ -14,6 +14,7 @@ import msgspec
 
 from kms_actors.actors.identity import places
 from kms_actors.actors.identity.places import IdentityKeys, is_id
+from kms_actors.identity.limits import is_name
 from kms_actors.identity.records import Alias, Duty, Entity, Group, Membership, Pointer
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
@@ -66,13 +67,13 @@ class IdentityReader:
 
     async def entity_named(self, name: str) -> Entity | None:
         """Return the entity of a name."""
-        pointer = await self.pointer(self.keys.by_name(places.ENTITY_NAME, name))
+        pointer = await self.pointer(self.keys.by_name(places.ENTITY_NAME, name)) if is_name(name) else None
         entity = None if pointer is None else await self.entity(pointer.id)
         return entity if entity is not None and entity.name.lower() == name.lower() else None
 
     async def group_named(self, name: str) -> Group | None:
         """Return the group of a name."""
-        pointer = await self.pointer(self.keys.by_name(places.GROUP_NAME, name))
+        pointer = await self.pointer(self.keys.by_name(places.GROUP_NAME, name)) if is_name(name) else None
         group = None if pointer is None else await self.group(pointer.id)
         return group if group is not None and group.name.lower() == name.lower() else None
 
@@ -84,7 +85,8 @@ class IdentityReader:
 
     async def entity_at(self, accessor: str, name: str) -> Entity | None:
         """Return the entity of an alias."""
-        pointer = await self.pointer(self.keys.by_alias(places.ALIAS_NAME, accessor, name))
+        found = is_name(accessor) and is_name(name)
+        pointer = await self.pointer(self.keys.by_alias(places.ALIAS_NAME, accessor, name)) if found else None
         entity = None if pointer is None else await self.entity(pointer.id)
         return entity if entity is not None and is_alias(entity.alias_at(accessor), accessor, name) else None
 
@@ -96,7 +98,11 @@ class IdentityReader:
 
     async def groups_at(self, accessor: str, names: Sequence[str]) -> list[Group | None]:
         """Return the group of each of these aliases, in their order."""
-        keys = [self.keys.by_alias(places.GROUP_ALIAS_NAME, accessor, name) for name in names]
+        found = is_name(accessor)
+        keys = [
+            self.keys.by_alias(places.GROUP_ALIAS_NAME, accessor, name) if found and is_name(name) else None
+            for name in names
+        ]
         pointers = await self._many(keys, Pointer)
         groups = await self.groups(["" if pointer is None else pointer.id for pointer in pointers])
         return [

@@ -48,6 +48,12 @@ class TestEntities:
         ):
             assert await find(tenant, **wanted) is None
 
+    @pytest.mark.parametrize("name", ["", "x" * 513, "\ud800"])
+    async def test_nothing_is_found_by_a_name_that_none_may_have(self, tenant: Tenant, name: str) -> None:
+        for wanted in (Wanted(name=name), Wanted(accessor="x", alias=name), Wanted(accessor=name, alias="x")):
+            for message in (identity.FindEntity(wanted), identity.FindGroup(wanted)):
+                assert await tenant.ask(message) is None
+
     async def test_a_name_is_free_again_once_it_is_given_up(self, tenant: Tenant) -> None:
         ann = await entity(tenant, "ann")
         await tenant.ask(identity.WriteEntity(ann, "bob"))
