@@ -262,7 +262,7 @@ class Handler:
         self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, allowed: Allowed
     ) -> Response:
         for rule in allowed.rules:
-            rule.check_wrapping(exchange.wrap_ttl or None)
+            rule.check_wrapping(wrapping.whole_seconds(exchange.wrap_ttl) or None)
         sent, size = exchange.query, 0
         if exchange.operation in _WITH_BODY:
             sent, size = await _read_body(exchange, None if allowed.looks_at_fields else endpoint.read)

@@ -63,9 +63,14 @@ def wanted(headers: Mapping[str, str]) -> int:
     return ttl
 
 
+def whole_seconds(ttl: int) -> int:
+    """Return a TTL in seconds, a part of one as a whole one."""
+    return -(-ttl // _SECOND)
+
+
 def seconds(ttl: int) -> int:
-    """Return for how long an answer is wrapped: whole seconds, as long as any token lives at most."""
-    return min(-(-ttl // _SECOND), SYSTEM_LEASE_TTL)
+    """Return for how long an answer is wrapped: as long as any token lives at most."""
+    return min(whole_seconds(ttl), SYSTEM_LEASE_TTL)
 
 
 def reply_of(wrapped: Wrapped, ttl: int = 0, accessor: str = "") -> Reply:

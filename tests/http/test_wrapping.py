@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from structlog.testing import capture_logs
 
-from kms_actors.auth.principal import Acl, Right
+from kms_actors.auth.principal import Acl, Capability, Right, Rule
 from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
 from kms_actors.cubbyhole.messages import FindRoom, LookUpWrapping, Rewrap, Unwrap, Unwrapped, WrapAnswer, Wrapped
 from kms_actors.cubbyhole.records import Taken, WrapInfo
@@ -21,8 +21,9 @@ from kms_actors.errors import (
     Unavailable,
 )
 from kms_actors.messages import AuthenticateToken, WithdrawToken
+from kms_actors.policy.rule import Rule as PolicyRule
 from kms_http.routing import Reply
-from tests.http.conftest import CANARY, NAMESPACE, VAULT_ID
+from tests.http.conftest import CANARY, NAMESPACE, VAULT_ID, FakePrincipal
 
 if TYPE_CHECKING:
     from tests.http.conftest import Service
@@ -158,6 +159,27 @@ async def test_a_form_of_token_that_is_not_given_is_refused(service: Service) ->
     wraps(service)
     headers = {"X_Vault_Wrap_TTL": "60", "X_Vault_Wrap_Format": "jwt"}
     assert (await service.call("GET", "/v1/toy/names/a", "data", **headers)).status == 400
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [("", 403), ("0", 403), ("59", 403), ("60", 200), ("60s", 200), ("1h", 200), ("3601", 403), ("1000h", 403)],
+)
+async def test_policies_bound_for_how_long(service: Service, sent: str, status: int) -> None:
+    wraps(service)
+    rule = PolicyRule(
+        path="toy/names/a",
+        capabilities=frozenset(Capability),
+        min_wrapping_ttl=60 * 10**9,
+        max_wrapping_ttl=3600 * 10**9,
+    )
+    service.authenticator.principals["bounded"] = FakePrincipal(VAULT_ID, Right.POLICY, acl=_Rules(rule))
+    for method, body in (("GET", None), ("POST", {})):
+        answer = await service.call(method, "/v1/toy/names/a", "bounded", body, X_Vault_Wrap_TTL=sent)
+        assert answer.status == status
+        if status == 403:
+            assert service.tenant.asked == []
+        service.tenant.asked.clear()
 
 
 class TestWhatIsNotWrapped:
@@ -405,6 +427,25 @@ class TestOthers:
                 "PUT", "/v1/sys/wrapping/wrap", token, json={}, X_Vault_Wrap_TTL="60", X_Vault_Namespace=NAMESPACE
             )
             assert answer.status == 403
+
+
+class _Rules:
+    """Policies of one rule."""
+
+    made_of = ()
+    is_root = False
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+
+    def rule(self, path: str, *, listing: bool = False) -> Rule:
+        return self._rule
+
+    def touches(self, prefix: str) -> bool:
+        return True
+
+    def resultant(self) -> dict[str, Any]:
+        return {}
 
 
 class _Everything:
