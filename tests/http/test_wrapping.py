@@ -194,6 +194,14 @@ class TestWhatIsNotWrapped:
         answer = await service.call("GET", "/v1/toy/names/a", "data", X_Vault_Wrap_TTL="60")
         assert (answer.status, "wrap_info" in answer.json) == (status, False)
 
+    async def test_what_the_caller_may_not_do(self, service: Service) -> None:
+        """A wrap gives nobody more than its maker had."""
+        wraps(service)
+        for method in ("GET", "POST"):
+            answer = await service.call(method, "/v1/toy/names/a", "nothing", X_Vault_Wrap_TTL="60")
+            assert answer.status == 403
+        assert service.tenant.asked == []
+
     @pytest.mark.parametrize("path", ["sys/health", "sys/seal-status", "sys/leader"])
     async def test_answers_without_an_envelope(self, service: Service, path: str) -> None:
         for token in ("", "operator", "data"):
