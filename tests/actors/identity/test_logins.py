@@ -9,9 +9,9 @@ from kms_actors.errors import IntegrityError, InvalidRequest, NotFound
 from kms_actors.identity import messages as identity
 from kms_actors.identity.limits import MAX_ALIAS_METADATA, MAX_LOGIN_GROUPS
 from kms_actors.identity.messages import ResolveEntity
-from kms_actors.identity.records import Pointer
+from kms_actors.identity.records import GroupType, Pointer
 from kms_actors.keyring import stored
-from tests.actors.identity_tenant import JWT, KEYS, USERPASS, Tenant
+from tests.actors.identity_tenant import JWT, KEYS, USERPASS, Tenant, alias_mount
 from tests.store.access import get_all, put
 
 Nodes = tuple[Tenant, Tenant]
@@ -40,6 +40,15 @@ async def test_metadata_are_written_anew_only_where_they_differ(tenant: Tenant) 
     assert tenant.recorded == [("identity", found.entity_id)]
     kept = await tenant.ask(ResolveEntity(found.entity_id))
     assert kept.subject.aliases[0].metadata == {"team": "blue"}
+
+
+async def test_a_login_of_who_is_known_writes_nothing(tenant: Tenant) -> None:
+    staff = await tenant.ask(identity.WriteGroup(name="staff", type=GroupType.EXTERNAL))
+    await tenant.ask(identity.WriteGroupAlias(None, "g", alias_mount(USERPASS), staff.id))
+    await tenant.log_in("ann", metadata={"team": "red"}, groups=["g"])
+    before = await get_all(tenant.store)
+    await tenant.log_in("ann", metadata={"team": "red"}, groups=["G", "other"])
+    assert await get_all(tenant.store) == before
 
 
 async def test_what_is_kept_is_answered_at_once(tenant: Tenant) -> None:
