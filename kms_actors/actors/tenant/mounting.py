@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors.actors.cluster.changes import IDENTITY, TENANT
-from kms_actors.actors.tenant.authorities import DutyLeft
+from kms_actors.actors.tenant.authorities import DutyLeft, note_change
 from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
@@ -174,6 +174,7 @@ class MountController:
             tr.clear_range(*keys.span(gone.type, gone.number))
             tr.clear_range(*keys.span("due", gone.number))
             if gone.for_logins:
+                note_change(tr, keys)  # its tokens, and what they have made, end with it
                 self._leave_aliases(tr, gone)
             return tuple(mount for mount in mounts if mount.number != gone.number)
 
@@ -209,7 +210,10 @@ class MountController:
         await self._change(change)
 
     async def _change(self, change: Change) -> bool:
-        """Change the table; tell whether there was anything to change."""
+        """Change the table; tell whether there was anything to change.
+
+        A login mount is a ground of the tokens that it gave: one of them may disable it.
+        """
         context = self._context
 
         async def body(tr: Transaction) -> tuple[Mounts, bool]:
@@ -222,7 +226,7 @@ class MountController:
             context.record(tr, TENANT, "")
             return after, True
 
-        mounts, changed = await context.store.change(body, mount=None)
+        mounts, changed = await context.store.change(body, mount=None, of_grounds=True)
         # Asked, not told: the table is read without asking, so it must be in place before the answer.
         await context.ask(MountsChanged(mounts))
         return changed

@@ -321,6 +321,35 @@ async def test_a_token_may_end_itself_on_either_node(pair: Pair) -> None:
     assert not any(tenant.revoked(("parent",)) for tenant in (pair.here, pair.there))
 
 
+async def test_nothing_is_written_by_a_token_of_a_login_mount_that_another_node_disables(pair: Pair) -> None:
+    """Drawn: node 2 takes the token of a login, or a child of it, for good, node 1 disables the mount, 2 commits."""
+    await pair.here.ask(EnableMount("auth/in/", "userpass", "", {}))
+    await pair.nodes[1].catch_up()
+    logins = pair.there.mounts.get("auth/in/")
+    mount = pair.there.mounts.get("secret/")
+    assert logins is not None
+    assert mount is not None
+
+    def message(number: int) -> Message:
+        request_context.begin()
+        # Others' commands share transactions with those of the token, and go on.
+        request_context.borne_by(
+            Bearer(("of-login",), mount=logins.number) if number // TURNS else Bearer(("other",))
+        )
+        return changes_of_kv(mount, number % TURNS)
+
+    writers = Writers(pair.there, message)
+    writing = asyncio.create_task(writers.run())
+    await asyncio.sleep(pair.random.uniform(0, 0.05))
+    await pair.here.ask(DisableMount("auth/in/"))
+    writers.over = True
+    await writing
+    assert AuthenticationFailed in writers.refusals
+    assert writers.refusals <= {AuthenticationFailed, InvalidRequest}
+    assert writers.late <= TURNS, "those of the other token alone"
+    assert writers.late_by(("of-login",)) == 0
+
+
 async def test_nothing_is_written_by_a_service_token_that_another_node_revokes(pair: Pair) -> None:
     """Drawn: node 2 knows the token from its cache, node 1 revokes it, node 2 commits."""
     number = TenantKeys(1)

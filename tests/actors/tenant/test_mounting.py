@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kms_actors import request_context
 from kms_actors.actors.node.directory import TenantHandle
-from kms_actors.errors import InvalidRequest, NotFound
+from kms_actors.errors import AuthenticationFailed, InvalidRequest, NotFound
 from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.login.userpass import LoginUser, WriteUser
 from kms_actors.messages import (
@@ -20,6 +21,7 @@ from kms_actors.mounts import (
     MountConfig,
     MountTable,
 )
+from kms_actors.request_context import Bearer
 from tests.actors.node_service import VAULT, configuration, started, unseal_node, unseal_tenant
 
 
@@ -245,3 +247,17 @@ async def test_a_mount_is_enabled_beside_tokens_that_end(tmp_path: Path) -> None
         await tenant.ask(LoginUser(number, "auth/in/login/ann", "::1", "ann", "pw"))
         await tenant.ask(EnableMount("more/", "kv-v2", "", {}))
         assert "more/" in paths(tenant)
+
+
+async def test_a_token_may_disable_the_mount_that_gave_it(tmp_path: Path) -> None:
+    """What it rests on goes by its own change, which is no reason to refuse it; it changes nothing else then."""
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        await tenant.ask(EnableMount("auth/in/", "userpass", "", {}))
+        request_context.begin()
+        request_context.borne_by(Bearer(("of-login",), mount=tenant.mounts.get("auth/in/").number))  # type: ignore[union-attr]
+        await tenant.ask(DisableMount("auth/in/"))
+        assert tenant.mounts.get("auth/in/") is None
+        with pytest.raises(AuthenticationFailed):
+            await tenant.ask(EnableMount("more/", "kv-v2", "", {}))
