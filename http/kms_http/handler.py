@@ -167,7 +167,11 @@ class Handler:
             mount, found = self._find_mounted(exchange)
         if exchange.caller.principal is None and not (found and found.endpoint and _for_nobody(found.endpoint)):
             raise AuthenticationFailed("no token")
-        allowed = await self._authorize(exchange, mount, found.endpoint if found is not None else None)
+        try:
+            allowed = authorize(exchange, mount, found.endpoint if found is not None else None)
+        except PermissionDenied:
+            await self._count_refused(exchange, found)
+            raise
         if found is None:
             raise self._missing(exchange.path) if system else UnsupportedPath("unsupported path")
         if found.endpoint is None:
@@ -249,14 +253,11 @@ class Handler:
             exchange.label = f"{mount.engine}/{found.route.label}"
         return mount, found
 
-    async def _authorize(self, exchange: Exchange, mount: Mount | None, endpoint: Endpoint | None) -> Allowed:
-        try:
-            return authorize(exchange, mount, endpoint)
-        except PermissionDenied:
-            if endpoint is not None and (endpoint.own_use or endpoint.of_wrapping):
-                # What is refused is a use as anywhere else: a wrapping token that was tried on more gives nothing.
-                await self._callers.use(exchange.token, exchange.now)
-            raise
+    async def _count_refused(self, exchange: Exchange, found: Found | None) -> None:
+        """Count a use that is refused, as anywhere else: a wrapping token that was tried on more gives nothing."""
+        endpoint = found.endpoint if found is not None else None
+        if endpoint is not None and (endpoint.own_use or endpoint.of_wrapping):
+            await self._callers.use(exchange.token, exchange.now)
 
     async def _run(
         self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, allowed: Allowed

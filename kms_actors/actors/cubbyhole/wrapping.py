@@ -43,10 +43,8 @@ WRAPPING_MESSAGES: Final[tuple[type[Message], ...]] = (FindRoom, WrapAnswer, Loo
 
 
 class _Found(NamedTuple):
-    """A wrapping token that lives, and what it gives."""
+    """What a wrapping token gives."""
 
-    place: Place
-    token: ServiceToken
     info: WrapInfo
     answer: bytes
 
@@ -84,10 +82,10 @@ class WrappingController:
         return _wrapped(new, info)
 
     async def _look_up(self, message: LookUpWrapping) -> WrapInfo:
-        place = self._tokens.place(message.token)
+        place, now = self._tokens.place(message.token), self._now()
 
         async def look(tr: Reads) -> WrapInfo:
-            token = await self._living(tr, place)
+            token = await self._living(tr, place, now)
             info = await self._cubbyholes.info(tr, token.accessor)
             if info is None:
                 raise InvalidWrappingToken
@@ -96,8 +94,10 @@ class WrappingController:
         return await self._context.store.read(look)
 
     async def _unwrap(self, message: Unwrap) -> Unwrapped:
+        now = self._now()
+
         async def body(tr: Transaction) -> Unwrapped:
-            found = await self._take(tr, message)
+            found = await self._take(tr, message, now)
             return Unwrapped(found.info.status, found.answer)
 
         return await self._context.store.change(body, mount=None)
@@ -106,7 +106,7 @@ class WrappingController:
         new, created = draw(self._context.keys.number), self._context.clock()
 
         async def body(tr: Transaction) -> Wrapped:
-            found = await self._take(tr, message)
+            found = await self._take(tr, message, created / 1e9)
             before = found.info
             path, ttl = message.path or before.path, message.ttl or before.ttl
             if not message.path:
@@ -130,23 +130,23 @@ class WrappingController:
         await issue(tr, self._context, spec, new, info.created / 1e9)
         self._cubbyholes.keep_answer(tr, new.accessor, info, answer)
 
-    async def _take(self, tr: Transaction, message: OfWrapping) -> _Found:
+    async def _take(self, tr: Transaction, message: OfWrapping, now: float) -> _Found:
         """Return what a token gives, and end it; the use of another one that asks for it is counted, too."""
         place = self._tokens.place(message.token)
-        token = await self._living(tr, place)
+        token = await self._living(tr, place, now)
         info, answer = await asyncio.gather(
             self._cubbyholes.info(tr, token.accessor), self._cubbyholes.answer(tr, token.accessor)
         )
         if info is None or answer is None:
             raise InvalidWrappingToken
         if message.counted:
-            await self._using.use(tr, self._tokens.place(message.counted), self._now())
+            await self._using.use(tr, self._tokens.place(message.counted), now)
         await self._ending.end(tr, place, token)
-        return _Found(place, token, info, answer)
+        return _Found(info, answer)
 
-    async def _living(self, tr: Reads, place: Place) -> ServiceToken:
+    async def _living(self, tr: Reads, place: Place, now: float) -> ServiceToken:
         token = await self._tokens.token(tr, place.hash)
-        if token is None or not token.wraps or token.expired(self._now()):
+        if token is None or not token.wraps or token.expired(now):
             raise InvalidWrappingToken
         return token
 
