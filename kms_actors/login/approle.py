@@ -13,6 +13,7 @@ import msgspec
 from kms_actors.auth import cidrs
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring import stored
+from kms_actors.login import pairs
 from kms_actors.login.outcome import Outcome
 from kms_actors.login.parameters import MAX_SECONDS, MAX_USES, TokenParameters, changed, respelled
 
@@ -132,11 +133,11 @@ def write(before: Role | None, sent: Mapping[str, Any], older: tuple[str, ...], 
     InvalidRequest, naming the field.
     """
     role = before or Role(role_id=new_role_id)
+    after = changed(role.parameters, sent, adjust_type=True)
     if "local_secret_ids" in sent:
         if before is not None:
             raise InvalidRequest("local_secret_ids can only be modified during role creation")
         role = msgspec.structs.replace(role, local_secret_ids=sent["local_secret_ids"])
-    after = changed(role.parameters, sent, adjust_type=True)
     role = msgspec.structs.replace(
         role,
         **{name: sent[name] for name in _OWN if name in sent},
@@ -162,17 +163,10 @@ def _check(role: Role) -> None:
 def make_secret_id(role: Role, sent: Mapping[str, Any], accessor: str, now: int, most: int) -> SecretId:
     """Return a secret id that a request for one asks for; no longer than `most` seconds. Raises InvalidRequest.
 
-    Of `sent`, `num_uses` and `ttl` are what the role says where they are absent.
+    Of `sent`, `num_uses` and `ttl` are what the role says where they are absent; `metadata` is a text of pairs.
     """
     if not role.bind_secret_id:
         raise InvalidRequest("bind_secret_id is not set on the role")
-    uses, ttl = sent.get("num_uses", role.secret_id_num_uses), sent.get("ttl", role.secret_id_ttl)
-    if uses < 0:
-        raise InvalidRequest("num_uses cannot be negative")
-    if uses > MAX_USES or (role.secret_id_num_uses and not 0 < uses <= role.secret_id_num_uses):
-        raise InvalidRequest("num_uses cannot be higher than the role's secret_id_num_uses")
-    if ttl > MAX_SECONDS or (role.secret_id_ttl and not 0 < ttl <= role.secret_id_ttl):
-        raise InvalidRequest("ttl cannot be longer than the role's secret_id_ttl")
     blocks, of_token = sent.get("cidr_list", ()), sent.get("token_bound_cidrs", ())
     for field, inner, outer in (
         ("cidr_list", blocks, role.secret_id_bound_cidrs),
@@ -181,6 +175,13 @@ def make_secret_id(role: Role, sent: Mapping[str, Any], accessor: str, now: int,
         cidrs.check_blocks(field, inner)
         if not cidrs.within(inner, outer):
             raise InvalidRequest(_SUBSET)
+    uses, ttl = sent.get("num_uses", role.secret_id_num_uses), sent.get("ttl", role.secret_id_ttl)
+    if uses < 0:
+        raise InvalidRequest("num_uses cannot be negative")
+    if uses > MAX_USES or (role.secret_id_num_uses and not 0 < uses <= role.secret_id_num_uses):
+        raise InvalidRequest("num_uses cannot be higher than the role's secret_id_num_uses")
+    if ttl > MAX_SECONDS or (role.secret_id_ttl and not 0 < ttl <= role.secret_id_ttl):
+        raise InvalidRequest("ttl cannot be longer than the role's secret_id_ttl")
     return SecretId(
         accessor=accessor,
         created=now,
@@ -188,9 +189,9 @@ def make_secret_id(role: Role, sent: Mapping[str, Any], accessor: str, now: int,
         uses=uses,
         ttl=ttl,
         ends=now + min(ttl, most) * _SECOND if ttl else 0,
-        metadata=sent.get("metadata", {}),
+        metadata=pairs.parse("metadata", sent.get("metadata", "")),
         cidrs=blocks,
-        token_cidrs=cidrs.checked("token_bound_cidrs", of_token),
+        token_cidrs=of_token,
     )
 
 
@@ -214,7 +215,8 @@ def proved(name: str, role: Role, secret_id: SecretId | None, client_ip: str) ->
             raise InvalidRequest("source address unauthorized by CIDR restrictions on the secret ID")
         metadata = {**secret_id.metadata, **metadata}
         if secret_id.token_cidrs:
-            parameters = msgspec.structs.replace(parameters, bound_cidrs=secret_id.token_cidrs)
+            blocks = cidrs.checked("token_bound_cidrs", secret_id.token_cidrs)
+            parameters = msgspec.structs.replace(parameters, bound_cidrs=blocks)
     if role.secret_id_bound_cidrs and not cidrs.contains(role.secret_id_bound_cidrs, client_ip):
         raise InvalidRequest("source address unauthorized by CIDR restrictions on the role")
     return Outcome(alias=role.role_id, metadata=metadata, alias_metadata=metadata, parameters=parameters)

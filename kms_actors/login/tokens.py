@@ -36,7 +36,8 @@ def token_of(outcome: Outcome, mount: Mount, *, path: str, client_ip: str, entit
     batch = kind_of(parameters, mount.config.token_type) == BATCH
     if batch and (parameters.num_uses or parameters.period):
         raise InvalidRequest("the mount gives batch tokens, which cannot be periodic, nor bounded in uses")
-    limits = Limits.of(mount.config).within(parameters.max_ttl)
+    limits = Limits.of(mount.config)
+    limits = Limits(limits.default, limits.within(parameters.max_ttl).most)  # of a shorter maximum is told
     granted = grant(
         limits, ttl=parameters.ttl, period=parameters.period, explicit_max_ttl=parameters.explicit_max_ttl
     )

@@ -68,7 +68,7 @@ async def fail(tenant: Tenant, role_id: str, secret_id: str = "wrong", times: in
 
 async def test_a_login_gives_a_token_of_the_role(tenant: Tenant) -> None:
     role_id = await add(tenant, token_policies=("b", "A"), token_ttl=60)
-    made = await new(tenant, metadata={"a": "b", "role_name": "other"})
+    made = await new(tenant, metadata="a=b,role_name=other")
     done = await log_in(tenant, role_id, made.secret_id)
     spec = done.issued.spec
     assert (spec.policies, spec.display_name, spec.ttl) == (("a", "b", "default"), "approle", 60)

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
-from kms_actors.login import pairs
 from kms_actors.login.approle import SecretId
 from kms_actors.login.approle_messages import (
     DestroySecretId,
@@ -46,14 +45,13 @@ def role_name(call: Call) -> str:
 def _new(call: Call) -> NewSecretId:
     sent = dict(call.values)
     sent.pop("secret_id", None)
-    if "metadata" in sent:
-        sent["metadata"] = pairs.parse("metadata", sent["metadata"])
     return NewSecretId(mount_number(call), role_name(call), sent)
 
 
 def _new_of_text(call: Call) -> NewSecretId:
+    secret_id = _required(call, "secret_id")
     message = _new(call)
-    return NewSecretId(message.mount, message.role, message.sent, _required(call, "secret_id"))
+    return NewSecretId(message.mount, message.role, message.sent, secret_id)
 
 
 def _made(_: Call, made: MadeSecretId) -> Reply:

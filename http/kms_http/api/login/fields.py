@@ -40,6 +40,8 @@ TOKEN_FIELDS: Final[Mapping[str, Converter]] = {
     "token_type": to_str,
 }
 
+_POLICIES: Final = "policies"
+
 #: Of lists.
 PAGES: Final = Fields(after=to_str, limit=to_int)
 
@@ -58,10 +60,15 @@ def older_fields(older: Mapping[str, str]) -> dict[str, Converter]:
 
 def token_values(values: Mapping[str, Any], older: Mapping[str, str]) -> Sent:
     """Return the `token_…` fields that were sent, by any of their names; the newer one counts where both were."""
-    sent = {now: values[name] for name, now in older.items() if name in values}
+    sent = {now: _as_older(name, values[name]) for name, now in older.items() if name in values}
     spelled = tuple(sent)
     sent |= {name: value for name, value in values.items() if name in TOKEN_FIELDS}
     return Sent(sent, spelled)
+
+
+def _as_older(name: str, value: Any) -> Any:
+    """Return a value that came by an older name: names of policies are kept in order then, each once."""
+    return tuple(sorted({each.lower() for each in value})) if name == _POLICIES else value
 
 
 def shown_parameters(
@@ -69,4 +76,4 @@ def shown_parameters(
 ) -> dict[str, Any]:
     """Return the `token_…` fields as answers have them, with those by older names that were set by these."""
     fields = shown(parameters)
-    return fields | {name: fields[now] for name, now in (older or {}).items() if now in spelled}
+    return fields | {name: fields[now] for name, now in (older or {}).items() if now in spelled and fields[now]}

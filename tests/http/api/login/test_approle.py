@@ -176,7 +176,7 @@ async def test_a_secret_id_is_made(roles: Service) -> None:
     roles.tenant.answers[NewSecretId] = MadeSecretId("s", "a", 2, 60)
     body = {"metadata": '{"x":"y"}', "cidr_list": "10.0.0.0/8", "ttl": "1m", "num_uses": 2, "secret_id": "ignored"}
     shown = {"secret_id": "s", "secret_id_accessor": "a", "secret_id_num_uses": 2, "secret_id_ttl": 60}
-    sent = {"metadata": {"x": "y"}, "cidr_list": ("10.0.0.0/8",), "ttl": 60, "num_uses": 2}
+    sent = {"metadata": '{"x":"y"}', "cidr_list": ("10.0.0.0/8",), "ttl": 60, "num_uses": 2}
     answer = await post(roles, "role/App/secret-id", body)
     assert answer.json["data"] == shown
     assert answer.json["warnings"] == ["Endpoint ignored these unrecognized parameters: [secret_id]"]
