@@ -136,10 +136,11 @@ def _check_login(mount: Mount) -> None:
 
 def tuned(config: MountConfig, sent: Mapping[str, Any]) -> MountConfig:
     """Return settings with those that were sent; of `user_lockout_config`, with what that has."""
-    if sent.get("user_lockout_config"):
-        lockout = msgspec.structs.replace(
-            config.user_lockout_config or LockoutConfig(), **sent["user_lockout_config"]
-        )
+    changes = sent.get("user_lockout_config")
+    if changes is not None:
+        lockout = config.user_lockout_config
+        if changes:
+            lockout = msgspec.structs.replace(lockout or LockoutConfig(), **changes)
         sent = {**sent, "user_lockout_config": lockout}
     return msgspec.structs.replace(config, **sent)
 
