@@ -15,6 +15,7 @@ from kms_actors.login.glob import matches
 
 Claims = Mapping[str, Any]
 
+_TEXTS: Final = ("iss", "sub", "jti")
 #: Seconds of leeway where a role says 0: for tokens that do not say when they end or begin, and for all clocks.
 DEFAULT_LEEWAY: Final = 150
 DEFAULT_SKEW: Final = 60
@@ -39,15 +40,22 @@ class Expected(msgspec.Struct, frozen=True):
 
 
 def check_registered(claims: Claims, expected: Expected, now: float) -> None:
-    """Raise InvalidRequest unless the registered claims are as expected at `now`, seconds since 1970."""
+    """Raise InvalidRequest unless the registered claims are as expected at `now`, seconds since 1970.
+
+    Each that is there has its type, also where nothing is expected of it.
+    """
+    for name in _TEXTS:
+        if not isinstance(claims.get(name, ""), str | None):
+            raise InvalidRequest(f"claim {name} is not a string")
+    audiences = audiences_of(claims)
+    issued, begins, ends = (_time(claims, name) for name in ("iat", "nbf", "exp"))
     if expected.issuer and claims.get("iss") != expected.issuer:
         raise InvalidRequest("invalid issuer (iss) claim")
     if expected.subject and claims.get("sub") != expected.subject:
         raise InvalidRequest("invalid subject (sub) claim")
-    audiences = audiences_of(claims)
     if expected.audiences and not set(expected.audiences) & set(audiences):
         raise InvalidRequest("invalid audience (aud) claim: audience claim does not match any expected audience")
-    _check_times(claims, expected, now)
+    _check_times(issued, begins, ends, expected, now)
 
 
 def audiences_of(claims: Claims) -> list[str]:
@@ -59,8 +67,7 @@ def audiences_of(claims: Claims) -> list[str]:
     return audiences
 
 
-def _check_times(claims: Claims, expected: Expected, now: float) -> None:
-    issued, begins, ends = (_time(claims, name) for name in ("iat", "nbf", "exp"))
+def _check_times(issued: int | None, begins: int | None, ends: int | None, expected: Expected, now: float) -> None:
     if issued is None and begins is None and ends is None:
         if expected.times_needed:
             raise InvalidRequest("no issued at (iat), not before (nbf), or expiration time (exp) claims in token")

@@ -157,23 +157,27 @@ def written(
     """
     role = before or JwtRole()
     own = {**_RESET, **{name: value for name, value in sent.items() if name in JwtRole.__struct_fields__}}
-    for name, allowed in _ALLOWED.items():
-        if own[name] not in allowed:
-            raise InvalidRequest(f"invalid '{name}'")
+    _check_kind("role_type", own["role_type"])
     after = changed(role.parameters, sent)
+    if after.parameters.period > longest:
+        raise InvalidRequest("'period' is greater than the backend's maximum lease TTL")
+    _check_kind("bound_claims_type", own["bound_claims_type"])
     made = msgspec.structs.replace(
         role, **own, parameters=after.parameters, spelled=respelled(role.spelled, sent, spelled)
     )
-    _check(made, longest)
+    _check(made)
     warnings = after.warnings
     if made.parameters.max_ttl > longest:
         warnings += (_TRUNCATED,)
     return made, warnings
 
 
-def _check(role: JwtRole, longest: int) -> None:
-    if role.parameters.period > longest:
-        raise InvalidRequest("'period' is greater than the backend's maximum lease TTL")
+def _check_kind(name: str, kind: str) -> None:
+    if kind not in _ALLOWED[name]:
+        raise InvalidRequest(f"invalid '{name}'")
+
+
+def _check(role: JwtRole) -> None:
     for name in ("expiration_leeway", "not_before_leeway", "clock_skew_leeway", "max_age"):
         if not (0 if name == "max_age" else -MAX_LEEWAY) <= getattr(role, name) <= MAX_LEEWAY:
             raise InvalidRequest(f"{name}: at most {MAX_LEEWAY} seconds")
@@ -184,6 +188,7 @@ def _check(role: JwtRole, longest: int) -> None:
     _check_mappings(role.claim_mappings)
     if not role.user_claim:
         raise InvalidRequest("a user claim must be defined on the role")
+    _check_kind("callback_mode", role.callback_mode)
     if role.role_type == OIDC and not role.allowed_redirect_uris:
         raise InvalidRequest("'allowed_redirect_uris' must be set if 'role_type' is 'oidc' or unspecified.")
     bounds = (role.bound_audiences, role.parameters.bound_cidrs, role.bound_subject, role.bound_claims)
