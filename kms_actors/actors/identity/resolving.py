@@ -75,14 +75,9 @@ async def entity_for(
     check_alias_metadata(metadata)
     said = _names(groups)
     records = IdentityRecords(tr, context.keys, context.keyring)
-    pointer = await records.pointer(records.keys.by_alias(places.ALIAS_NAME, mount_accessor, alias_name))
-    before = None if pointer is None else await records.entity(pointer.id)
-    known = None if before is None else before.alias_at(mount_accessor)
-    if known is not None and not is_alias(known, mount_accessor, alias_name):
-        pointer = before = None  # out of date, as an index may be after a restore
     moment = int(now * 1e9)
     alias = Alias(
-        id=new_ids.alias if pointer is None else pointer.alias,
+        id=new_ids.alias,
         name=alias_name,
         mount_accessor=mount_accessor,
         mount_type=mount_type,
@@ -91,13 +86,9 @@ async def entity_for(
         created=moment,
         updated=moment,
     )
-    if before is None:
-        name = await records.free_entity_name(new_ids.entity)
-        entity = Entity(id=new_ids.entity, name=name, created=moment, updated=moment, aliases=(alias,))
-    elif before.disabled:
-        return await resolved(records, before, {})
-    else:
-        entity = _with_alias(before, alias)
+    before, entity = await _with_alias(records, alias, new_ids.entity)
+    if entity.disabled:
+        return await resolved(records, entity, {})
     if entity is not before:
         records.put_entity(entity, before)
     current = {} if before is None else await records.memberships(places.MEMBER_OF, entity.id)
@@ -153,16 +144,27 @@ def _names(groups: Iterable[str]) -> list[str]:
     return names
 
 
-def _with_alias(entity: Entity, alias: Alias) -> Entity:
-    """Return the entity with its alias as the login says it is; the same where that says nothing new."""
-    known = entity.alias_at(alias.mount_accessor)
+async def _with_alias(records: IdentityReader, alias: Alias, new_id: str) -> tuple[Entity | None, Entity]:
+    """Return the entity of an alias, as it was and as the login says it is; None if there was none.
+
+    Both are the same where the login says nothing new.
+    """
+    pointer = await records.pointer(records.keys.by_alias(places.ALIAS_NAME, alias.mount_accessor, alias.name))
+    entity = None if pointer is None else await records.entity(pointer.id)
+    known = None if entity is None else entity.alias_at(alias.mount_accessor)
+    if known is not None and not is_alias(known, alias.mount_accessor, alias.name):
+        entity = None  # the index is out of date, as one may be after a restore
+    if pointer is None or entity is None:
+        name = await records.free_entity_name(new_id)
+        return None, Entity(id=new_id, name=name, created=alias.created, updated=alias.created, aliases=(alias,))
     if known is None:
-        return msgspec.structs.replace(entity, aliases=(*entity.aliases, alias))
+        mended = msgspec.structs.replace(alias, id=pointer.alias)
+        return entity, msgspec.structs.replace(entity, aliases=(*entity.aliases, mended))
     if known.metadata == alias.metadata:
-        return entity
+        return entity, entity
     later = msgspec.structs.replace(known, metadata=alias.metadata, updated=alias.updated)
     aliases = tuple(later if each.id == later.id else each for each in entity.aliases)
-    return msgspec.structs.replace(entity, aliases=aliases)
+    return entity, msgspec.structs.replace(entity, aliases=aliases)
 
 
 async def _members_by(records: IdentityReader, accessor: str, said: Sequence[str]) -> dict[str, Membership]:
