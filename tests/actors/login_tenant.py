@@ -21,6 +21,7 @@ from kms_actors.runtime import Threads
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from tests.actors.grounds import plant, tenant_store
+from tests.store.access import put
 
 SECOND: Final = 10**9
 T0: Final = 1_700_000_000
@@ -102,6 +103,10 @@ class Tenant:
             return dict(await tr.get_range(KEYS.prefix, after(KEYS.prefix)))
 
         return await self.store.run(body)
+
+    async def restore(self, records: dict[bytes, bytes]) -> None:
+        """Write records as they were."""
+        await put(self.store, *records.items())
 
 
 async def planted(store: Store) -> Keyring:

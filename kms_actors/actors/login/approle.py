@@ -127,6 +127,8 @@ class ApproleController:
         of_secret_id = records.secret_id_key(number, name, digest)
         found, of_secret, failed = await tr.get_many((place, of_secret_id, failures))
         role = records.role(place, found) if name else None
+        if role is not None and role.role_id != message.role_id:
+            role = None  # what led to it is older than it: see `ApproleRecords.put_role`
         if not message.secret_id and (role is None or role.bind_secret_id):
             raise InvalidRequest(NO_SECRET_ID)
         if self._locking.locked(mount, failures, failed, now):

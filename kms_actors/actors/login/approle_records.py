@@ -83,10 +83,15 @@ class ApproleRecords:
         return None if record is None else SecretIdAccessor.decode(self._keyring.open(key, record)).hash
 
     async def put_role(self, tr: Transaction, mount: int, name: str, role: Role, before: Role | None) -> bool:
-        """Write a role; False, and nothing is written, if its role id is another one's."""
+        """Write a role; False, and nothing is written, if its role id is another one's.
+
+        What leads to a role is believed where the role agrees: a restore may bring back an older one.
+        """
         if before is None or before.role_id != role.role_id:
             place = self.role_id_key(mount, role.role_id)
-            if await tr.get(place) is not None:
+            owner = self.role_of(place, await tr.get(place))
+            other = await self.read_role(tr, mount, owner) if owner else None
+            if other is not None and other.role_id == role.role_id:
                 return False
             tr.set(place, self._keyring.seal(place, RoleId(role=name).encode()))
             if before is not None:

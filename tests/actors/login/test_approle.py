@@ -238,6 +238,22 @@ async def test_a_role_id_is_of_one_role(nodes: tuple[Tenant, Tenant]) -> None:
         await add(nodes[0], "x", role_id="x" * 513)
 
 
+async def test_a_role_id_that_leads_to_what_is_not_its_role_is_nobodys(tenant: Tenant) -> None:
+    stale = await add(tenant)
+    await add(tenant, "gone", role_id="of nobody")
+    made = await new(tenant)
+    kept = await tenant.snapshot()
+    await add(tenant, role_id="current")
+    await tenant.ask(DeleteRole(MOUNT, "gone"))
+    await tenant.restore({key: kept[key] for key in kept if KEYS.parts(key)[2:3] == ("role-id",)})
+    await fail(tenant, stale, made.secret_id)
+    await fail(tenant, "of nobody", made.secret_id)
+    await log_in(tenant, "current", made.secret_id)
+    await add(tenant, "new", role_id="of nobody")
+    await add(tenant, role_id=stale)
+    await log_in(tenant, stale, made.secret_id)
+
+
 async def test_a_role_goes_with_its_secret_ids(tenant: Tenant) -> None:
     role_id = await add(tenant)
     made = await new(tenant, ttl=60)
