@@ -45,7 +45,7 @@ class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Keyring:
     """Versions 1 to `active_version` of a key; nothing of them changes. Shows nothing in repr, cannot be pickled."""
 
-    __slots__ = ("_active", "_aeads", "_header", "_keys", "owner", "sealed")
+    __slots__ = ("_active", "_aeads", "_derived", "_header", "_keys", "owner", "sealed")
 
     def __init__(self, keys: tuple[_Key, ...], owner: str) -> None:
         self._keys: Final = keys
@@ -54,6 +54,7 @@ class Keyring:
         self._aeads: Final = {header(version): AESGCM(key.key) for version, key in enumerate(keys, start=1)}
         self._header: Final = header(len(keys))
         self._active: Final = self._aeads[self._header]
+        self._derived: Final[dict[bytes, bytes]] = {}  # by label, of which there are few: some need one a request
         #: Records sealed by this object, all of them under the active version.
         self.sealed = 0
 
@@ -96,8 +97,11 @@ class Keyring:
 
     def derive(self, label: bytes) -> bytes:
         """Return the 32-byte subkey for `label`: HKDF-SHA256 (RFC 5869) of version 1, so rotations keep it."""
-        hkdf = HKDF(algorithm=SHA256(), length=_KEY_LENGTH, salt=None, info=_DERIVE_CONTEXT + label)
-        return hkdf.derive(self._keys[0].key)
+        derived = self._derived.get(label)
+        if derived is None:
+            hkdf = HKDF(algorithm=SHA256(), length=_KEY_LENGTH, salt=None, info=_DERIVE_CONTEXT + label)
+            derived = self._derived[label] = hkdf.derive(self._keys[0].key)
+        return derived
 
     def __repr__(self) -> str:
         return "<Keyring>"

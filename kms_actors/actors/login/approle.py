@@ -1,24 +1,18 @@
-"""AppRole in a tenant actor: roles, their secret ids, and logins.
-
-How often a secret id is used is counted in the transaction of the login, so of many at once on several nodes no more
-get in than it allows. A wrong secret id and a role id that is not there are answered and counted alike.
-"""
+"""AppRole in a tenant actor: roles and their secret ids. Logins are apart."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
+from kms_actors.actors.login.approle_logins import ApproleLogins
 from kms_actors.actors.login.approle_records import ACCESSOR, AREA, ROLE, ApproleRecords
-from kms_actors.actors.login.completing import log_in
 from kms_actors.actors.login.listing import list_keys
 from kms_actors.actors.login.locking import Locking
 from kms_actors.actors.login.tidying import EndSecretIds, Tidying
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.errors import (
-    AuthenticationFailed,
     InvalidRequest,
     NamedNotFound,
     NotFound,
@@ -26,15 +20,10 @@ from kms_actors.errors import (
     UnsupportedPath,
 )
 from kms_actors.login.approle import (
-    FAILED,
-    MAX_ROLE_ID,
     MAX_SECRET_ID,
-    NO_SECRET_ID,
     Role,
     SecretId,
     make_secret_id,
-    proved,
-    used,
     write,
 )
 from kms_actors.login.approle_messages import (
@@ -52,8 +41,6 @@ from kms_actors.login.approle_messages import (
     TidySecretIds,
     WriteRole,
 )
-from kms_actors.login.messages import LoggedIn
-from kms_actors.login.outcome import Outcome
 from kms_actors.messages import Message
 from kms_actors.mounts import SYSTEM_LEASE_TTL, Mount
 from kms_actors.store.api import Reads, Transaction
@@ -77,10 +64,6 @@ _SECOND: Final = 10**9
 _NO_ACCESSOR: Final = "failed to find accessor entry for secret_id_accessor"
 
 
-class _WrongIds(InvalidRequest):
-    """A role id and a secret id that prove nothing: to be counted."""
-
-
 class ApproleController:
     """Keeps roles and secret ids, and logs in by them."""
 
@@ -88,12 +71,13 @@ class ApproleController:
         self._context = context
         self._records = ApproleRecords(context.keys, context.keyring)
         self._locking = Locking(context)
+        self._logins = ApproleLogins(context, self._records, self._locking)
         self._tidying = Tidying(context, self._records)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         spawn = self._context.spawn
         return {
-            LoginRole: lambda message: spawn(self._log_in(message)),
+            LoginRole: lambda message: spawn(self._logins.log_in(message)),
             ReadRole: lambda message: spawn(self._read(message)),
             ListRoles: lambda message: spawn(self._list(message)),
             WriteRole: lambda message: spawn(self._write(message)),
@@ -105,47 +89,6 @@ class ApproleController:
             TidySecretIds: lambda message: self._tidying.begin(self._mount(message.mount).number),
             EndSecretIds: lambda _: spawn(self._tidying.sweep()),
         }
-
-    async def _log_in(self, message: LoginRole) -> LoggedIn:
-        mount = self._mount(message.mount)
-        if len(message.role_id) > MAX_ROLE_ID or len(message.secret_id) > MAX_SECRET_ID:
-            raise InvalidRequest(FAILED)
-        try:
-            return await log_in(self._context, message, partial(self._prove, mount, message))
-        except _WrongIds:
-            await self._locking.failed(
-                mount, message.role_id, self._records.role_id_key(mount.number, message.role_id)
-            )
-            raise InvalidRequest(FAILED) from None
-
-    async def _prove(self, mount: Mount, message: LoginRole, tr: Transaction, now: float) -> Outcome:
-        records, number, moment = self._records, mount.number, int(now * _SECOND)
-        of_role_id = records.role_id_key(number, message.role_id)
-        name = records.role_of(of_role_id, await tr.get(of_role_id))
-        failures = self._locking.key(mount, message.role_id, known=bool(name))
-        place, digest = records.role_key(number, name), records.digest(number, name, message.secret_id)
-        of_secret_id = records.secret_id_key(number, name, digest)
-        found, of_secret, failed = await tr.get_many((place, of_secret_id, failures))
-        role = records.role(place, found) if name else None
-        if role is not None and role.role_id != message.role_id:
-            role = None  # what led to it is older than it: see `ApproleRecords.put_role`
-        if not message.secret_id and (role is None or role.bind_secret_id):
-            raise InvalidRequest(NO_SECRET_ID)
-        if self._locking.locked(mount, failures, failed, now):
-            raise AuthenticationFailed("the role is locked")
-        if role is None:
-            raise _WrongIds
-        secret_id = records.secret_id(of_secret_id, of_secret) if role.bind_secret_id else None
-        if role.bind_secret_id and (secret_id is None or secret_id.ended(moment)):
-            raise _WrongIds
-        outcome = proved(name, role, secret_id, message.client_ip)
-        self._locking.succeeded(tr, mount, failures, failed, now)
-        left = used(secret_id, moment) if secret_id is not None else None
-        if secret_id is not None and left is None:
-            records.remove_secret_id(tr, number, name, digest, secret_id)
-        elif left is not None and left is not secret_id:
-            records.put_secret_id(tr, number, name, digest, left)
-        return outcome
 
     async def _read(self, message: ReadRole) -> Role:
         mount = self._mount(message.mount).number

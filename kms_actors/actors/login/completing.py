@@ -6,21 +6,21 @@ A login that gives a batch token of a known entity writes nothing, beside what i
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from kms_actors.actors.identity import resolving
 from kms_actors.actors.identity.resolving import IdentityChanged, NewIds, entity_for
+from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.token import issuing
-from kms_actors.actors.token.issuing import NewToken, issue
+from kms_actors.actors.token.issuing import issue
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.identity.messages import Resolved
 from kms_actors.login.messages import LoggedIn, Login
 from kms_actors.login.outcome import Outcome
 from kms_actors.login.tokens import token_of
-from kms_actors.mounts import Mount
 from kms_actors.store.api import Transaction
 
 #: Proves a login within its transaction, at a time in seconds since 1970, and counts what it uses up.
@@ -29,31 +29,31 @@ Prove = Callable[[Transaction, float], Awaitable[Outcome]]
 _SECOND: Final = 1e9
 
 
-class Begun(NamedTuple):
-    """A login before its transaction.
+class Begun:
+    """A login before its transaction. What is drawn stays the same, since bodies run twice."""
 
-    What a token, and an entity that is not known yet, will be called is drawn here, since bodies run twice.
-    """
+    def __init__(self, context: TenantContext, message: Login, familiar: Familiar | None) -> None:
+        self.mount: Final = context.store.require_mount(message.mount)  # raises NoMount
+        self.message: Final = message
+        self.familiar: Final = familiar
+        self.token: Final = issuing.draw(context.keys.number)
+        self.now: Final = context.clock() / _SECOND  # seconds since 1970
+        self._ids: NewIds | None = None
 
-    mount: Mount
-    message: Login
-    token: NewToken
-    ids: NewIds
-    now: float  # seconds since 1970
+    @property
+    def ids(self) -> NewIds:
+        """What an entity that is not known yet will be called: few logins make one."""
+        if self._ids is None:
+            self._ids = resolving.draw()
+        return self._ids
 
 
-def begin(context: TenantContext, message: Login) -> Begun:
-    """Begin a login; raises NoMount."""
-    mount = context.store.require_mount(message.mount)
-    return Begun(mount, message, issuing.draw(context.keys.number), resolving.draw(), context.clock() / _SECOND)
-
-
-async def log_in(context: TenantContext, message: Login, prove: Prove) -> LoggedIn:
+async def log_in(context: TenantContext, message: Login, prove: Prove, familiar: Familiar | None = None) -> LoggedIn:
     """Run a login: what `prove` raises is its answer, and then nothing is written.
 
     It rests on no token: who logs in may send an old one along, which says nothing.
     """
-    begun = begin(context, message)
+    begun = Begun(context, message, familiar)
 
     async def body(tr: Transaction) -> LoggedIn:
         return await complete(tr, context, begun, await prove(tr, begun.now))
@@ -87,15 +87,22 @@ async def complete(tr: Transaction, context: TenantContext, begun: Begun, outcom
 
 
 async def _entity(tr: Transaction, context: TenantContext, begun: Begun, outcome: Outcome) -> Resolved:
-    return await entity_for(
+    familiar, mount = begun.familiar, begun.mount
+    known = await familiar.find(tr, mount, outcome) if familiar is not None else None
+    if known is not None:
+        return known
+    found = await entity_for(
         tr,
         context,
-        mount_accessor=begun.mount.accessor,
-        mount_type=begun.mount.type,
-        mount_path=begun.mount.path,
+        mount_accessor=mount.accessor,
+        mount_type=mount.type,
+        mount_path=mount.path,
         alias_name=outcome.alias,
         alias_metadata=outcome.alias_metadata,
         groups=outcome.groups,
         new_ids=begun.ids,
         now=begun.now,
     )
+    if familiar is not None:
+        await familiar.learn(tr, mount, outcome, found)
+    return found

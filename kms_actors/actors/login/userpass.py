@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from kms_actors.actors.login.completing import log_in
+from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.listing import list_keys
 from kms_actors.actors.login.locking import Locking
 from kms_actors.actors.tenant.context import Handler, TenantContext
@@ -59,6 +60,7 @@ class UserpassController:
     def __init__(self, context: TenantContext) -> None:
         self._context = context
         self._locking = Locking(context)
+        self._familiar = Familiar(context)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
@@ -80,7 +82,7 @@ class UserpassController:
         if seen.user is None or not right:
             await self._locking.failed(mount, message.name, place)
             raise InvalidRequest(FAILED)
-        return await log_in(self._context, message, partial(self._prove, mount, message, stored))
+        return await log_in(self._context, message, partial(self._prove, mount, message, stored), self._familiar)
 
     async def _look(self, mount: Mount, name: str) -> _Seen:
         _, place = self._place(mount.number, name)
