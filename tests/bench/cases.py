@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ SPREAD: Final = 1000
 
 #: Kinds of token. A server that has but one sends that.
 PLAIN, ATTENUATED, SERVICE = "plain biscuit", "attenuated biscuit", "service token"
+#: Who logs in has none.
+NOBODY = "nobody"
 
 #: Connections, most often, and where it matters how a case takes few and many.
 SOME: Final = (16,)
@@ -23,12 +26,16 @@ FEW_TO_MANY: Final = (1, 16, 128)
 
 
 class Request(NamedTuple):
-    """One HTTP request; `path` is without `/v1/`. `{n}` in it is a number that changes with each."""
+    """One HTTP request; `path` is without `/v1/`. `{n}` in it is a number that changes with each.
+
+    It is sent with `token`, if it has one, else with the server's of the kind `holder`.
+    """
 
     method: str
     path: str
     body: str = ""
     holder: str = PLAIN
+    token: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,55 @@ def _kv_list(send: Send) -> Request:
     return Request("GET", "secret/metadata/bench/list?list=true")
 
 
+def _unversioned(send: Send, request: Request) -> Request:
+    """Return a request below a mount of KV version 1."""
+    with contextlib.suppress(RuntimeError):  # it is there: made by an earlier case
+        send("POST", "sys/mounts/plain", {"type": "kv", "options": {"version": "1"}})
+    return request
+
+
+def _kv1_get(send: Send) -> Request:
+    request = _unversioned(send, Request("GET", "plain/bench/get"))
+    send("POST", request.path, _SECRET["data"])
+    return request
+
+
+def _approle(send: Send, role: str, **options: Any) -> Request:
+    """Make a role; return a login by it."""
+    with contextlib.suppress(RuntimeError):
+        send("POST", "sys/auth/approle", {"type": "approle"})
+    of_role = f"auth/approle/role/{role}"
+    send("POST", of_role, {"token_ttl": "1h", **options})
+    role_id = send("GET", f"{of_role}/role-id", None)["role_id"]
+    secret_id = send("POST", f"{of_role}/secret-id", {})["secret_id"]
+    return _post("auth/approle/login", {"role_id": role_id, "secret_id": secret_id})._replace(holder=NOBODY)
+
+
+def _under_policies(count: int, about: About) -> Callable[[Send], Request]:
+    """Return what sends a request about a key with a service token of so many policies, of which one allows it."""
+
+    def make(send: Send) -> Request:
+        request = _with_key(about)(send)
+        names = [f"bench-{number}" for number in range(count)]
+        for number, name in enumerate(names):
+            send("POST", f"sys/policies/acl/{name}", {"policy": _policy(number)})
+        login = _approle(send, "policies", token_policies=names)
+        return request._replace(token=_token(send(login.method, login.path, json.loads(login.body))))
+
+    return make
+
+
+def _policy(number: int) -> str:
+    paths = ["transit/encrypt/bench-*" if not number else f"transit/encrypt/of-{number}"]
+    paths += [f"secret/data/of-{number}/{each}/*" for each in range(9)]
+    return "\n".join(f'path "{path}" {{ capabilities = ["read", "update"] }}' for path in paths)
+
+
+def _token(answer: Mapping[str, Any]) -> str:
+    token: str = answer["auth"]["client_token"]
+    return token
+
+
 def _lookup_self(_: Send) -> Request:
     return Request("GET", "auth/token/lookup-self")
 
@@ -163,6 +219,15 @@ _KV = (
     Case("kv put, one path", lambda _: _post("secret/data/bench/put", _SECRET), stored=True),
     Case("kv list of 20", _kv_list, stored=True),
 )
+_KV1 = (
+    Case("kv v1 get", _kv1_get),
+    Case("kv v1 put", lambda send: _unversioned(send, _post("plain/bench/put/{n}", _SECRET["data"]))),
+)
+_LOGINS = (
+    Case("approle login", lambda send: _approle(send, "service"), stored=True),
+    Case("approle login, batch token", lambda send: _approle(send, "batch", token_type="batch"), stored=True),
+    Case("encrypt 32 B, 100 policies", _under_policies(100, _encrypt)),
+)
 _SYSTEM = (
     Case("seal-status", lambda _: Request("GET", "sys/seal-status"), FEW_TO_MANY),
     Case("lookup-self", _lookup_self),
@@ -178,6 +243,8 @@ CASES: Final = (
     *_CRYPT,
     *_SIGN,
     *_KV,
+    *_KV1,
+    *_LOGINS,
     *_SYSTEM,
     *(_held_by(holder, case) for holder in (ATTENUATED, SERVICE) for case in (_CRYPT[0], _KV[0], _SYSTEM[1])),
 )

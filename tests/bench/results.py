@@ -31,6 +31,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     "throughput": Measure("requests/s", more_is_better=True),
     "offered": Measure("requests/s", more_is_better=True),
     "cpu": Measure("µs of CPU a request"),
+    "decision": Measure("µs of CPU"),
     "p50": Measure("µs"),
     "p99": Measure("µs"),
     "seconds": Measure("s"),

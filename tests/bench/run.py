@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from tests.bench import load, starts, table, tenants, vegeta, wrk
+from tests.bench import load, policies, starts, table, tenants, vegeta, wrk
 from tests.bench.cases import passes
 from tests.bench.processes import none_left
 from tests.bench.report import show
@@ -61,7 +61,12 @@ def _tenants(options: Options, _: Server | None) -> Iterator[list[Series]]:
         yield from tenants.measure(store, options.tenants, options.active, options.plan.rounds)
 
 
-STAGES: Final[Mapping[str, Stage]] = {"cases": _cases, "starts": _starts, "tenants": _tenants}
+def _policies(options: Options, _: Server | None) -> Iterator[list[Series]]:
+    for series in policies.measure(options.plan.rounds):
+        yield [series]
+
+
+STAGES: Final[Mapping[str, Stage]] = {"cases": _cases, "starts": _starts, "tenants": _tenants, "policies": _policies}
 
 
 def _several(known: Mapping[str, object]) -> Callable[[str], list[str]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from kms_actors.auth.build import attenuate
 from kms_actors.auth.principal import Capability
-from tests.bench.cases import ATTENUATED, PLAIN, SERVICE
+from tests.bench.cases import ATTENUATED, NOBODY, PLAIN, SERVICE, Request
 from tests.bench.processes import listener
 from tests.bench.results import OURS, REFERENCE
 from tests.support.fdb_cluster import FdbCluster, absent
@@ -41,9 +41,19 @@ class Server:
         """Return a token of that kind, or the one there is."""
         return self.tokens.get(kind, self.tokens[PLAIN])
 
+    def headers(self, request: Request) -> dict[str, str]:
+        """Return the headers that a request is sent with."""
+        sent = {"Content-Type": "application/json"}
+        if request.holder != NOBODY:
+            sent["X-Vault-Token"] = request.token or self.token(request.holder)
+        return sent
+
     def send(self, method: str, path: str, body: Mapping[str, Any] | str | None = None) -> dict[str, Any]:
-        """Send one request and return the answer's `data`, or the bare answer; RuntimeError if it is refused."""
-        answer = send(self.address, self.token(PLAIN), method, path, body)
+        """Send one request with the token that may do most; return the answer's `data`, or the bare answer.
+
+        RuntimeError if it is refused.
+        """
+        answer = send(self.address, self.token(SERVICE), method, path, body)
         data: dict[str, Any] = answer.get("data") or answer
         return data
 
@@ -68,6 +78,7 @@ def ours(store: str, workers: int) -> Iterator[Server]:
     with STORES[store]() as (directory, table):
         node = Node.for_issuer(directory, lambda _: table, issuer)
         node.settings = f"workers = {workers}"
+        node.further = f'\n[tenants]\ndefault_vault = "{vault_id}"\n'
         node.start()
         try:
             for token in (issuer.cluster_operator(), issuer.tenant_operator(vault_id)):

@@ -62,7 +62,7 @@ def run(request: Request, server: Server, *, rate: int, connections: int, second
 
 def _targets(request: Request, server: Server) -> Iterable[str]:
     """Yield a line of JSON for each address that the requests go round."""
-    headers = {"X-Vault-Token": [server.token(request.holder)], "Content-Type": ["application/json"]}
+    headers = {name: [value] for name, value in server.headers(request).items()}
     body = base64.b64encode(request.body.encode()).decode()
     for number in range(SPREAD if "{n}" in request.path else 1):
         url = f"{server.address}/v1/{request.path.replace('{n}', str(number))}"
