@@ -52,8 +52,8 @@ class UnknownVersion(InvalidRequest):
 class InvalidWrappingToken(InvalidRequest):
     """What was given as a wrapping token gives nothing. Whether it was used goes to the log, never to the caller."""
 
-    def __init__(self) -> None:
-        super().__init__("wrapping token is not valid or does not exist")
+    def __init__(self, text: str = "wrapping token is not valid or does not exist") -> None:
+        super().__init__(text)
 
 
 class AuthenticationFailed(KmsError):
@@ -110,8 +110,8 @@ class TenantFaulted(Unavailable):
 class PoliciesChanged(Unavailable):
     """Policies of the vault were changed between the decision that they allow something and its commit."""
 
-    def __init__(self) -> None:
-        super().__init__("policies were changed meanwhile, try again")
+    def __init__(self, text: str = "policies were changed meanwhile, try again", *, retry_after: int = 1) -> None:
+        super().__init__(text, retry_after=retry_after)
 
 
 class StoreError(KmsError):
