@@ -8,6 +8,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     │   ├── UnknownVersion        newer than the key's latest version, as far as this node knows
     │   └── InvalidWrappingToken  a wrapping token that gives nothing: used, ended, or never one
     ├── AuthenticationFailed      no token, or one that proves nothing
+    ├── LoginRefused              what was proved at a login does not fit; the text is for the caller
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
     │   ├── NoMount               the mount of the path is not there any more
@@ -58,6 +59,10 @@ class InvalidWrappingToken(InvalidRequest):
 
 class AuthenticationFailed(KmsError):
     """No token, or a token that proves nothing. The reason goes to the log, never to the caller."""
+
+
+class LoginRefused(KmsError):
+    """A login that proves something, but not what it is asked for; its text goes to the caller as it is."""
 
 
 class PermissionDenied(KmsError):
