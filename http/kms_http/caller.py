@@ -188,6 +188,9 @@ class Callers:
             principal = await tenant.ask(AuthenticateToken(token, proof is not None, use))
         except AuthenticationFailed as refused:
             raise _refusal(str(refused), tenant.vault_id) from None
+        if principal.right is Right.POLICY and principal.acl is None:
+            # Of an entity's policies nothing yet: these are the token's own.
+            principal = principal.with_acl(await tenant.ask(ResolveAcl(principal.policies)))
         if not principal.spent:  # else it is gone, and this was the last that it allows
             record = principal.record
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.

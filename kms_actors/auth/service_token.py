@@ -167,6 +167,10 @@ class ServicePrincipal:
         self.ends: Final = ends
         self.spent: Final = spent
 
+    def with_acl(self, acl: Acl) -> ServicePrincipal:
+        """Return the same bearer with what his policies give."""
+        return ServicePrincipal(self.record, self.resource, acl, self.under, ends=self.ends, spent=self.spent)
+
     @property
     def right(self) -> Right:
         return self.record.right
