@@ -139,9 +139,9 @@ class KubernetesController:
     async def _claims(self, text: str, config: KubernetesConfig) -> Mapping[str, Any]:
         """Return what a token claims: verified where keys are given, else for its cluster to verify."""
         token = jwt_compact.parse(text)
-        if token.algorithm not in ALGORITHMS:
-            raise InvalidRequest("token signed with unexpected algorithm")
         if not config.pem_keys:
+            if token.algorithm not in ALGORITHMS:
+                raise LoginRefused("invalid algorithm (alg) header parameter: token signed with unexpected algorithm")
             return jwt_compact.claims_of(token)
         return await self._context.threads.short(
             lambda: verified_claims(token, [read_pem(pem) for pem in config.pem_keys], ALGORITHMS)
