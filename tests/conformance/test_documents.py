@@ -1,4 +1,4 @@
-"""README.md and docs/guide.md, typed by a reader who has nothing yet: each command works, in order.
+"""README.md, docs/guide.md and docs/logins.md, typed by a reader who has nothing yet: each command works, in order.
 
 The kind: a document that is right line by line and fails as a whole, for what an earlier line left behind. All blocks
 of a shell are one script that stops at the first failure, run from an empty home, with HashiCorp's command line and,
@@ -159,6 +159,19 @@ def serves_development(project: Path, ports: tuple[str, str]) -> None:
     api = Api(f"http://127.0.0.1:{ports[0]}")
     wait_until((project / ".dev/tenant.token").exists, "development mode is ready")
     assert api.call("GET", "/v1/sys/health").status == 200
+
+
+def test_the_page_on_logins(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    text = (ROOT / "docs/logins.md").read_text(encoding="utf-8")
+    typed_alone = text[text.index("## Mounts") : text.index("## Signed tokens")]
+    (script,) = commands(with_ports(typed_alone, ports), "logins.md").shells
+    with typed("make run", project, environment) as shell:
+        serves_development(project, ports)
+        printed = worked(script, project, environment)
+        assert shell.poll() is None
+    assert printed.count("my-long-passcode") == 2
+    assert "userpass-ann" in printed
+    assert '{"errors"' not in printed
 
 
 def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:

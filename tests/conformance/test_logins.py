@@ -73,10 +73,68 @@ class TestCommandLine:
         shown = newcomer("login", namespace, "-method=userpass", "username=ann", "password=right").out
         assert '["default" "readers"]' in shown
         assert "token_meta_username    ann" in shown
+        about = json.loads(newcomer("token", "lookup", "-format=json").out)["data"]
+        assert (about["display_name"], about["path"]) == ("userpass-ann", "auth/userpass/login/ann")
         operator("auth", "disable", "userpass")
+        newcomer("token", "lookup", code=2)
+
+    def test_login_as_a_machine(self, operator: VaultCli, newcomer: VaultCli, tenant: Tenant) -> None:
+        tenant.root.put("secret/data/app/db", {"data": {"password": "p"}})
+        tenant.root.put("sys/policies/acl/app", {"policy": 'path "secret/data/app/*" { capabilities = ["read"] }'})
+        operator("auth", "enable", "approle")
+        arguments = ("token_policies=app", "secret_id_num_uses=1", "secret_id_ttl=10m", "token_ttl=20m")
+        operator("write", "auth/approle/role/app", *arguments)
+        role_id = operator("read", "-field=role_id", "auth/approle/role/app/role-id").out
+        wrapped = operator(
+            "write", "-wrap-ttl=60", "-f", "-field=wrapping_token", "auth/approle/role/app/secret-id"
+        ).out
+        secret_id = newcomer("unwrap", "-field=secret_id", wrapped).out
+        namespace, ids = f"-namespace={tenant.vault_id}", (f"role_id={role_id}", f"secret_id={secret_id}")
+        given = json.loads(newcomer("write", namespace, "-format=json", "auth/approle/login", *ids).out)["auth"]
+        assert (given["policies"], given["lease_duration"]) == (["app", "default"], 1200)
+        assert given["metadata"] == {"role_name": "app"}
+        newcomer("login", given["client_token"])
+        assert newcomer("kv", "get", "-mount=secret", "-field=password", "app/db").out == "p"
+        assert "permission denied" in newcomer("kv", "put", "-mount=secret", "app/db", "a=b", code=2).err
+        assert "invalid role or secret ID" in newcomer("write", namespace, "auth/approle/login", *ids, code=2).err
+        assert operator("list", "auth/approle/role").out.split() == ["Keys", "----", "app"]
+        assert "Tidy operation successfully started" in operator("write", "-f", "auth/approle/tidy/secret-id").err
+        operator("auth", "disable", "approle")
+        newcomer("token", "lookup", code=2)
 
 
 class TestHvac:
+    def test_approle(self, client: Any, nobody: Any) -> None:
+        client.sys.enable_auth_method("approle")
+        roles = client.auth.approle
+        roles.create_or_update_approle("app", token_policies=["readers"], secret_id_num_uses=2, token_ttl="10m")
+        assert roles.list_roles()["data"]["keys"] == ["app"]
+        assert roles.read_role("app")["data"]["token_ttl"] == 600
+        roles.update_role_id("app", "own-role-id")
+        assert roles.read_role_id("app")["data"]["role_id"] == "own-role-id"
+        made = roles.generate_secret_id("app", metadata={"a": "b"}, cidr_list=["127.0.0.1/32"])["data"]
+        auth = nobody.auth.approle.login("own-role-id", made["secret_id"])["auth"]
+        assert (auth["policies"], auth["metadata"]) == (["default", "readers"], {"a": "b", "role_name": "app"})
+        assert nobody.is_authenticated()
+        assert nobody.lookup_token()["data"]["ttl"] <= 600
+        assert roles.read_secret_id("app", made["secret_id"])["data"]["secret_id_num_uses"] == 1
+        accessor = made["secret_id_accessor"]
+        assert roles.read_secret_id_accessor("app", accessor)["data"]["metadata"] == {"a": "b"}
+        own = roles.create_custom_secret_id("app", "own-secret-id")["data"]
+        accessors = roles.list_secret_id_accessors("app")["data"]["keys"]
+        assert accessors == sorted([accessor, own["secret_id_accessor"]])
+        roles.destroy_secret_id("app", "own-secret-id")
+        roles.destroy_secret_id_accessor("app", accessor)
+        with pytest.raises(exceptions.InvalidPath):
+            roles.list_secret_id_accessors("app")
+        with pytest.raises(exceptions.InvalidPath):
+            roles.read_secret_id_accessor("app", accessor)
+        with pytest.raises(exceptions.InvalidRequest):
+            nobody.auth.approle.login("own-role-id", made["secret_id"])
+        roles.delete_role("app")
+        with pytest.raises(exceptions.InvalidPath):
+            roles.read_role("app")
+
     def test_auth_methods(self, client: Any) -> None:
         client.sys.enable_auth_method("userpass", path="people", description="ours", config={"max_lease_ttl": "2h"})
         methods = client.sys.list_auth_methods()["data"]
@@ -98,6 +156,7 @@ class TestHvac:
             nobody.auth.userpass.login("ann", "one")
         auth = nobody.auth.userpass.login("ann", "two")["auth"]
         assert (auth["policies"], auth["metadata"]) == (["default", "readers"], {"username": "ann"})
+        assert nobody.is_authenticated()
         users.delete_user("ann")
         with pytest.raises(exceptions.InvalidPath):
             users.list_user()
