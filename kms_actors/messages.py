@@ -98,18 +98,13 @@ class AuthenticateToken(Query, frozen=True):
     """Turn a short service token into its Principal. Answer: Principal; raises AuthenticationFailed.
 
     `proven`: its proof is in the store, which a tenant of an older program lacks. `use`: this is a use of it, to be
-    counted where uses are.
+    counted where uses are. `address` is the caller's, which a token may be bound to.
     """
 
     token: str
     proven: bool = True
     use: bool = True
-
-
-class RenewToken(Command, frozen=True):
-    """Renew the caller's own token. Answer: Principal (unchanged for tokens without end)."""
-
-    principal: Principal
+    address: str = ""
 
 
 class RevokeToken(Command, frozen=True):

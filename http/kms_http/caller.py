@@ -14,7 +14,7 @@ from multidict import istr
 from kms_actors import request_context
 from kms_actors.auth import service_token
 from kms_actors.auth.checks import WithPolicies
-from kms_actors.auth.principal import Principal, Right
+from kms_actors.auth.principal import MadeOf, Principal, Right
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import AuthenticateToken
 from kms_actors.observe.bounded import BoundedLog
@@ -48,6 +48,15 @@ class Caller(NamedTuple):
 NOBODY: Final = Caller(None, None)
 
 
+class Sent(NamedTuple):
+    """What a request says of who sends it. `now` is in seconds since 1970, `address` that of the connection."""
+
+    token: str
+    namespace: str = ""
+    now: float = 0.0
+    address: str = ""
+
+
 def token_of(headers: Mapping[str, str]) -> str:
     """Return the token a request carries, or an empty text."""
     token = headers.get(TOKEN)
@@ -71,7 +80,7 @@ class Callers:
         self._backend = backend
         self._authenticator = authenticator
 
-    async def identify(self, token: str, namespace: str, now: float, anonymous: bool, *, use: bool = True) -> Caller:
+    async def identify(self, sent: Sent, *, anonymous: bool, use: bool = True) -> Caller:
         """Return who calls. Without a token, or with one that proves nothing, that is nobody, if `anonymous`.
 
         Without `use`, it does not count as one of a token whose uses are counted.
@@ -81,20 +90,20 @@ class Callers:
             Sealed: the tenant cannot be reached while the node is sealed.
 
         """
-        if not token and not anonymous:
+        if not sent.token and not anonymous:
             raise AuthenticationFailed("no token")
         try:
-            caller = await self._bearer(token, now, use=use) if token else NOBODY
+            caller = await self._bearer(sent, use=use) if sent.token else NOBODY
         except (AuthenticationFailed, Sealed):
             # What anybody may ask is then answered as for anybody: `vault status` works with a stale token, too.
             if not anonymous:
                 raise
             caller = NOBODY
-        if namespace:
-            self._require_namespace(caller, namespace)
+        if sent.namespace:
+            self._require_namespace(caller, sent.namespace)
         return caller
 
-    async def identify_login(self, token: str, namespace: str, now: float) -> Caller:
+    async def identify_login(self, sent: Sent) -> Caller:
         """Return who calls below a mount of logins: the bearer, or nobody, of the vault that is named.
 
         Who logs in has no token yet, or an old one that says nothing. So this is the one place where a header names a
@@ -106,12 +115,12 @@ class Callers:
 
         """
         caller = NOBODY
-        if token:
+        if sent.token:
             try:
-                caller = await self._bearer(token, now)
+                caller = await self._bearer(sent)
             except AuthenticationFailed:
                 caller = NOBODY
-        named = namespace.strip("/")
+        named = sent.namespace.strip("/")
         name = self._backend.default_vault if named in ("", _ROOT_NAMESPACE) else named
         if caller.tenant is not None and (named in ("", _ROOT_NAMESPACE) or caller.tenant.vault_id == named):
             return caller
@@ -123,15 +132,15 @@ class Callers:
         request_context.borne_by(None)
         return Caller(None, tenant)
 
-    async def identify_visitor(self, namespace: str, now: float) -> Caller:
+    async def identify_visitor(self, sent: Sent) -> Caller:
         """Return nobody, of the vault that a login would be of: of no vault where that is sealed, or is not there."""
         try:
-            caller = await self.identify_login("", namespace, now)
+            caller = await self.identify_login(sent._replace(token=""))
         except (AuthenticationFailed, Sealed):
             return NOBODY
         return NOBODY if caller.tenant is None or caller.tenant.sealed else caller
 
-    async def identify_taker(self, token: str, namespace: str, now: float) -> Caller:
+    async def identify_taker(self, sent: Sent) -> Caller:
         """Return who comes with, or for, a wrapping token: nobody where what he sent as his own proves nothing.
 
         Raises:
@@ -139,41 +148,44 @@ class Callers:
 
         """
         try:
-            caller = await self._bearer(token, now, use=False) if token else NOBODY
+            caller = await self._bearer(sent, use=False) if sent.token else NOBODY
         except AuthenticationFailed:
             return NOBODY
-        if namespace and caller.principal is not None:
-            self._require_namespace(caller, namespace)
+        if sent.namespace and caller.principal is not None:
+            self._require_namespace(caller, sent.namespace)
         return caller
 
-    async def use(self, token: str, now: float) -> None:
+    async def use(self, sent: Sent) -> None:
         """Count a use of a token that was only looked at."""
-        if service_token.tenant_of(token) is not None:
+        if service_token.tenant_of(sent.token) is not None:
             with contextlib.suppress(AuthenticationFailed):
-                await self._bearer(token, now)
+                await self._bearer(sent)
 
-    async def _bearer(self, token: str, now: float, *, use: bool = True) -> Caller:
-        number = service_token.tenant_of(token)
+    async def _bearer(self, sent: Sent, *, use: bool = True) -> Caller:
+        number = service_token.tenant_of(sent.token)
         if number is not None:
-            return await self._by_service_token(token, number, now, use=use)
-        principal = self._authenticator.authenticate(token, now)
+            return await self._by_service_token(sent, number, use=use)
+        principal = self._authenticator.authenticate(sent.token, sent.now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
                 raise _refusal("an operator's token of another cluster, or revoked", self._backend.namespace)
             return Caller(principal, None)
         tenant = self._backend.awake(principal.resource) or await self._backend.tenant(principal.resource)
-        if tenant.revoked(principal.revocation_ids):
-            raise _refusal("token was revoked", tenant.vault_id)
-        request_context.borne_by(Bearer(principal.revocation_ids))
-        if principal.right is Right.POLICY and principal.acl is None and not tenant.sealed:
-            acl = await tenant.ask(ResolveAcl(principal.policies))
-            request_context.borne_by(Bearer(principal.revocation_ids, policies=acl.made_of))
-            return Caller(WithPolicies(principal, acl), tenant)
+        principal = await self._of_vault(principal, tenant)
+        request_context.borne_by(Bearer(principal.revocation_ids, policies=_made_of(principal)))
         return Caller(principal, tenant)
 
-    async def _by_service_token(self, token: str, number: int, now: float, *, use: bool) -> Caller:
+    async def _of_vault(self, principal: Principal, tenant: Tenant) -> Principal:
+        """Return the bearer of a biscuit of this vault, with what policies give him now."""
+        if tenant.revoked(principal.revocation_ids):
+            raise _refusal("token was revoked", tenant.vault_id)
+        if principal.right is Right.POLICY and principal.acl is None and not tenant.sealed:
+            return WithPolicies(principal, await tenant.ask(ResolveAcl(principal.policies)))
+        return principal
+
+    async def _by_service_token(self, sent: Sent, number: int, *, use: bool) -> Caller:
         """Return the bearer: what a made-up token is answered does not tell which vaults there are, or are sealed."""
-        found = await self._backend.tenant_by_token(number, token)
+        found = await self._backend.tenant_by_token(number, sent.token)
         if found is None:
             raise _refusal("unknown service token")
         tenant, proof = found
@@ -181,23 +193,30 @@ class Callers:
             if proof is None:
                 raise _refusal("service token of an older program, in a sealed vault", tenant.vault_id)
             principal = proof.principal(tenant.vault_id)
-            if principal.record.expired(now):
+            if principal.record.expired(sent.now):
                 raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
         try:
-            principal = await tenant.ask(AuthenticateToken(token, proof is not None, use))
+            principal = await tenant.ask(AuthenticateToken(sent.token, proof is not None, use, sent.address))
         except AuthenticationFailed as refused:
             raise _refusal(str(refused), tenant.vault_id) from None
-        if principal.right is Right.POLICY and principal.acl is None:
-            # Of an entity's policies nothing yet: these are the token's own.
-            principal = principal.with_acl(await tenant.ask(ResolveAcl(principal.policies)))
+        record = principal.record
+        maker = await self._maker(record.under, tenant, sent.now) if record.under else None
+        if maker is not None:
+            principal = principal.made_by(maker)
         if not principal.spent:  # else it is gone, and this was the last that it allows
-            record = principal.record
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
-            digest = service_token.proof_digest(token) if use or not record.num_uses else b""
-            policies = () if principal.acl is None else principal.acl.made_of
-            request_context.borne_by(Bearer((), digest, record.line, record.mount, policies))
+            digest = service_token.proof_digest(sent.token) if use or not record.num_uses else b""
+            ids = () if maker is None else maker.revocation_ids
+            request_context.borne_by(Bearer(ids, digest, record.line, record.mount, _made_of(principal)))
         return Caller(principal, tenant)
+
+    async def _maker(self, text: str, tenant: Tenant, now: float) -> Principal:
+        """Return who made a service token by a biscuit, which must be as good as if he called himself."""
+        principal = self._authenticator.authenticate(text, now)
+        if principal.resource != tenant.vault_id or principal.right is Right.OPERATOR:
+            raise _refusal("a service token of another vault's biscuit", tenant.vault_id)
+        return await self._of_vault(principal, tenant)
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")
@@ -206,6 +225,12 @@ class Callers:
         own = self._backend.namespace if caller.principal is None else caller.principal.resource
         if named and named != own:
             raise _refusal("namespace header names another scope", own)
+
+
+def _made_of(principal: Principal) -> MadeOf:
+    """Return which policies a change by this bearer rests on."""
+    own = () if principal.acl is None else principal.acl.made_of
+    return own if principal.under is None else own + _made_of(principal.under)
 
 
 def _refusal(reason: str, scope: str = "") -> AuthenticationFailed:

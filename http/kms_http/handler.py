@@ -38,9 +38,7 @@ from kms_http.backend import (
     Backend,
     Observe,
 )
-from kms_http.caller import (
-    Callers,
-)
+from kms_http.caller import Callers, Sent
 from kms_http.exchange import Exchange, asked_by
 from kms_http.routing import (
     LISTING,
@@ -223,17 +221,18 @@ class Handler:
         endpoint = found.endpoint if found is not None else None
         anonymous = endpoint is not None and endpoint.anonymous
         exchange.token = caller.token_of(exchange.request.headers)
-        callers, token, namespace = self._callers, exchange.token, exchange.namespace
+        sent = _sent(exchange)
+        callers = self._callers
         if found is None and exchange.path.startswith(LOGINS):
             # A mount of the vault, but not of `auth/token/`: who comes there to log in has no token yet.
-            exchange.caller = await callers.identify_login(token, namespace, exchange.now)
-        elif endpoint is not None and endpoint.of_login_vault and not token:
-            exchange.caller = await callers.identify_visitor(namespace, exchange.now)
+            exchange.caller = await callers.identify_login(sent)
+        elif endpoint is not None and endpoint.of_login_vault and not sent.token:
+            exchange.caller = await callers.identify_visitor(sent)
         elif endpoint is not None and endpoint.of_wrapping:
-            exchange.caller = await callers.identify_taker(token, namespace, exchange.now)
+            exchange.caller = await callers.identify_taker(sent)
         else:
             use = endpoint is None or not endpoint.own_use
-            exchange.caller = await callers.identify(token, namespace, exchange.now, anonymous, use=use)
+            exchange.caller = await callers.identify(sent, anonymous=anonymous, use=use)
 
     def _find_mounted(self, exchange: Exchange) -> tuple[Mount | None, Found | None]:
         principal, tenant = exchange.caller
@@ -257,7 +256,7 @@ class Handler:
         """Count a use that is refused, as anywhere else: a wrapping token that was tried on more gives nothing."""
         endpoint = found.endpoint if found is not None else None
         if endpoint is not None and (endpoint.own_use or endpoint.of_wrapping):
-            await self._callers.use(exchange.token, exchange.now)
+            await self._callers.use(_sent(exchange))
 
     async def _run(
         self, exchange: Exchange, found: Found, endpoint: Endpoint, mount: Mount | None, allowed: Allowed
@@ -327,6 +326,10 @@ async def _read_body(exchange: Exchange, read: body.Read | None) -> tuple[Mappin
         return body.parse(request, raw, read), len(raw)
     owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
     return await body.parse_large(request, raw, owner, read), len(raw)
+
+
+def _sent(exchange: Exchange) -> Sent:
+    return Sent(exchange.token, exchange.namespace, exchange.now, exchange.request.remote)
 
 
 def _values(

@@ -13,7 +13,6 @@ import os
 import re
 import string
 from collections.abc import Callable
-from math import inf
 from typing import Final
 
 import msgspec
@@ -57,6 +56,8 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     entity_id: str = ""
     role: str = ""
     renewed: float | None = None
+    max_ttl: int = 0  # of a role of logins
+    not_after: float | None = None  # when it ends at the latest
     indexed: bool = False  # whether its accessor has a record; those of older programs get one when they are used
     format: int = stored.FORMAT
 
@@ -141,11 +142,11 @@ class ServicePrincipal:
     """The bearer of a service token, in the vault `resource`. Implements `Principal`.
 
     `acl` is what its policies give, for a token that has no right by itself; `under` is who made it, where it must
-    never do more than that one. `ends` is when it or the first of its parents does; `spent` tells that this was the
-    last of its uses.
+    never do more than that one. `identity_policies` are those of its entity. `spent` tells that this was the last of
+    its uses.
     """
 
-    __slots__ = ("acl", "ends", "record", "resource", "spent", "under")
+    __slots__ = ("acl", "identity_policies", "record", "resource", "spent", "under")
 
     revocation_ids: Final[tuple[str, ...]] = ()
     narrowed: Final = False
@@ -157,19 +158,15 @@ class ServicePrincipal:
         acl: Acl | None = None,
         under: Principal | None = None,
         *,
-        ends: float = inf,
+        identity_policies: tuple[str, ...] = (),
         spent: bool = False,
     ) -> None:
         self.record: Final = record
         self.resource: Final = resource
         self.acl: Final = acl
         self.under: Final = under
-        self.ends: Final = ends
+        self.identity_policies: Final = identity_policies
         self.spent: Final = spent
-
-    def with_acl(self, acl: Acl) -> ServicePrincipal:
-        """Return the same bearer with what his policies give."""
-        return ServicePrincipal(self.record, self.resource, acl, self.under, ends=self.ends, spent=self.spent)
 
     @property
     def right(self) -> Right:
@@ -202,6 +199,17 @@ class ServicePrincipal:
     def allows(self, access: Access) -> bool:
         """Tell whether the token still lives: a service token carries no other check."""
         return not self.record.expired(access.time)
+
+    def made_by(self, under: Principal) -> ServicePrincipal:
+        """Return the same bearer, who never does more than `under`."""
+        return ServicePrincipal(
+            self.record,
+            self.resource,
+            self.acl,
+            under,
+            identity_policies=self.identity_policies,
+            spent=self.spent,
+        )
 
     def __repr__(self) -> str:
         return f"<ServicePrincipal of {self.resource} with right {self.right.value}>"

@@ -73,7 +73,8 @@ def grant(limits: Limits, *, ttl: int = 0, period: int = 0, explicit_max_ttl: in
 
 
 def words(seconds: int) -> str:
-    """Return a duration as texts of Vault have it: `768h0m0s`."""
+    """Return a duration as texts of the reference have it: `768h`, `1h30m`."""
     minutes, rest = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    parts = ((hours, "h"), (minutes, "m"), (rest, "s"))
+    return "".join(f"{number}{unit}" for number, unit in parts if number) or "0s"

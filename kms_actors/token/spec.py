@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from kms_actors.auth.principal import Right
+from kms_actors.auth.service_token import ServiceToken
 
 ROOT: Final = "root"
 
@@ -32,6 +33,8 @@ class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     role: str = ""
     parent: str = ""  # accessor of the token that made it; empty for an orphan
     line: tuple[str, ...] = ()  # accessors of all its parents, the nearest last
+    max_ttl: int = 0  # of a role of logins: it lives no longer, however often it is renewed; 0: the mount's
+    not_after: float | None = None  # when it ends at the latest, in seconds since 1970
     mount: int | None = None  # number of the login mount that gave it: unmounting ends it
     under: str = ""  # text of the biscuit that made it, which it may never exceed
     #: The right by itself; DATA has a child of a biscuit that may all in the vault, without naming a policy.
@@ -40,6 +43,11 @@ class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if (self.parent != self.line[-1]) if self.line else bool(self.parent):
             raise ValueError("the parent of a token ends its line")
+
+    @property
+    def orphan(self) -> bool:
+        """Whether nothing that made it can end it."""
+        return not self.line and not self.under
 
     @property
     def is_root(self) -> bool:
@@ -59,6 +67,29 @@ class Issued(msgspec.Struct, frozen=True):
     created: float
     expires_at: float | None
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def renewed(cls, token: ServiceToken, text: str, ttl: int, warnings: tuple[str, ...] = ()) -> Issued:
+        """Return what is told of a token that is there already, and lives for so long from now on."""
+        spec = TokenSpec(
+            policies=token.policies,
+            display_name=token.display_name,
+            path=token.path,
+            metadata=token.metadata,
+            ttl=ttl,
+            explicit_max_ttl=token.explicit_max_ttl,
+            period=token.period,
+            num_uses=token.num_uses,
+            renewable=token.renewable,
+            bound_cidrs=token.bound_cidrs,
+            entity_id=token.entity_id,
+            role=token.role,
+            parent=token.line[-1] if token.line else "",
+            line=token.line,
+            under=token.under,
+            right=token.right,
+        )
+        return cls(text, token.accessor, spec, token.created, token.expires_at, warnings)
 
     def __repr__(self) -> str:
         return f"<Issued for {self.spec.path}>"

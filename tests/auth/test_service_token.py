@@ -118,7 +118,7 @@ FIRST = (
 GOLDEN = (
     FIRST.removesuffix(b',"format":1}')
     + b',"line":["BBBBBBBBBBBBBBBBBBBBBBBB"],"mount":7,"under":"En0KEw","bound_cidrs":["10.0.0.0/8"],'
-    b'"entity_id":"e","role":"r","renewed":1800000001.5,"indexed":true,"format":1}'
+    b'"entity_id":"e","role":"r","renewed":1800000001.5,"max_ttl":7200,"not_after":1800009000.5,"indexed":true,"format":1}'
 )
 FULL = msgspec.structs.replace(
     RECORD,
@@ -129,6 +129,8 @@ FULL = msgspec.structs.replace(
     entity_id="e",
     role="r",
     renewed=1_800_000_001.5,
+    max_ttl=7200,
+    not_after=1_800_009_000.5,
     indexed=True,
 )
 

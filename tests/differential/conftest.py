@@ -43,8 +43,7 @@ def reference(server: Reference) -> Iterator[Side]:
 def pair(reference: Side, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """The reference server and a fresh node with one vault."""
     issuer = Issuer()
-    further = '\n[tenants]\nlogin_urls = ["127.0.0.0/8"]\n'
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, further=further)
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])

@@ -293,21 +293,29 @@ class TestUnwrap:
         }
         answer = await service.call("PUT", "/v1/sys/wrapping/unwrap", TOKEN, json=body)
         assert (answer.status, answer.body) == (200, b"{}\n")
-        assert service.tenant.asked == [AuthenticateToken(TOKEN, False, use=False), Unwrap(TOKEN)]
+        assert service.tenant.asked == [
+            AuthenticateToken(TOKEN, False, use=False, address="127.0.0.1"),
+            Unwrap(TOKEN),
+        ]
 
     async def test_the_use_of_another_token_is_counted_with_it(self, service: Service) -> None:
         bearer = service_token("app", num_uses=3, acl=_Everything())
         service.tenant.answers |= {AuthenticateToken: bearer, Unwrap: Unwrapped(200, b"{}")}
         await service.call("PUT", "/v1/sys/wrapping/unwrap", OTHER, json={"token": TOKEN})
-        assert service.tenant.asked == [AuthenticateToken(OTHER, False, use=False), Unwrap(TOKEN, OTHER)]
+        assert service.tenant.asked == [
+            AuthenticateToken(OTHER, False, use=False, address="127.0.0.1"),
+            Unwrap(TOKEN, OTHER),
+        ]
 
     async def test_one_that_is_tried_on_more_is_used_up(self, service: Service) -> None:
         service.tenant.answers[AuthenticateToken] = service_token("response-wrapping", num_uses=1)
         for path in ("sys/wrapping/rewrap", "cubbyhole/x"):
             answer = await service.call("PUT", f"/v1/{path}", TOKEN)
             assert (answer.status, answer.errors) == (403, ["1 error occurred:\n\t* permission denied\n\n"])
-            asked = [message for message in service.tenant.asked if isinstance(message, AuthenticateToken)]
-            assert asked == [AuthenticateToken(TOKEN, False, use=False), AuthenticateToken(TOKEN, False, use=True)]
+            assert service.tenant.asked == [
+                AuthenticateToken(TOKEN, False, use=False, address="127.0.0.1"),
+                AuthenticateToken(TOKEN, False, use=True, address="127.0.0.1"),
+            ]
             service.tenant.asked.clear()
 
     @pytest.mark.parametrize("path", ["unwrap", "rewrap"])
@@ -403,7 +411,7 @@ class TestOthers:
         for method in ("PUT", "GET"):
             answer = await service.call(method, "/v1/sys/wrapping/lookup", TOKEN)
             assert answer.status == 200
-            assert AuthenticateToken(TOKEN, False, use=False) in service.tenant.asked
+            assert AuthenticateToken(TOKEN, False, use=False, address="127.0.0.1") in service.tenant.asked
 
     async def test_rewrapping_gives_another_token(self, service: Service) -> None:
         service.tenant.answers[Rewrap] = WRAPPED

@@ -79,6 +79,15 @@ def key_makers(path: str) -> list[Dear]:
     ]
 
 
+def token_makers(path: str) -> list[Dear]:
+    return [
+        Dear(path, fields(policies=lambda: ["x"] * 190_000)),
+        Dear(path, fields(policies=lambda: [f"{number}{'a' * 500}" for number in range(128)])),
+        Dear(path, fields(meta=lambda: dict.fromkeys(map(str, range(190_000)), "x"))),
+        Dear(path, fields(display_name=text())),
+    ]
+
+
 @cache
 def document() -> bytes:
     """Return a KV version's data of the largest size, with as many names as go into it."""
@@ -394,6 +403,34 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
     "auth/token/renew-self": {WRITE: anything("auth/token/renew-self")},
     "auth/token/revoke-self": {WRITE: []},  # likewise
+    "auth/token/create": {WRITE: token_makers("auth/token/create")},
+    "auth/token/create-orphan": {WRITE: token_makers("auth/token/create-orphan")},
+    "auth/token/create/{role_name}": {WRITE: token_makers("auth/token/create/dear")},
+    "auth/token/lookup": {
+        READ: nothing("auth/token/lookup"),
+        WRITE: [
+            Dear("auth/token/lookup", fields(token=text())),
+            Dear("auth/token/lookup", fields(token="x" * 16_000)),
+        ],
+    },
+    "auth/token/lookup-accessor": {WRITE: [Dear("auth/token/lookup-accessor", fields(accessor="x" * 16_000))]},
+    "auth/token/accessors": {LIST: nothing("auth/token/accessors")},
+    "auth/token/renew": {WRITE: [Dear("auth/token/renew", fields(token="x" * 16_000))]},
+    "auth/token/renew-accessor": {WRITE: [Dear("auth/token/renew-accessor", fields(accessor="x" * 16_000))]},
+    "auth/token/revoke": {WRITE: [Dear("auth/token/revoke", fields(token="x" * 16_000))]},
+    "auth/token/revoke-accessor": {WRITE: [Dear("auth/token/revoke-accessor", fields(accessor="x" * 16_000))]},
+    "auth/token/revoke-orphan": {WRITE: [Dear("auth/token/revoke-orphan", fields(token="x" * 16_000))]},
+    "auth/token/tidy": {WRITE: anything("auth/token/tidy")},
+    "auth/token/roles": {LIST: nothing("auth/token/roles")},
+    "auth/token/roles/{role_name}": {
+        READ: nothing("auth/token/roles/dear"),
+        WRITE: [
+            Dear("auth/token/roles/dear", fields(allowed_policies=lambda: ["x"] * 190_000)),
+            Dear("auth/token/roles/dear", fields(token_bound_cidrs=lambda: ["10.0.0.0/8"] * 190_000)),
+            Dear("auth/token/roles/dear", fields(allowed_policies_glob=lambda: ["*a" * 200 + "b"] * 128)),
+        ],
+        DELETE: nothing("auth/token/roles/none"),
+    },
     "sys/capabilities-self": {
         WRITE: [
             Dear("sys/capabilities-self", _PATHS),

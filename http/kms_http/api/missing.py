@@ -10,14 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-_TOKENS: Final = (
-    "tokens are not made by the server: a platform signs them (`kms-cli biscuit`), and any holder narrows one "
-    "without a server (`kms-cli biscuit attenuate`)"
-)
-_OTHER_TOKENS: Final = (
-    "there are no endpoints for other tokens than the caller's own: use auth/token/lookup-self, renew-self and "
-    "revoke-self with the token itself"
-)
 _POLICIES: Final = (
     "ACL policies are at sys/policies/acl/<name>, each read by itself, and password policies at "
     "sys/policies/password/<name>"
@@ -51,18 +43,6 @@ _ENTERPRISE: Final = "this is a feature of Vault Enterprise, which is not there"
 #: By the first segments of paths; of several that fit, the longest counts. Empty: Vault has nothing there either.
 _SENTENCES: Final[Mapping[str, str]] = {
     "auth/token": "",
-    "auth/token/accessors": _OTHER_TOKENS,
-    "auth/token/lookup": _OTHER_TOKENS,
-    "auth/token/lookup-accessor": _OTHER_TOKENS,
-    "auth/token/renew": _OTHER_TOKENS,
-    "auth/token/renew-accessor": _OTHER_TOKENS,
-    "auth/token/revoke": _OTHER_TOKENS,
-    "auth/token/revoke-accessor": _OTHER_TOKENS,
-    "auth/token/revoke-orphan": _OTHER_TOKENS,
-    "auth/token/tidy": _OTHER_TOKENS,
-    "auth/token/create": _TOKENS,
-    "auth/token/create-orphan": _TOKENS,
-    "auth/token/roles": _TOKENS,
     "identity/alias": _OLD_ALIASES,
     "identity/mfa": _MFA,
     "identity/oidc": _OIDC,

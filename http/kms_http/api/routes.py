@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kms_http.api.auth.token import TOKEN_ROUTES
+from kms_http.api.auth.roles import ROLE_ROUTES
+from kms_http.api.auth.token import OWN_TOKEN_ROUTES
+from kms_http.api.auth.tokens import OTHER_TOKEN_ROUTES
 from kms_http.api.cubbyhole import CUBBYHOLE_ROUTES
 from kms_http.api.identity.routes import IDENTITY_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
-from kms_http.api.login import approle, jwt, kubernetes, userpass
+from kms_http.api.login import approle, jwt, userpass
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
@@ -23,6 +25,8 @@ from kms_http.api.sys.wrapping import WRAPPING_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.routing import Router
 
+_TOKEN_ROUTES: Final = (*OWN_TOKEN_ROUTES, *OTHER_TOKEN_ROUTES, *ROLE_ROUTES)
+
 SYSTEM_ROUTES: Final = Capabilities(
     (
         *SEAL_ROUTES,
@@ -31,7 +35,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *SYS_ROUTES,
         *VISIBLE_ROUTES,
         *POLICY_ROUTES,
-        *TOKEN_ROUTES,
+        *_TOKEN_ROUTES,
         *TOOLS_ROUTES,
         *IDENTITY_ROUTES,
         *WRAPPING_ROUTES,
@@ -43,7 +47,6 @@ ENGINES: Final[Mapping[str, Router]] = {
     "kv": Router(kv.ROUTES),
     "kv-v1": Router(kv_v1.ROUTES),
     "jwt": Router(jwt.ROUTES),
-    "kubernetes": Router(kubernetes.ROUTES),
     "oidc": Router(jwt.ROUTES),
     "transit": Router(transit.ROUTES),
     "approle": Router(approle.ROUTES),

@@ -6,7 +6,7 @@ from kms_actors.actors.cluster.changes import IDENTITY, POLICY, TOKEN, TRANSIT, 
 from kms_actors.actors.identity.resolving import IdentityChanged
 from kms_actors.actors.policy.controller import PolicyChanged
 from kms_actors.actors.tenant.authorities import AuthoritiesChanged
-from kms_actors.actors.token.controller import TokenChanged
+from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.transit.controller import KeyChanged
 from kms_actors.messages import Event
 

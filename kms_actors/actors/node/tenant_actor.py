@@ -349,7 +349,9 @@ class TenantActor(AsyncioActor):
             POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
         ),
         **LOGIN_CONTROLLERS,
-        **dict.fromkeys(TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked)),
+        **dict.fromkeys(
+            TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked, self.on_receive)
+        ),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
         ReadSealStatus: _seal_status,

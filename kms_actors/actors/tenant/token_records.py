@@ -30,7 +30,7 @@ from kms_actors.auth.service_token import ServiceToken, proof_digest, token_hash
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.store.api import Reads, Transaction
+from kms_actors.store.api import Entry, Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.token.records import Accessor, UsesLeft
 
@@ -85,6 +85,23 @@ class TokenRecords:
         keys = [self._keys.key(ACCESSOR, name) for name in names]
         return [self._accessor(key, raw) for key, raw in zip(keys, await tr.get_many(keys), strict=True)]
 
+    def ends(self, entries: Sequence[Entry]) -> list[tuple[str, float | None]]:
+        """Return accessors, and when their tokens end, of entries of the store."""
+        opened = [(key, Accessor.decode(self._keyring.open(key, raw))) for key, raw in entries]
+        return [(self._keys.parts(key)[1], each.expires_at) for key, each in opened]
+
+    async def named(self, tr: Reads, text: str, accessor: str) -> tuple[Place, ServiceToken] | None:
+        """Return the token of a text, or else of an accessor, whether it lives or not; None if there is none."""
+        if text:
+            place = self.place(text)
+        else:
+            found = await self.accessor(tr, accessor)
+            if found is None:
+                return None
+            place = Place(found.hash, found.proof)
+        token = await self.token(tr, place.hash)
+        return None if token is None else (place, token)
+
     async def parents(self, tr: Reads, line: Sequence[str]) -> list[Accessor] | None:
         """Return the parents that a token of this line hangs on, the nearest first; None if one of them is gone."""
         keys = line_keys(self._keys, line)
@@ -94,6 +111,10 @@ class TokenRecords:
             return None
         opened = (self._accessor(key, raw) for key, raw in zip(keys[::2], found[::2], strict=True))
         return [each for each in islice(opened, count) if each is not None]
+
+    def opened_accessor(self, entry: Entry) -> Accessor:
+        """Return the record of an accessor, of an entry of the store."""
+        return Accessor.decode(self._keyring.open(*entry))
 
     def _accessor(self, key: bytes, raw: bytes | None) -> Accessor | None:
         return None if raw is None else Accessor.decode(self._keyring.open(key, raw))

@@ -78,7 +78,7 @@ def _record(spec: TokenSpec, accessor: str, now: float, expires_at: float | None
         period=spec.period,
         num_uses=spec.num_uses,
         renewable=spec.renewable,
-        orphan=not spec.line,
+        orphan=spec.orphan,
         parent=spec.parent or None,
         metadata=spec.metadata,
         line=spec.line,
@@ -87,5 +87,7 @@ def _record(spec: TokenSpec, accessor: str, now: float, expires_at: float | None
         bound_cidrs=spec.bound_cidrs,
         entity_id=spec.entity_id,
         role=spec.role,
+        max_ttl=spec.max_ttl,
+        not_after=spec.not_after,
         indexed=True,
     )

@@ -12,6 +12,7 @@ from kms_actors.auth.service_token import ServiceToken
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.store.api import Reads
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.token.messages import OfToken
 
 
 class Found(NamedTuple):
@@ -48,6 +49,15 @@ class TokenReader:
             return None
         try:
             return await self.by_place(tr, Place(found.hash, found.proof), now)
+        except AuthenticationFailed:
+            return None
+
+    async def named(self, tr: Reads, name: OfToken, now: float) -> Found | None:
+        """Return the token that a text or an accessor names; None if there is none that lives."""
+        if not name.token:
+            return await self.by_accessor(tr, name.accessor, now)
+        try:
+            return await self.by_place(tr, self._records.place(name.token), now)
         except AuthenticationFailed:
             return None
 

@@ -2,18 +2,22 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from kms_actors.actors.cluster.changes import TOKEN
 from kms_actors.actors.cluster.schedule import KEPT, entry_of
 from kms_actors.actors.token import sweeping
-from kms_actors.actors.token.controller import TokenChanged
+from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import proof_digest, tenant_of
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
+from kms_actors.identity.messages import Resolved
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.messages import RevokeToken
+from kms_actors.messages import AuthenticateToken, RevokeToken
+from kms_actors.policy.acl import compile_acl
+from kms_actors.policy.templates import Subject
 from kms_actors.request_context import Bearer
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Store, Transaction
@@ -24,6 +28,7 @@ OF_A_TOKEN = ["accessor", "lease", "token", "token-digest", "token-digest", "tok
 
 
 async def test_a_token_is_what_was_asked_for(tenant: Tenant) -> None:
+    tenant.entities["e1"] = Resolved("e1", "ann", False, ("staff",), Subject("e1"))
     made = await tenant.issue(
         policies=("app", "default"), metadata={"user": "ann"}, entity_id="e1", mount=MOUNT, path="auth/approle/login"
     )
@@ -31,8 +36,34 @@ async def test_a_token_is_what_was_asked_for(tenant: Tenant) -> None:
     bearer = await tenant.bearer(made)
     assert (bearer.right, bearer.policies, bearer.metadata) == (Right.POLICY, ("app", "default"), {"user": "ann"})
     assert (bearer.accessor, bearer.expires_at, bearer.record.orphan) == (made.accessor, T0 + 3600, True)
+    assert bearer.identity_policies == ("staff",)
+    assert bearer.acl is tenant.acls["app", "default", "staff"]
     assert (bearer.record.entity_id, bearer.record.path) == ("e1", "auth/approle/login")
     assert await tenant.areas() == sorted([*OF_A_TOKEN, "due"])
+
+
+async def test_what_policies_and_entities_give_is_asked_at_each_use(tenant: Tenant) -> None:
+    ann = tenant.entities["e1"] = Resolved("e1", "ann", False, ("staff",), Subject("e1"))
+    made = await tenant.issue(entity_id="e1")
+    await tenant.bearer(made)
+    before = await tenant.bearer(made)
+    assert before is await tenant.bearer(made)
+    changed = tenant.acls["default", "staff"] = compile_acl(())
+    assert (await tenant.bearer(made)).acl is changed is not before.acl
+    tenant.entities["e1"] = msgspec.structs.replace(ann, policies=("boss",))
+    assert (await tenant.bearer(made)).acl is tenant.acls["default", "boss"]
+    tenant.entities["e1"] = msgspec.structs.replace(ann, disabled=True)
+    for _ in range(2):
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(made)
+
+
+async def test_a_token_is_used_from_where_it_is_bound_to(tenant: Tenant) -> None:
+    made = await tenant.issue(bound_cidrs=("10.0.0.0/8",), num_uses=1)
+    for address in ("11.0.0.1", "", "::1"):
+        with pytest.raises(AuthenticationFailed):
+            await tenant.ask(AuthenticateToken(made.token, address=address))
+    assert (await tenant.ask(AuthenticateToken(made.token, address="10.0.0.1"))).spent
 
 
 async def test_a_token_with_an_end_is_in_the_schedule_of_the_cluster(tenant: Tenant) -> None:
@@ -92,7 +123,7 @@ class TestLine:
 
     async def test_a_parents_end_is_its_childrens(self, tenant: Tenant) -> None:
         child = await tenant.issue(await tenant.issue(ttl=60), ttl=3600)
-        assert (await tenant.bearer(child)).ends == T0 + 60
+        assert (await tenant.bearer(child)).expires_at == T0 + 3600
         tenant.now += 61
         with pytest.raises(AuthenticationFailed):
             await tenant.bearer(child)

@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 #: One request of each family, and a word of what is said.
 ASKED = [
-    ("POST", "auth/token/create", "kms-cli biscuit attenuate"),
-    ("POST", "auth/token/create/role", "kms-cli biscuit"),
-    ("POST", "auth/token/create-orphan", "kms-cli biscuit"),
-    ("POST", "auth/token/lookup", "lookup-self"),
-    ("POST", "auth/token/renew", "renew-self"),
-    ("POST", "auth/token/revoke-accessor", "revoke-self"),
-    ("LIST", "auth/token/accessors", "own"),
-    ("LIST", "auth/token/roles", "kms-cli biscuit"),
     ("LIST", "sys/policies/detailed/acl", "sys/policies/acl/<name>"),
     ("PUT", "sys/policies/rgp/x", "Enterprise"),
     ("PUT", "sys/audit/file", "no audit devices"),

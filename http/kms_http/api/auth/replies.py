@@ -1,12 +1,16 @@
-"""What a token that was just made or renewed is told as: the `auth` of an answer.
+"""What answers tell of tokens: `auth` of one that was made or renewed, and `data` of one that is looked up.
 
-Source: Vault's API page `auth/token`.
+Source: Vault's API page `auth/token`, and what its reference does.
 """
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
+from typing import Any
 
+from kms_actors.auth.principal import Principal
+from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.token.spec import Issued
 from kms_http.routing import Reply
 
@@ -16,20 +20,118 @@ def auth_reply(
 ) -> Reply:
     """Return the answer that gives a token to its holder; `left` is how many seconds it lives, where not all are."""
     spec = issued.spec
-    own = list(spec.policies)
-    auth = {
-        "client_token": issued.token,
-        "accessor": issued.accessor,
-        "policies": sorted({*own, *identity_policies}),
-        "token_policies": own,
-        "identity_policies": list(identity_policies),
-        "metadata": spec.metadata,
-        "lease_duration": spec.ttl if left is None else left,
-        "renewable": spec.renewable,
-        "entity_id": spec.entity_id,
-        "token_type": "batch" if spec.batch else "service",
-        "orphan": not spec.line,
-        "mfa_requirement": None,
-        "num_uses": spec.num_uses,
-    }
+    auth = auth_of(
+        issued.token,
+        issued.accessor,
+        spec.policies,
+        identity_policies,
+        metadata=spec.metadata,
+        lease_duration=spec.ttl if left is None else left,
+        renewable=spec.renewable,
+        entity_id=spec.entity_id,
+        batch=spec.batch,
+        orphan=spec.orphan,
+        num_uses=spec.num_uses,
+    )
     return Reply(auth=auth, warnings=(*issued.warnings, *warnings))
+
+
+def auth_of(
+    token: str,
+    accessor: str,
+    policies: Sequence[str],
+    identity_policies: Sequence[str] = (),
+    *,
+    metadata: dict[str, str] | None = None,
+    lease_duration: int,
+    renewable: bool = False,
+    entity_id: str = "",
+    batch: bool = False,
+    orphan: bool = True,
+    num_uses: int = 0,
+) -> dict[str, Any]:
+    """Return `auth` with its fields in Vault's order."""
+    return {
+        "client_token": token,
+        "accessor": accessor,
+        "policies": sorted({*policies, *identity_policies}),
+        "token_policies": list(policies),
+        "identity_policies": list(identity_policies),
+        "metadata": metadata,
+        "lease_duration": lease_duration,
+        "renewable": renewable,
+        "entity_id": entity_id,
+        "token_type": "batch" if batch else "service",
+        "orphan": orphan,
+        "mfa_requirement": None,
+        "num_uses": num_uses,
+    }
+
+
+def shown(principal: Principal, text: str, now: float) -> dict[str, Any]:
+    """Return what a look at a token tells; `text` is the token, or empty where that is not shown."""
+    ends, issued = principal.expires_at, principal.issued_at
+    if ends is not None and not issued:
+        # A biscuit does not say. From now on is as good: clients take creation_time and creation_ttl together.
+        issued = int(now)
+    data = {
+        "accessor": principal.accessor,
+        "creation_time": issued,
+        "creation_ttl": max(0, int(ends) - issued) if ends is not None else 0,
+        "display_name": principal.display_name,
+        "entity_id": "",
+        "expire_time": None if ends is None else rfc3339(ends),
+        "explicit_max_ttl": 0,
+        "id": text,
+        "identity_policies": [],
+        "issue_time": rfc3339(issued) if issued else None,
+        "meta": None,  # the command line client would show each entry as a row of its own at login
+        "num_uses": 0,
+        "orphan": True,
+        "path": "auth/token/create",
+        "policies": list(principal.policies),
+        "renewable": False,
+        "ttl": ttl(principal, now),
+        "type": "service",
+    }
+    if isinstance(principal, ServicePrincipal):
+        data |= _recorded(principal)
+    return dict(sorted(data.items()))
+
+
+def _recorded(principal: ServicePrincipal) -> dict[str, Any]:
+    """Return what the record of a service token knows better."""
+    record = principal.record
+    data: dict[str, Any] = {
+        "creation_ttl": record.creation_ttl,
+        "entity_id": record.entity_id,
+        "explicit_max_ttl": record.explicit_max_ttl,
+        "identity_policies": list(principal.identity_policies),
+        "issue_time": rfc3339(record.created),
+        "meta": principal.metadata,
+        "num_uses": record.num_uses,
+        "orphan": record.orphan,
+        "path": record.path,
+        "renewable": record.renewable,
+    }
+    if record.bound_cidrs:
+        data["bound_cidrs"] = list(record.bound_cidrs)
+    if record.period:
+        data["period"] = record.period
+    if record.role:
+        data["role"] = record.role
+    if record.renewed is not None:
+        data["last_renewal"] = rfc3339(record.renewed)
+        data["last_renewal_time"] = int(record.renewed)
+    return data
+
+
+def ttl(principal: Principal, now: float) -> int:
+    """Return the seconds left, at least 1 while it lives: 0 is for a token without end."""
+    return 0 if principal.expires_at is None else max(1, int(principal.expires_at - now))
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a time since 1970 in UTC."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return moment.isoformat().replace("+00:00", "Z")

@@ -13,6 +13,8 @@ from kms_actors.auth.principal import Capability, Right
 from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
 from kms_actors.errors import AuthenticationFailed, InvalidRequest, InvalidShares
 from kms_actors.messages import SealStatus
+from kms_actors.token.messages import RenewToken
+from kms_actors.token.spec import Issued
 
 if TYPE_CHECKING:
     from tests.http.conftest import Service
@@ -494,14 +496,14 @@ class TestRenewAndRevoke:
         record = ServiceToken(
             accessor="acc", right=Right.ROOT, policies=("root",), display_name="root", created=0, path="p"
         )
+        longer = Issued.renewed(msgspec.structs.replace(record, expires_at=4e9, renewable=True), "hvs.x", 3600)
         principal = ServicePrincipal(record, VAULT_ID)
-        longer = ServicePrincipal(msgspec.structs.replace(record, expires_at=4e9, renewable=True), VAULT_ID)
-        service.tenant.answers = {messages.AuthenticateToken: principal, messages.RenewToken: longer}
+        service.tenant.answers = {messages.AuthenticateToken: principal, RenewToken: longer}
         token = "hvs.000007" + "a" * 18
-        answer = await service.call("PUT", "/v1/auth/token/renew-self", token)
+        answer = await service.call("PUT", "/v1/auth/token/renew-self", token, json={"increment": "1h"})
         assert answer.json["auth"]["renewable"] is True
-        assert answer.json["auth"]["lease_duration"] > 1e9
-        assert service.tenant.asked[1] == messages.RenewToken(principal)
+        assert answer.json["auth"]["lease_duration"] == 3600
+        assert service.tenant.asked[1] == RenewToken(token, increment=3600)
 
     async def test_revoking_reaches_the_tenant(self, service: Service) -> None:
         assert (await service.call("PUT", "/v1/auth/token/revoke-self", "nothing", data=b"null")).status == 204

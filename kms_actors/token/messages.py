@@ -1,0 +1,81 @@
+"""Messages of tokens other than the caller's own, and of roles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kms_actors.messages import Command, Grants, Message, Query
+from kms_actors.token.making import Maker, Wanted
+
+
+class OfToken(Message, frozen=True):
+    """Base of those that concern one token, which its text or its accessor names."""
+
+    token: str = ""
+    accessor: str = ""
+
+
+class CreateToken(Command, frozen=True, kw_only=True):
+    """Make a token. Answer: Issued; raises InvalidRequest, with Vault's texts."""
+
+    wanted: Wanted
+    maker: Maker
+    role: str = ""  # empty: none
+
+
+class LookUpToken(OfToken, Query, frozen=True):
+    """Answer: its Principal; None if there is none that lives."""
+
+
+class RenewToken(OfToken, Command, frozen=True, kw_only=True):
+    """Let a token live longer. Answer: Issued, with what it is granted now; None if there is none that lives.
+
+    Raises InvalidRequest for one that cannot. `increment` is in seconds; 0: as long as it was granted last.
+    """
+
+    increment: int = 0
+
+
+class EndToken(OfToken, Command, frozen=True, kw_only=True):
+    """Revoke a token, in this tenant, on every node. Answer: whether there was one.
+
+    `leave`: what it has made lives on, and has no parent.
+    """
+
+    leave: bool = False
+
+
+class ListAccessors(Query, frozen=True):
+    """Answer: the accessors behind `after`, sorted, at most `limit` (0: all)."""
+
+    after: str = ""
+    limit: int = 0
+
+
+class TidyTokens(Command, frozen=True):
+    """Begin to remove records that belong to no token. Answer: False where that is under way already."""
+
+
+class WriteRole(Command, frozen=True):
+    """Make a role, or change what is sent of one. Answer: texts for the sender; raises InvalidRequest."""
+
+    name: str
+    sent: Mapping[str, Any]
+    grants: Grants = Grants()
+
+
+class ReadRole(Query, frozen=True):
+    """Answer: TokenRole; raises NotFound."""
+
+    name: str
+
+
+class DeleteRole(Command, frozen=True):
+    """Delete a role, if it is there. Answer: None."""
+
+    name: str
+
+
+class ListRoles(Query, frozen=True):
+    """Answer: names, sorted."""
