@@ -11,19 +11,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import fdb.tuple
 
 ROOT = "ckms"
 #: Type code of the integer 0 in a tuple; each byte of a positive one adds 1.
 _INTEGER = 0x14
+#: Those of bytes and of texts, which end with a zero; and of UUIDs.
+_BYTES: Final = b"\x01%b\0"
+_TEXT: Final = b"\x02%b\0"
+_UUID: Final = b"\x30"
+_MOST: Final = (1 << 64) - 1  # from here on, integers are encoded in another way
 
 
 def pack(*parts: Any) -> bytes:
     """Return the key of a tuple below the root."""
     packed: bytes = fdb.tuple.pack((ROOT, *parts))
     return packed
+
+
+def pack_behind(prefix: bytes, parts: tuple[Any, ...]) -> bytes:
+    """Return `prefix` and the key of a tuple: as `fdb.tuple.pack` does it, which takes five times as long.
+
+    What a key has here, texts, bytes, UUIDs and what is counted, is encoded at once; all else is left to that.
+    """
+    encoded = [prefix]
+    for part in parts:
+        kind = type(part)
+        if kind is str:
+            encoded.append(_TEXT % part.encode().replace(b"\0", b"\0\xff"))
+        elif kind is bytes:
+            encoded.append(_BYTES % part.replace(b"\0", b"\0\xff"))
+        elif kind is UUID:
+            encoded.append(_UUID + part.bytes)
+        elif kind is int and 0 <= part < _MOST:
+            size = part.bit_length() + 7 >> 3
+            encoded.append((_INTEGER + size).to_bytes() + part.to_bytes(size))
+        else:
+            packed: bytes = fdb.tuple.pack(parts)
+            return prefix + packed
+    return b"".join(encoded)
 
 
 def unpack(key: bytes) -> tuple[Any, ...]:
@@ -75,8 +104,7 @@ class TenantKeys:
 
     def key(self, *parts: Any) -> bytes:
         """Return the key of (area, …) in this tenant."""
-        tail: bytes = fdb.tuple.pack(parts)
-        return self.prefix + tail
+        return pack_behind(self.prefix, parts)
 
     def parts(self, key: bytes) -> tuple[Any, ...]:
         """Return (area, …) of a key of this tenant."""

@@ -1,15 +1,27 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+import fdb.tuple
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kms_actors.store import keyspace
-from kms_actors.store.keyspace import TenantKeys, after, node, pack, unpack, vault
+from kms_actors.store.keyspace import TenantKeys, after, node, pack, pack_behind, unpack, vault
 
 PARTS = st.one_of(st.integers(-(2**40), 2**40), st.text(max_size=6), st.binary(max_size=6))
+#: All that the tuple layer takes.
+ANY = st.one_of(
+    PARTS,
+    st.uuids(),
+    st.integers(-(2**80), 2**80),
+    st.booleans(),
+    st.none(),
+    st.floats(allow_nan=False),
+    st.tuples(PARTS),
+)
 TUPLES = st.lists(PARTS, max_size=4).map(tuple)
 NUMBERS = st.integers(0, 2**63 - 1)
 
@@ -24,6 +36,24 @@ def test_tenant_keys_unpack_to_their_parts(number: int, parts: tuple[Any, ...]) 
     keys = TenantKeys(number)
     assert keys.parts(keys.key(*parts)) == parts
     assert keys.key(*parts) == pack("t", number, *parts)
+
+
+@given(st.lists(ANY, max_size=4).map(tuple))
+@example((0, 1, 255, 256, 2**63, 2**64 - 1))
+@example((2**64, -1, 2**200))
+@example((b"\0", "\0", b"a\0b\0", "a\0\xff", b"\xff", ""))
+@example((True, False, None, 1.5, ("a", (b"b", None))))
+@example((UUID(int=0), UUID(int=2**128 - 1)))
+def test_keys_are_those_of_the_tuple_layer(parts: tuple[Any, ...]) -> None:
+    assert pack_behind(b"before", parts) == b"before" + fdb.tuple.pack(parts)
+
+
+@pytest.mark.parametrize("parts", [("\ud800",), (1, "a\udfff"), (object(),)])
+def test_what_the_tuple_layer_refuses_is_refused(parts: tuple[Any, ...]) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        fdb.tuple.pack(parts)
+    with pytest.raises((ValueError, TypeError)):
+        pack_behind(b"", parts)
 
 
 @given(st.lists(st.integers(-(2**63), 2**63)))
