@@ -190,7 +190,7 @@ def _policies(wanted: Wanted, maker: Maker, role: TokenRole | None) -> tuple[tup
             # As much as its maker; what that says of policies is only what it shows.
             return ((ROOT,) if maker.right is Right.ROOT else (DEFAULT,)), maker.right
         return _inherited(maker, default), maker.right
-    elif role is not None or maker.sudo or maker.right is Right.DATA:
+    elif maker.sudo or maker.right is Right.DATA or (role is not None and role.forbids_policies):
         found = policy_names(asked, default=default)
     elif set(asked) <= set(maker.policies) or maker.right is Right.ROOT:
         found = policy_names(asked, default=default and DEFAULT in maker.policies)

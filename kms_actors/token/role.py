@@ -60,6 +60,11 @@ class TokenRole(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it says which policies its tokens may have."""
         return bool(self.allowed_policies or self.allowed_policies_glob)
 
+    @property
+    def forbids_policies(self) -> bool:
+        """Whether it says which policies its tokens may not have: they may have all others, then, as in Vault."""
+        return bool(self.disallowed_policies or self.disallowed_policies_glob)
+
 
 class Changed(NamedTuple):
     """A role after a request, and what its sender is told."""

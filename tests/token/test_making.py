@@ -1,0 +1,40 @@
+"""Which policies a token may ask for, with a role and without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kms_actors.auth.principal import Right
+from kms_actors.errors import InvalidRequest
+from kms_actors.token.making import Maker, Wanted, plan
+from kms_actors.token.role import TokenRole
+
+NOW = 1_700_000_000.0
+SUBSET = "child policies must be subset of parent"
+
+
+def policies(asked: tuple[str, ...], role: dict[str, Any] | None, *, sudo: bool = False) -> tuple[str, ...]:
+    maker = Maker(right=Right.POLICY, policies=("a", "default"), sudo=sudo, accessor="of-maker")
+    return plan(
+        Wanted(policies=asked), maker, TokenRole(name="r", **role) if role is not None else None, NOW
+    ).spec.policies
+
+
+@pytest.mark.parametrize("role", [None, {"renewable": False}, {"orphan": True}])
+def test_whoever_has_no_sudo_gets_what_he_has_unless_a_role_speaks_of_policies(role: dict[str, Any] | None) -> None:
+    assert policies(("a",), role) == ("a", "default")
+    assert policies((), role) == ("a", "default")
+    with pytest.raises(InvalidRequest, match=SUBSET):
+        policies(("b",), role)
+    assert policies(("b",), role, sudo=True) == ("b", "default")
+
+
+def test_a_role_gives_what_it_allows_and_all_but_what_it_forbids() -> None:
+    assert policies(("b",), {"allowed_policies": ("b",)}) == ("b", "default")
+    assert policies(("bc",), {"allowed_policies_glob": ("b*",)}) == ("bc", "default")
+    for forbids in ({"disallowed_policies": ("c",)}, {"disallowed_policies_glob": ("c*",)}):
+        assert policies(("b",), forbids) == ("b", "default")
+        with pytest.raises(InvalidRequest, match="disallowed"):
+            policies(("c",), forbids)
