@@ -8,6 +8,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     │   ├── UnknownVersion        newer than the key's latest version, as far as this node knows
     │   └── InvalidWrappingToken  a wrapping token that gives nothing: used, ended, or never one
     ├── AuthenticationFailed      no token, or one that proves nothing
+    ├── LoginRefused              what was proved at a login does not fit; the text is for the caller
     ├── PermissionDenied          a good token without the right
     ├── NotFound                  nothing there
     │   ├── NoMount               the mount of the path is not there any more
@@ -52,12 +53,16 @@ class UnknownVersion(InvalidRequest):
 class InvalidWrappingToken(InvalidRequest):
     """What was given as a wrapping token gives nothing. Whether it was used goes to the log, never to the caller."""
 
-    def __init__(self) -> None:
-        super().__init__("wrapping token is not valid or does not exist")
+    def __init__(self, text: str = "wrapping token is not valid or does not exist") -> None:
+        super().__init__(text)
 
 
 class AuthenticationFailed(KmsError):
     """No token, or a token that proves nothing. The reason goes to the log, never to the caller."""
+
+
+class LoginRefused(KmsError):
+    """A login that proves something, but not what it is asked for; its text goes to the caller as it is."""
 
 
 class PermissionDenied(KmsError):
@@ -110,8 +115,8 @@ class TenantFaulted(Unavailable):
 class PoliciesChanged(Unavailable):
     """Policies of the vault were changed between the decision that they allow something and its commit."""
 
-    def __init__(self) -> None:
-        super().__init__("policies were changed meanwhile, try again")
+    def __init__(self, text: str = "policies were changed meanwhile, try again", *, retry_after: int = 1) -> None:
+        super().__init__(text, retry_after=retry_after)
 
 
 class StoreError(KmsError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import os
 import queue
 import shutil
@@ -42,6 +43,12 @@ def pytest_configure(config: pytest.Config) -> None:
     _replace_environment(environment_of_tests(users, Path(home)))
     config.add_cleanup(lambda: _replace_environment(users))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+def pytest_collection_finish() -> None:
+    """Have no collection of garbage look at ten thousand tests again: it takes long, amid whatever is timed."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -142,9 +142,10 @@ def metrics_of(node: Node) -> set[str]:
         (("Transit",), ENGINES["transit"]),
         (("AppRole",), ENGINES["approle"]),
         (("JWT and OIDC",), ENGINES["jwt"]),
+        (("Kubernetes",), ENGINES["kubernetes"]),
         (("Userpass",), ENGINES["userpass"]),
     ],
-    ids=["system", "kv", "kv-v1", "transit", "approle", "jwt", "userpass"],
+    ids=["system", "kv", "kv-v1", "transit", "approle", "jwt", "kubernetes", "userpass"],
 )
 def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
     rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]

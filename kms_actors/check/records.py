@@ -28,6 +28,7 @@ from kms_actors.kv import records as kv
 from kms_actors.login import approle
 from kms_actors.login.jwt_config import JwtConfig
 from kms_actors.login.jwt_role import JwtRole
+from kms_actors.login.kubernetes import KubernetesConfig, KubernetesRole
 from kms_actors.login.lockout import Failures
 from kms_actors.login.oidc_requests import OidcRequest
 from kms_actors.login.userpass import User
@@ -180,6 +181,8 @@ TENANT_RECORDS: Final = (
             Known((kind, int, FLOW, int), _SEALED, OidcRequest.decode),
         )
     ),
+    Known(("kubernetes", int, "config"), _SEALED, KubernetesConfig.decode),
+    Known(("kubernetes", int, "role", str), _SEALED, KubernetesRole.decode),
     Known(("userpass", int, "user", str), _SEALED, User.decode),
     Known(("approle", int, "role", str), _SEALED, approle.Role.decode),
     Known(("approle", int, "role-id", bytes), _SEALED, approle.RoleId.decode),

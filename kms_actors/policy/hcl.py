@@ -123,7 +123,7 @@ class _Hcl(_Parser):
         if self._now.kind == "{":
             return Member(tuple(keys), self._object())
         if self._now.kind != "=":
-            raise self._source.error(self._now.at, f"'{{' or '=' is expected after the key {_shown(keys[0].text)}")
+            raise self._source.error(self._now.at, "'{' or '=' is expected after a key")
         if len(keys) > 1:
             raise self._source.error(self._now.at, "a block with labels is no attribute: '{' is expected, not '='")
         self._take()
@@ -253,7 +253,3 @@ def _number(text: str) -> int | float:
     if not math.isfinite(number):
         raise ValueError("not finite")
     return number
-
-
-def _shown(key: str) -> str:
-    return repr(key if len(key) <= 64 else f"{key[:64]}…")

@@ -191,3 +191,21 @@ def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str
         "tenant.token",
     }
     assert not [path for path in (project / ".dev").iterdir() if umask_of(path)]
+
+
+def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    (script,) = read("docs/wrapping.md", ports).shells
+    with typed("make run", project, environment) as shell:
+        serves_development(project, ports)
+        printed = worked(script, project, environment)
+        assert shell.poll() is None
+    lines = printed.splitlines()
+    refusals = re.findall(r'\|\| echo "(refused: [^"]+)"', script)
+    assert len(refusals) == 1
+    assert re.findall(r"^refused: .*$", printed, re.MULTILINE) == refusals
+    assert "wrapping token is not valid or does not exist" in printed
+    assert [line.split() for line in lines if line.startswith("creation_path")] == [
+        ["creation_path", "secret/data/creds"]
+    ]
+    assert '"passcode": "my-long-passcode"' in printed
+    assert lines[-1] == "example"

@@ -21,6 +21,7 @@ from hvac import exceptions
 from tests.conformance.vault_cli import VaultCli, find_vault
 from tests.support.api import Api, initialise, unseal
 from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider, identity_provider
+from tests.support.kubernetes_api import kubernetes_api
 from tests.support.node import Node, StoreTable, free_port
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer, new_vault_id
@@ -269,6 +270,27 @@ class TestHvac:
         assert auth["policies"] == ["default", "p"]
         with pytest.raises(exceptions.InvalidRequest, match="Expired or missing OAuth state"):
             nobody.auth.oidc.oidc_callback(state, "", code, path="oidc")
+
+    def test_kubernetes(self, client: Any, nobody: Any, authority: Authority) -> None:
+        client.sys.enable_auth_method("kubernetes")
+        method = client.auth.kubernetes
+        with kubernetes_api(authority.server_context()) as api:
+            api.reviewers.add("reviewer")
+            method.configure(
+                kubernetes_host=api.address,
+                kubernetes_ca_cert=authority.pem,
+                token_reviewer_jwt="reviewer",
+            )
+            assert method.read_config()["data"]["token_reviewer_jwt_set"]
+            method.create_role("app", ["app"], ["dev"], ttl="10m", policies=["apps"])
+            assert method.read_role("app")["data"]["policies"] == ["apps"]
+            assert method.list_roles()["data"]["keys"] == ["app"]
+            auth = nobody.auth.kubernetes.login("app", api.token())["auth"]
+            assert (auth["policies"], auth["lease_duration"]) == (["apps", "default"], 600)
+            assert auth["metadata"]["service_account_name"] == "app"
+            with pytest.raises(exceptions.Forbidden, match="namespace not authorized"):
+                nobody.auth.kubernetes.login("app", api.token(namespace="prod"))
+        method.delete_role("app")
 
 
 def _sent_back(url: str, authority: Authority) -> str:

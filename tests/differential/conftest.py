@@ -43,7 +43,8 @@ def reference(server: Reference) -> Iterator[Side]:
 def pair(reference: Side, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """The reference server and a fresh node with one vault."""
     issuer = Issuer()
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
+    further = '\n[tenants]\nlogin_urls = ["127.0.0.0/8"]\n'
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, further=further)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])

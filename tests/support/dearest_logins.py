@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from kms_http.api.login import approle, jwt, userpass
+from kms_http.api.login import approle, jwt, kubernetes, userpass
 from kms_http.routing import Operation, Route
 from tests.support.dear import DELETE, LARGE, LIST, READ, WRITE, Dear, anything, fields, nothing, text
 from tests.support.jwt import Signer, b64
@@ -205,15 +205,41 @@ def _of_tokens(kind: str) -> Table:
     }
 
 
+_KUBERNETES: Final = "auth/kubernetes"
+KUBERNETES: Final[Table] = {
+    "config": {
+        READ: nothing(f"{_KUBERNETES}/config"),
+        WRITE: [
+            *anything(f"{_KUBERNETES}/config"),
+            Dear(f"{_KUBERNETES}/config", fields(kubernetes_host=text())),
+            Dear(f"{_KUBERNETES}/config", fields(kubernetes_host="x", kubernetes_ca_cert=text())),
+            Dear(f"{_KUBERNETES}/config", fields(pem_keys=lambda: [Signer.make("RS256").pem] * 1000)),
+        ],
+    },
+    "role": {LIST: nothing(f"{_KUBERNETES}/role")},
+    "role/{name}": {
+        READ: nothing(f"{_KUBERNETES}/role/dear"),
+        WRITE: [
+            *_parameters(f"{_KUBERNETES}/role/dear"),
+            Dear(f"{_KUBERNETES}/role/dear", fields(bound_service_account_names=lambda: ["x"] * 190_000)),
+        ],
+        DELETE: nothing(f"{_KUBERNETES}/role/none"),
+    },
+    "login": {WRITE: _tokens(f"{_KUBERNETES}/login")},
+}
+
+
 TABLES: Final[Mapping[str, Table]] = {
     "approle": APPROLE,
     "jwt": _of_tokens("jwt"),
+    "kubernetes": KUBERNETES,
     "oidc": _of_tokens("oidc"),
     "userpass": USERPASS,
 }
 ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
     "approle": approle.ROUTES,
     "jwt": jwt.ROUTES,
+    "kubernetes": kubernetes.ROUTES,
     "oidc": jwt.ROUTES,
     "userpass": userpass.ROUTES,
 }
@@ -230,6 +256,10 @@ def preparation() -> Iterator[tuple[str, bytes]]:
         )
     yield "sys/auth/userpass", b'{"type":"userpass"}'
     yield "auth/userpass/users/dear", b'{"password":"x"}'
+    yield "sys/auth/kubernetes", b'{"type":"kubernetes"}'
+    yield "auth/kubernetes/config", json.dumps({"pem_keys": [Signer.make("RS256").pem] * 32}).encode()
+    bound = b'"bound_service_account_names":"*","bound_service_account_namespaces":"*"'
+    yield "auth/kubernetes/role/dear", b"{%b}" % bound
     for kind in ("jwt", "oidc"):
         yield f"sys/auth/{kind}", json.dumps({"type": kind}).encode()
         yield f"auth/{kind}/config", json.dumps({"jwt_validation_pubkeys": [Signer.make("RS256").pem] * 32}).encode()

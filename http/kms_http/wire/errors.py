@@ -13,6 +13,7 @@ from kms_actors.errors import (
     IntegrityError,
     InvalidRequest,
     KmsError,
+    LoginRefused,
     NamedNotFound,
     NotFound,
     PermissionDenied,
@@ -58,6 +59,7 @@ INTERNAL = _Answer(500, "internal error")
 TABLE: dict[type[KmsError], _Answer] = {
     InvalidRequest: _Answer(400, OWN),
     AuthenticationFailed: _Answer(403, "permission denied"),
+    LoginRefused: _Answer(403, OWN),
     PermissionDenied: _Answer(403, "permission denied", multierror=True),
     NotFound: _Answer(404),
     NamedNotFound: _Answer(404, OWN),

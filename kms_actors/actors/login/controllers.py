@@ -8,6 +8,7 @@ from typing import Any, Final
 from kms_actors.actors.login.approle import APPROLE_MESSAGES, ApproleController
 from kms_actors.actors.login.issuers import ISSUER_MESSAGES, IssuerController
 from kms_actors.actors.login.jwt import JWT_MESSAGES, JwtController
+from kms_actors.actors.login.kubernetes import KUBERNETES_MESSAGES, KubernetesController
 from kms_actors.actors.login.locked_names import LOCKED_MESSAGES, LockedNamesController
 from kms_actors.actors.login.oidc import OIDC_MESSAGES, OidcController
 from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassController
@@ -22,6 +23,7 @@ LOGIN_CONTROLLERS: Final[Mapping[type[Message], MakeController]] = {
     **dict.fromkeys(ISSUER_MESSAGES, lambda _, context: IssuerController(context)),
     **dict.fromkeys(JWT_MESSAGES, lambda _, context: JwtController(context)),
     **dict.fromkeys(LOCKED_MESSAGES, lambda _, context: LockedNamesController(context)),
+    **dict.fromkeys(KUBERNETES_MESSAGES, lambda _, context: KubernetesController(context)),
     **dict.fromkeys(OIDC_MESSAGES, lambda _, context: OidcController(context)),
     **dict.fromkeys(USERPASS_MESSAGES, lambda _, context: UserpassController(context)),
 }

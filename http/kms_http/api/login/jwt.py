@@ -110,7 +110,8 @@ _ROLE: Final = RefusingFields(
 )
 
 
-def _warnings(_: Call, found: tuple[str, ...]) -> Reply:
+def warned(_: Call, found: tuple[str, ...]) -> Reply:
+    """Return the answer to what changes something, and warns of something or nothing."""
     return Reply(warnings=found) if found else Reply(status=204)
 
 
@@ -266,7 +267,7 @@ ROUTES: Final = (
         "config",
         {
             Operation.READ: _administered(_read_config, _show_config, Capability.READ),
-            Operation.WRITE: _administered(_write_config, _warnings, Capability.UPDATE, _CONFIG),
+            Operation.WRITE: _administered(_write_config, warned, Capability.UPDATE, _CONFIG),
         },
     ),
     Route("role", {Operation.LIST: _administered(_list_roles, names, Capability.LIST, PAGES)}),
@@ -274,7 +275,7 @@ ROUTES: Final = (
         "role/{name}",
         {
             Operation.READ: _administered(_read_role, _show_role, Capability.READ),
-            Operation.WRITE: _administered(_write_role, _warnings, EXISTENCE, _ROLE),
+            Operation.WRITE: _administered(_write_role, warned, EXISTENCE, _ROLE),
             Operation.DELETE: _administered(_delete_role, no_content, Capability.DELETE),
         },
     ),
