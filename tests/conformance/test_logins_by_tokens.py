@@ -281,10 +281,10 @@ class TestHvac:
                 kubernetes_ca_cert=authority.pem,
                 token_reviewer_jwt="reviewer",
             )
-            assert method.read_config()["data"]["token_reviewer_jwt_set"]
+            assert method.read_config()["token_reviewer_jwt_set"]
             method.create_role("app", ["app"], ["dev"], ttl="10m", policies=["apps"])
-            assert method.read_role("app")["data"]["policies"] == ["apps"]
-            assert method.list_roles()["data"]["keys"] == ["app"]
+            assert method.read_role("app")["policies"] == ["apps"]
+            assert method.list_roles()["keys"] == ["app"]
             auth = nobody.auth.kubernetes.login("app", api.token())["auth"]
             assert (auth["policies"], auth["lease_duration"]) == (["apps", "default"], 600)
             assert auth["metadata"]["service_account_name"] == "app"
