@@ -26,15 +26,15 @@ from kms_actors.errors import KmsError, Overloaded
 from kms_actors.outbound import NotAllowed, Outbound, Target
 from kms_actors.runtime.threads import Lane, LaneSize
 
-#: Seconds of a request with all that belongs to it, but for its place in the line.
+#: Seconds of a request with all that belongs to it, its place in the line included.
 SECONDS: Final = 5.0
 #: Bytes of an answer.
 MAX_BYTES: Final = 256 * 1024
 #: Requests of one vault under way, and waiting.
 _EACH: Final = 8
 _WAITING: Final = 64
-#: For names that are looked up, and certificates that are read: what one owner has is half of it.
-_THREADS: Final = LaneSize(threads=4, each=2, waiting=_EACH + _WAITING)
+#: For names that are looked up, and certificates that are read. A name server may take a thread for half a minute.
+_THREADS: Final = LaneSize(threads=16, each=2, waiting=_EACH + _WAITING)
 #: Contexts of TLS that are kept, by their CA; each takes about so much.
 _CONTEXT_BYTES: Final = 100_000
 _KEPT_BYTES: Final = 4 << 20
@@ -78,18 +78,17 @@ class Fetcher:
     async def send(self, owner: str, method: str, url: str, ca_pem: str, options: Mapping[str, Any]) -> Answer:
         """Return the answer to a request; see `OwnFetch`."""
         target = self._target(url)
-        async with self._place(owner):
-            try:
-                async with asyncio.timeout(self._seconds):
-                    return await self._send(owner, method, target, ca_pem, options)
-            except TimeoutError:
-                raise FetchFailed("no answer in time") from None
-            except aiohttp.ClientConnectorCertificateError:
-                raise FetchFailed("its certificate is not trusted") from None
-            except aiohttp.ClientConnectorError:
-                raise FetchFailed("it cannot be connected to") from None
-            except (aiohttp.ClientError, OSError, ValueError):
-                raise FetchFailed("the answer is broken off, or is none of HTTP") from None
+        try:
+            async with asyncio.timeout(self._seconds), self._place(owner):
+                return await self._send(owner, method, target, ca_pem, options)
+        except TimeoutError:
+            raise FetchFailed("no answer in time") from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise FetchFailed("its certificate is not trusted") from None
+        except aiohttp.ClientConnectorError:
+            raise FetchFailed("it cannot be connected to") from None
+        except (aiohttp.ClientError, OSError, ValueError):
+            raise FetchFailed("the answer is broken off, or is none of HTTP") from None
 
     def _target(self, url: str) -> Target:
         try:
