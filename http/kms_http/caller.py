@@ -208,7 +208,8 @@ class Callers:
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
             digest = service_token.proof_digest(sent.token) if use or not record.num_uses else b""
             ids = () if maker is None else maker.revocation_ids
-            request_context.borne_by(Bearer(ids, digest, record.line, record.mount, _made_of(principal)))
+            made_of = _made_of(principal)
+            request_context.borne_by(Bearer(ids, digest, record.line, record.mount, made_of, principal.entity))
         return Caller(principal, tenant)
 
     async def _maker(self, text: str, tenant: Tenant, now: float) -> Principal:

@@ -142,11 +142,11 @@ class ServicePrincipal:
     """The bearer of a service token, in the vault `resource`. Implements `Principal`.
 
     `acl` is what its policies give, for a token that has no right by itself; `under` is who made it, where it must
-    never do more than that one. `identity_policies` are those of its entity. `spent` tells that this was the last of
-    its uses.
+    never do more than that one. `identity_policies` are those of its entity, and `entity` is that one's id, with the
+    stamp of what it gives. `spent` tells that this was the last of its uses.
     """
 
-    __slots__ = ("acl", "identity_policies", "record", "resource", "spent", "under")
+    __slots__ = ("acl", "entity", "identity_policies", "record", "resource", "spent", "under")
 
     revocation_ids: Final[tuple[str, ...]] = ()
     narrowed: Final = False
@@ -159,6 +159,7 @@ class ServicePrincipal:
         under: Principal | None = None,
         *,
         identity_policies: tuple[str, ...] = (),
+        entity: tuple[str, bytes] = ("", b""),
         spent: bool = False,
     ) -> None:
         self.record: Final = record
@@ -166,6 +167,7 @@ class ServicePrincipal:
         self.acl: Final = acl
         self.under: Final = under
         self.identity_policies: Final = identity_policies
+        self.entity: Final = entity
         self.spent: Final = spent
 
     @property
@@ -208,6 +210,7 @@ class ServicePrincipal:
             self.acl,
             under,
             identity_policies=self.identity_policies,
+            entity=self.entity,
             spent=self.spent,
         )
 

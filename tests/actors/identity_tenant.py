@@ -8,7 +8,7 @@ from typing import Any
 
 from kms_actors.actors.identity.controller import IdentityController
 from kms_actors.actors.identity.resolving import IdentityChanged, draw, entity_for
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged, DutyLeft
+from kms_actors.actors.tenant.authorities import DutyLeft
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.identity import messages as identity
 from kms_actors.identity.messages import Resolved
@@ -44,7 +44,6 @@ class Tenant:
         self.keyring = keyring
         self.now = T0
         self.recorded: list[tuple[str, str]] = []
-        self.told: list[Event] = []
         self.context = TenantContext(
             vault_id="vault",
             store=tenant_store(store, KEYS, keyring, USERPASS, JWT),
@@ -66,9 +65,7 @@ class Tenant:
         return await answer if asyncio.isfuture(answer) else answer
 
     def notify(self, event: Event) -> None:
-        self.told.append(event)
-        if not isinstance(event, AuthoritiesChanged):
-            self.handlers[type(event)](event)
+        self.handlers[type(event)](event)
 
     def _record(self, tr: Transaction, area: str, name: str, ends: int = 0) -> None:
         self.recorded.append((area, name))

@@ -18,7 +18,7 @@ from kms_actors.actors.identity import aliases, duties, entities, group_aliases,
 from kms_actors.actors.identity.outcome import Given, Outcome
 from kms_actors.actors.identity.resolving import IdentityChanged, draw, resolve
 from kms_actors.actors.identity.storage import IdentityReader, IdentityRecords
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged, DutyLeft, note_change
+from kms_actors.actors.tenant.authorities import DutyLeft, note_change
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.cache import ByteCache
@@ -166,7 +166,6 @@ class IdentityController:
         else:
             self._cache.changed_all()
             self._look_later()
-        self._context.notify(AuthoritiesChanged(event.entity_id))
 
     # What is left to be removed.
 

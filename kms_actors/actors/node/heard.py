@@ -5,7 +5,6 @@ from __future__ import annotations
 from kms_actors.actors.cluster.changes import IDENTITY, POLICY, TOKEN, TRANSIT, Change
 from kms_actors.actors.identity.resolving import IdentityChanged
 from kms_actors.actors.policy.controller import PolicyChanged
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged
 from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.transit.controller import KeyChanged
 from kms_actors.messages import Event
@@ -19,7 +18,7 @@ def events_of(change: Change) -> tuple[Event, ...]:
         mount, _, name = change.name.partition("/")
         return (KeyChanged((int(mount), name)),)
     if change.area == IDENTITY:
-        return AuthoritiesChanged(change.name), IdentityChanged(change.name)
+        return (IdentityChanged(change.name),)
     if change.area == POLICY:
-        return PolicyChanged(change.name), AuthoritiesChanged()
+        return (PolicyChanged(change.name),)
     return ()

@@ -24,7 +24,6 @@ from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged
 from kms_actors.actors.tenant.context import Controller, Handler, TenantContext
 from kms_actors.actors.tenant.mounting import MOUNT_MESSAGES, MountController, Mounts
 from kms_actors.actors.tenant.records import (
@@ -362,7 +361,6 @@ class TenantActor(AsyncioActor):
         StateChanged: _state_changed,
         ChangedElsewhere: _changed_elsewhere,
         SecretFree: lambda _, event: event.go_on(),
-        AuthoritiesChanged: lambda _, __: None,  # no controller keeps anybody's rights yet
     }
 
 

@@ -14,7 +14,7 @@ from functools import cache, partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from kms_actors.actors.policy.storage import PolicyRecords
-from kms_actors.actors.tenant.authorities import AuthoritiesChanged, stamp_of
+from kms_actors.actors.tenant.authorities import stamp_of
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.reporting import reported
@@ -237,7 +237,6 @@ class PolicyController:
     async def _changed(self, message: OfPolicy) -> None:
         if message.kind is PolicyKind.ACL:
             await self._context.ask(PolicyChanged(message.name))
-            await self._context.ask(AuthoritiesChanged())  # what bearers may do is kept elsewhere, too
 
     async def _list(self, message: ListPolicies) -> list[str]:
         names = await self._context.store.read(partial(self._records.names, kind=message.kind))

@@ -13,12 +13,6 @@ from kms_actors.store.keyspace import TenantKeys
 _STAMP: Final = len(header(0)) + NONCE_LENGTH
 
 
-class AuthoritiesChanged(Event, frozen=True):
-    """Whoever keeps what a bearer may do asks anew: of those with this entity, or of all where it is empty."""
-
-    entity_id: str = ""
-
-
 class DutyLeft(Event, frozen=True):
     """Something of identities is left to be removed, or may be."""
 

@@ -132,7 +132,8 @@ class Bearers:
         if isinstance(acl, asyncio.Task):
             acl.add_done_callback(_retrieve)
             return self._context.spawn(self.resolved(kept.found))
-        if acl is not kept.principal.acl:
+        stamp = b"" if kept.resolved is None else kept.resolved.stamp
+        if acl is not kept.principal.acl or stamp != kept.principal.entity[1]:
             kept.principal = self._principal(kept.found, acl, kept.resolved)
         return kept.principal
 
@@ -202,8 +203,13 @@ class Bearers:
     def _principal(
         self, found: Found, acl: Acl | None, entity: Resolved | None, *, spent: bool = False
     ) -> ServicePrincipal:
-        identity = entity.policies if entity is not None else ()
-        return ServicePrincipal(found.token, self._context.vault_id, acl, identity_policies=identity, spent=spent)
+        vault_id = self._context.vault_id
+        if entity is None:
+            return ServicePrincipal(found.token, vault_id, acl, spent=spent)
+        given = (entity.entity_id, entity.stamp)
+        return ServicePrincipal(
+            found.token, vault_id, acl, identity_policies=entity.policies, entity=given, spent=spent
+        )
 
     def _now(self) -> float:
         return self._context.clock() / 1e9

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kms_actors import request_context
+from kms_actors.auth.principal import Right
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, TokenProof
 from kms_actors.errors import NotFound
 from kms_actors.identity import messages as identity
 from kms_actors.identity.messages import FoundAlias, FoundEntity, FoundGroup, ListedGroup, LoginMount, Wanted
 from kms_actors.identity.records import Alias, Entity, Group, GroupType
+from kms_actors.messages import AuthenticateToken
+from tests.http.conftest import ROOT_SERVICE_TOKEN, VAULT_ID
 
 if TYPE_CHECKING:
     from tests.http.conftest import Service
@@ -310,3 +315,19 @@ class TestReplies:
             for kind in ("entity", "group"):
                 answer, asked = await ask(service, method, f"{kind}/name/")
                 assert (answer.status, asked) in {(404, None), (405, None)}
+
+
+async def test_a_change_rests_on_what_the_bearers_entity_gives(service: Service) -> None:
+    tenant = service.backend.only_tenant
+    service.backend.proof = TokenProof(right=Right.ROOT, created=0.0)
+    bearer = ServicePrincipal(ServiceToken.root(0.0), VAULT_ID, entity=(E, b"stamp"))
+    seen: list[Any] = []
+
+    async def note(_: Any) -> None:
+        seen.append(request_context.current().bearer)
+
+    tenant.answers[AuthenticateToken] = bearer
+    tenant.answers[identity.WriteEntity] = note
+    answer = await service.call("POST", "/v1/identity/entity", ROOT_SERVICE_TOKEN, json={})
+    assert answer.status == 204
+    assert [each.entity for each in seen] == [(E, b"stamp")]
