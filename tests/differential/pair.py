@@ -12,13 +12,14 @@ TIMEOUT = 60.0
 
 
 class Answer(NamedTuple):
-    """A status, and of the body what can be compared: data, texts of errors, warnings, seconds of a lease."""
+    """A status, and of the body what can be compared: data, errors, warnings, seconds of a lease, what is given."""
 
     status: int
     data: Any = None
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     lease_duration: int = 0
+    auth: Any = None
 
 
 #: Of a request that breaks what answers it.
@@ -70,7 +71,7 @@ def answer_of(status: int, body: Any) -> Answer:
     """Return what of a body can be compared; an error's text without the wrapping of several errors."""
     texts = tuple(unwrapped(text) for text in body.get("errors") or ())
     warnings = tuple(body.get("warnings") or ())
-    return Answer(status, body.get("data"), texts, warnings, body.get("lease_duration", 0))
+    return Answer(status, body.get("data"), texts, warnings, body.get("lease_duration", 0), body.get("auth"))
 
 
 def unwrapped(text: str) -> str:
