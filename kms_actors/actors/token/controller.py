@@ -170,7 +170,8 @@ class TokenController:
                 return f"{place.hash.hex()}/", False
             return f"{place.hash.hex()}/{token.accessor}", await self._ending.end(tr, place, token)
 
-        name, had_children = await self._context.store.change(body, mount=None, bearers=() if own else None)
+        bearers = () if own else None
+        name, had_children = await self._context.store.change(body, mount=None, bearers=bearers, of_grounds=True)
         if name:
             await self._context.ask(TokenChanged(name))
         if had_children:

@@ -5,6 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
+from kms_actors import request_context
 from kms_actors.actors.cluster.changes import TOKEN
 from kms_actors.actors.cluster.schedule import KEPT, entry_of
 from kms_actors.actors.token import sweeping
@@ -21,6 +22,7 @@ from kms_actors.policy.templates import Subject
 from kms_actors.request_context import Bearer
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Store, Transaction
+from kms_actors.token.messages import EndToken
 from kms_actors.token.spec import Issued
 from tests.actors.token_tenant import MOUNT, NUMBER, SECOND, T0, Tenant
 
@@ -275,3 +277,17 @@ class TestSweep:
         with pytest.raises(AuthenticationFailed):
             await tenant.bearer(child)
         assert await tenant.areas() == sorted([*OF_A_TOKEN, "due"])
+
+
+@pytest.mark.parametrize("whom", ["itself", "its parent"])
+async def test_a_token_may_revoke_what_allows_it(tenant: Tenant, whom: str) -> None:
+    """The change ends its own ground, which it is not to be refused for; one that comes later is."""
+    parent = await tenant.issue()
+    child = await tenant.issue(parent)
+    request_context.begin()
+    request_context.borne_by(Bearer((), proof_digest(child.token), child.spec.line))
+    assert await tenant.ask(EndToken((child if whom == "itself" else parent).token))
+    with pytest.raises(AuthenticationFailed):
+        await tenant.ask(EndToken((await tenant.issue()).token))
+    with pytest.raises(AuthenticationFailed):
+        await tenant.bearer(child)
