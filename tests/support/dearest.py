@@ -18,7 +18,7 @@ from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
-from tests.support import dearest_logins
+from tests.support import dearest_identity, dearest_logins
 from tests.support.dear import (
     DELETE,
     LARGE,
@@ -275,49 +275,6 @@ KV_V1: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     }
 }
 
-_MANY_TEXTS: Final = lambda: ["x"] * 190_000  # noqa: E731
-_MANY_PAIRS: Final = lambda: dict.fromkeys(map(str, range(90_000)), "x")  # noqa: E731
-
-
-def named(path: str, *lists: str) -> list[Dear]:
-    """Return writes of an entity, a group or an alias whose fields are long, or many."""
-    return [
-        Dear(path, fields(name=text())),
-        Dear(path, fields(name="x", metadata=_MANY_PAIRS, custom_metadata=_MANY_PAIRS)),
-        Dear(path, fields(name="x", policies=lambda: [f"p{number}" for number in range(9_000)])),
-        *(Dear(path, fields(name="x", **{each: _MANY_TEXTS})) for each in lists),
-    ]
-
-
-def of_id(kind: str, *lists: str) -> dict[Operation, list[Dear]]:
-    """Return what is done with one entity, group or alias."""
-    return {
-        READ: nothing(f"identity/{kind}/{_LONG[:500]}"),
-        WRITE: named(f"identity/{kind}/{_LONG[:500]}", *lists),
-        DELETE: nothing(f"identity/{kind}/{_LONG[:500]}"),
-    }
-
-
-_MEMBERS: Final = ("member_entity_ids", "member_group_ids")
-IDENTITY: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
-    **{f"identity/{kind}": {WRITE: named(f"identity/{kind}")} for kind in ("entity", "entity-alias", "group-alias")},
-    "identity/group": {WRITE: named("identity/group", *_MEMBERS)},
-    **{
-        f"identity/{kind}": {LIST: nothing(f"identity/{kind}")}
-        for kind in ("entity/id", "entity/name", "entity-alias/id", "group/id", "group/name", "group-alias/id")
-    },
-    **{f"identity/{kind}/{{id}}": of_id(kind) for kind in ("entity/id", "entity-alias/id", "group-alias/id")},
-    "identity/entity/name/{name...}": of_id("entity/name"),
-    "identity/group/id/{id}": of_id("group/id", *_MEMBERS),
-    "identity/group/name/{name...}": of_id("group/name", *_MEMBERS),
-    "identity/entity/batch-delete": {WRITE: [Dear("identity/entity/batch-delete", fields(entity_ids=_MANY_TEXTS))]},
-    "identity/entity/merge": {
-        WRITE: [Dear("identity/entity/merge", fields(from_entity_ids=_MANY_TEXTS, to_entity_id=text(0.5)))]
-    },
-    "identity/lookup/entity": {WRITE: [Dear("identity/lookup/entity", fields(name=text()))]},
-    "identity/lookup/group": {WRITE: [Dear("identity/lookup/group", fields(name=text()))]},
-}
-
 _PATHS: Final = fields(paths=lambda: [f"secret/data/{number}/{'x' * 40}" for number in range(1000)])
 
 
@@ -460,7 +417,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         DELETE: nothing("cubbyhole/none"),
         LIST: nothing("cubbyhole"),
     },
-    **IDENTITY,
+    **dearest_identity.ROWS,
 }
 
 TABLES: Final = {"transit": TRANSIT, "kv": KV, "kv-v1": KV_V1, "": SYSTEM, **dearest_logins.TABLES}
@@ -514,9 +471,7 @@ def preparation() -> Iterator[tuple[str, bytes]]:
     yield "sys/policies/password/hard", json.dumps({"policy": f"length = 100 {rules}"}).encode()
     for number in range(150):
         yield f"secret/metadata/many/{number}", json.dumps({"custom_metadata": {"note": "x" * 500}}).encode()
-    for number in range(300):
-        yield f"identity/entity/name/dear-{number}", json.dumps({"metadata": {"note": "x" * 500}}).encode()
-        yield f"identity/group/name/dear-{number}", b"{}"
+    yield from dearest_identity.preparation()
     yield "sys/mounts/plain", b'{"type":"kv-v1"}'
     yield "plain/big", json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()
     for _ in range(10):
