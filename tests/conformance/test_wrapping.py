@@ -93,6 +93,23 @@ class TestCommandLine:
         refused = vault("write", "cubbyhole/two", "z=3", code=2)
         assert "only supported by 'service' type tokens" in refused.err
 
+    def test_a_new_token_is_handed_on_wrapped(self, root: VaultCli, nobody: VaultCli) -> None:
+        shown = root("token", "create", "-policy=default", "-wrap-ttl=60").table
+        inner = shown["wrapped_accessor:"]
+        given = json.loads(nobody("unwrap", "-format=json", shown["wrapping_token:"]).out)["auth"]
+        assert given["accessor"] == inner
+        assert root("token", "lookup", "-accessor", inner).table["accessor"] == inner
+        assert nobody.login(given["client_token"]).table["token_accessor"] == inner
+
+    def test_whoever_hands_on_a_token_can_revoke_it_unseen(self, root: VaultCli, nobody: VaultCli) -> None:
+        shown = root("token", "create", "-policy=default", "-wrap-ttl=60").table
+        root("token", "revoke", "-accessor", shown["wrapped_accessor:"])
+        given = json.loads(nobody("unwrap", "-format=json", shown["wrapping_token:"]).out)["auth"]
+        assert "permission denied" in nobody("login", given["client_token"], code=2).err
+        other = root("token", "create", "-wrap-ttl=60").table
+        root("token", "revoke", "-accessor", other["wrapping_accessor:"])
+        assert NOT_VALID in nobody("unwrap", other["wrapping_token:"], code=2).err
+
     def test_a_secret_id_is_handed_on_wrapped_and_so_is_what_it_logs_in_for(
         self, root: VaultCli, nobody: VaultCli, tenant: Tenant
     ) -> None:
@@ -109,6 +126,24 @@ class TestCommandLine:
         assert info["creation_path"] == "auth/approle/login"
         auth = json.loads(nobody("unwrap", "-format=json", info["token"]).out)["auth"]
         assert (auth["accessor"], auth["policies"]) == (info["wrapped_accessor"], ["default"])
+
+    def test_a_cubbyhole_is_read_by_the_last_use_of_its_token(self, root: VaultCli, tenant: Tenant) -> None:
+        token = root("token", "create", "-policy=default", "-use-limit=2", "-field=token").out
+        holder = tenant.root.with_token(token)
+        assert holder.post("cubbyhole/secret", {"passcode": "abc"}).status == 204
+        assert holder.get("cubbyhole/secret").data == {"passcode": "abc"}
+        assert holder.get("cubbyhole/secret").status == 403
+
+    def test_a_policy_has_answers_wrapped(self, root: VaultCli, tenant: Tenant) -> None:
+        rule = 'path "secret/data/*" { capabilities = ["read"] min_wrapping_ttl = "1m" max_wrapping_ttl = "1h" }'
+        assert tenant.root.put("sys/policies/acl/wrapped", {"policy": rule}).status == 204
+        root("kv", "put", "secret/creds", "passcode=abc")
+        reader = tenant.root.with_token(root("token", "create", "-policy=wrapped", "-field=token").out)
+        for ttl, status in ((None, 403), ("30s", 403), ("2h", 403), ("5m", 200)):
+            headers = {} if ttl is None else {"X-Vault-Wrap-TTL": ttl}
+            answer = reader.call("GET", "secret/data/creds", None, headers)
+            assert answer.status == status, ttl
+            assert b"abc" not in answer.body
 
 
 class TestHvac:
