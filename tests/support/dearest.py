@@ -388,6 +388,8 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         ],
         DELETE: nothing("auth/token/roles/none"),
     },
+    "sys/capabilities": {WRITE: [Dear("sys/capabilities", fields(paths=lambda: ["x"] * 190_000))]},
+    "sys/capabilities-accessor": {WRITE: [Dear("sys/capabilities-accessor", fields(paths=lambda: ["x"] * 190_000))]},
     "sys/capabilities-self": {
         WRITE: [
             Dear("sys/capabilities-self", _PATHS),

@@ -31,7 +31,6 @@ _PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit ar
 _OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
 _OIDC: Final = "identity tokens are not issued, and this is no OpenID provider: use the issuer that people log in by"
 _MFA: Final = "there is no MFA here: let the issuer that people log in by ask for it"
-_CAPABILITIES: Final = "only a token's own capabilities are told: use sys/capabilities-self"
 _NAMESPACES: Final = "there are no namespaces: the token says which vault it is for"
 _CLUSTER: Final = (
     "there is no high availability to manage: all nodes are equal, and sys/health and the metrics port tell of each"
@@ -49,8 +48,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "identity/persona": _OLD_ALIASES,
     "sys/audit": _AUDIT,
     "sys/audit-hash": _AUDIT,
-    "sys/capabilities": _CAPABILITIES,
-    "sys/capabilities-accessor": _CAPABILITIES,
     "sys/config": _SERVER,
     "sys/config/auditing": _AUDIT,
     "sys/config/control-group": _ENTERPRISE,

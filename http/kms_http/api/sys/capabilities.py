@@ -10,18 +10,21 @@ from typing import Any, Final
 
 from kms_actors.auth.principal import Access, Capability, Principal, Right, makers
 from kms_actors.auth.self_service import is_self_service
+from kms_actors.auth.service_token import ServicePrincipal, tenant_of
 from kms_actors.errors import InvalidRequest
 from kms_actors.runtime import Turns
+from kms_actors.token.messages import LookUpToken
 from kms_http.fields import (
     Fields,
-    to_any,
     to_list,
     to_str,
 )
 from kms_http.routing import (
     ANY_RIGHT,
+    DATA_RIGHTS,
     LISTING,
     METHODS,
+    TENANT_ADMIN,
     Call,
     Endpoint,
     Operation,
@@ -65,6 +68,14 @@ class Capabilities:
                 {Operation.WRITE: Endpoint(_nothing, self._show, Capability.UPDATE, _FIELDS, ANY_RIGHT)},
             ),
             Route(
+                "sys/capabilities",
+                {Operation.WRITE: Endpoint(_by_token, self._show_of, Capability.UPDATE, _FIELDS, DATA_RIGHTS)},
+            ),
+            Route(
+                "sys/capabilities-accessor",
+                {Operation.WRITE: Endpoint(_by_accessor, self._show_of, Capability.UPDATE, _FIELDS, TENANT_ADMIN)},
+            ),
+            Route(
                 "sys/internal/ui/resultant-acl",
                 {Operation.READ: Endpoint(_nothing, _show_resultant, Capability.READ)},
             ),
@@ -73,11 +84,23 @@ class Capabilities:
 
     async def _show(self, call: Call, _: None) -> Reply:
         assert call.principal is not None
+        return await self._shown(call, call.principal)
+
+    async def _show_of(self, call: Call, bearer: ServicePrincipal | None) -> Reply:
+        if bearer is None and call.values.get("token") == call.token:
+            return await self._show(call, None)
+        if bearer is None:
+            raise InvalidRequest(_INVALID_TOKEN if "token" in call.values else _INVALID_ACCESSOR)
+        if bearer.record.under:
+            raise InvalidRequest(_OF_A_BISCUIT)
+        return await self._shown(call, bearer)
+
+    async def _shown(self, call: Call, principal: Principal) -> Reply:
         paths = _named(call)
         data: dict[str, list[str]] = {}
         for path in paths:
             if path not in data:
-                data[path] = await self._capabilities(call, call.principal, path)
+                data[path] = await self._capabilities(call, principal, path)
         if len(paths) == 1:
             data["capabilities"] = data[paths[0]]
         return Reply(data=dict(sorted(data.items())), mirrored=True)
@@ -122,6 +145,24 @@ class Capabilities:
 
 def _nothing(_: Call) -> None:
     return None
+
+
+def _by_token(call: Call) -> LookUpToken | None:
+    token = call.values.get("token", "")
+    if not token:
+        raise InvalidRequest("1 error occurred:\n\t* no token found\n\n")
+    if token == call.token:
+        return None
+    if tenant_of(token) is None:
+        raise InvalidRequest(_INVALID_TOKEN if token.startswith("hv") else _OF_A_BISCUIT)
+    return LookUpToken(token)
+
+
+def _by_accessor(call: Call) -> LookUpToken:
+    accessor = call.values.get("accessor", "")
+    if not accessor:
+        raise InvalidRequest("missing accessor")
+    return LookUpToken(accessor=accessor)
 
 
 def _named(call: Call) -> list[str]:
@@ -171,4 +212,9 @@ def _paths(value: Any) -> list[str]:
     return [to_str(path) for path in to_list(value)]
 
 
-_FIELDS: Final = Fields(path=_paths, paths=_paths, token=to_any)
+_FIELDS: Final = Fields(path=_paths, paths=_paths, token=to_str, accessor=to_str)
+_INVALID_TOKEN: Final = "1 error occurred:\n\t* invalid token\n\n"  # noqa: S105  # a text
+_INVALID_ACCESSOR: Final = "1 error occurred:\n\t* invalid accessor\n\n"
+_OF_A_BISCUIT: Final = (
+    "what a biscuit, or a token that one made, may do is told to its bearer: use sys/capabilities-self with it"
+)

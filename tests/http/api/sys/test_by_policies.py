@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from kms_actors.auth.principal import Capability, Right
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
+from kms_actors.token.messages import LookUpToken
 from tests.http.conftest import VAULT_ID, FakePrincipal, Service
 from tests.http.test_authorization import FakeAcl, FakeRule
 
+OTHER = "hvs.000007" + "a" * 18
 READS = FakeRule(frozenset({Capability.READ, Capability.LIST}))
 
 
@@ -74,3 +78,50 @@ async def test_all_that_policies_say(service: Service, bearer: FakePrincipal) ->
     assert (await service.call("GET", "/v1/sys/internal/ui/resultant-acl", "root")).json["data"] == {"root": True}
     data = (await service.call("GET", "/v1/sys/internal/ui/resultant-acl", "data")).json["data"]
     assert list(data["glob_paths"]) == ["secret/", "toy/", "transit/"]
+
+
+class TestOfOthers:
+    @pytest.fixture
+    def other(self, service: Service) -> ServicePrincipal:
+        record = msgspec.structs.replace(ServiceToken.root(0), right=Right.POLICY, policies=("app",))
+        found = ServicePrincipal(record, VAULT_ID, Acl({"secret/data/x": READS}))
+        service.tenant.answers[LookUpToken] = found
+        return found
+
+    @pytest.mark.parametrize(
+        ("path", "named"), [("capabilities", {"token": OTHER}), ("capabilities-accessor", {"accessor": "a"})]
+    )
+    async def test_are_looked_up(
+        self, service: Service, other: ServicePrincipal, path: str, named: dict[str, str]
+    ) -> None:
+        body = {"paths": ["secret/data/x", "secret/data/y"], **named}
+        answer = await service.call("POST", f"/v1/sys/{path}", "root", json=body)
+        assert answer.json["data"] == {"secret/data/x": ["list", "read"], "secret/data/y": ["deny"]}
+        assert service.tenant.asked[-1] == LookUpToken(**named)
+
+    async def test_one_that_is_not_there_is_told_as_vault_does(self, service: Service) -> None:
+        service.tenant.answers[LookUpToken] = None
+        answer = await service.call("POST", "/v1/sys/capabilities", "root", json={"token": OTHER, "path": "x"})
+        assert (answer.status, answer.errors) == (400, ["1 error occurred:\n\t* invalid token\n\n"])
+        body = {"accessor": "a", "path": "x"}
+        answer = await service.call("POST", "/v1/sys/capabilities-accessor", "root", json=body)
+        assert (answer.status, answer.errors) == (400, ["1 error occurred:\n\t* invalid accessor\n\n"])
+
+    async def test_ones_own_by_name(self, service: Service) -> None:
+        answer = await service.call("POST", "/v1/sys/capabilities", "root", json={"token": "root", "path": "x"})
+        assert answer.json["capabilities"] == ["root"]
+
+    async def test_what_a_biscuit_made_is_not_told_as_more_than_it_is(
+        self, service: Service, other: ServicePrincipal
+    ) -> None:
+        record = msgspec.structs.replace(other.record, under="biscuit")
+        service.tenant.answers[LookUpToken] = ServicePrincipal(record, VAULT_ID, other.acl)
+        for token in (OTHER, "EmwK"):
+            body = {"token": token, "path": "secret/data/x"}
+            answer = await service.call("POST", "/v1/sys/capabilities", "root", json=body)
+            assert (answer.status, len(answer.errors)) == (400, 1)
+            assert "capabilities-self" in answer.errors[0]
+
+    @pytest.mark.parametrize("path", ["capabilities", "capabilities-accessor"])
+    async def test_must_be_named(self, service: Service, path: str) -> None:
+        assert (await service.call("POST", f"/v1/sys/{path}", "root", json={"path": "x"})).status == 400
