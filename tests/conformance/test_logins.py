@@ -12,6 +12,8 @@ import pytest
 from hvac import exceptions
 
 from tests.conformance.vault_cli import VaultCli, find_vault
+from tests.support.api import Api
+from tests.support.node import Node
 from tests.support.tenant import Tenant
 
 
@@ -101,6 +103,40 @@ class TestCommandLine:
         assert "Tidy operation successfully started" in operator("write", "-f", "auth/approle/tidy/secret-id").err
         operator("auth", "disable", "approle")
         newcomer("token", "lookup", code=2)
+
+
+def test_what_proves_somebody_is_never_told(node: Node, tenant: Tenant) -> None:
+    canaries = [f"canary-{name}-Zm9vYmFy" for name in ("password", "wrong", "role", "secret", "chosen")]
+    password, wrong, role_id, secret_id, chosen = canaries
+    root, nobody = tenant.root, tenant.root.with_token(None).with_headers(**{"X-Vault-Namespace": tenant.vault_id})
+    answers = []
+    for kind in ("approle", "userpass"):
+        assert root.post(f"sys/auth/{kind}", {"type": kind}).status == 204
+    answers += [
+        root.post("auth/userpass/users/ann", {"password": password}),
+        root.post("auth/userpass/users/ann", {"password": password, "token_ttl": "x"}),
+        root.post("auth/userpass/users/ann", {"password_hash": password}),
+        root.get("auth/userpass/users/ann"),
+        *(nobody.post("auth/userpass/login/ann", {"password": wrong}) for _ in range(7)),
+        root.post("auth/approle/role/app", {"role_id": role_id}),
+        root.post("auth/approle/role/other", {"role_id": role_id}),
+        root.post("auth/approle/role/app/secret-id/lookup", {"secret_id": secret_id}),
+        root.post("auth/approle/role/app/secret-id-accessor/lookup", {"secret_id_accessor": secret_id}),
+        root.get("auth/approle/role/app"),
+        *(nobody.post("auth/approle/login", {"role_id": role_id, "secret_id": secret_id}) for _ in range(7)),
+        *(nobody.post("auth/approle/login", {"role_id": secret_id, "secret_id": secret_id}) for _ in range(2)),
+    ]
+    assert root.post("auth/approle/role/app/custom-secret-id", {"secret_id": chosen}).data["secret_id"] == chosen
+    answers += [
+        root.post("auth/approle/role/app/custom-secret-id", {"secret_id": chosen}),
+        root.post("auth/approle/role/app/secret-id/lookup", {"secret_id": chosen}),
+        root.list("auth/approle/role/app/secret-id"),
+    ]
+    told = b"".join(answer.body for answer in answers) + node.log.encode()
+    assert b"a name was locked after failed logins" in told
+    assert [canary for canary in canaries if canary.encode() in told] == []
+    metrics = Api(node.metrics_address).call("GET", "/metrics").body
+    assert [canary for canary in canaries if canary.encode() in metrics] == []
 
 
 class TestHvac:

@@ -17,7 +17,7 @@ from tests.differential.login_walk import ROLES, USERS, LoginStep, Walk
 from tests.differential.pair import Answer, Pair, Side
 
 SEED = drawn_seed()
-WALKS = int(os.environ.get("KMS_DIFFERENTIAL_WALKS", "8"))
+WALKS = int(os.environ.get("KMS_DIFFERENTIAL_WALKS", "4"))
 STEPS = 60
 
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -210,6 +210,38 @@ def test_both_servers_let_the_same_in(servers: tuple[Server, Server]) -> None:
         for server in servers:
             _undo(server)
     assert not found, f"KMS_DIFFERENTIAL_SEED={SEED}: {len(found)} of {WALKS} walks differ\n" + "\n".join(found)
+
+
+@pytest.mark.parametrize("kind", ["approle", "userpass"])
+def test_both_servers_lock_after_as_many_failures(servers: tuple[Server, Server], kind: str) -> None:
+    right, wrong = (
+        ({"role_id": "$r0", "secret_id": "$s0"}, {"role_id": "$r0", "secret_id": "wrong"})
+        if kind == "approle"
+        else ({"password": "right"}, {"password": "wrong"})
+    )
+    path = "approle/login" if kind == "approle" else "userpass/login/u0"
+    found = []
+    for server in servers:
+        side = server.side
+        side("POST", f"sys/auth/walk-{kind}/tune", {"user_lockout_config": {"lockout_disable": False}})
+        for step in (
+            LoginStep("POST", "approle/role/r0", {}),
+            LoginStep("GET", "approle/role/r0/role-id", None, "r0"),
+            LoginStep("POST", "approle/role/r0/secret-id", {}, "s0"),
+            LoginStep("POST", "userpass/users/u0", {"password": "right"}),
+        ):
+            server.ask(step)
+        tried = [server.ask(LoginStep("POST", path, body)) for body in [wrong] * 4 + [right] + [wrong] * 6 + [right]]
+        accessor = side("GET", "sys/auth").data[f"walk-{kind}/"]["accessor"]
+        told = side("GET", f"sys/locked-users?mount_accessor={accessor}").data
+        (names,) = [each["alias_identifiers"] for each in told["by_namespace"][0]["mount_accessors"]]
+        assert names == [server.ids["$r0"] if kind == "approle" else "u0"]
+        assert side("POST", f"sys/locked-users/{accessor}/unlock/{names[0]}").status == 204
+        found.append((tried, told["total"], server.ask(LoginStep("POST", path, right))))
+        side("POST", f"sys/auth/walk-{kind}/tune", {"user_lockout_config": {"lockout_disable": True}})
+        _undo(server)
+    assert found[0] == found[1]
+    assert [answer.status for answer in found[0][0]] == [400] * 4 + [200] + [400] * 5 + [403] * 2
 
 
 @pytest.mark.parametrize("meant", DEVIATIONS, ids=lambda each: each.reason)

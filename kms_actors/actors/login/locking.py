@@ -14,6 +14,7 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.login.lockout import Failures, LockoutRule
 from kms_actors.mounts import Mount
+from kms_actors.observe.bounded import BoundedLog
 from kms_actors.store.api import Transaction
 
 KNOWN: Final = "failures"
@@ -22,6 +23,7 @@ STRANGERS: Final = "strangers"
 BUCKETS: Final = 4096
 
 _LABEL: Final = b"failed logins"
+_log: Final = BoundedLog(__name__)
 
 
 class Locking:
@@ -70,15 +72,20 @@ class Locking:
         now = context.clock() / 1e9
         own, shared = (self.key(mount, alias, known=known) for known in (True, False))
 
-        async def body(tr: Transaction) -> None:
+        async def body(tr: Transaction) -> bool:
             named, of_own, of_shared = await tr.get_many((place, own, shared))
             key, record = (own, of_own) if named is not None else (shared, of_shared)
             before = self.opened(key, record)
-            if not rule.locked(before, now):
-                after = rule.failed(before, alias if named is not None else "", now)
-                tr.set(key, context.keyring.seal(key, after.encode()))
+            if rule.locked(before, now):
+                return False
+            after = rule.failed(before, alias if named is not None else "", now)
+            tr.set(key, context.keyring.seal(key, after.encode()))
+            return rule.locked(after, now)
 
-        await context.store.change(body, mount=mount.number, bearers=())
+        if await context.store.change(body, mount=mount.number, bearers=()):
+            _log.warning(
+                "a name was locked after failed logins", context.vault_id, vault=context.vault_id, mount=mount.path
+            )
 
 
 def rule_of(mount: Mount) -> LockoutRule:
