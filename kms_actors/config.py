@@ -326,12 +326,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def check(tree: dict[str, Any], path: Path) -> Configuration:
     """Turn a parsed file into a Configuration; see `load`."""
-    problems = list(_problems(Configuration, tree, ""))
-    if problems:
+    if problems := list(_problems(Configuration, tree, "")):
         raise ConfigurationError(path, problems)
     configuration = msgspec.convert(tree, Configuration)
-    problems = list(_contradictions(configuration))
-    if problems:
+    if problems := list(_contradictions(configuration)):
         raise ConfigurationError(path, problems)
     return configuration
 
@@ -381,8 +379,7 @@ def _contradictions(configuration: Configuration) -> Iterator[str]:
             yield "key `authenticator.provider.keys`: each key is 64 hex characters"
         elif not all(_is_public_key(bytes.fromhex(key)) for key in pair):
             yield "key `authenticator.provider.keys`: each key is an Ed25519 public key, as `kms-cli keys` prints it"
-    same_port = configuration.port == configuration.metrics.port != 0
-    if same_port and configuration.host == configuration.metrics.host:
+    if configuration.port == configuration.metrics.port != 0 and configuration.host == configuration.metrics.host:
         yield "key `metrics.port`: must be another than `port`"
     provider = configuration.master_keyring_provider
     if (provider.name == "static") != (provider.key_file is not None):
