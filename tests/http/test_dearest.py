@@ -96,7 +96,7 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(directory: Path) -> AsyncIterator[Client]:
+async def serving(directory: Path, kind: str = "") -> AsyncIterator[Client]:
     issuer, vault_id = Issuer(), new_vault_id()
     async with started(directory, configuration()) as service:
         await unseal_node(service)
@@ -105,20 +105,20 @@ async def serving(directory: Path) -> AsyncIterator[Client]:
         await server.start("127.0.0.1", 0)
         try:
             client = Client(server.port, issuer.tenant_operator(vault_id))
-            await prepare(client)
+            await prepare(client, kind)
             yield client
         finally:
             await server.stop(1)
 
 
-async def prepare(client: Client) -> None:
-    """Make what the table names."""
+async def prepare(client: Client, kind: str) -> None:
+    """Make what the table of a type of mounts names; empty: of all."""
 
     async def post(path: str, body: bytes) -> Any:
         status, answer = await client("POST", path, body)
         assert status in (200, 204), (path, answer[:200])
 
-    for path, body in preparation():
+    for path, body in preparation(kind):
         await post(path, body)
 
 
@@ -151,7 +151,7 @@ async def test_no_endpoint_holds_the_loop(tmp_path: Path, kind: str) -> None:
         for (of, pattern, operation), requests in rows().items()
         if of == kind
     }
-    async with serving(tmp_path) as client:
+    async with serving(tmp_path, kind) as client:
         found = await ask_all(client, dear)
         if kind == "":  # and a token whose checks are run for all that it asks
             client.token = attenuate(client.token, now=time.time(), paths=[f"secret/data/{n}/*" for n in range(20)])

@@ -460,8 +460,11 @@ _KEYS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
-def preparation() -> Iterator[tuple[str, bytes]]:
-    """Yield the writes that make what the table names: path and body."""
+def preparation(kind: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the writes that make what the table of a type of mounts names: path and body; without one, of all."""
+    if kind in dearest_logins.ROUTES:
+        yield from dearest_logins.preparation(kind)
+        return
     for name, options in _KEYS.items():
         yield f"transit/keys/{name}", json.dumps(options).encode()
     for _ in range(300):
@@ -478,7 +481,9 @@ def preparation() -> Iterator[tuple[str, bytes]]:
     yield "plain/big", json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()
     for _ in range(10):
         yield "secret/data/versions", b'{"data":{"a":1}}'
-    yield from dearest_logins.preparation()
+    if not kind:
+        for each in dearest_logins.ROUTES:
+            yield from dearest_logins.preparation(each)
 
 
 def places() -> Iterator[Place]:

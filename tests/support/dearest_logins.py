@@ -205,6 +205,11 @@ def _of_tokens(kind: str) -> Table:
     }
 
 
+def _shortest(table: Table) -> Table:
+    """Return one request of each operation: of routes whose others are asked under another name."""
+    return {pattern: {operation: dear[:1] for operation, dear in of.items()} for pattern, of in table.items()}
+
+
 _KUBERNETES: Final = "auth/kubernetes"
 KUBERNETES: Final[Table] = {
     "config": {
@@ -233,7 +238,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "approle": APPROLE,
     "jwt": _of_tokens("jwt"),
     "kubernetes": KUBERNETES,
-    "oidc": _of_tokens("oidc"),
+    "oidc": _shortest(_of_tokens("oidc")),  # the same routes
     "userpass": USERPASS,
 }
 ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
@@ -245,24 +250,22 @@ ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
 }
 
 
-def preparation() -> Iterator[tuple[str, bytes]]:
-    """Yield the writes that make what the tables name: path and body."""
-    yield "sys/auth/approle", b'{"type":"approle"}'
-    yield "auth/approle/role/dear", b'{"role_id":"dear"}'
-    for number in range(300):
-        yield (
-            "auth/approle/role/dear/custom-secret-id",
-            b'{"secret_id":"own%b"}' % (b"%d" % number if number else b""),
-        )
-    yield "sys/auth/userpass", b'{"type":"userpass"}'
-    yield "auth/userpass/users/dear", b'{"password":"x"}'
-    yield "sys/auth/kubernetes", b'{"type":"kubernetes"}'
-    yield "auth/kubernetes/config", json.dumps({"pem_keys": [Signer.make("RS256").pem] * 32}).encode()
-    bound = b'"bound_service_account_names":"*","bound_service_account_namespaces":"*"'
-    yield "auth/kubernetes/role/dear", b"{%b}" % bound
-    for kind in ("jwt", "oidc"):
-        yield f"sys/auth/{kind}", json.dumps({"type": kind}).encode()
-        yield f"auth/{kind}/config", json.dumps({"jwt_validation_pubkeys": [Signer.make("RS256").pem] * 32}).encode()
-        yield f"auth/{kind}/role/dear", b'{"role_type":"jwt","user_claim":"sub","bound_subject":"dear"}'
-    for number in range(100):
-        yield f"auth/userpass/users/u{number}", b'{"password":"x"}'
+def preparation(kind: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the writes that make what the table of a type names: path and body."""
+    at = f"auth/{kind}"
+    yield f"sys/auth/{kind}", json.dumps({"type": kind}).encode()
+    if kind == "approle":
+        yield f"{at}/role/dear", b'{"role_id":"dear"}'
+        for number in range(300):
+            own = b'{"secret_id":"own%b"}' % (b"%d" % number if number else b"")
+            yield f"{at}/role/dear/custom-secret-id", own
+    elif kind == "userpass":
+        yield f"{at}/users/dear", b'{"password":"x"}'
+        for number in range(100):
+            yield f"{at}/users/u{number}", b'{"password":"x"}'
+    elif kind == "kubernetes":
+        yield f"{at}/config", json.dumps({"pem_keys": [Signer.make("RS256").pem] * 32}).encode()
+        yield f"{at}/role/dear", b'{"bound_service_account_names":"*","bound_service_account_namespaces":"*"}'
+    else:
+        yield f"{at}/config", json.dumps({"jwt_validation_pubkeys": [Signer.make("RS256").pem] * 32}).encode()
+        yield f"{at}/role/dear", b'{"role_type":"jwt","user_claim":"sub","bound_subject":"dear"}'
