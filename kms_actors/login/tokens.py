@@ -48,6 +48,7 @@ def token_of(outcome: Outcome, mount: Mount, *, path: str, client_ip: str, entit
         metadata=dict(sorted(outcome.metadata.items())) or None,
         ttl=granted.ttl,
         explicit_max_ttl=parameters.explicit_max_ttl,
+        max_ttl=parameters.max_ttl,
         period=parameters.period,
         num_uses=parameters.num_uses,
         renewable=not batch,

@@ -22,6 +22,8 @@ from kms_actors.policy.messages import ResolveAcl
 from kms_actors.runtime import Threads
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
+from kms_actors.token.messages import RenewToken
+from kms_actors.token.spec import Issued
 from tests.actors.grounds import plant, tenant_store
 from tests.store.access import put
 
@@ -93,6 +95,11 @@ class Tenant:
         """Return who bears the token that a login gave."""
         found: ServicePrincipal = await self.ask(AuthenticateToken(done.issued.token))
         return found
+
+    async def renew(self, done: LoggedIn) -> Issued:
+        """Let the token that a login gave live longer."""
+        renewed: Issued = await self.ask(RenewToken(done.issued.token))
+        return renewed
 
     async def places(self, *above: Any) -> list[tuple[Any, ...]]:
         """Return the keys of all records below (area, …), without the tenant's prefix."""

@@ -60,12 +60,12 @@ def agent(directory: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]
             process.wait(PATIENCE)
 
 
-def test_an_agent_logs_in_and_renders_what_a_policy_gives(tenant: Tenant, tmp_path: Path) -> None:
+def test_an_agent_logs_in_and_keeps_its_token_alive(tenant: Tenant, tmp_path: Path) -> None:
     root = tenant.root
     root.put("secret/data/app/db", {"data": {"password": "p"}})
     root.put("sys/policies/acl/app", {"policy": 'path "secret/data/app/*" { capabilities = ["read"] }'})
     assert root.post("sys/auth/approle", {"type": "approle"}).status == 204
-    role = {"token_policies": "app", "token_ttl": "20m", "secret_id_num_uses": 1}
+    role = {"token_policies": "app", "token_ttl": "6s", "token_max_ttl": "1h", "secret_id_num_uses": 1}
     assert root.post("auth/approle/role/app", role).status == 204
     for name in ("role-id", "secret-id"):
         path = f"auth/approle/role/app/{name}"
@@ -79,5 +79,9 @@ def test_an_agent_logs_in_and_renders_what_a_policy_gives(tenant: Tenant, tmp_pa
         assert (tmp_path / "rendered").read_text() == "password=p"
         assert not (tmp_path / "secret-id").exists()  # it may be used once, and is not left about
         bearer = root.with_token((tmp_path / "token").read_text())
-        about = bearer.get("auth/token/lookup-self").data
-        assert (about["policies"], about["creation_ttl"]) == (["app", "default"], 1200)
+        first = bearer.get("auth/token/lookup-self").data
+        assert (first["policies"], first["creation_ttl"]) == (["app", "default"], 6)
+        wait_until(
+            lambda: bearer.get("auth/token/lookup-self").data["expire_time"] > first["expire_time"],
+            "the agent has renewed the token",
+        )

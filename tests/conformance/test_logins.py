@@ -77,6 +77,7 @@ class TestCommandLine:
         assert "token_meta_username    ann" in shown
         about = json.loads(newcomer("token", "lookup", "-format=json").out)["data"]
         assert (about["display_name"], about["path"]) == ("userpass-ann", "auth/userpass/login/ann")
+        assert about["entity_id"]
         operator("auth", "disable", "userpass")
         newcomer("token", "lookup", code=2)
 

@@ -238,6 +238,17 @@ async def test_a_role_id_is_of_one_role(nodes: tuple[Tenant, Tenant]) -> None:
         await add(nodes[0], "x", role_id="x" * 513)
 
 
+async def test_a_token_lives_no_longer_than_its_role_says_however_often_it_is_renewed(tenant: Tenant) -> None:
+    role_id = await add(tenant, token_ttl=60, token_max_ttl=100)
+    done = await log_in(tenant, role_id, (await new(tenant)).secret_id)
+    tenant.now += 50
+    renewed = await tenant.renew(done)
+    assert renewed.expires_at == T0 + 100
+    tenant.now += 50
+    with pytest.raises(AuthenticationFailed):
+        await tenant.bearer(done)
+
+
 async def test_a_role_id_that_leads_to_what_is_not_its_role_is_nobodys(tenant: Tenant) -> None:
     stale = await add(tenant)
     await add(tenant, "gone", role_id="of nobody")
