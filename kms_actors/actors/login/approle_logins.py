@@ -33,13 +33,23 @@ from kms_actors.mounts import Mount
 from kms_actors.store.api import Transaction
 
 _SECOND: Final = 10**9
-#: Bytes of the names of roles that are remembered, and of each.
-_NAMES_BYTES: Final = 128 * 1024
-_NAME_BYTES: Final = 400
+#: Bytes of the roles that are remembered, and of each beside its record.
+_ROLES_BYTES: Final = 256 * 1024
+_ROLE_BYTES: Final = 2_000
 
 
 class _WrongIds(InvalidRequest):
     """A role id and a secret id that prove nothing: to be counted."""
+
+
+class _Seen(NamedTuple):
+    """A role as a login has found it: what the same records say again need not be worked out again."""
+
+    name: str
+    keys: tuple[bytes, bytes, bytes]  # of what leads to it, of the role, of its failures
+    leading: bytes
+    record: bytes
+    role: Role
 
 
 class _Found(NamedTuple):
@@ -61,8 +71,8 @@ class ApproleLogins:
         self._records = records
         self._locking = locking
         self._familiar = Familiar(context)
-        #: Roles by the place of their ids. That is read again each time; a name that is right saves waiting for it.
-        self._names: ByteCache[bytes, str] = ByteCache(_NAMES_BYTES, lambda *_: _NAME_BYTES, account=context.account)
+        #: By the place of the role id. All is read again each time, in one go.
+        self._seen: ByteCache[bytes, _Seen] = ByteCache(_ROLES_BYTES, _size, account=context.account)
 
     async def log_in(self, message: LoginRole) -> LoggedIn:
         """Log in; see `LoginRole`."""
@@ -96,33 +106,39 @@ class ApproleLogins:
         return outcome
 
     async def _look(self, tr: Transaction, mount: Mount, place: bytes, message: LoginRole) -> _Found:
-        """Read all that a login rests on: in one go where the name of the role is remembered."""
-        guess = self._names.get(place) or ""
-        index, found = await self._read(tr, mount, place, message, guess)
-        name = self._records.role_of(place, index)
-        if name != guess:
-            _, found = await self._read(tr, mount, place, message, name)
-            if found.role is not None:
-                self._names.put(place, name)
-        return found
+        """Read all that a login rests on: in one go where the role was seen before, and is as it was."""
+        seen = self._seen.get(place)
+        if seen is not None:
+            found = await self._again(tr, mount, seen, message)
+            if found is not None:
+                return found
+        return await self._anew(tr, mount, place, message)
 
-    async def _read(
-        self, tr: Transaction, mount: Mount, place: bytes, message: LoginRole, name: str
-    ) -> tuple[bytes | None, _Found]:
-        """Return what leads to a role, and what there is of a role of this name."""
+    async def _again(self, tr: Transaction, mount: Mount, seen: _Seen, message: LoginRole) -> _Found | None:
+        digest = self._records.digest(mount.number, seen.name, message.secret_id)
+        of_secret_id = self._records.secret_id_key(mount.number, seen.name, digest)
+        index, record, failures, of_secret = await tr.get_many((*seen.keys, of_secret_id))
+        if index != seen.leading or record != seen.record:
+            return None
+        secret_id = self._records.secret_id(of_secret_id, of_secret)
+        return _Found(seen.name, seen.role, digest, secret_id, seen.keys[2], failures)
+
+    async def _anew(self, tr: Transaction, mount: Mount, place: bytes, message: LoginRole) -> _Found:
         records, number = self._records, mount.number
+        index = await tr.get(place)
+        name = records.role_of(place, index)
         failures_key = self._locking.key(mount, message.role_id, known=bool(name))
-        if not name:
-            index, failures = await tr.get_many((place, failures_key))
-            return index, _Found(name, None, b"", None, failures_key, failures)
+        if index is None:
+            return _Found(name, None, b"", None, failures_key, await tr.get(failures_key))
         of_role, digest = records.role_key(number, name), records.digest(number, name, message.secret_id)
         of_secret_id = records.secret_id_key(number, name, digest)
-        index, role_record, record, failures = await tr.get_many((place, of_role, of_secret_id, failures_key))
-        role = records.role(of_role, role_record)
+        record, failures, of_secret = await tr.get_many((of_role, failures_key, of_secret_id))
+        role = records.role(of_role, record)
         if role is not None and role.role_id != message.role_id:
             role = None  # what led to it is older than it: see `ApproleRecords.put_role`
-        secret_id = records.secret_id(of_secret_id, record)
-        return index, _Found(name, role, digest, secret_id, failures_key, failures)
+        if role is not None and record is not None:
+            self._seen.put(place, _Seen(name, (place, of_role, failures_key), index, record, role))
+        return _Found(name, role, digest, records.secret_id(of_secret_id, of_secret), failures_key, failures)
 
     def _use(self, tr: Transaction, mount: Mount, found: _Found, secret_id: SecretId, now: int) -> None:
         left = used(secret_id, now)
@@ -130,3 +146,7 @@ class ApproleLogins:
             self._records.remove_secret_id(tr, mount.number, found.name, found.digest, secret_id)
         elif left is not secret_id:
             self._records.put_secret_id(tr, mount.number, found.name, found.digest, left)
+
+
+def _size(_: bytes, seen: _Seen) -> int:
+    return _ROLE_BYTES + len(seen.record)
