@@ -74,6 +74,12 @@ class Backend(Protocol):
         A tenant of an older program has no proof. Raises Sealed when the node is sealed, whatever the token.
         """
 
+    async def tenant_by_batch_token(self, number: int, token: str) -> Tenant | None:
+        """Find the tenant that has signed a batch token; None for a token that proves nothing.
+
+        Raises Sealed when the node is sealed, whatever the token.
+        """
+
 
 class Authenticator(Protocol):
     """Verifies long tokens."""

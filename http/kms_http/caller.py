@@ -12,9 +12,10 @@ from typing import Final, NamedTuple
 from multidict import istr
 
 from kms_actors import request_context
-from kms_actors.auth import service_token
+from kms_actors.auth import batch_token, service_token
 from kms_actors.auth.checks import WithPolicies
 from kms_actors.auth.principal import MadeOf, Principal, Right
+from kms_actors.auth.service_token import ServicePrincipal, TokenProof
 from kms_actors.errors import AuthenticationFailed, Sealed
 from kms_actors.messages import AuthenticateToken
 from kms_actors.observe.bounded import BoundedLog
@@ -165,6 +166,9 @@ class Callers:
         number = service_token.tenant_of(sent.token)
         if number is not None:
             return await self._by_service_token(sent, number, use=use)
+        number = batch_token.tenant_of(sent.token)
+        if number is not None:
+            return await self._by_batch_token(sent, number)
         principal = self._authenticator.authenticate(sent.token, sent.now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
@@ -196,17 +200,35 @@ class Callers:
             if principal.record.expired(sent.now):
                 raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
+        return await self._by_own_token(
+            sent, tenant, AuthenticateToken(sent.token, proof is not None, use, sent.address)
+        )
+
+    async def _by_batch_token(self, sent: Sent, number: int) -> Caller:
+        """Return the bearer; as of service tokens, a made-up one tells nothing of vaults."""
+        tenant = await self._backend.tenant_by_batch_token(number, sent.token)
+        if tenant is None:
+            raise _refusal("unknown batch token")
+        if tenant.sealed:
+            return Caller(TokenProof(right=Right.POLICY, created=sent.now).principal(tenant.vault_id), tenant)
+        return await self._by_own_token(sent, tenant, AuthenticateToken(sent.token, address=sent.address))
+
+    async def _by_own_token(self, sent: Sent, tenant: Tenant, message: AuthenticateToken) -> Caller:
+        """Return the bearer of a token that the vault itself has given."""
         try:
-            principal = await tenant.ask(AuthenticateToken(sent.token, proof is not None, use, sent.address))
+            principal: ServicePrincipal = await tenant.ask(message)
         except AuthenticationFailed as refused:
             raise _refusal(str(refused), tenant.vault_id) from None
         record = principal.record
         maker = await self._maker(record.under, tenant, sent.now) if record.under else None
         if maker is not None:
             principal = principal.made_by(maker)
+        if principal.batch and principal.expires_at is not None and sent.now >= principal.expires_at:
+            raise _refusal("batch token has expired", tenant.vault_id)  # as its holders have narrowed it
         if not principal.spent:  # else it is gone, and this was the last that it allows
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
-            digest = service_token.proof_digest(sent.token) if use or not record.num_uses else b""
+            proven = not principal.batch and (message.use or not record.num_uses)
+            digest = service_token.proof_digest(sent.token) if proven else b""
             ids = () if maker is None else maker.revocation_ids
             made_of = _made_of(principal)
             request_context.borne_by(Bearer(ids, digest, record.line, record.mount, made_of, principal.entity))

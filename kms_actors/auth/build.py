@@ -1,6 +1,7 @@
 """Making tokens, and narrowing them.
 
-`build_token` needs both private keys; `attenuate` needs nothing but a token, since it can only take away.
+`build_token` needs both private keys; `attenuate` needs nothing but a token, since it can only take away: a biscuit,
+or a batch token, which is one behind a prefix.
 
 A path pattern is exact; with `*` at its end it is a prefix; `+` stands for one whole segment: as in
 Vault's policies. Paths are those of the HTTP API without `/v1/`, so a secret of KV version 2 is
@@ -19,7 +20,7 @@ from typing import Any, Final
 
 from biscuit_auth import Algorithm, BiscuitBuilder, BlockBuilder, KeyPair, PrivateKey
 
-from kms_actors.auth import wire
+from kms_actors.auth import batch_token, wire
 from kms_actors.auth.append import append
 from kms_actors.auth.biscuit import RIGHTS, policy_names, with_policies
 from kms_actors.auth.cost import MAX_FACT, require_cheap
@@ -118,13 +119,14 @@ def attenuate(
     code = "\n".join(filter(None, checks))
     if not code:
         raise InvalidRequest("nothing to narrow the token by: give a ttl, a path, an operation or a mount")
-    narrowed = append(wire.decode(token), code, parameters)
-    require_cheap(wire.parse(narrowed))
-    return _finished(narrowed)
+    head, biscuit = batch_token.split(token)
+    narrowed = append(wire.decode(biscuit), code, parameters)
+    require_cheap(wire.parse(narrowed), issuers=1 if head else 2)
+    return _finished(narrowed, head)
 
 
-def _finished(raw: bytes) -> str:
-    text = wire.encode(raw)
+def _finished(raw: bytes, head: str = "") -> str:
+    text = head + wire.encode(raw)
     if len(text) > wire.MAX_TOKEN_LENGTH:
         raise TokenRefused(
             f"the token would have {len(text):,} characters, and servers take {wire.MAX_TOKEN_LENGTH:,}: "

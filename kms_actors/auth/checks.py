@@ -67,10 +67,14 @@ class BiscuitPrincipal:
         *,
         revocation_ids: Iterable[str],
         policies: tuple[str, ...] = (),
+        issuers: int = 0,
     ) -> None:
-        """`biscuit` is None for a token that is known to hold no check. Every token has the policy `default`."""
+        """`biscuit` is None for a token that is known to hold no check. Every token has the policy `default`.
+
+        The first `issuers` blocks hold no checks but an end that is known otherwise.
+        """
         self._words: str | None = None
-        ends, others = ([], []) if biscuit is None else read_checks(biscuit)
+        ends, others = ([], []) if biscuit is None else read_checks(biscuit, issuers)
         self.resource: Final = resource
         self.right: Final = right
         self.metadata: Final[Mapping[str, str] | None] = None if owner is None else {"owner": owner}
@@ -199,11 +203,14 @@ def _base(resource: str, service: str) -> AuthorizerBuilder:
     )
 
 
-def read_checks(biscuit: Biscuit | UnverifiedBiscuit) -> tuple[list[float], list[str]]:
-    """Return the ends (seconds since 1970) that expiry checks set, and all other lines that have to be run."""
+def read_checks(biscuit: Biscuit | UnverifiedBiscuit, begin: int = 0) -> tuple[list[float], list[str]]:
+    """Return the ends (seconds since 1970) that expiry checks set, and all other lines that have to be run.
+
+    Blocks before `begin` are not looked at.
+    """
     ends: list[float] = []
     others: list[str] = []
-    for line in _lines(biscuit):
+    for line in _lines(biscuit, begin):
         match = _EXPIRY.fullmatch(line)
         end = _end(match[2], match[3]) if match else None
         if end is not None:
@@ -213,8 +220,8 @@ def read_checks(biscuit: Biscuit | UnverifiedBiscuit) -> tuple[list[float], list
     return ends, others
 
 
-def _lines(biscuit: Biscuit | UnverifiedBiscuit) -> Iterator[str]:
-    for index in range(biscuit.block_count()):
+def _lines(biscuit: Biscuit | UnverifiedBiscuit, begin: int) -> Iterator[str]:
+    for index in range(begin, biscuit.block_count()):
         yield from filter(None, biscuit.block_source(index).split("\n"))
 
 

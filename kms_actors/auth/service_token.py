@@ -13,7 +13,7 @@ import os
 import re
 import string
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -138,18 +138,30 @@ class TokenProof(msgspec.Struct, frozen=True, kw_only=True):
         return ServicePrincipal(record, resource)
 
 
+class Checks(Protocol):
+    """What holders have added to a batch token."""
+
+    @property
+    def narrowed(self) -> bool: ...
+
+    @property
+    def expires_at(self) -> float | None: ...
+
+    def allows(self, access: Access) -> bool: ...
+
+
 class ServicePrincipal:
     """The bearer of a service token, in the vault `resource`. Implements `Principal`.
 
     `acl` is what its policies give, for a token that has no right by itself; `under` is who made it, where it must
     never do more than that one. `identity_policies` are those of its entity, and `entity` is that one's id, with the
-    stamp of what it gives. `spent` tells that this was the last of its uses.
+    stamp of what it gives. `spent` tells that this was the last of its uses. `checks` are those of a batch
+    token, which says itself what is the record here, and is stored nowhere.
     """
 
-    __slots__ = ("acl", "entity", "identity_policies", "record", "resource", "spent", "under")
+    __slots__ = ("acl", "checks", "entity", "identity_policies", "record", "resource", "spent", "under")
 
     revocation_ids: Final[tuple[str, ...]] = ()
-    narrowed: Final = False
 
     def __init__(
         self,
@@ -161,6 +173,7 @@ class ServicePrincipal:
         identity_policies: tuple[str, ...] = (),
         entity: tuple[str, bytes] = ("", b""),
         spent: bool = False,
+        checks: Checks | None = None,
     ) -> None:
         self.record: Final = record
         self.resource: Final = resource
@@ -169,6 +182,16 @@ class ServicePrincipal:
         self.identity_policies: Final = identity_policies
         self.entity: Final = entity
         self.spent: Final = spent
+        self.checks: Final = checks
+
+    @property
+    def batch(self) -> bool:
+        """Whether it is a batch token."""
+        return self.checks is not None
+
+    @property
+    def narrowed(self) -> bool:
+        return self.checks is not None and self.checks.narrowed
 
     @property
     def right(self) -> Right:
@@ -196,11 +219,13 @@ class ServicePrincipal:
 
     @property
     def expires_at(self) -> float | None:
-        return self.record.expires_at
+        ends = self.record.expires_at
+        earlier = None if self.checks is None else self.checks.expires_at
+        return ends if earlier is None else earlier if ends is None else min(ends, earlier)
 
     def allows(self, access: Access) -> bool:
-        """Tell whether the token still lives: a service token carries no other check."""
-        return not self.record.expired(access.time)
+        """Tell whether the token still lives, and what its holders have added to a batch token."""
+        return not self.record.expired(access.time) and (self.checks is None or self.checks.allows(access))
 
     def made_by(self, under: Principal) -> ServicePrincipal:
         """Return the same bearer, who never does more than `under`."""
@@ -212,6 +237,7 @@ class ServicePrincipal:
             identity_policies=self.identity_policies,
             entity=self.entity,
             spent=self.spent,
+            checks=self.checks,
         )
 
     def __repr__(self) -> str:
@@ -220,7 +246,7 @@ class ServicePrincipal:
 
 def new_service_token(tenant: int, random: Callable[[int], bytes] = os.urandom) -> str:
     """Return a new token of the tenant with this integer (0 … 62⁶ - 1)."""
-    return PREFIX + _fixed_width(tenant) + _random_text(_RANDOM_LENGTH, random)
+    return PREFIX + base62(tenant) + _random_text(_RANDOM_LENGTH, random)
 
 
 def new_accessor(random: Callable[[int], bytes] = os.urandom) -> str:
@@ -231,10 +257,13 @@ def new_accessor(random: Callable[[int], bytes] = os.urandom) -> str:
 def tenant_of(token: str) -> int | None:
     """Return the tenant's integer in a service token; None for anything else."""
     match = _TOKEN.fullmatch(token)
-    if match is None:
-        return None
+    return None if match is None else number_of(match[1])
+
+
+def number_of(text: str) -> int:
+    """Return the integer that base62 characters stand for."""
     number = 0
-    for character in match[1]:
+    for character in text:
         number = number * 62 + _ALPHABET.index(character)
     return number
 
@@ -249,7 +278,8 @@ def proof_digest(token: str) -> bytes:
     return hashlib.sha256(b"clever-kms service token\0" + token.encode()).digest()
 
 
-def _fixed_width(tenant: int) -> str:
+def base62(tenant: int) -> str:
+    """Return a tenant's integer as six characters."""
     if not 0 <= tenant < 62**_TENANT_LENGTH:
         raise ValueError("tenant integer out of range")
     return "".join(_ALPHABET[tenant // 62**place % 62] for place in reversed(range(_TENANT_LENGTH)))

@@ -36,6 +36,7 @@ from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.store import schema
 from kms_actors.token.records import Accessor, UsesLeft
+from kms_actors.token.role import TokenRole
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
 from kms_actors.transit.usage import UsageRecord
 
@@ -141,6 +142,8 @@ TENANT_RECORDS: Final = (
     Known(("token-uses", bytes), _SEALED, UsesLeft.decode),
     Known(("token-revoking", str), _PLAIN, _anything),
     Known(("token-left", str), _PLAIN, _anything),
+    Known(("token-issuer",), _PLAIN, _anything),
+    Known(("token-role", str), _SEALED, TokenRole.decode),
     Known(("lease", str), _PLAIN, _anything),
     Known(("unwrapped", bytes), _PLAIN, _as(Taken)),
     Known(("cubbyhole-bytes",), _PLAIN, _counter),

@@ -138,6 +138,11 @@ class FakeBackend(Answering):
             raise Sealed
         return (self.only_tenant, self.proof) if number == 7 else None
 
+    async def tenant_by_batch_token(self, number: int, token: str) -> FakeTenant | None:
+        if self.node_sealed:
+            raise Sealed
+        return self.only_tenant if number == 7 else None
+
 
 class FakeAuthenticator:
     def __init__(self) -> None:

@@ -34,6 +34,7 @@ class Callers:
     def __init__(self, session: ClientSession, nodes: Sequence[Node], token: str) -> None:
         self._session = session
         self._bases = [f"{node.address}/v1/" for node in nodes]
+        self.token = token
         self._headers = {"X-Vault-Token": token}
 
     def with_token(self, token: str) -> Callers:

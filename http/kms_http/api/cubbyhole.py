@@ -30,7 +30,7 @@ _NONE: Final = "cubbyhole operations are only supported by 'service' type tokens
 
 
 def _bearer(call: Call) -> ServicePrincipal:
-    if not isinstance(call.principal, ServicePrincipal):
+    if not isinstance(call.principal, ServicePrincipal) or call.principal.batch:
         raise InvalidRequest(_NONE)
     return call.principal
 

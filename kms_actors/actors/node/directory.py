@@ -20,11 +20,12 @@ from kms_actors.actors.node.tenant_actor import (
     ChangedElsewhere,
     TenantActor,
 )
-from kms_actors.actors.tenant.proofs import Proven, prove
+from kms_actors.actors.tenant.proofs import Proven, issuer_of, prove
 from kms_actors.actors.tenant.records import (
     TenantRecords,
     TenantState,
 )
+from kms_actors.auth import batch_token
 from kms_actors.auth.service_token import TokenProof, proof_digest
 from kms_actors.cache import Account, Budget, ByteCache
 from kms_actors.config import bytes_of
@@ -116,6 +117,7 @@ class TenantDirectory:
         self._budget = Budget(bytes_of(services.cache.tenants), self._make_room)
         self._waking: dict[str, asyncio.Task[TenantHandle]] = {}
         self._failures: dict[str, FailureWindow] = {}
+        self._signed: ByteCache[bytes, str] = ByteCache(_PROVEN, lambda _, vault_id: 600 + len(vault_id))
         self._proven: ByteCache[bytes, Proven] = ByteCache(_PROVEN, lambda _, proven: 600 + len(proven.vault_id))
         # Of those that wake: what was read may be older than a change, or than a revocation.
         self._changed: set[str] = set()
@@ -180,6 +182,22 @@ class TenantDirectory:
         if found.proof is not None:
             self._proven.put(digest, found)
         return await self.tenant(found.vault_id), found.proof
+
+    async def tenant_by_batch_token(self, number: int, token: str) -> TenantHandle | None:
+        """Return the tenant that has signed a batch token, awake; None for one that proves nothing.
+
+        The tenant itself has the last word: what lies in the store without a seal only tells whom to wake.
+        """
+        digest = proof_digest(token)
+        known = self._signed.get(digest)
+        if known is None:
+            found = await asyncio.create_task(_issuer(self._services.store, number))
+            if not batch_token.is_signed_by(token, None if found is None else found[1]):
+                return None
+            assert found is not None
+            known, _ = found
+            self._signed.put(digest, known)
+        return await self.tenant(known)
 
     async def ask_again(self, vault_id: str, message: Message) -> Any:
         """Ask the successor of an actor that stopped before it read `message`."""
@@ -312,6 +330,10 @@ class TenantDirectory:
                 self._sleep(handle)
             if number % _SLEEP_TOGETHER == 0:
                 await asyncio.sleep(0)
+
+
+async def _issuer(store: Store, number: int) -> tuple[str, bytes] | None:
+    return await store.run(lambda tr: issuer_of(tr, TenantKeys(number)))
 
 
 async def _proven(store: Store, number: int, digest: bytes) -> Proven | None:

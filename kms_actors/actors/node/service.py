@@ -212,6 +212,13 @@ class NodeService:
         raw = await self._store.run(lambda tr: tr.get(key))
         return None if raw is None else stored.decode(raw, Taken, "record of a used wrapping token")
 
+    async def tenant_by_batch_token(self, number: int, token: str) -> TenantHandle | None:
+        """Return the tenant that has signed a batch token, or None; raises Sealed while the node is."""
+        self._require_fresh()
+        if self._directory is None:
+            raise Sealed
+        return await self._directory.tenant_by_batch_token(number, token)
+
     async def catch_up(self) -> None:
         """Return once every change committed before this call has its effect here."""
         await self._feed.catch_up()
@@ -243,6 +250,7 @@ class NodeService:
             near_limits=self.near_limits,
             let_go=self._garbage.collect_soon,
             cache=self._configuration.cache,
+            service=self._configuration.authenticator.provider.service,
             fetcher=self._fetcher,
         )
         self._directory = TenantDirectory(services)

@@ -43,6 +43,7 @@ class Services:
     near_limits: NearLimits = field(default_factory=NearLimits)
     let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
     cache: Cache = field(default_factory=Cache)
+    service: str = ""  # as the configuration calls it
     fetcher: Fetcher = field(default_factory=lambda: Fetcher(()))
 
 

@@ -197,6 +197,7 @@ class TenantActor(AsyncioActor):
             wanted=self.wanted,
             fetch=self._services.fetcher.of(state.vault_id),
             proceed=self._tenure.check,
+            service=self._services.service,
             account=self._view.account,
             key_bytes=bytes_of(self._services.cache.tenant_keys),
         )

@@ -53,6 +53,7 @@ class TenantContext:
     notify: Callable[[Event], None]  # likewise, for events that must not be refused by a full mailbox
     record: Record  # tells other nodes of a change
     threads: OwnThreads  # for CPU-heavy work: key generation, RSA, large payloads
+    service: str = ""  # what the configuration calls this service, for checks of tokens
     account: Account = field(default_factory=Account)  # of all memory this tenant takes
     key_bytes: int = 16 << 20  # what its loaded keys may take of that
     near_limits: NearLimits = field(default_factory=NearLimits)

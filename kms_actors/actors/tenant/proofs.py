@@ -2,6 +2,7 @@
 
 Records: (`token-digest`, digest) TokenProof, written and removed with the token's own record; (`token-digest`,) says
 that all tokens of the tenant have one. A tenant made by an older program lacks it until its token is used.
+(`token-issuer`,) is what tells its batch tokens.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
 AREA = "token-digest"
+#: The public key that a vault's batch tokens are signed by: 32 bytes, there from the first one on.
+ISSUER = "token-issuer"
 
 
 class Proven(NamedTuple):
@@ -36,6 +39,21 @@ async def prove(tr: Transaction, keys: TenantKeys, digest: bytes) -> Proven | No
     if owner is None or (record is None and complete is not None):
         return None
     return Proven(owner, None if record is None else TokenProof.decode(record))
+
+
+async def issuer_of(tr: Transaction, keys: TenantKeys) -> tuple[str, bytes] | None:
+    """Return the owner of a tenant, and the public key of its batch tokens; None where there is none.
+
+    The same is read for every tenant, whether it is there or not.
+    """
+    owner, key = await asyncio.gather(owner_of(tr, keys), tr.get(keys.key(ISSUER)))
+    return None if owner is None or key is None else (owner, key)
+
+
+async def keep_issuer(tr: Transaction, keys: TenantKeys, key: bytes) -> None:
+    """Write the public key of a tenant's batch tokens, which is always the same."""
+    if await tr.get(keys.key(ISSUER)) != key:
+        tr.set(keys.key(ISSUER), key)
 
 
 def proof_key(keys: TenantKeys, digest: bytes) -> bytes:

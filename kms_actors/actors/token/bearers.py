@@ -21,19 +21,24 @@ from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.reading import Found, TokenReader
 from kms_actors.actors.token.using import Using
-from kms_actors.auth import cidrs
+from kms_actors.auth import batch_token, cidrs
+from kms_actors.auth.batch_token import BatchToken
 from kms_actors.auth.principal import Acl, Right
 from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.auth.wire import TokenRefused
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed, NotFound
 from kms_actors.identity.messages import Resolved, ResolveEntity
 from kms_actors.messages import AuthenticateToken, Event, Message
 from kms_actors.policy.messages import ResolveAcl
-from kms_actors.store.api import Reads, Transaction
+from kms_actors.store.api import Transaction
 
-#: Bytes of the service tokens that a tenant keeps, and of each: record, texts and place in the cache.
+#: Bytes of the tokens that a tenant keeps, and of each: record, texts and place in the cache; of a character of a
+#: batch token whose checks are run, and of what is remembered of that.
 _CACHE_BYTES: Final = 4 << 20
 _TOKEN_BYTES: Final = 1_300
+_CHECKED_CHARACTER_BYTES: Final = 13
+_USES_BYTES: Final = 10_000
 #: Tokens that were heard to be gone, which what is kept may hang on.
 _MOST_GONE: Final = 4096
 
@@ -57,13 +62,16 @@ class TokenChanged(Event, frozen=True):
 class Kept:
     """A token that is kept: as it was loaded, and as it was answered last."""
 
-    __slots__ = ("found", "names", "principal", "resolved")
+    __slots__ = ("found", "names", "principal", "resolved", "size")
 
-    def __init__(self, found: Found, vault_id: str) -> None:
+    def __init__(self, found: Found, vault_id: str, length: int = 0) -> None:
+        """`length` is how many characters a batch token has."""
         self.found: Final = found
-        self.principal = ServicePrincipal(found.token, vault_id)
+        self.principal = ServicePrincipal(found.token, vault_id, checks=found.checks)
         self.resolved: Resolved | None = None
         self.names = found.token.policies
+        narrowed = found.checks is not None and found.checks.narrowed
+        self.size = _TOKEN_BYTES + (length * _CHECKED_CHARACTER_BYTES + _USES_BYTES if narrowed else length)
 
 
 class Bearers:
@@ -75,7 +83,7 @@ class Bearers:
         self._reader = TokenReader(context.keys, records)
         self._using = Using(context, records)
         self._ask_now = ask_now
-        kept: ByteCache[bytes, Kept] = ByteCache(_CACHE_BYTES, lambda *_: _TOKEN_BYTES, account=context.account)
+        kept: ByteCache[bytes, Kept] = ByteCache(_CACHE_BYTES, lambda _, kept: kept.size, account=context.account)
         self._cache = LoadingCache(kept, context, TokenLoaded)
         self._gone: set[str] = set()  # accessors
 
@@ -150,6 +158,10 @@ class Bearers:
 
     # In tasks.
 
+    async def look(self, token: str) -> ServicePrincipal:
+        """Return who bears a token, whoever asks; raises AuthenticationFailed."""
+        return await self.resolved((await self._load(AuthenticateToken(token))).found)
+
     async def _loaded(self, load: Any, message: AuthenticateToken) -> ServicePrincipal:
         kept: Kept = await self._cache.wait(load)
         _check_address(kept.found, message.address)
@@ -159,13 +171,24 @@ class Bearers:
     async def _load(self, message: AuthenticateToken) -> Kept:
         place, now = self._records.place(message.token), self._now()
 
-        async def look(tr: Reads) -> Found:
-            return await self._reader.by_place(tr, place, now)
-
-        found = await self._context.store.read(look)
+        if batch_token.tenant_of(message.token) is not None:
+            said = self._said(message.token)
+            look = partial(self._reader.living, place=place, token=said.record, now=now)
+            found = await self._context.store.read(look)
+            return Kept(found._replace(checks=said.checks), self._context.vault_id, len(message.token))
+        found = await self._context.store.read(partial(self._reader.by_place, place=place, now=now))
         if not message.proven or not found.token.indexed:
             await self._complete(found)
         return Kept(found, self._context.vault_id)
+
+    def _said(self, token: str) -> BatchToken:
+        """Return what a batch token says; raises AuthenticationFailed for one that this vault has not signed."""
+        context = self._context
+        key = batch_token.public_key(context.keyring.derive(batch_token.LABEL))
+        try:
+            return batch_token.read(token, key, context.vault_id, context.service)
+        except TokenRefused as refused:
+            raise AuthenticationFailed(str(refused)) from None
 
     async def _complete(self, found: Found) -> None:
         """Write the records that an older program did not write, unless the token was revoked meanwhile."""
@@ -205,10 +228,16 @@ class Bearers:
     ) -> ServicePrincipal:
         vault_id = self._context.vault_id
         if entity is None:
-            return ServicePrincipal(found.token, vault_id, acl, spent=spent)
+            return ServicePrincipal(found.token, vault_id, acl, spent=spent, checks=found.checks)
         given = (entity.entity_id, entity.stamp)
         return ServicePrincipal(
-            found.token, vault_id, acl, identity_policies=entity.policies, entity=given, spent=spent
+            found.token,
+            vault_id,
+            acl,
+            identity_policies=entity.policies,
+            entity=given,
+            spent=spent,
+            checks=found.checks,
         )
 
     def _now(self) -> float:

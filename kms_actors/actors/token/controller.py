@@ -26,7 +26,9 @@ from kms_actors.actors.token.renewing import Renewing
 from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.actors.token.sweeping import EndTokens, Sweeping
 from kms_actors.actors.token.tidying import Tidying
+from kms_actors.auth import batch_token
 from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.errors import AuthenticationFailed
 from kms_actors.messages import (
     AuthenticateToken,
     Event,
@@ -122,6 +124,11 @@ class TokenController:
     # Looking.
 
     async def _look_up(self, message: LookUpToken) -> ServicePrincipal | None:
+        if batch_token.tenant_of(message.token) is not None:
+            try:
+                return await self._bearers.look(message.token)
+            except AuthenticationFailed:
+                return None
         found = await self._context.store.read(partial(self._reader.named, name=message, now=self._now()))
         return None if found is None else await self._bearers.resolved(found)
 

@@ -9,7 +9,9 @@ from typing import Final, NamedTuple
 
 from kms_actors.actors.cluster.schedule import KEPT, look_by
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.proofs import keep_issuer
 from kms_actors.actors.tenant.token_records import TokenRecords
+from kms_actors.auth import batch_token
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import ServiceToken, new_accessor, new_service_token
 from kms_actors.errors import InvalidRequest
@@ -35,18 +37,24 @@ def draw(tenant_number: int) -> NewToken:
 
 
 async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: NewToken, now: float) -> Issued:
-    """Make the token that `spec` describes; `now` is in seconds since 1970.
+    """Make the token that `spec` describes; `now` is in seconds since 1970. A batch token writes nothing.
 
     Raises:
         InvalidRequest: no such token may be, or one of its parents is gone.
 
     """
     _check(spec)
+    if spec.batch:
+        now = float(int(now))  # what a batch token says are whole seconds
     expires_at = now + spec.ttl if spec.ttl else None
     records = TokenRecords(context.keys, context.keyring)
     if spec.line and not await records.parents(tr, spec.line):
         raise InvalidRequest("parent token lookup failed: no parent found")
-    token = _record(spec, new.accessor, now, expires_at)
+    token = _record(spec, "" if spec.batch else new.accessor, now, expires_at)
+    if spec.batch:
+        seed = context.keyring.derive(batch_token.LABEL)
+        await keep_issuer(tr, context.keys, batch_token.public_key(seed))
+        return Issued(batch_token.build(seed, context.keys.number, token), "", spec, now, expires_at)
     records.keep(tr, records.place(new.text), token)
     if expires_at is not None:
         await look_by(tr, context.keys, int(expires_at * _SECOND) + KEPT, int(now * _SECOND))
@@ -54,8 +62,8 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
 
 
 def _check(spec: TokenSpec) -> None:
-    if spec.batch:
-        raise InvalidRequest("batch tokens are not supported yet")
+    if spec.is_root and spec.batch:
+        raise InvalidRequest("batch tokens cannot be root tokens")
     if spec.is_root and spec.mount is not None:
         raise InvalidRequest("auth methods cannot create root tokens")
     if not spec.ttl and not spec.is_root:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from kms_actors.actors.tenant.token_records import Place, TokenRecords, lease_id
-from kms_actors.auth.service_token import ServiceToken
+from kms_actors.auth.service_token import Checks, ServiceToken
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.store.api import Reads
 from kms_actors.store.keyspace import TenantKeys
@@ -16,11 +16,15 @@ from kms_actors.token.messages import OfToken
 
 
 class Found(NamedTuple):
-    """A token that lives; `ends` is when it or the first of its parents does, in seconds since 1970."""
+    """A token that lives; `ends` is when it or the first of its parents does, in seconds since 1970.
+
+    A batch token has `checks`, and no records at its place.
+    """
 
     place: Place
     token: ServiceToken
     ends: float
+    checks: Checks | None = None
 
     @property
     def lease_id(self) -> str:
@@ -40,7 +44,7 @@ class TokenReader:
         token = await self._records.token(tr, place.hash)
         if token is None:
             raise AuthenticationFailed("unknown service token")
-        return await self._living(tr, place, token, now)
+        return await self.living(tr, place, token, now)
 
     async def by_accessor(self, tr: Reads, accessor: str, now: float) -> Found | None:
         """Return the token that an accessor names; None if there is none that lives."""
@@ -61,7 +65,8 @@ class TokenReader:
         except AuthenticationFailed:
             return None
 
-    async def _living(self, tr: Reads, place: Place, token: ServiceToken, now: float) -> Found:
+    async def living(self, tr: Reads, place: Place, token: ServiceToken, now: float) -> Found:
+        """Return a token with what it hangs on; raises AuthenticationFailed if that is gone, or its time is over."""
         ends = inf if token.expires_at is None else token.expires_at
         if now >= ends:
             raise AuthenticationFailed("service token expired")

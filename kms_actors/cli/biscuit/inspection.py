@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from biscuit_auth import Biscuit, PublicKey, UnverifiedBiscuit
 
-from kms_actors.auth import datalog, facts, first_signatures, scope, symbols, wire, words
+from kms_actors.auth import batch_token, datalog, facts, first_signatures, scope, symbols, wire, words
 from kms_actors.auth.biscuit import policy_names, with_policies
 from kms_actors.auth.checks import read_checks
 from kms_actors.auth.principal import Right
@@ -16,12 +17,14 @@ from kms_actors.auth.words import printable
 
 def describe(token: str) -> str:
     """Return what a token is, then its blocks with facts, checks and revocation ids. TokenRefused if it is none."""
-    parsed = wire.take_apart(wire.decode(token))
+    head, biscuit = batch_token.split(token)
+    raw = wire.decode(biscuit)
+    parsed = wire.take_apart(raw)
     if any(map(wire.has_first_signature, parsed.blocks)):
         return "\n".join(_describe_first(parsed))
-    parsed = wire.parse(wire.decode(token))
-    text = wire.encode(wire.decode(token))
-    return datalog.contained("token cannot be read", lambda: "\n".join(_describe(text, parsed)))
+    parsed = wire.parse(raw)
+    lines = functools.partial(_describe, wire.encode(raw), parsed, batch=bool(head))
+    return datalog.contained("token cannot be read", lambda: "\n".join(lines()))
 
 
 def verify(token: str, root: str, service: str | None) -> None:
@@ -41,10 +44,15 @@ def verify(token: str, root: str, service: str | None) -> None:
         raise TokenRefused("the second block is not signed by the service key")
 
 
-def _describe(token: str, parsed: wire.Token) -> Iterator[str]:
+def _describe(token: str, parsed: wire.Token, *, batch: bool) -> Iterator[str]:
     biscuit = UnverifiedBiscuit.from_base64(token)
     ends, checks = read_checks(biscuit)
-    yield from _what_it_is(parsed)
+    if batch:
+        # Its first block is the vault's, and what it says is below.
+        checks = read_checks(biscuit, 1)[1]
+        yield "Kind: batch token (what the policies of its first block give in the vault that made it)"
+    else:
+        yield from _what_it_is(parsed)
     yield f"Expires: {words.moment(min(ends)) if ends else 'never'}"
     if not checks:
         yield "Narrowed to: nothing; it does all that its kind may"

@@ -291,3 +291,46 @@ async def test_a_token_may_revoke_what_allows_it(tenant: Tenant, whom: str) -> N
         await tenant.ask(EndToken((await tenant.issue()).token))
     with pytest.raises(AuthenticationFailed):
         await tenant.bearer(child)
+
+
+class TestBatch:
+    async def test_is_made_without_a_record(self, tenant: Tenant) -> None:
+        first = await tenant.issue(batch=True, policies=("app", "default"), metadata={"user": "ann"})
+        before = await tenant.areas()
+        second = await tenant.issue(batch=True, ttl=60)
+        assert await tenant.areas() == before == ["token-issuer"]
+        bearer = await tenant.bearer(first)
+        assert (bearer.batch, bearer.right, bearer.policies) == (True, Right.POLICY, ("app", "default"))
+        assert (bearer.accessor, bearer.metadata, bearer.expires_at) == ("", {"user": "ann"}, T0 + 3600)
+        assert bearer.acl is tenant.acls["app", "default"]
+        assert (await tenant.bearer(first)) is await tenant.bearer(first)
+        await tenant.bearer(second)
+        tenant.now += 60
+        with pytest.raises(AuthenticationFailed):
+            await tenant.bearer(second)
+
+    async def test_ends_with_its_parent_and_with_its_mount(self, store: Store, keyring: Keyring) -> None:
+        here, there = Tenant(store, keyring), Tenant(store, keyring)
+        parent = await here.issue()
+        child, given = await here.issue(parent, batch=True), await here.issue(batch=True, mount=MOUNT)
+        for node in (here, there):
+            await node.bearer(child)
+            await node.bearer(given)
+        await here.ask(RevokeToken(await here.bearer(parent), parent.token))
+        await there.ask(TokenChanged(here.said[-1][1]))
+        await here.clear("mount", MOUNT)
+        for node in (here, there, Tenant(store, keyring)):
+            with pytest.raises(AuthenticationFailed):
+                await node.bearer(child)
+        with pytest.raises(AuthenticationFailed):
+            await Tenant(store, keyring).bearer(given)
+
+    async def test_is_never_roots(self, tenant: Tenant) -> None:
+        with pytest.raises(InvalidRequest, match="batch tokens cannot be root tokens"):
+            await tenant.issue(batch=True, policies=("root",))
+
+    async def test_of_another_vault_is_unknown(self, tenant: Tenant) -> None:
+        other = Tenant(tenant.store, Keyring.generate(0.0))
+        made = await tenant.issue(batch=True)
+        with pytest.raises(AuthenticationFailed):
+            await other.bearer(made)

@@ -23,6 +23,7 @@ def maker_of(call: Call) -> Maker:
             line=record.line,
             mount=record.mount,
             counted=record.num_uses != 0,
+            batch=principal.batch,
             entity_id=record.entity_id,
             bound_cidrs=record.bound_cidrs,
             expires_at=record.expires_at,

@@ -9,8 +9,10 @@ import datetime
 from collections.abc import Sequence
 from typing import Any
 
+from kms_actors.auth import batch_token
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.errors import InvalidRequest
 from kms_actors.token.spec import Issued
 from kms_http.routing import Reply
 
@@ -68,6 +70,12 @@ def auth_of(
     }
 
 
+def refuse_batch(token: str, done: str) -> None:
+    """Raise InvalidRequest for a batch token, with which that cannot be done."""
+    if batch_token.tenant_of(token) is not None:
+        raise InvalidRequest(f"batch tokens cannot be {done}")
+
+
 def shown(principal: Principal, text: str, now: float) -> dict[str, Any]:
     """Return what a look at a token tells; `text` is the token, or empty where that is not shown."""
     ends, issued = principal.expires_at, principal.issued_at
@@ -103,6 +111,7 @@ def _recorded(principal: ServicePrincipal) -> dict[str, Any]:
     """Return what the record of a service token knows better."""
     record = principal.record
     data: dict[str, Any] = {
+        "type": "batch" if principal.batch else "service",
         "creation_ttl": record.creation_ttl,
         "entity_id": record.entity_id,
         "explicit_max_ttl": record.explicit_max_ttl,

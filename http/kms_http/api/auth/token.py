@@ -15,7 +15,7 @@ from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.messages import RevokeToken
 from kms_actors.token.messages import RenewToken
 from kms_actors.token.spec import Issued
-from kms_http.api.auth.replies import auth_of, auth_reply, shown, ttl
+from kms_http.api.auth.replies import auth_of, auth_reply, refuse_batch, shown, ttl
 from kms_http.fields import (
     Fields,
     to_any,
@@ -42,6 +42,7 @@ def _show_token(call: Call, _: None) -> Reply:
 
 
 def _renew(call: Call) -> RenewToken | None:
+    refuse_batch(call.token, "renewed")
     if not isinstance(_principal(call), ServicePrincipal):
         return None
     return RenewToken(call.token, increment=call.values.get("increment", 0) // _SECOND)
@@ -57,6 +58,7 @@ def _show_renewed(call: Call, renewed: Issued | None) -> Reply:
 
 
 def _revoke(call: Call) -> RevokeToken:
+    refuse_batch(call.token, "revoked")
     return RevokeToken(_principal(call), call.token)
 
 

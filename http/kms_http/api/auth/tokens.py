@@ -25,7 +25,7 @@ from kms_actors.token.messages import (
 from kms_actors.token.role import MAX_NAME, MAX_NAMES
 from kms_actors.token.spec import Issued
 from kms_http.api.auth.maker import has_sudo, maker_of
-from kms_http.api.auth.replies import auth_reply, shown
+from kms_http.api.auth.replies import auth_reply, refuse_batch, shown
 from kms_http.fields import Fields, WrongType, to_any, to_bool, to_duration, to_int, to_list, to_period, to_str
 from kms_http.routing import DATA_RIGHTS, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
 from kms_http.wire.errors import HttpError
@@ -147,6 +147,7 @@ def _show_looked_up(call: Call, found: ServicePrincipal | None) -> Reply:
 
 
 def _renew(call: Call) -> RenewToken:
+    refuse_batch(call.values.get("token", ""), "renewed")
     return RenewToken(*_named(call), increment=call.values.get("increment", 0) // _SECOND)
 
 
@@ -159,6 +160,7 @@ def _show_renewed(call: Call, renewed: Issued | None) -> Reply:
 
 
 def _end(call: Call) -> EndToken:
+    refuse_batch(call.values.get("token", ""), "revoked")
     return EndToken(*_named(call))
 
 
