@@ -36,8 +36,8 @@ run: env ## Start a node in development mode: unsealed, one vault ready, tokens 
 cluster: env ## Run FoundationDB, three nodes and a load balancer on loopback
 	$(BIN)/python compose/local.py
 
-test: test-env ## Run all tests
-	$(BIN)/pytest
+test: test-env ## Run all tests, in two processes
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
 	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest tests/cluster
