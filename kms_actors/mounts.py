@@ -31,6 +31,7 @@ MAX_PATH: Final = 256  # bytes
 MAX_DESCRIPTION: Final = 1024  # bytes
 #: Bytes of a mount's record: description, options and all settings together.
 MAX_RECORD: Final = 8192
+TOO_LARGE: Final = f"description, options and settings of a mount take more than {MAX_RECORD} bytes"
 
 _LISTING: Final = frozenset({"", "hidden", "unauth"})
 #: Of the kv engine; without one it is version 1.
@@ -108,7 +109,7 @@ def check(mount: Mount) -> None:
     if len(mount.description.encode()) > MAX_DESCRIPTION:
         raise InvalidRequest(f"description is longer than {MAX_DESCRIPTION} bytes")
     if mount.size > MAX_RECORD:
-        raise InvalidRequest(f"description, options and settings of a mount take more than {MAX_RECORD} bytes")
+        raise InvalidRequest(TOO_LARGE)
     _check_config(mount.config)
     version = mount.options.get("version")
     if mount.for_logins:

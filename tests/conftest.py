@@ -33,7 +33,7 @@ from tests.support.environment import environment_of_tests
 from tests.support.skips import skips_by_cause
 
 #: Seconds one callback may compute, and may take in all.
-MOST_CPU: Final = 0.5
+MOST_CPU: Final = 1.0
 MOST_WAIT: Final = 3.0
 
 

@@ -29,7 +29,7 @@ from tests.support.dearest import BODIES, LARGE, METHODS, TABLES, Dear, places, 
 from tests.support.tokens import Issuer, new_vault_id
 
 #: Seconds of CPU that a turn of the loop may take.
-MOST: Final = 0.25 if LARGE > 16 << 20 else 0.15
+MOST: Final = 0.4 if LARGE > 16 << 20 else 0.25
 #: How often what took longer is asked in all.
 _TRIES: Final = 3
 _NAMESPACE: Final = "kms-test"

@@ -18,6 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+#: Seconds given to what is on its way.
+_LATE = 0.02
+
 Answers = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
@@ -69,8 +72,10 @@ def site(answer: Answers, context: ssl.SSLContext | None = None) -> Iterator[str
     runners: list[web.ServerRunner] = []
     address: list[str] = []
 
+    server = web.Server(answer)
+
     async def start() -> None:
-        runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
+        runner = web.ServerRunner(server, shutdown_timeout=0.1)
         runners.append(runner)
         await runner.setup()
         place = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
@@ -81,6 +86,9 @@ def site(answer: Answers, context: ssl.SSLContext | None = None) -> Iterator[str
     async def stop() -> None:
         for runner in runners:
             await runner.cleanup()
+        await asyncio.sleep(_LATE)  # a connection may have been taken on meanwhile
+        await server.shutdown(0)
+        await asyncio.sleep(_LATE)  # and transports close in a later turn
 
     thread = threading.Thread(target=loop.run_forever, name="site", daemon=True)
     thread.start()

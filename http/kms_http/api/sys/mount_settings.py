@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kms_actors.errors import InvalidRequest
+from kms_actors.mounts import MAX_RECORD, TOO_LARGE
 from kms_http.fields import Converter, Fields, WrongType, to_bool, to_duration, to_int, to_list, to_map, to_str
 
 _SECOND: Final = 10**9
@@ -31,6 +32,8 @@ def to_names(value: Any) -> tuple[str, ...]:
 
 def to_pairs(value: Any) -> dict[str, str]:
     """Objects of texts, a text `name=value`, or a list of these."""
+    if isinstance(value, dict | list) and len(value) > MAX_RECORD:  # none of them takes less than a byte
+        raise InvalidRequest(TOO_LARGE)
     if isinstance(value, str) and value:
         value = [value]
     if isinstance(value, list):
