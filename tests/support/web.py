@@ -72,10 +72,8 @@ def site(answer: Answers, context: ssl.SSLContext | None = None) -> Iterator[str
     runners: list[web.ServerRunner] = []
     address: list[str] = []
 
-    server = web.Server(answer)
-
     async def start() -> None:
-        runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.1)
         runners.append(runner)
         await runner.setup()
         place = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
@@ -85,9 +83,11 @@ def site(answer: Answers, context: ssl.SSLContext | None = None) -> Iterator[str
 
     async def stop() -> None:
         for runner in runners:
+            server = runner.server
             await runner.cleanup()
-        await asyncio.sleep(_LATE)  # a connection may have been taken on meanwhile
-        await server.shutdown(0)
+            await asyncio.sleep(_LATE)  # a connection may have been taken on meanwhile
+            if server is not None:
+                await server.shutdown(0)
         await asyncio.sleep(_LATE)  # and transports close in a later turn
 
     thread = threading.Thread(target=loop.run_forever, name="site", daemon=True)
