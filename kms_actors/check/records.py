@@ -145,6 +145,7 @@ TENANT_RECORDS: Final = (
     Known(("token-issuer",), _PLAIN, _anything),
     Known(("token-role", str), _SEALED, TokenRole.decode),
     Known(("lease", str), _PLAIN, _anything),
+    Known(("lease-revoking", str, int), _PLAIN, _anything),
     Known(("unwrapped", bytes), _PLAIN, _as(Taken)),
     Known(("cubbyhole-bytes",), _PLAIN, _counter),
     Known(("cubbyhole", str), _SEALED, _as(Held)),

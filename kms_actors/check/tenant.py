@@ -11,7 +11,7 @@ from kms_actors.actors.cluster.schedule import decode_time
 from kms_actors.actors.tenant.cubbyholes import CUBBYHOLE
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.transit.schedule import from_the_future
-from kms_actors.check import cubbyholes, identity
+from kms_actors.check import cubbyholes, identity, tokens
 from kms_actors.check.findings import (
     Kind,
     Page,
@@ -79,6 +79,10 @@ class TenantCheck:
             return
         if parts[0] == "identity":
             await identity.examine(self._grounds(), key, parts, record)
+            return
+        if parts[0] in tokens.AREAS:
+            grounds = tokens.Grounds(self._tr, self._keys, self._page, self._quietly)
+            await tokens.examine(grounds, key, parts, value, record)
             return
         if parts[0] == CUBBYHOLE:
             await cubbyholes.examine(self._tr, self._keys, self._page, parts)

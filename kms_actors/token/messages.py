@@ -53,6 +53,27 @@ class ListAccessors(Query, frozen=True):
     limit: int = 0
 
 
+class LookUpLease(Query, frozen=True):
+    """Answer: the ServiceToken that has this lease; None if there is none that lives."""
+
+    lease_id: str
+
+
+class ListLeases(Query, frozen=True):
+    """Answer: names right below `folder`, sorted, at most `limit` (0: all) behind `after`."""
+
+    folder: str
+    after: str = ""
+    limit: int = 0
+
+
+class RevokeLeases(Command, frozen=True):
+    """End the token of one lease, or have all end whose lease ids begin so. Answer: None, also if there is none."""
+
+    lease_id: str = ""
+    prefix: str = ""
+
+
 class TidyTokens(Command, frozen=True):
     """Begin to remove records that belong to no token. Answer: False where that is under way already."""
 

@@ -18,7 +18,7 @@ from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
-from tests.support import dearest_identity, dearest_logins
+from tests.support import dearest_identity, dearest_logins, dearest_tokens
 from tests.support.dear import (
     DELETE,
     LARGE,
@@ -76,15 +76,6 @@ def key_makers(path: str) -> list[Dear]:
         Dear(path, fields(count=60, associated_data=text(most), context=text(most))),
         Dear(path, fields(count=10_000, context=text())),
         Dear(path, fields(count=10_000, associated_data=text(0.5, "!"))),
-    ]
-
-
-def token_makers(path: str) -> list[Dear]:
-    return [
-        Dear(path, fields(policies=lambda: ["x"] * 190_000)),
-        Dear(path, fields(policies=lambda: [f"{number}{'a' * 500}" for number in range(128)])),
-        Dear(path, fields(meta=lambda: dict.fromkeys(map(str, range(190_000)), "x"))),
-        Dear(path, fields(display_name=text())),
     ]
 
 
@@ -354,40 +345,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/internal/ui/mounts": {READ: nothing("sys/internal/ui/mounts")},
     "sys/internal/ui/resultant-acl": {READ: nothing("sys/internal/ui/resultant-acl")},
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
-    "auth/token/lookup-self": {
-        READ: nothing("auth/token/lookup-self"),
-        WRITE: anything("auth/token/lookup-self"),
-    },
-    "auth/token/renew-self": {WRITE: anything("auth/token/renew-self")},
-    "auth/token/revoke-self": {WRITE: []},  # likewise
-    "auth/token/create": {WRITE: token_makers("auth/token/create")},
-    "auth/token/create-orphan": {WRITE: token_makers("auth/token/create-orphan")},
-    "auth/token/create/{role_name}": {WRITE: token_makers("auth/token/create/dear")},
-    "auth/token/lookup": {
-        READ: nothing("auth/token/lookup"),
-        WRITE: [
-            Dear("auth/token/lookup", fields(token=text())),
-            Dear("auth/token/lookup", fields(token="x" * 16_000)),
-        ],
-    },
-    "auth/token/lookup-accessor": {WRITE: [Dear("auth/token/lookup-accessor", fields(accessor="x" * 16_000))]},
-    "auth/token/accessors": {LIST: nothing("auth/token/accessors")},
-    "auth/token/renew": {WRITE: [Dear("auth/token/renew", fields(token="x" * 16_000))]},
-    "auth/token/renew-accessor": {WRITE: [Dear("auth/token/renew-accessor", fields(accessor="x" * 16_000))]},
-    "auth/token/revoke": {WRITE: [Dear("auth/token/revoke", fields(token="x" * 16_000))]},
-    "auth/token/revoke-accessor": {WRITE: [Dear("auth/token/revoke-accessor", fields(accessor="x" * 16_000))]},
-    "auth/token/revoke-orphan": {WRITE: [Dear("auth/token/revoke-orphan", fields(token="x" * 16_000))]},
-    "auth/token/tidy": {WRITE: anything("auth/token/tidy")},
-    "auth/token/roles": {LIST: nothing("auth/token/roles")},
-    "auth/token/roles/{role_name}": {
-        READ: nothing("auth/token/roles/dear"),
-        WRITE: [
-            Dear("auth/token/roles/dear", fields(allowed_policies=lambda: ["x"] * 190_000)),
-            Dear("auth/token/roles/dear", fields(token_bound_cidrs=lambda: ["10.0.0.0/8"] * 190_000)),
-            Dear("auth/token/roles/dear", fields(allowed_policies_glob=lambda: ["*a" * 200 + "b"] * 128)),
-        ],
-        DELETE: nothing("auth/token/roles/none"),
-    },
+    **dearest_tokens.ROWS,
     "sys/capabilities": {WRITE: [Dear("sys/capabilities", fields(paths=lambda: ["x"] * 190_000))]},
     "sys/capabilities-accessor": {WRITE: [Dear("sys/capabilities-accessor", fields(paths=lambda: ["x"] * 190_000))]},
     "sys/capabilities-self": {
@@ -477,6 +435,7 @@ def preparation(kind: str = "") -> Iterator[tuple[str, bytes]]:
     for number in range(150):
         yield f"secret/metadata/many/{number}", json.dumps({"custom_metadata": {"note": "x" * 500}}).encode()
     yield from dearest_identity.preparation()
+    yield "auth/token/roles/dear", b"{}"
     yield "sys/mounts/plain", b'{"type":"kv-v1"}'
     yield "plain/big", json.dumps({f"n{number}": 1 for number in range(75_000)}).encode()
     for _ in range(10):

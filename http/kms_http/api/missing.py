@@ -25,7 +25,7 @@ _GENERATE_ROOT: Final = (
     "root tokens are not generated: a tenant operator's token (`kms-cli biscuit --privilege tenant-operator`) may do "
     "all that one may"
 )
-_LEASES: Final = "there are no leases: no engine here gives any, and tokens end as they say"
+_LEASES: Final = "this is an older name: use sys/leases/renew, sys/leases/revoke and so on"
 _REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
 _PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit are part of the program"
 _OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
@@ -64,7 +64,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/internal/specs": "there is no OpenAPI document: docs/compatibility.md lists all paths",
     "sys/internal/ui/namespaces": _NAMESPACES,
     "sys/key-status": _ROTATE,
-    "sys/leases": _LEASES,
     "sys/license": _ENTERPRISE,
     "sys/loggers": _SERVER,
     "sys/managed-keys": _ENTERPRISE,

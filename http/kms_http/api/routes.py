@@ -15,6 +15,7 @@ from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.login import approle, jwt, kubernetes, userpass
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
+from kms_http.api.sys.leases import LEASE_ROUTES
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
@@ -36,6 +37,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *VISIBLE_ROUTES,
         *POLICY_ROUTES,
         *_TOKEN_ROUTES,
+        *LEASE_ROUTES,
         *TOOLS_ROUTES,
         *IDENTITY_ROUTES,
         *WRAPPING_ROUTES,

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors.actors.cluster.changes import IDENTITY, TENANT
+from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_by
 from kms_actors.actors.tenant.authorities import DutyLeft, note_change
 from kms_actors.actors.tenant.context import (
     Handler,
@@ -175,6 +176,9 @@ class MountController:
             tr.clear_range(*keys.span("due", gone.number))
             if gone.for_logins:
                 note_change(tr, keys)  # its tokens, and what they have made, end with it
+                now = self._context.clock()
+                tr.set(keys.key(LEASE_REVOKING, gone.path, gone.number), b"")
+                await look_by(tr, keys, now, now)  # their records are removed by the sweep
                 self._leave_aliases(tr, gone)
             return tuple(mount for mount in mounts if mount.number != gone.number)
 

@@ -23,6 +23,8 @@ from itertools import islice
 from math import ceil
 from typing import Final, NamedTuple
 
+import msgspec
+
 from kms_actors.actors.cluster.schedule import END
 from kms_actors.actors.tenant.cubbyholes import Cubbyholes
 from kms_actors.actors.tenant.proofs import drop_proof, keep_proof
@@ -90,6 +92,12 @@ class TokenRecords:
         opened = [(key, Accessor.decode(self._keyring.open(key, raw))) for key, raw in entries]
         return [(self._keys.parts(key)[1], each.expires_at) for key, each in opened]
 
+    async def hashed(self, tr: Reads, hash_: bytes) -> tuple[Place, ServiceToken] | None:
+        """Return the token of a keyed hash, whether it lives or not; None if there is none."""
+        token = await self.token(tr, hash_)
+        accessor = None if token is None else await self.accessor(tr, token.accessor)
+        return None if token is None or accessor is None else (Place(hash_, accessor.proof), token)
+
     async def named(self, tr: Reads, text: str, accessor: str) -> tuple[Place, ServiceToken] | None:
         """Return the token of a text, or else of an accessor, whether it lives or not; None if there is none."""
         if text:
@@ -129,15 +137,24 @@ class TokenRecords:
         """Write how often a token can still be used."""
         self._seal(tr, self._keys.key(USES, place.hash), UsesLeft(uses=uses).encode())
 
-    def keep(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
+    def keep(self, tr: Transaction, place: Place, token: ServiceToken, *, new: bool = True) -> None:
         """Write all records of a new token."""
         self.rewrite(tr, place, token)
         if token.line:
             tr.set(self._keys.key(CHILD, token.line[-1], token.accessor), b"")
-        if token.num_uses:
+        if new and token.num_uses:
             self.set_uses(tr, place, token.num_uses)
         if token.expires_at is not None:
             tr.set(self._keys.key(LEASE, lease_id(place, token)), b"")
+
+    def set_unindexed(self, tr: Transaction, hash_: bytes, token: ServiceToken) -> None:
+        """Write of a token that other records of it are missing, which only its text tells the places of."""
+        unindexed = msgspec.structs.replace(token, indexed=False)
+        self._seal(tr, self._keys.key(TOKEN, hash_), unindexed.encode())
+
+    def complete(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
+        """Write all records of a token that was there before, but how often it can be used."""
+        self.keep(tr, place, msgspec.structs.replace(token, indexed=True), new=False)
 
     def rewrite(self, tr: Transaction, place: Place, token: ServiceToken, before: ServiceToken | None = None) -> None:
         """Write what says how long a token lives, and what else of it changes; `before`: as it was."""

@@ -196,7 +196,7 @@ class Bearers:
         async def body(tr: Transaction) -> None:
             token = await self._records.token(tr, found.place.hash)
             if token is not None:
-                self._records.rewrite(tr, found.place, msgspec.structs.replace(token, indexed=True), token)
+                self._records.complete(tr, found.place, token)
 
         await self._context.store.change(body, mount=None, bearers=())
 

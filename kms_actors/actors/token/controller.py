@@ -21,6 +21,7 @@ from kms_actors.actors.tenant.token_records import ACCESSOR, TokenRecords
 from kms_actors.actors.token.bearers import AskNow, Bearers, TokenChanged, TokenLoaded
 from kms_actors.actors.token.creating import Creating
 from kms_actors.actors.token.ending import Ending
+from kms_actors.actors.token.leases import Leases
 from kms_actors.actors.token.reading import TokenReader
 from kms_actors.actors.token.renewing import Renewing
 from kms_actors.actors.token.roles import TokenRoles
@@ -44,15 +45,20 @@ from kms_actors.token.messages import (
     DeleteRole,
     EndToken,
     ListAccessors,
+    ListLeases,
     ListRoles,
+    LookUpLease,
     LookUpToken,
     ReadRole,
     RenewToken,
+    RevokeLeases,
     TidyTokens,
     WriteRole,
 )
 
 _SECOND: Final = 1e9
+#: Transactions in which a request ends leases, before the sweep goes on.
+STEPS_OF_A_REQUEST: Final = 10
 
 
 class BiscuitRevoked(Event, frozen=True):
@@ -70,6 +76,9 @@ TOKEN_MESSAGES: Final = (
     CreateToken,
     LookUpToken,
     ListAccessors,
+    LookUpLease,
+    ListLeases,
+    RevokeLeases,
     RenewToken,
     EndToken,
     WriteRole,
@@ -93,7 +102,8 @@ class TokenController:
         self._records = TokenRecords(context.keys, context.keyring)
         self._reader = TokenReader(context.keys, self._records)
         self._ending = Ending(context, self._records)
-        self._sweeping = Sweeping(context, self._records, self._ending)
+        self._leases = Leases(context, self._records, self._reader, self._ending)
+        self._sweeping = Sweeping(context, self._records, self._ending, self._leases)
         self._children = Coalesced(self._sweeping.children, context.spawn_apart)
         self._tidying = Tidying(context, self._records, self._sweeping)
         self._roles = TokenRoles(context)
@@ -116,6 +126,9 @@ class TokenController:
             ReadRole: lambda message: spawn(self._roles.read(message)),
             DeleteRole: lambda message: spawn(self._roles.delete(message)),
             ListRoles: lambda message: spawn(self._roles.names(message)),
+            LookUpLease: lambda message: spawn(self._leases.look_up(message)),
+            ListLeases: lambda message: spawn(self._leases.list(message)),
+            RevokeLeases: lambda message: spawn(self._revoke_leases(message)),
             TidyTokens: lambda _: self._tidying.begin(),
             EndTokens: lambda _: spawn(self._sweeping.run()),
             BiscuitRevoked: lambda event: self._publish_revoked(event.revocation_id, event.ends),
@@ -184,6 +197,16 @@ class TokenController:
         if had_children:
             self._children.run()
         return bool(name)
+
+    async def _revoke_leases(self, message: RevokeLeases) -> None:
+        """End leases; where they are more than a request is long for, the sweep goes on."""
+        more = await self._leases.revoke(message)
+        if more and message.prefix:
+            await self._sweeping.leases(STEPS_OF_A_REQUEST)
+        # Which tokens these were only the log tells: all that is kept here may be other than it was.
+        await self._context.ask(TokenChanged("00/"))
+        if more:
+            self._children.run()
 
     async def _revoke_biscuit(self, revocation_id: str, ends: int) -> None:
         """Revoke by the last block's id: its holder revokes what was narrowed from this token, not its parents."""

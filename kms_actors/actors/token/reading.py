@@ -65,6 +65,13 @@ class TokenReader:
         except AuthenticationFailed:
             return None
 
+    async def living_or_none(self, tr: Reads, place: Place, token: ServiceToken, now: float) -> Found | None:
+        """Return a token with what it hangs on; None if it does not live."""
+        try:
+            return await self.living(tr, place, token, now)
+        except AuthenticationFailed:
+            return None
+
     async def living(self, tr: Reads, place: Place, token: ServiceToken, now: float) -> Found:
         """Return a token with what it hangs on; raises AuthenticationFailed if that is gone, or its time is over."""
         ends = inf if token.expires_at is None else token.expires_at

@@ -17,6 +17,7 @@ from kms_actors.actors.cluster.schedule import END, KEPT, REVOKING, look_again
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import CHILD, Place, TokenRecords
 from kms_actors.actors.token.ending import Ending
+from kms_actors.actors.token.leases import Leases
 from kms_actors.errors import KmsError
 from kms_actors.messages import Command
 from kms_actors.store.api import Body, Priority, Transaction
@@ -40,17 +41,19 @@ class EndTokens(Command, frozen=True):
 class Sweeping:
     """Removes tokens of one vault."""
 
-    def __init__(self, context: TenantContext, records: TokenRecords, ending: Ending) -> None:
+    def __init__(self, context: TenantContext, records: TokenRecords, ending: Ending, leases: Leases) -> None:
         self._context = context
         self._keys = context.keys
         self._records = records
         self._ending = ending
+        self._leases = leases
 
     async def run(self) -> int:
         """Remove what is left, up to a bound, and have the rest looked for; return how many tokens were removed."""
-        now, count = self._context.clock(), 0
+        now = self._context.clock()
+        count, left = await self.leases(STEPS)
         begin: bytes | None = self._keys.key(END)
-        for _ in range(STEPS):
+        for _ in range(left):
             if begin is not None:
                 removed, begin = await self._change(partial(self._expired, begin=begin, now=now))
             else:
@@ -69,6 +72,17 @@ class Sweeping:
                     return
         except KmsError as error:
             _log.warning("children of a revoked token are removed later", error=type(error).__name__)
+
+    async def leases(self, steps: int) -> tuple[int, int]:
+        """End leases that are to end, in at most so many steps; return how many, and how many steps are left."""
+        count = 0
+        place: bytes | None = None
+        while steps:
+            done = await self._change(partial(self._leases.step, place=place))
+            if not done.more:
+                break
+            count, place, steps = count + done.ended, done.place, steps - 1
+        return count, steps
 
     async def _change(self, body: Body[T]) -> T:
         return await self._context.store.change(body, mount=None, priority=Priority.BATCH, bearers=())

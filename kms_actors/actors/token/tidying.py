@@ -96,10 +96,11 @@ class Tidying:
 
     async def _token(self, tr: Transaction, parts: tuple[Any, ...], entry: Entry) -> bool:
         token = ServiceToken.decode(self._context.keyring.open(*entry))
-        if not token.indexed:  # of an older program, and not used since
-            return False
         accessor = await self._records.accessor(tr, token.accessor)
-        return (accessor is None or accessor.hash != parts[1]) and _clear(tr, entry)
+        if token.indexed and (accessor is None or accessor.hash != parts[1]):
+            # It was made while a backup was read. What is missing is written when it is used.
+            self._records.set_unindexed(tr, parts[1], token)
+        return False
 
     async def _child(self, tr: Transaction, parts: tuple[Any, ...], entry: Entry) -> bool:
         keys, (_, parent, child) = self._keys, parts

@@ -14,7 +14,7 @@ from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.errors import InvalidRequest
 from kms_actors.token.spec import Issued
-from kms_http.routing import Reply
+from kms_http.routing import Call, Reply
 
 
 def auth_reply(
@@ -144,3 +144,13 @@ def rfc3339(seconds: float) -> str:
     """Return a time since 1970 in UTC."""
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def tidying(_: Call, began: bool) -> Reply:
+    """Return the answer to who has asked for tidying."""
+    if not began:
+        return Reply(status=202, warnings=("Tidy operation already in progress.",))
+    begun = "Tidy operation successfully started."
+    return Reply(
+        status=202, warnings=(f"{begun} Any information from the operation will be printed to Vault's server logs.",)
+    )

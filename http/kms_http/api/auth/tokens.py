@@ -25,7 +25,7 @@ from kms_actors.token.messages import (
 from kms_actors.token.role import MAX_NAME, MAX_NAMES
 from kms_actors.token.spec import Issued
 from kms_http.api.auth.maker import has_sudo, maker_of
-from kms_http.api.auth.replies import auth_reply, refuse_batch, shown
+from kms_http.api.auth.replies import auth_reply, refuse_batch, shown, tidying
 from kms_http.fields import Fields, WrongType, to_any, to_bool, to_duration, to_int, to_list, to_period, to_str
 from kms_http.routing import DATA_RIGHTS, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
 from kms_http.wire.errors import HttpError
@@ -193,15 +193,6 @@ def _tidy(_: Call) -> TidyTokens:
     return TidyTokens()
 
 
-def _show_tidying(_: Call, began: bool) -> Reply:
-    if not began:
-        return Reply(status=202, warnings=("Tidy operation already in progress.",))
-    begun = "Tidy operation successfully started."
-    return Reply(
-        status=202, warnings=(f"{begun} Any information from the operation will be printed to Vault's server logs.",)
-    )
-
-
 _CREATE: Final = Endpoint(
     _create,
     _show_issued,
@@ -259,5 +250,5 @@ OTHER_TOKEN_ROUTES: Final = (
     Route("auth/token/revoke", _write(_end, _show_ended, _BY_TEXT)),
     Route("auth/token/revoke-accessor", _write(_end, _show_ended, _BY_ACCESSOR)),
     Route("auth/token/revoke-orphan", _write(_leave, _show_ended, _BY_TEXT)),
-    Route("auth/token/tidy", _write(_tidy, _show_tidying, Fields())),
+    Route("auth/token/tidy", _write(_tidy, tidying, Fields())),
 )
