@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Annotated, Final, Self
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -22,6 +23,7 @@ from kms_actors.secret import SecretBytes, overwrite, overwriting
 _KEY_LENGTH: Final = 32
 _ROOT_HEADER: Final = header(0)
 _DERIVE_CONTEXT: Final = b"clever-kms keyring derive v1\x00"
+_ISSUER: Final = b"issuer of "  # of public keys among what is derived
 
 Random = Callable[[int], bytes]
 
@@ -102,6 +104,15 @@ class Keyring:
             hkdf = HKDF(algorithm=SHA256(), length=_KEY_LENGTH, salt=None, info=_DERIVE_CONTEXT + label)
             derived = self._derived[label] = hkdf.derive(self._keys[0].key)
         return derived
+
+    def issuer(self, label: bytes) -> bytes:
+        """Return the Ed25519 public key (32 bytes) of the subkey for `label`, which is the private one."""
+        place = _ISSUER + label
+        public = self._derived.get(place)
+        if public is None:
+            private = Ed25519PrivateKey.from_private_bytes(self.derive(label))
+            public = self._derived[place] = private.public_key().public_bytes_raw()
+        return public
 
     def __repr__(self) -> str:
         return "<Keyring>"

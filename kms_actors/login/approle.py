@@ -151,11 +151,11 @@ def write(before: Role | None, sent: Mapping[str, Any], older: tuple[str, ...], 
 def _check(role: Role) -> None:
     if not 0 < len(role.role_id) <= MAX_ROLE_ID:
         raise InvalidRequest("invalid role_id supplied, or failed to generate a role_id")
+    cidrs.check_blocks("secret_id_bound_cidrs", role.secret_id_bound_cidrs)
     if role.secret_id_num_uses < 0:
         raise InvalidRequest("secret_id_num_uses cannot be negative")
     if role.secret_id_num_uses > MAX_USES or role.secret_id_ttl > MAX_SECONDS:
         raise InvalidRequest(f"secret_id_num_uses is at most {MAX_USES}, secret_id_ttl at most {MAX_SECONDS} seconds")
-    cidrs.check_blocks("secret_id_bound_cidrs", role.secret_id_bound_cidrs)
     if not (role.bind_secret_id or role.secret_id_bound_cidrs or role.parameters.bound_cidrs):
         raise InvalidRequest("at least one constraint should be enabled on the role")
 

@@ -105,6 +105,21 @@ class TestCommandLine:
         operator("auth", "disable", "approle")
         newcomer("token", "lookup", code=2)
 
+    def test_batch_tokens(self, operator: VaultCli, newcomer: VaultCli, tenant: Tenant) -> None:
+        tenant.root.put("secret/data/app/db", {"data": {"password": "p"}})
+        tenant.root.put("sys/policies/acl/app", {"policy": 'path "secret/data/app/*" { capabilities = ["read"] }'})
+        operator("auth", "enable", "-token-type=batch", "userpass")
+        operator("write", "auth/userpass/users/ann", "password=right", "token_policies=app", "token_ttl=1h")
+        namespace = f"-namespace={tenant.vault_id}"
+        newcomer("login", namespace, "-method=userpass", "username=ann", "password=right")
+        about = json.loads(newcomer("token", "lookup", "-format=json").out)["data"]
+        assert (about["type"], about["renewable"], about["policies"]) == ("batch", False, ["app", "default"])
+        assert about["entity_id"]
+        assert newcomer("kv", "get", "-mount=secret", "-field=password", "app/db").out == "p"
+        assert "permission denied" in newcomer("kv", "put", "-mount=secret", "app/db", "a=b", code=2).err
+        operator("auth", "disable", "userpass")
+        newcomer("token", "lookup", code=2)
+
 
 def test_what_proves_somebody_is_never_told(node: Node, tenant: Tenant) -> None:
     canaries = [f"canary-{name}-Zm9vYmFy" for name in ("password", "wrong", "role", "secret", "chosen")]

@@ -36,7 +36,7 @@ _TOKENS: Final[Mapping[str, tuple[Any, ...]]] = {
     "token_policies": ("a,B", ["b", "a", "a"], [], "", None, "default", ["root"]),
     "token_bound_cidrs": _ADDRESSES,
     "token_no_default_policy": (True, False, "true", "x"),
-    "token_type": ("default", "service", "default-service", "x"),
+    "token_type": ("default", "service", "batch", "default-service", "default-batch", "x"),
 }
 _ROLES: Final[Mapping[str, tuple[Any, ...]]] = {
     **_TOKENS,

@@ -32,6 +32,7 @@ _REWORDED: Final = (
     (r".*failed to validate (?:token )?CIDR blocks.*", "wrong blocks"),
     (r" (?:CIDR blocks on the role \[.*|CIDR blocks on the role and .*)", " blocks"),
     (r'source address "[^"]*"', "source address"),
+    (r"unauthorized through", "unauthorized by"),  # of secret ids without a bound of uses
     (r": %!w\(<nil>\)", ""),
     (r"(invalid 'token_type' value).*", r"\1"),
     (r"(failed to find accessor entry for secret_id_accessor).*", r"\1"),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,3 +177,12 @@ def test_nothing_shows_in_a_repr(keyring: Keyring) -> None:
     assert repr(keyring) == str(keyring) == f"{keyring}" == "<Keyring>"
     assert repr(keyring._keys[0]) == "<key>"
     assert not hasattr(keyring, "__dict__")
+
+
+def test_the_public_key_of_an_issuer_is_that_of_its_subkey() -> None:
+    keyring = Keyring.generate(0.0)
+    private = Ed25519PrivateKey.from_private_bytes(keyring.derive(b"issuer"))
+    for _ in range(2):
+        assert keyring.issuer(b"issuer") == private.public_key().public_bytes_raw()
+    assert keyring.issuer(b"other") != keyring.issuer(b"issuer")
+    assert keyring.derive(b"issuer") == private.private_bytes_raw()

@@ -15,7 +15,7 @@ from kms_actors.actors.identity.resolving import IdentityChanged, NewIds, entity
 from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.token import issuing
-from kms_actors.actors.token.issuing import issue
+from kms_actors.actors.token.issuing import NewToken, issue
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.identity.messages import Resolved
 from kms_actors.login.messages import LoggedIn, Login
@@ -27,6 +27,8 @@ from kms_actors.store.api import Transaction
 Prove = Callable[[Transaction, float], Awaitable[Outcome]]
 
 _SECOND: Final = 1e9
+#: Of a batch token: it is called what it says.
+_UNNAMED: Final = NewToken("", "")
 
 
 class Begun:
@@ -36,9 +38,17 @@ class Begun:
         self.mount: Final = context.store.require_mount(message.mount)  # raises NoMount
         self.message: Final = message
         self.familiar: Final = familiar
-        self.token: Final = issuing.draw(context.keys.number)
         self.now: Final = context.clock() / _SECOND  # seconds since 1970
+        self._number: Final = context.keys.number
+        self._token: NewToken | None = None
         self._ids: NewIds | None = None
+
+    @property
+    def token(self) -> NewToken:
+        """What a token that is stored will be called."""
+        if self._token is None:
+            self._token = issuing.draw(self._number)
+        return self._token
 
     @property
     def ids(self) -> NewIds:
@@ -78,7 +88,7 @@ async def complete(tr: Transaction, context: TenantContext, begun: Begun, outcom
         raise AuthenticationFailed("the entity is disabled")
     entity_id = entity.entity_id if entity is not None else ""
     given = token_of(outcome, mount, path=message.path, client_ip=message.client_ip, entity_id=entity_id)
-    issued = await issue(tr, context, given.spec, begun.token, begun.now)
+    issued = await issue(tr, context, given.spec, _UNNAMED if given.spec.batch else begun.token, begun.now)
     if given.warnings:
         issued = msgspec.structs.replace(issued, warnings=(*given.warnings, *issued.warnings))
     if entity is None:

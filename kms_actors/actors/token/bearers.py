@@ -184,7 +184,7 @@ class Bearers:
     def _said(self, token: str) -> BatchToken:
         """Return what a batch token says; raises AuthenticationFailed for one that this vault has not signed."""
         context = self._context
-        key = batch_token.public_key(context.keyring.derive(batch_token.LABEL))
+        key = context.keyring.issuer(batch_token.LABEL)
         try:
             return batch_token.read(token, key, context.vault_id, context.service)
         except TokenRefused as refused:

@@ -53,7 +53,7 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
     token = _record(spec, "" if spec.batch else new.accessor, now, expires_at)
     if spec.batch:
         seed = context.keyring.derive(batch_token.LABEL)
-        await keep_issuer(tr, context.keys, batch_token.public_key(seed))
+        await keep_issuer(tr, context.keys, context.keyring.issuer(batch_token.LABEL))
         return Issued(batch_token.build(seed, context.keys.number, token), "", spec, now, expires_at)
     records.keep(tr, records.place(new.text), token)
     if expires_at is not None:

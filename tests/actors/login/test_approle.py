@@ -101,6 +101,27 @@ async def test_what_is_left_of_uses_is_told(tenant: Tenant) -> None:
     assert (found.uses, found.created, found.updated) == (2, T0 * SECOND, (T0 + 5) * SECOND)
 
 
+async def test_a_login_by_a_batch_token_of_a_known_entity_writes_nothing(nodes: tuple[Tenant, Tenant]) -> None:
+    one, other = nodes
+    role_id = await add(one, token_type="batch", token_policies=("a",), token_ttl=60)
+    made = await new(one, metadata="a=b")
+    first = await log_in(one, role_id, made.secret_id)
+    before = await one.snapshot()
+    for node in (one, other, one):
+        done = await log_in(node, role_id, made.secret_id)
+        assert (done.issued.accessor, done.entity_id) == ("", first.entity_id)
+        assert (done.issued.spec.batch, done.issued.spec.renewable, done.issued.spec.ttl) == (True, False, 60)
+    assert await one.snapshot() == before
+
+
+async def test_a_secret_id_of_bounded_uses_is_counted_for_batch_tokens_too(nodes: tuple[Tenant, Tenant]) -> None:
+    role_id = await add(nodes[0], token_type="batch", secret_id_num_uses=2)
+    made = await new(nodes[0])
+    tries = [log_in(nodes[number % 2], role_id, made.secret_id) for number in range(6)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(outcome, LoggedIn) for outcome in outcomes) == 2
+
+
 async def test_a_refused_login_uses_nothing_up(tenant: Tenant) -> None:
     role_id = await add(tenant, secret_id_num_uses=1)
     made = await new(tenant, cidr_list=("10.0.0.0/8",))
