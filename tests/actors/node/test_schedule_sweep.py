@@ -23,6 +23,7 @@ from kms_actors.actors.transit.schedule import (
     RETRY,
     RotateDue,
 )
+from kms_actors.auth.principal import Right
 from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import KmsError, StoreUnavailable
@@ -37,6 +38,9 @@ from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.token.making import Maker, Wanted
+from kms_actors.token.messages import CreateToken
+from kms_actors.token.spec import Issued
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import EncryptItem
 from kms_actors.transit.policy import KeyChanges, KeyOptions
@@ -456,3 +460,86 @@ async def test_without_the_store_the_sweep_tries_again(tmp_path: Path, store: St
         async with asyncio.timeout(10):
             while not failures or await latest(service) == 1:  # noqa: ASYNC110 - there is no event to wait for
                 await asyncio.sleep(0.01)
+
+
+class TestTokens:
+    """The same index has records of tokens removed that are gone."""
+
+    async def make(self, service: NodeService, **wanted: Any) -> Issued:
+        root = Maker(right=Right.ROOT, policies=("root",), sudo=True)
+        tenant = await service.tenant("vault_a")
+        issued: Issued = await tenant.ask(
+            CreateToken(wanted=Wanted(policies=("app",), **({"ttl": 60} | wanted)), maker=root)
+        )
+        return issued
+
+    @staticmethod
+    async def left(store: Store) -> set[str]:
+        """Return the areas of records of tokens that there still are, but for the root token's."""
+        keys = TenantKeys(1)
+        areas = [keys.parts(key)[0] for key, _ in await get_all(store) if key.startswith(keys.prefix)]
+        return {area for area in areas if area in {"token-end", "lease", "token-child", "token-revoking"}}
+
+    async def test_that_have_ended_are_removed_without_a_use(
+        self, service: NodeService, store: Store, clock: Clock, tmp_path: Path
+    ) -> None:
+        await filled(service, "vault_a")
+        await self.make(service)
+        assert len(await index(store)) == 1
+        await sweep(service)
+        assert await self.left(store) == {"token-end", "lease"}
+        clock.ahead += 2 * HOUR
+        await sweep(service)
+        assert await self.left(store) == set()
+        assert await index(store) == []
+        await assert_clean(store, tmp_path)
+
+    async def test_wait_for_the_vault_to_be_unsealed(
+        self, service: NodeService, store: Store, clock: Clock, tmp_path: Path
+    ) -> None:
+        vault = await filled(service, "vault_a")
+        await self.make(service)
+        await (await service.tenant("vault_a")).ask(Seal())
+        assert await index(store) == []
+        clock.ahead += 2 * HOUR
+        await sweep(service)
+        assert await self.left(store) == {"token-end", "lease"}
+        await vault.unsealed(service)
+        assert len(await index(store)) == 1
+        await sweep(service)
+        assert await self.left(store) == set()
+        await assert_clean(store, tmp_path)
+
+    async def test_of_logins_go_with_their_mount(
+        self, service: NodeService, store: Store, clock: Clock, tmp_path: Path
+    ) -> None:
+        await filled(service, "vault_a")
+        tenant = await service.tenant("vault_a")
+        await tenant.ask(EnableMount("auth/app/", "approle", "", {}))
+        mount = tenant.mounts.get("auth/app/")
+        assert mount is not None
+        login = Maker(right=Right.POLICY, policies=("app",), sudo=True, mount=mount.number)
+        for path in ("auth/app/login", "auth/token/create"):
+            wanted = Wanted(policies=("app",), ttl=86_400, path=path)
+            await tenant.ask(CreateToken(wanted=wanted, maker=login))
+        await tenant.ask(DisableMount("auth/app/"))
+        await sweep(service)
+        # What these have made besides goes when it ends: it is dead, and has no lease below the mount.
+        assert await self.left(store) == {"token-end", "lease"}
+        await assert_clean(store, tmp_path)
+        clock.ahead += 30 * HOUR
+        await sweep(service)
+        assert await self.left(store) == set()
+        await assert_clean(store, tmp_path)
+
+    async def test_share_a_visit_with_keys_that_are_due(
+        self, service: NodeService, store: Store, clock: Clock
+    ) -> None:
+        vault = await rotating(service, "vault_a")
+        assert vault.vault_id == "vault_a"
+        await self.make(service, ttl=600)
+        before = await index(store)
+        clock.ahead += 3 * HOUR
+        assert await sweep(service) == 1
+        assert await self.left(store) == set()
+        assert len(await index(store)) == len(before) == 1
