@@ -91,7 +91,8 @@ def known(reference: Side) -> Iterator[Known]:
         (Group(group_id, f"{name}-group", _METADATA),),
     )
     yield Known(reference, json.loads(raw)["auth"]["client_token"], name, subject)
-    reference("DELETE", f"sys/auth/{name}")
+    for path in (f"sys/auth/{name}", f"identity/group/id/{group_id}", f"identity/entity/id/{entity}"):
+        reference("DELETE", path)
 
 
 def _named(asked: str, subject: Subject) -> str:

@@ -8,7 +8,6 @@ import functools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 import fdb
+
+from tests.support.node import free_port
 
 API_VERSION: Final = 730
 #: Where packages and makers put servers, beside PATH.
@@ -36,7 +37,7 @@ class FdbCluster:
         assert absent() is None, absent()
         self._server, self._cli = _programs()
         self._directory = directory
-        self._address = f"127.0.0.1:{_free_port()}"
+        self._address = f"127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
         self.cluster_file.write_text(f"kms:tests@{self._address}")
 
@@ -121,10 +122,3 @@ def _programs() -> tuple[str, str]:
 
 def _find(program: str, directories: str) -> str:
     return shutil.which(program, path=f"{directories}:{os.environ.get('PATH', '')}") or ""
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -67,11 +68,16 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
+#: Ports that the system gives nobody by itself: a connection, or a test beside this one, could have it by then.
+_PORTS = range(10_000, 32_000)
+
+
 def free_port() -> int:
     """Return a loopback port nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    while True:
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", secrets.choice(_PORTS)))
+            return int(listener.getsockname()[1])
 
 
 @dataclass
