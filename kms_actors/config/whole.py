@@ -1,0 +1,48 @@
+"""The whole file."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+from msgspec import Meta
+
+from kms_actors.config.callers import Authenticator
+from kms_actors.config.keys import Cluster, MasterKeyringProvider, RootTenantKeyringProvider
+from kms_actors.config.section import Port, Seconds, Section
+from kms_actors.config.serving import Limits, Log, Metrics, Tls
+from kms_actors.config.tenants import Cache, Tenants, Transit
+
+
+class Configuration(Section, frozen=True, kw_only=True):
+    """The whole file."""
+
+    host: Annotated[str, Meta(description="address the API listens on")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="port the API listens on")] = 8202
+    workers: Annotated[
+        Annotated[int, Meta(ge=1, le=256)] | None,
+        Meta(
+            description="processes that serve; without it one a core, but one on SQLite, which takes one writer at a "
+            "time, and one with `tenants.unseal_scope` `node`"
+        ),
+    ] = None
+    stop_seconds: Annotated[Seconds, Meta(description="how long requests under way may take at a stop")] = 10.0
+    cluster: Cluster = Cluster()
+    root_tenant_keyring_provider: RootTenantKeyringProvider = RootTenantKeyringProvider()
+    master_keyring_provider: MasterKeyringProvider
+    authenticator: Authenticator
+    tenants: Tenants = Tenants()
+    transit: Transit = Transit()
+    cache: Cache = Cache()
+    limits: Limits = Limits()
+    tls: Tls | None = None
+    metrics: Metrics = Metrics()
+    log: Log = Log()
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes serve requests."""
+        if self.workers is not None:
+            return self.workers
+        alone = self.cluster.backend == "sqlite" or self.tenants.unseal_scope == "node"
+        return 1 if alone else len(os.sched_getaffinity(0))
