@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import structlog
+
 from kms_actors.actors.node.actor import (
     NodeActor,
     NodeRecords,
@@ -28,6 +30,7 @@ from kms_actors.store.api import Store
 from kms_actors.system_errors import in_words
 
 KEY_FILE: Final = "master_keyring_provider.key_file"
+_log = structlog.get_logger(__name__)
 _HEX_KEY: Final = re.compile(r"\s*([0-9a-fA-F]{64})\s*")
 
 
@@ -64,6 +67,7 @@ class LocalNode:
             await unseal_from_file(self._actor, self._records, _read_key(path))
         except InvalidShares:
             raise SettingError(KEY_FILE, f"{path} holds the master key of another cluster") from None
+        _log.info("unsealed", scope=self._configuration.master_keyring_provider.namespace, by="key file")
 
     async def ask(self, message: Message) -> Any:
         """See `NodeLink.ask`."""

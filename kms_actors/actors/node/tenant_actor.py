@@ -31,7 +31,7 @@ from kms_actors.actors.tenant.records import (
     TenantState,
     status_of,
 )
-from kms_actors.actors.tenant.reporting import is_reported, reported
+from kms_actors.actors.tenant.reporting import is_reported, login_watched, reported
 from kms_actors.actors.tenant.revocations import ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tenure import Tenure
@@ -42,6 +42,7 @@ from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.config import bytes_of
 from kms_actors.errors import Sealed, UnsupportedOperation
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.login.messages import Login
 from kms_actors.messages import (
     Event,
     Initialization,
@@ -143,6 +144,9 @@ class TenantActor(AsyncioActor):
         handler = self._controller(self._MAKERS.get(kind, TenantActor._make_transit)).handlers().get(kind)
         if handler is None:
             raise UnsupportedOperation("unsupported operation")
+        if issubclass(kind, Login):
+            view = self._view
+            return login_watched(self._state.vault_id, lambda: view.mounts, handler)
         return handler
 
     def _controller(self, make: _MakeController) -> Controller:

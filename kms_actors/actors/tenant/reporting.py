@@ -1,7 +1,8 @@
 """One log line for each change of a seal, of mounts or of policies: its scope, by which request, and how it ended.
 
-It is written when the change is done, whether or not anybody still waits for the answer; and bounded like all that
-callers can cause. Shares, keys and tokens are not in the messages' lines: `_WHAT` names what is shown of each.
+Of logins, those that fail have one. It is written when the change is done, whether or not anybody still waits for
+the answer; and bounded like all that callers can cause. Shares, keys and tokens are not in the messages' lines:
+`_WHAT` names what is shown of each.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final, TypeVar
 
 from kms_actors import request_context
 from kms_actors.errors import InvalidShares, KmsError
+from kms_actors.login.messages import Login
 from kms_actors.messages import (
     DisableMount,
     EnableMount,
@@ -24,10 +26,12 @@ from kms_actors.messages import (
     TuneMount,
     Unseal,
 )
+from kms_actors.mounts import MountTable
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy.messages import DeletePolicy, WritePolicy
 
 F = TypeVar("F", bound="asyncio.Future[Any]")
+T = TypeVar("T")
 
 _log: Final = BoundedLog("kms_actors.changes")
 
@@ -68,6 +72,35 @@ def reported(scope: str, message: Message, change: F) -> F:
     return change
 
 
+def login_watched(scope: str, mounts: Callable[[], MountTable], handle: Callable[[Login], T]) -> Callable[[Login], T]:
+    """Return `handle`, which answers logins in a vault, and has a line for each that fails. Who tried is not told."""
+
+    def watch(message: Login) -> T:
+        outcome = handle(message)
+        if isinstance(outcome, asyncio.Future):
+            outcome.add_done_callback(partial(_report_login, scope, mounts, message, request_context.current()))
+        return outcome
+
+    return watch
+
+
+def _report_login(
+    scope: str,
+    mounts: Callable[[], MountTable],
+    message: Login,
+    request: request_context.RequestContext,
+    ended: asyncio.Future[Any],
+) -> None:
+    error = None if ended.cancelled() else ended.exception()
+    if error is not None:
+        mount = next((known.path for known in mounts() if known.number == message.mount), "")
+        _log.info("login failed", scope, scope=scope, mount=mount, error=_kind(error), request_id=request.id)
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__ if isinstance(error, KmsError) else "unknown"
+
+
 def _report(
     scope: str, message: Message, request: request_context.RequestContext, change: asyncio.Future[Any]
 ) -> None:
@@ -81,8 +114,7 @@ def _report(
     elif isinstance(error, InvalidShares):
         _log.warning("unseal progress dropped: the shares do not give the key", scope, **origin)
     else:
-        reason = type(error).__name__ if isinstance(error, KmsError) else "unknown"
-        _log.warning(_FAILED[type(message)], scope, error=reason, **origin)
+        _log.warning(_FAILED[type(message)], scope, error=_kind(error), **origin)
 
 
 def _unseal(status: SealStatus) -> tuple[str, dict[str, Any]]:

@@ -11,13 +11,16 @@ from collections.abc import Iterator, MutableMapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from kms_actors import request_context
-from kms_actors.errors import InvalidRequest, InvalidShares
+from kms_actors.errors import AuthenticationFailed, InvalidRequest, InvalidShares
+from kms_actors.login.userpass import LoginUser
 from kms_actors.messages import DisableMount, EnableMount, Initialize, ResetUnseal, Seal, TuneMount, Unseal
-from tests.actors.node_service import VAULT, started
+from kms_actors.policy.messages import DeletePolicy, PolicyKind, WritePolicy
+from tests.actors.node_service import VAULT, configuration, started, unseal_node
 
 Logs = list[MutableMapping[str, Any]]
 
@@ -56,6 +59,10 @@ async def test_each_change_of_a_seal_and_of_mounts_has_a_line(tmp_path: Path) ->
             await tenant.ask(TuneMount("x/", "text", None))
             for _ in range(2):  # the second time there is nothing to do
                 await tenant.ask(DisableMount("x/"))
+            await tenant.ask(WritePolicy(PolicyKind.ACL, "ops", 'path "x" { capabilities = ["read"] }'))
+            with pytest.raises(InvalidRequest):
+                await tenant.ask(WritePolicy(PolicyKind.ACL, "root", 'path "x" { capabilities = ["read"] }'))
+            await tenant.ask(DeletePolicy(PolicyKind.ACL, "ops"))
             for _ in range(2):
                 await tenant.ask(Seal())
             for _ in range(2):
@@ -75,11 +82,16 @@ async def test_each_change_of_a_seal_and_of_mounts_has_a_line(tmp_path: Path) ->
                 "mount enabled",
                 "mount tuned",
                 "mount disabled",
+                "policy written",
+                "policy not written",
+                "policy deleted",
                 "sealed",
             )
         ),
         "kms-test: sealed",
     ]
+    operations = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert all(f"`{entry['event']}`" in operations for entry in logs)
     for share in (*made.shares, *own.shares):
         assert not any(form in str(logs) for form in (share.hex(), base64.b64encode(share).decode(), repr(share)))
     assert own.root_token not in str(logs)
@@ -107,3 +119,37 @@ async def test_what_is_refused_is_told_too(tmp_path: Path) -> None:
             await service.ask_node(Initialize(3, 2))
     assert told(logs) == ["kms-test: not initialised"]
     assert logs[0]["error"] == "InvalidRequest"
+
+
+async def test_a_login_that_fails_is_told_without_saying_whose(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant = await service.tenant(VAULT)
+        own = await tenant.ask(Initialize(1, 1))
+        await tenant.ask(Unseal(own.shares[0]))
+        await tenant.ask(EnableMount("auth/people/", "userpass", "", {}))
+        mount = next(mount for mount in tenant.mounts if mount.path == "auth/people/").number
+        path = "auth/people/login/somebody"
+        with capture_logs() as logs:
+            for _ in range(7):
+                with pytest.raises((InvalidRequest, AuthenticationFailed)):  # the name is locked after some
+                    await tenant.ask(LoginUser(mount, path, "127.0.0.1", "somebody", "canary-guess"))
+    failed = [entry for entry in logs if entry["event"] == "login failed"]
+    assert len(failed) == 7  # of more than ten a second, the rest is counted: see `BoundedLog`
+    assert {(entry["scope"], entry["mount"]) for entry in failed} == {(VAULT, "auth/people/")}
+    assert {entry["error"] for entry in failed} == {"InvalidRequest", "AuthenticationFailed"}
+    assert "somebody" not in str(logs)
+    assert "canary" not in str(logs)
+
+
+async def test_a_node_with_a_key_file_says_that_it_is_unsealed(tmp_path: Path) -> None:
+    key_file = tmp_path / "master.key"
+    key_file.write_text("17" * 32, encoding="utf-8")
+    settings = configuration()
+    master = msgspec.structs.replace(settings.master_keyring_provider, name="static", key_file=str(key_file))
+    with capture_logs() as logs:
+        async with started(tmp_path, msgspec.structs.replace(settings, master_keyring_provider=master)):
+            pass
+    assert [(entry["scope"], entry["by"]) for entry in logs if entry["event"] == "unsealed"] == [
+        ("kms-test", "key file")
+    ]

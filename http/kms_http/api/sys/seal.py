@@ -64,8 +64,11 @@ def _read_status(_: Call) -> ReadSealStatus:
 
 
 def _cluster(call: Call, status: SealStatus) -> dict[str, str]:
-    """Name the scope that is spoken of: the cluster's namespace, or a vault id."""
-    if not status.initialized:
+    """Name the scope that is spoken of: the cluster's namespace, or a vault id.
+
+    Before it is initialised, only who proves to belong to it is told.
+    """
+    if not status.initialized and call.principal is None:
         return {}
     return {"cluster_name": call.scope, "cluster_id": _cluster_id(call.scope)}
 
