@@ -19,10 +19,15 @@ from kms_actors.mounts import (
 from kms_http.routing import Call
 
 _DEFAULT_TOKENS: Final = "default-service"
-_SYSTEM_MOUNTS: Final = {
-    "cubbyhole": ("cubbyhole", "per-token private secret storage"),
-    "identity": ("identity", "identity store"),
-    "sys": ("system", "system endpoints used for control, policy and debugging"),
+#: Their types, their descriptions, and what of them is not as of any mount.
+_SYSTEM_MOUNTS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
+    "cubbyhole": ("cubbyhole", "per-token private secret storage", {"local": True}),
+    "identity": ("identity", "identity store", {"passthrough_request_headers": ["Authorization"]}),
+    "sys": (
+        "system",
+        "system endpoints used for control, policy and debugging",
+        {"passthrough_request_headers": ["Accept"], "seal_wrap": True},
+    ),
 }
 _TOKEN_MOUNTS: Final = uuid.UUID("0f7c2d5e-6d0a-4c35-9a53-0c5b1c6f2a11")  # names the token mount of each tenant
 
@@ -36,7 +41,8 @@ def entry(mount: Mount) -> dict[str, Any]:
         if mount.config.user_lockout_config is not None:
             kept["user_lockout_config"] = _lockout(mount.config.user_lockout_config)
     shown["config"] = dict(sorted({**shown["config"], **kept}.items()))
-    return {**shown, "local": mount.local, "seal_wrap": mount.seal_wrap}
+    known = {"deprecation_status": "supported", "local": mount.local, "seal_wrap": mount.seal_wrap}
+    return dict(sorted({**shown, **known}.items()))
 
 
 def path_below_logins(mount: Mount) -> str:
@@ -64,7 +70,16 @@ def token_mount(call: Call) -> dict[str, Any]:
 def system_mounts(call: Call) -> dict[str, Any]:
     """Return the mounts that every vault shows in Vault, whatever can be done below them here."""
     return {
-        f"{path}/": _own_mount(call, kind, kind, description) for path, (kind, description) in _SYSTEM_MOUNTS.items()
+        f"{path}/": _with(_own_mount(call, kind, kind, description), own)
+        for path, (kind, description, own) in _SYSTEM_MOUNTS.items()
+    }
+
+
+def _with(shown: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an entry with values of its own, each where it belongs."""
+    return {
+        **{name: own.get(name, value) for name, value in shown.items()},
+        "config": {**shown["config"], **{name: value for name, value in own.items() if name not in shown}},
     }
 
 
@@ -96,7 +111,6 @@ def _describe(kind: str, accessor: str, identity: str, description: str, options
     return {
         "accessor": accessor,
         "config": {"default_lease_ttl": 0, "force_no_cache": False, "max_lease_ttl": 0},
-        "deprecation_status": "supported",
         "description": description,
         "external_entropy_access": False,
         "local": False,

@@ -25,6 +25,11 @@ def to_ttl(value: Any) -> int:
     return 0 if value == "system" else to_duration(value) // _SECOND
 
 
+def _to_limit(value: Any) -> int:
+    """As `to_ttl`; true and false are 1 and 0 in what tunes a mount, as numbers are anywhere."""
+    return to_ttl(int(value) if isinstance(value, bool) else value)
+
+
 def to_names(value: Any) -> tuple[str, ...]:
     """Lists, or comma-separated strings, of texts."""
     return tuple(to_str(name) for name in to_list(value))
@@ -60,6 +65,10 @@ _CONFIG: Final[Mapping[str, Converter]] = {
 }
 
 
+#: Of these, what bounds leases.
+_LIMITS: Final[Mapping[str, Converter]] = {"default_lease_ttl": _to_limit, "max_lease_ttl": _to_limit}
+
+
 def _to_count(value: Any) -> int:
     number = to_int(value)
     if not 0 <= number <= _MOST_GUESSES:
@@ -70,7 +79,7 @@ def _to_count(value: Any) -> int:
 def _to_lockout(value: Any) -> dict[str, Any]:
     """Return fields of `LockoutConfig`."""
     found = _LOCKOUT_FIELDS.parse(to_map(value))[0]
-    return {name.removeprefix("lockout_"): value for name, value in found.items()}
+    return {name.removeprefix("lockout_").removesuffix("_duration"): found[name] for name in found}
 
 
 #: Likewise, of a mount of logins.
@@ -145,15 +154,25 @@ def _enabling(converters: Mapping[str, Converter]) -> SettingFields:
     )
 
 
+class _TuningFields(SettingFields):
+    """As `SettingFields`; an empty text says nothing about how long leases last."""
+
+    __slots__ = ()
+
+    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        return super().parse({name: value for name, value in sent.items() if value != "" or name not in _LIMITS})
+
+
 def _tuning(converters: Mapping[str, Converter]) -> SettingFields:
-    return SettingFields({"description": to_str, "options": to_pairs, **converters})
+    return _TuningFields({"description": to_str, "options": to_pairs, **converters, **_LIMITS})
 
 
 _LOCKOUT_FIELDS: Final = SettingFields(
     {
         "lockout_threshold": _to_count,
         "lockout_duration": to_ttl,
-        "lockout_counter_reset": to_ttl,
+        "lockout_counter_reset": to_ttl,  # as the documentation has it
+        "lockout_counter_reset_duration": to_ttl,  # as clients send it
         "lockout_disable": to_bool,
     },
     "user_lockout_config.",

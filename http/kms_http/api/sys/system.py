@@ -16,7 +16,7 @@ from kms_actors.messages import (
 )
 from kms_actors.mounts import LOGINS, MountConfig
 from kms_http.api.sys import mount_settings
-from kms_http.api.sys.mount_entries import entry, system_mounts, tuning
+from kms_http.api.sys.mount_entries import entry, system_mounts, token_mount, tuning
 from kms_http.routing import (
     TENANT_ADMIN,
     Call,
@@ -27,6 +27,7 @@ from kms_http.routing import (
 )
 
 _RESERVED: Final = frozenset({"sys/", "auth/", "cubbyhole/", "identity/"})
+_TOKENS: Final = f"{LOGINS}token/"
 
 
 def _nothing(_: Call) -> None:
@@ -62,10 +63,10 @@ def _read_tuning(call: Call, _: None) -> Reply:
 
 
 def _shown(call: Call, path: str) -> dict[str, Any] | None:
+    if path == _TOKENS:
+        return token_mount(call)
     mount = call.mounts.get(path)
-    if mount is None or mount.for_logins:
-        return system_mounts(call).get(path)
-    return entry(mount)
+    return system_mounts(call).get(path) if mount is None else entry(mount)
 
 
 def _enable(call: Call) -> EnableMount:
@@ -94,10 +95,12 @@ def _disable(call: Call) -> DisableMount:
     return DisableMount(path)
 
 
-def _tune(call: Call) -> TuneMount:
+def _tune(call: Call) -> TuneMount | None:
     path, sent = _mount_path(call), call.values
-    if _is_reserved(path):
-        raise InvalidRequest(f'cannot tune "{path}"')
+    if path in _RESERVED:
+        if not sent:
+            return None
+        raise InvalidRequest(f"cannot tune parameter {min(sent)} of {path}")
     config = {name: value for name, value in sent.items() if name in mount_settings.CONFIG_NAMES}
     return TuneMount(path, sent.get("description"), sent.get("options"), config)
 

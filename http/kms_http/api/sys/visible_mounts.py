@@ -28,13 +28,14 @@ def _nothing(_: Call) -> None:
 def _list(call: Call, _: None) -> Reply:
     if call.principal is None:
         seen = [mount for mount in call.mounts if mount.config.listing_visibility == _TO_ANYBODY]
-        show, logins = _outside, {}
+        show, logins, system = _outside, {}, {}
     else:
         seen = [mount for mount in call.mounts if reaches(call, mount.path)]
         show, logins = entry, {"token/": token_mount(call)}
-    engines = {mount.path: show(mount) for mount in seen if not mount.for_logins}
+        system = {path: shown for path, shown in system_mounts(call).items() if reaches(call, path)}
+    engines = {**system, **{mount.path: show(mount) for mount in seen if not mount.for_logins}}
     logins |= {path_below_logins(mount): show(mount) for mount in seen if mount.for_logins}
-    return Reply(data={"auth": dict(sorted(logins.items())), "secret": engines})
+    return Reply(data={"auth": dict(sorted(logins.items())), "secret": dict(sorted(engines.items()))})
 
 
 def _outside(mount: Mount) -> dict[str, Any]:

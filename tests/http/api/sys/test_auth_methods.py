@@ -84,6 +84,19 @@ async def test_all_are_shown(service: Service) -> None:
         assert data == {**config, **LOCKOUT_SHOWN, "description": "ours", "options": {"a": "b"}}
 
 
+@pytest.mark.parametrize("name", ["lockout_counter_reset", "lockout_counter_reset_duration"])
+async def test_when_guesses_are_forgotten_is_said_in_both_spellings(service: Service, name: str) -> None:
+    await service.call("POST", "/v1/sys/auth/door/tune", "root", json={"user_lockout_config": {name: "20m"}})
+    config = {"user_lockout_config": {"counter_reset": 1200}}
+    assert service.tenant.asked == [TuneMount("auth/door/", None, None, config)]
+
+
+@pytest.mark.parametrize("path", ["door", "token"])
+async def test_one_is_read_as_any_mount(service: Service, path: str) -> None:
+    entry = (await service.call("GET", f"/v1/sys/mounts/auth/{path}", "root")).json["data"]
+    assert entry == (await service.call("GET", f"/v1/sys/auth/{path}", "root")).json["data"]
+
+
 async def test_the_token_mount_is_listed_and_stays(service: Service) -> None:
     entry = (await service.call("GET", "/v1/sys/auth/token", "data")).json["data"]
     listed = (await service.call("GET", "/v1/sys/auth", "data")).json["data"]
@@ -117,7 +130,7 @@ async def test_one_is_disabled(service: Service) -> None:
             'unknown setting "user_lockout_config.nope" of a mount',
         ),
         ("POST", "sys/auth/token/tune", {"description": "x"}, "the settings of auth/token/ cannot be changed"),
-        ("GET", "sys/mounts/auth/door", None, "No secret engine mount at auth/door/"),
+        ("GET", "sys/mounts/auth/none", None, "No secret engine mount at auth/none/"),
         ("POST", "sys/mounts/auth/x", {"type": "userpass"}, 'cannot mount "auth/x/"'),
         ("DELETE", "sys/mounts/auth/door", None, 'cannot unmount "auth/door/"'),
     ],

@@ -59,7 +59,7 @@ async def test_of_root_by_policy_they_are_all(service: Service, bearer: FakePrin
 
 async def test_mounts_are_seen_where_something_may_be_done_below(service: Service, bearer: FakePrincipal) -> None:
     answer = await service.call("GET", "/v1/sys/internal/ui/mounts", "x")
-    assert list(answer.json["data"]["secret"]) == ["secret/"]
+    assert list(answer.json["data"]["secret"]) == ["secret/", "sys/"]
     assert (await service.call("GET", "/v1/sys/internal/ui/mounts/secret/y", "x")).status == 200
     refused = await service.call("GET", "/v1/sys/internal/ui/mounts/transit/y", "x")
     unknown = await service.call("GET", "/v1/sys/internal/ui/mounts/nosuch/y", "x")

@@ -123,7 +123,25 @@ async def test_mounts_of_the_system_are_shown_and_stay(service: Service, path: s
     tuning = (await service.call("GET", f"/v1/sys/mounts/{path}/tune", "data")).json["data"]
     assert tuning["max_lease_ttl"] == 2764800
     answer = await service.call("POST", f"/v1/sys/mounts/{path}/tune", "root", json={"description": "x"})
-    assert (answer.status, answer.errors) == (400, [f'cannot tune "{path}/"'])
+    assert (answer.status, answer.errors) == (400, [f"cannot tune parameter description of {path}/"])
+    assert (await service.call("POST", f"/v1/sys/mounts/{path}/tune", "root", json={})).status == 204
+    assert service.tenant.asked == []
+
+
+async def test_mounts_of_the_system_have_settings_of_their_own(service: Service) -> None:
+    mounts = (await service.call("GET", "/v1/sys/mounts", "data")).json["data"]
+    assert [mounts[path]["local"] for path in ("cubbyhole/", "identity/", "sys/")] == [True, False, False]
+    assert [mounts[path]["seal_wrap"] for path in ("cubbyhole/", "identity/", "sys/")] == [False, False, True]
+    assert mounts["identity/"]["config"]["passthrough_request_headers"] == ["Authorization"]
+    assert mounts["sys/"]["config"]["passthrough_request_headers"] == ["Accept"]
+    for path in ("cubbyhole", "identity", "sys"):
+        assert (await service.call("GET", f"/v1/sys/mounts/{path}", "data")).json["data"] == mounts[f"{path}/"]
+
+
+async def test_an_empty_text_says_nothing_of_how_long_leases_last(service: Service) -> None:
+    body = {"default_lease_ttl": "", "max_lease_ttl": "system"}
+    await service.call("POST", "/v1/sys/mounts/toy/tune", "root", json=body)
+    assert service.tenant.asked == [TuneMount("toy/", None, None, {"max_lease_ttl": 0})]
 
 
 async def test_the_token_mount_is_read_in_all_spellings(service: Service) -> None:

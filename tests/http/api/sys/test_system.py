@@ -382,7 +382,8 @@ class TestPreflight:
 
     async def test_lists_mounts_to_their_tenant_only(self, service: Service) -> None:
         answer = await service.call("GET", "/v1/sys/internal/ui/mounts", "data")
-        assert list(answer.json["data"]["secret"]) == ["secret/", "toy/", "transit/"]
+        system = ["cubbyhole/", "identity/", "secret/", "sys/"]
+        assert list(answer.json["data"]["secret"]) == [*system, "toy/", "transit/"]
         assert (await service.call("GET", "/v1/sys/internal/ui/mounts")).json["data"] == {"auth": {}, "secret": {}}
 
 
