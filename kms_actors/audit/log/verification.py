@@ -1,0 +1,28 @@
+"""Files of logs verified: one pass if all is well, a second one that says what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from kms_actors.audit.log import verifying
+from kms_actors.audit.log.diagnosing import diagnose
+from kms_actors.audit.log.findings import Anchor, Report, Trust
+
+#: Opens the files: names and lines, the oldest first.
+Open = Callable[[], Iterable[tuple[str, Iterable[bytes]]]]
+
+
+def verify(files: Open, trust: Trust, anchors: Sequence[Anchor] = ()) -> Report:
+    """Return what the files hold, and what is wrong with it.
+
+    Raises:
+        InvalidRequest: nothing in them is signed by the trusted key, or an anchor is not.
+
+    """
+    for anchor in anchors:
+        anchor.signed(trust)
+    verified = verifying.follow(verifying.read(files()), trust)
+    report = verifying.report_of(verified, anchors)
+    if not verifying.is_sound(verified, anchors):
+        report.findings = diagnose(verifying.read(files()), verified, trust, anchors)
+    return report
