@@ -10,6 +10,7 @@ from kms_actors.auth.service_token import TokenProof
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.messages import Message
 from kms_actors.mounts import MountTable
+from kms_actors.quota.limiter import Limiter
 
 #: Told of every request once it is answered: route label, status, seconds.
 Observe = Callable[[str, int, float], None]
@@ -27,6 +28,10 @@ class Tenant(Protocol):
 
     @property
     def vault_id(self) -> str: ...
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """What decides how often may be asked; None: nothing does."""
 
     async def ask(self, message: Message) -> Any: ...
 

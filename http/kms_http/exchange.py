@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kms_actors.quota.windows import Verdict
 from kms_http import caller
 from kms_http.caller import NOBODY
 from kms_http.fields import WrongType, to_bool
@@ -30,6 +31,8 @@ class Exchange:
         "request",
         "request_id",
         "token",
+        "uncounted",
+        "verdict",
         "wrap_ttl",
     )
 
@@ -46,6 +49,8 @@ class Exchange:
         self.token = ""
         self.wrap_ttl = 0  # nanoseconds for which the answer is to be wrapped
         self.caller = NOBODY
+        self.uncounted = False  # by quotas, for which its role must be known
+        self.verdict: Verdict | None = None  # of a quota that holds for it
 
 
 def asked_by(query: dict[str, Any]) -> Operation:

@@ -40,6 +40,19 @@ def to_int(value: Any) -> int:
     return int(value)
 
 
+def to_float(value: Any) -> float:
+    """Numbers, and numeric strings; null as 0. Never infinite, nor no number."""
+    if value is None or value == "":
+        return 0.0
+    if isinstance(value, str):
+        if not re.fullmatch(r"[+-]?\d{1,20}(\.\d{1,20})?", value, re.ASCII):
+            raise WrongType("cannot parse value as 'float64': strconv.ParseFloat: invalid syntax")
+        return float(value)
+    if not isinstance(value, int | float) or abs(value) > _INT64:
+        raise WrongType(f"expected type 'float64', got unconvertible type '{type_name(value)}'")
+    return float(value)
+
+
 def to_bool(value: Any) -> bool:
     """Booleans, and Go's words for them: 1 and 0 too; null as false."""
     if value is None:

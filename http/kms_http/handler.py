@@ -30,6 +30,7 @@ from kms_actors.mounts import LOGINS, Mount
 from kms_http import (
     caller,
     envelope,
+    throttle,
     wrapping,
 )
 from kms_http.authorization import Allowed, authorize
@@ -136,6 +137,8 @@ class Handler:
         namespace = exchange.namespace
         if namespace and namespace.isascii() and namespace.isprintable():
             response.add_header(b"X-Vault-Namespace", namespace.encode())
+        if exchange.verdict is not None:
+            throttle.tell(exchange, response)
         self._observe(exchange.label, response.status, time.perf_counter() - started)
         return response
 
@@ -165,6 +168,8 @@ class Handler:
             mount, found = self._find_mounted(exchange)
         if exchange.caller.principal is None and not (found and found.endpoint and _for_nobody(found.endpoint)):
             raise AuthenticationFailed("no token")
+        if tenant is not None and tenant.limiter is not None:
+            throttle.count(exchange, tenant, mount, found.endpoint if found is not None else None)
         try:
             allowed = authorize(exchange, mount, found.endpoint if found is not None else None)
         except PermissionDenied:
@@ -242,6 +247,7 @@ class Handler:
         if matched is None:
             if principal is None:
                 raise AuthenticationFailed("no token")
+            throttle.count(exchange, tenant, None, None)
             authorize(exchange, None, None)
             raise self._missing(exchange.path)
         if exchange.request.method == "HEAD":
@@ -269,6 +275,8 @@ class Handler:
         sent = allowed.passed(exchange.operation, sent)
         values, warnings = _values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
+        if exchange.uncounted:
+            await throttle.count_login(exchange, mount, values)
         call = Call(
             operation=exchange.operation,
             path=exchange.path,

@@ -34,6 +34,7 @@ from kms_actors.login.oidc_requests import OidcRequest
 from kms_actors.login.userpass import User
 from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.policy.records import PolicyRecord
+from kms_actors.quota.records import Quotas
 from kms_actors.store import schema
 from kms_actors.token.records import Accessor, UsesLeft
 from kms_actors.token.role import TokenRole
@@ -130,6 +131,7 @@ TENANT_RECORDS: Final = (
     Known(("epoch",), _PLAIN, _counter),
     Known(("unsealed",), Sealing.MASTER_KEYRING, _anything),
     Known(("progress",), Sealing.MASTER_KEYRING, _as(UnsealProgress)),
+    Known(("flow",), _SEALED, _as(Quotas)),
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
     Known(("mount-revision",), _PLAIN, _counter),

@@ -24,6 +24,12 @@ class LoginRole(Login, frozen=True):
     secret_id: str
 
 
+class ReadRoleOfId(OfLogins, Query, frozen=True):
+    """Answer: the name of the role that has this role id; empty for none."""
+
+    role_id: str
+
+
 class ReadRole(OfRole, Query, frozen=True):
     """Answer: Role; raises NotFound."""
 

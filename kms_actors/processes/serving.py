@@ -64,6 +64,14 @@ async def node_service(
     metrics.counter(
         "kms_change_log_restarts", "How often a task of the change log began again", lambda: service.feed.restarts
     )
+    metrics.counter(
+        "kms_quota_refused", "Requests refused by quotas of their vaults", lambda: service.refused["vault"]
+    )
+    metrics.counter(
+        "kms_given_quota_refused",
+        "Requests refused by quotas that the cluster's operator has given vaults",
+        lambda: service.refused["operator"],
+    )
     try:
         yield service
     finally:

@@ -28,6 +28,7 @@ from kms_actors.mounts import (
     Mount,
     MountTable,
 )
+from kms_actors.quota.limiter import Limiter
 from kms_http import server
 from kms_http.fields import Fields, to_int, to_str
 from kms_http.routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route, Router
@@ -84,6 +85,7 @@ class FakeTenant(Answering):
         super().__init__()
         self.vault_id = VAULT_ID
         self.sealed = False
+        self.limiter: Limiter | None = None
         self.revoked_ids: set[str] = set()
         self.mounts = MountTable(
             [

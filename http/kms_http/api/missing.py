@@ -26,6 +26,10 @@ _GENERATE_ROOT: Final = (
     "all that one may"
 )
 _LEASES: Final = "this is an older name: use sys/leases/renew, sys/leases/revoke and so on"
+_LEASE_COUNT: Final = (
+    "only tokens have leases here, and the operator of the cluster bounds how many a vault has: "
+    "`kms-cli tenants limit <vault id> --tokens <number>` (docs/tenants.md)"
+)
 _REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
 _PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit are part of the program"
 _OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
@@ -76,7 +80,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/policies/egp": _ENTERPRISE,
     "sys/policies/rgp": _ENTERPRISE,
     "sys/pprof": _INSIGHT,
-    "sys/quotas": "there are no quotas by the API: docs/operations.md has the limits of a vault",
+    "sys/quotas": "",
+    "sys/quotas/lease-count": _LEASE_COUNT,
     "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",
     "sys/rekey": _REKEY,
     "sys/rekey-recovery-key": _REKEY,

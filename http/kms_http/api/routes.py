@@ -18,6 +18,7 @@ from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.leases import LEASE_ROUTES
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
+from kms_http.api.sys.quotas import QUOTA_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
@@ -38,6 +39,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *POLICY_ROUTES,
         *_TOKEN_ROUTES,
         *LEASE_ROUTES,
+        *QUOTA_ROUTES,
         *TOOLS_ROUTES,
         *IDENTITY_ROUTES,
         *WRAPPING_ROUTES,

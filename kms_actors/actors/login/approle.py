@@ -20,6 +20,7 @@ from kms_actors.errors import (
     UnsupportedPath,
 )
 from kms_actors.login.approle import (
+    MAX_ROLE_ID,
     MAX_SECRET_ID,
     Role,
     SecretId,
@@ -38,6 +39,7 @@ from kms_actors.login.approle_messages import (
     NewSecretId,
     OfSecretId,
     ReadRole,
+    ReadRoleOfId,
     TidySecretIds,
     WriteRole,
 )
@@ -49,6 +51,7 @@ from kms_actors.store.api import Reads, Transaction
 APPROLE_MESSAGES: Final = (
     LoginRole,
     ReadRole,
+    ReadRoleOfId,
     ListRoles,
     WriteRole,
     DeleteRole,
@@ -79,6 +82,7 @@ class ApproleController:
         return {
             LoginRole: lambda message: spawn(self._logins.log_in(message)),
             ReadRole: lambda message: spawn(self._read(message)),
+            ReadRoleOfId: lambda message: spawn(self._role_of(message)),
             ListRoles: lambda message: spawn(self._list(message)),
             WriteRole: lambda message: spawn(self._write(message)),
             DeleteRole: lambda message: spawn(self._delete(message)),
@@ -96,6 +100,12 @@ class ApproleController:
         if role is None:
             raise NotFound
         return role
+
+    async def _role_of(self, message: ReadRoleOfId) -> str:
+        if len(message.role_id) > MAX_ROLE_ID:
+            return ""
+        key = self._records.role_id_key(self._mount(message.mount).number, message.role_id)
+        return self._records.role_of(key, await self._context.store.read(lambda tr: tr.get(key)))
 
     async def _list(self, message: ListRoles) -> list[str]:
         mount = self._mount(message.mount).number

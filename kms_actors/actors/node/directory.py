@@ -35,6 +35,7 @@ from kms_actors.messages import (
     Message,
 )
 from kms_actors.mounts import MountTable
+from kms_actors.quota.limiter import Limiter
 from kms_actors.runtime import ActorFailed, FailureWindow, ask
 from kms_actors.runtime.lasting import Lasting
 from kms_actors.store.api import Store
@@ -69,6 +70,11 @@ class TenantHandle:
     @property
     def mounts(self) -> MountTable:
         return self._view.mounts
+
+    @property
+    def limiter(self) -> Limiter | None:
+        """What decides how often may be asked; None: nothing does."""
+        return self._view.limiter
 
     def revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         """Tell whether any of a token's ids is revoked in this tenant."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from kms_actors import clock as clocks
 from kms_actors.actors.cluster.changes import CLUSTER, Change
@@ -89,6 +89,8 @@ class NodeService:
         self._observe_uses = observe_uses
         #: Which keys should not encrypt much more.
         self.near_limits = NearLimits()
+        #: Requests that quotas refused: the vaults' own, and those that the cluster's operator has given them.
+        self.refused: Final = {"vault": 0, "operator": 0}
         self._directory: TenantDirectory | None = None
         self._sweep: ScheduleSweep | None = None
         self._unsealed_status: SealStatus | None = None
@@ -252,11 +254,16 @@ class NodeService:
             cache=self._configuration.cache,
             service=self._configuration.authenticator.provider.service,
             fetcher=self._fetcher,
+            workers=self._configuration.worker_count,
+            refused=self._note_refused,
         )
         self._directory = TenantDirectory(services)
         self._sweep = ScheduleSweep(services, self._directory, self._timekeeper)
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
+
+    def _note_refused(self, given: bool) -> None:
+        self.refused["operator" if given else "vault"] += 1
 
     def _deliver(self, change: Change | None) -> asyncio.Future[None] | None:
         if change is not None and change.vault_id == CLUSTER:

@@ -15,6 +15,7 @@ from kms_actors.cache import Account
 from kms_actors.config import Cache, Tenants
 from kms_actors.fetch import Fetcher
 from kms_actors.mounts import MountTable
+from kms_actors.quota.limiter import Limiter, Refused
 from kms_actors.runtime import Threads, Turns
 from kms_actors.store.api import Store
 
@@ -45,6 +46,8 @@ class Services:
     cache: Cache = field(default_factory=Cache)
     service: str = ""  # as the configuration calls it
     fetcher: Fetcher = field(default_factory=lambda: Fetcher(()))
+    workers: int = 1  # of this node, which share what a quota lets through
+    refused: Refused = unobserved  # told of requests that quotas refuse
 
 
 class TenantView:
@@ -53,10 +56,11 @@ class TenantView:
     `account` counts the memory it takes.
     """
 
-    __slots__ = ("account", "mounts", "revocations", "sealed", "tenure")
+    __slots__ = ("account", "limiter", "mounts", "revocations", "sealed", "tenure")
 
     def __init__(self, account: Account) -> None:
         self.account = account
+        self.limiter: Limiter | None = None
         self.sealed = True
         self.tenure = Tenure(lambda: False)
         self.mounts = MountTable(())

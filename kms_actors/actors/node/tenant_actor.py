@@ -24,6 +24,7 @@ from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
+from kms_actors.actors.quota.controller import QUOTA_MESSAGES, QuotaController
 from kms_actors.actors.tenant.context import Controller, Handler, TenantContext
 from kms_actors.actors.tenant.mounting import MOUNT_MESSAGES, MountController, Mounts
 from kms_actors.actors.tenant.records import (
@@ -55,6 +56,8 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.mounts import MountTable
+from kms_actors.quota.limiter import limiter
+from kms_actors.quota.records import Quotas
 from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Transaction
@@ -107,6 +110,7 @@ class TenantActor(AsyncioActor):
         self._tenure = Tenure(services.fresh)
         self._handlers: dict[type[Message], Handler] = {}
         self._mounts_bytes = 0
+        self._quotas = Quotas()
         self._install(state)
 
     def on_receive(self, message: Message) -> Any:
@@ -172,8 +176,9 @@ class TenantActor(AsyncioActor):
         self._context = None
         self._controllers = {}
         self._handlers = {}
-        self._mounts_revision = -1
+        self._mounts_revision = self._quotas_revision = -1
         self._publish_mounts(state.mounts)
+        self._publish_quotas(state.quotas)
         self._take_revoked(state)
         self._view.sealed = state.keyring is None
         # What controllers had counted is gone with them.
@@ -225,6 +230,10 @@ class TenantActor(AsyncioActor):
         self._usage = transit.usage
         return transit
 
+    def _make_quota_controller(self, context: TenantContext) -> Controller:
+        view = self._view
+        return QuotaController(context, self._publish_quotas, lambda: view.mounts)
+
     def _make_usage(self, context: TenantContext, records: TransitRecords) -> TransitUsage:
         return TransitUsage(context, records, self._services.usage_seconds, self._observe_use)
 
@@ -242,6 +251,25 @@ class TenantActor(AsyncioActor):
             size = _bytes_of_mounts(mounts)
             self._view.account.add(size - self._mounts_bytes)
             self._mounts_bytes = size
+            self._limit()
+
+    def _publish_quotas(self, quotas: Quotas) -> None:
+        if quotas.revision > self._quotas_revision:
+            self._quotas_revision = quotas.revision
+            self._quotas = quotas
+            self._limit()
+
+    def _limit(self) -> None:
+        """Make what decides how often may be asked, of quotas and mounts as they are known now."""
+        view, services = self._view, self._services
+        view.limiter = limiter(
+            (),
+            self._quotas,
+            view.mounts,
+            workers=services.workers,
+            before=view.limiter,
+            refused=services.refused,
+        )
 
     def _publish_revoked(self, revocation_id: str, ends: int) -> None:
         added = self._view.revocations.add(revocation_id, ends)
@@ -277,6 +305,7 @@ class TenantActor(AsyncioActor):
             self._install(found)
         elif found_rank == known_rank:
             self._publish_mounts(found.mounts)
+            self._publish_quotas(found.quotas)
             self._take_revoked(found)
 
     def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
@@ -352,6 +381,7 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(
             POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
         ),
+        **dict.fromkeys(QUOTA_MESSAGES, lambda self, context: self._make_quota_controller(context)),
         **LOGIN_CONTROLLERS,
         **dict.fromkeys(
             TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked, self.on_receive)

@@ -1,8 +1,9 @@
 """What a tenant keeps about itself, and the transactions of its seal.
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
-initialisation and seals), `unsealed` and `progress` (see `unsealing`), `mount` (see `mounting`), `token` and what
-belongs to it (see `token_records`), `revoked` (see `revocations`), `due` (see `schedule`).
+initialisation and seals), `flow` (see `quotas`), `unsealed` and `progress` (see `unsealing`), `mount` (see
+`mounting`), `token` and what belongs to it (see `token_records`), `revoked` (see `revocations`), `due` (see
+`schedule`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from kms_actors.actors.tenant.mounting import (
     mount_record,
     open_mounts,
 )
+from kms_actors.actors.tenant.quotas import QUOTAS, open_quotas
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.auth.service_token import ServiceToken, new_service_token
@@ -43,6 +45,7 @@ from kms_actors.messages import (
     Initialization,
     SealStatus,
 )
+from kms_actors.quota.records import Quotas
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
@@ -62,6 +65,7 @@ class TenantState(msgspec.Struct, frozen=True):
     epoch: int = 0
     keyring: Keyring | None = None
     mounts: Mounts = Mounts()
+    quotas: Quotas = Quotas()
     revoked: Mapping[str, int] = msgspec.field(default_factory=dict)  # ids, and when each is needed no more
 
     def __repr__(self) -> str:
@@ -220,7 +224,9 @@ class TenantRecords:
             raise IntegrityError("the records found belong to another vault")
         mounts = [(key, own[key]) for key in _below(keys, "mount", own)]
         opened = open_mounts(keyring, (mounts, own.get(keys.key("mount-revision"))))
-        return msgspec.structs.replace(state, keyring=keyring, mounts=opened), begin
+        place = keys.key(QUOTAS)
+        quotas = open_quotas(keyring, place, own.get(place))
+        return msgspec.structs.replace(state, keyring=keyring, mounts=opened, quotas=quotas), begin
 
     async def _keys(self, tr: Transaction) -> TenantKeys | None:
         number = await tr.get(keyspace.vault(self._vault_id))

@@ -1,0 +1,1 @@
+"""Quotas that a vault gives itself."""
