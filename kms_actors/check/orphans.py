@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from kms_actors.actors.cluster.schedule import UNMOUNTING
 from kms_actors.backup.layout import LOCK
 from kms_actors.check.findings import parts_of
 from kms_actors.mounts import AREAS
@@ -71,8 +72,8 @@ async def _first(tr: Transaction, begin: bytes, end: bytes) -> list[tuple[bytes,
 
 
 async def _is_orphan(tr: Transaction, keys: TenantKeys, mount: int) -> bool:
-    lock, record = await tr.get_many((keys.key(LOCK), keys.key("mount", mount)))
-    return lock is None and record is None
+    known = (keys.key(LOCK), keys.key("mount", mount), keys.key(UNMOUNTING, mount))
+    return not any(record is not None for record in await tr.get_many(known))
 
 
 async def _remove(tr: Transaction, orphans: Orphans) -> bool:

@@ -15,6 +15,7 @@ from kms_actors.actors.cluster.timekeeping import Kept
 from kms_actors.actors.login.jwt_records import CONFIG, ROLE
 from kms_actors.actors.login.locking import KNOWN, STRANGERS
 from kms_actors.actors.login.oidc import FLOW
+from kms_actors.actors.tenant import unmounting
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
@@ -134,6 +135,7 @@ TENANT_RECORDS: Final = (
     Known(("flow",), _SEALED, _as(Quotas)),
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
+    Known(("unmounting", int), _SEALED, unmounting.decode),
     Known(("mount-revision",), _PLAIN, _counter),
     Known(("revocations",), _PLAIN, _counter),
     Known(("revoked", str), _PLAIN, _anything),

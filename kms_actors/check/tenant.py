@@ -7,7 +7,7 @@ import time as wall_clock
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from kms_actors.actors.cluster.schedule import decode_time
+from kms_actors.actors.cluster.schedule import UNMOUNTING, decode_time
 from kms_actors.actors.tenant.cubbyholes import CUBBYHOLE
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.transit.schedule import from_the_future
@@ -107,8 +107,10 @@ class TenantCheck:
         """Tell whether the mount of a record is there; that it is not is found once for all its records."""
         if (engine, number) not in self._mounts:
             key = self._keys.key("mount", number)
-            stored = await self._tr.get(key)
-            if stored is None:
+            stored, leaving = await self._tr.get_many((key, self._keys.key(UNMOUNTING, number)))
+            if stored is None and leaving is not None:
+                pass  # it is gone, and they are being removed
+            elif stored is None:
                 self._page.add(Kind.ORPHAN, self._keys.key(engine, number), "records of a mount that does not exist")
             else:
                 mount = self._quietly(key, stored)

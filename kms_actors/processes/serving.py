@@ -55,6 +55,14 @@ async def node_service(
         lambda: float(service.near_limits.keyrings),
         "max",
     )
+    metrics.gauge(
+        "kms_mounts_being_removed",
+        "Mounts that are gone, whose records this node removes",
+        lambda: float(service.unmounts.mounts),
+    )
+    metrics.counter(
+        "kms_unmounted_records", "Records of mounts that are gone, removed", lambda: service.unmounts.records
+    )
     metrics.counter(
         "kms_change_log_skipped", "Lines of the change log that were not understood", lambda: service.feed.skipped
     )

@@ -11,6 +11,7 @@ What there is to do in a tenant:
 (tenant, `token-revoking`, …)     a token that is gone, of whose children there are records
 (tenant, `lease-revoking`, …)     leases that are to end, by the beginning of their names
 (tenant, `secret-id-end`, second, …)  a secret id of a role that ends, likewise
+(tenant, `unmounting`, mount)     a mount that is gone, of which there are records
 
 Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its work, nor than `AHEAD`
 from when it was written, so that what a clock in the future has left is looked at again; it may be too early, which
@@ -40,11 +41,15 @@ AHEAD: Final = 30 * 86_400 * 10**9
 KEPT: Final = BOUND
 #: Nanoseconds between two looks at a tenant for the ends of its tokens, at least.
 SPARE: Final = 600 * 10**9
+#: Nanoseconds after which it is looked whether anybody still removes what a mount has left.
+UNMOUNTING_SPARE: Final = 5 * 10**9
 
 END: Final = "token-end"
 REVOKING: Final = "token-revoking"
 LEASE_REVOKING: Final = "lease-revoking"
 SECRET_ID_END: Final = "secret-id-end"  # noqa: S105  # a name
+
+UNMOUNTING: Final = "unmounting"
 
 #: What ends at the second that follows in keys; and what is to be done at once.
 _ENDS: Final = (END, SECRET_ID_END)
@@ -86,7 +91,8 @@ async def look_by(tr: Transaction, keys: TenantKeys, time: int, now: int) -> Non
 
 async def look_soon(tr: Transaction, keys: TenantKeys, now: int) -> None:
     """Have a tenant that is unsealed `now` looked at, if there is anything to do in it, ever."""
-    found = await asyncio.gather(key_entries(tr, keys, limit=1), *(_first(tr, keys, area) for area in _OF_TOKENS))
+    areas = (*_OF_TOKENS, UNMOUNTING)
+    found = await asyncio.gather(key_entries(tr, keys, limit=1), *(_first(tr, keys, area) for area in areas))
     if any(found):
         await look_by(tr, keys, now, now)
 
@@ -111,15 +117,24 @@ async def has_secret_ids(tr: Reads, keys: TenantKeys) -> bool:
     return bool(await _first(tr, keys, SECRET_ID_END))
 
 
+async def has_unmounted(tr: Reads, keys: TenantKeys) -> bool:
+    """Tell whether any mount of a tenant is gone, of which there are records."""
+    return bool(await _first(tr, keys, UNMOUNTING))
+
+
 async def look_again(tr: Transaction, keys: TenantKeys, now: int, retry: int) -> None:
     """Have the tenant looked at when it has work next.
 
     What of its keys is due `now` has failed, and is tried again `retry` later; what of its tokens is goes on.
     """
-    entries, tokens = await asyncio.gather(key_entries(tr, keys), token_work(tr, keys))
+    entries, tokens, unmounted = await asyncio.gather(
+        key_entries(tr, keys), token_work(tr, keys), has_unmounted(tr, keys)
+    )
     times = [time if time > now else now + retry for time in (decode_time(raw) for _, raw in entries)]
     if tokens is not None:
         times.append(max(tokens, now + SPARE) if tokens > now else now)
+    if unmounted:
+        times.append(now + UNMOUNTING_SPARE)
     if times:
         await look_at(tr, keys, min(times), now)
     else:

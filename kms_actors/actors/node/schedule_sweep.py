@@ -1,4 +1,4 @@
-"""The sweep: has all unsealed tenants do what is due in them: rotate Transit keys, and remove tokens that are gone.
+"""The sweep: has all unsealed tenants do what is due in them: rotate Transit keys, remove tokens and mounts' records.
 
 Each process looks at the index of `schedule` now and then, which is one short read while nothing is due. The one that
 finds something claims the work, and visits the tenants whose time has come: no other tenant is woken or read. The
@@ -23,6 +23,7 @@ from kms_actors.actors.cluster.schedule import (
     entry_of,
     far_tenants,
     has_secret_ids,
+    has_unmounted,
     key_entries,
     look_never,
     token_work,
@@ -32,6 +33,7 @@ from kms_actors.actors.login.tidying import EndSecretIds
 from kms_actors.actors.node.directory import TenantDirectory
 from kms_actors.actors.node.services import Services
 from kms_actors.actors.tenant.header import owner_of
+from kms_actors.actors.tenant.unmounting import EndMounts
 from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.actors.transit.schedule import RotateDue
 from kms_actors.errors import KmsError
@@ -55,6 +57,7 @@ class _Visit(NamedTuple):
     keys: bool
     tokens: bool
     secret_ids: bool
+    unmounted: bool
 
 
 class ScheduleSweep:
@@ -121,6 +124,8 @@ class ScheduleSweep:
             if visit is None:
                 return 0
             tenant = await self._directory.tenant(visit.vault_id)
+            if visit.unmounted:
+                await tenant.ask(EndMounts())
             if visit.secret_ids:
                 await tenant.ask(EndSecretIds())
             ended: int = await tenant.ask(EndTokens()) if visit.tokens else 0
@@ -145,7 +150,8 @@ class ScheduleSweep:
             keys_there, tokens = await key_entries(tr, keys, limit=1), await token_work(tr, keys)
             # Either of these two has the tenant looked at again, when it has work next.
             ending = not keys_there or (tokens is not None and tokens <= now)
-            return _Visit(vault_id, bool(keys_there), ending, ending and await has_secret_ids(tr, keys))
+            secret_ids, unmounted = ending and await has_secret_ids(tr, keys), await has_unmounted(tr, keys)
+            return _Visit(vault_id, bool(keys_there), ending, secret_ids, unmounted)
         if self._shared:
             await look_never(tr, keys)
         return None

@@ -37,6 +37,7 @@ from kms_actors.actors.tenant.records import status_of
 from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
 from kms_actors.actors.tenant.token_records import UNWRAPPED
+from kms_actors.actors.tenant.unmounting import Unmounts
 from kms_actors.actors.tenant.unsealing import (
     ClusterUnsealing,
     NodeUnsealing,
@@ -91,6 +92,8 @@ class NodeService:
         self.near_limits = NearLimits()
         #: Requests that quotas refused: the vaults' own, and those that the cluster's operator has given them.
         self.refused: Final = {"vault": 0, "operator": 0}
+        #: What is removed of mounts that are gone.
+        self.unmounts = Unmounts()
         self._directory: TenantDirectory | None = None
         self._sweep: ScheduleSweep | None = None
         self._unsealed_status: SealStatus | None = None
@@ -250,6 +253,7 @@ class NodeService:
             usage_seconds=self._configuration.transit.usage_flush_seconds,
             observe_uses=self._observe_uses,
             near_limits=self.near_limits,
+            unmounts=self.unmounts,
             let_go=self._garbage.collect_soon,
             cache=self._configuration.cache,
             service=self._configuration.authenticator.provider.service,

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.revocations import Revocations
 from kms_actors.actors.tenant.tenure import Tenure
+from kms_actors.actors.tenant.unmounting import Unmounts
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.cache import Account
 from kms_actors.config import Cache, Tenants
@@ -42,6 +43,7 @@ class Services:
     usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
     observe_uses: ObserveUses = unobserved
     near_limits: NearLimits = field(default_factory=NearLimits)
+    unmounts: Unmounts = field(default_factory=Unmounts)
     let_go: Callable[[], None] = unobserved  # told that a tenant's keys were dropped, which cycles may still hold
     cache: Cache = field(default_factory=Cache)
     service: str = ""  # as the configuration calls it

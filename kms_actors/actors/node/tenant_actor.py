@@ -373,7 +373,9 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(KV_MESSAGES, lambda _, context: KvController(context)),
         **dict.fromkeys(
             MOUNT_MESSAGES,
-            lambda self, context: MountController(context, self._publish_mounts, self._services.settings.max_mounts),
+            lambda self, context: MountController(
+                context, self._publish_mounts, self._services.settings.max_mounts, self._services.unmounts
+            ),
         ),
         **dict.fromkeys(CUBBYHOLE_MESSAGES, lambda _, context: CubbyholeController(context)),
         **dict.fromkeys(WRAPPING_MESSAGES, lambda _, context: WrappingController(context)),

@@ -1,7 +1,8 @@
 """Mounts: enabling, tuning and disabling engines of a tenant.
 
 Records: (`mount`, number), sealed; (`mount-number`,) the last number given out; (`mount-revision`,). A number is
-never reused, so what a disabled mount left in caches can belong to nobody else.
+never reused, so what a disabled mount left in caches, or in the store until it is removed (`unmounting`), can belong
+to nobody else.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors.actors.cluster.changes import IDENTITY, TENANT
-from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_by
+from kms_actors.actors.cluster.schedule import LEASE_REVOKING
 from kms_actors.actors.tenant.authorities import DutyLeft, note_change
 from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
 from kms_actors.actors.tenant.reporting import reported
+from kms_actors.actors.tenant.unmounting import EndMounts, Unmounter, Unmounts
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.records import Duty, DutyKind
 from kms_actors.keyring import stored
@@ -75,7 +77,7 @@ class MountsChanged(Event, frozen=True):
 
 
 #: What a `MountController` handles.
-MOUNT_MESSAGES = (EnableMount, DisableMount, TuneMount, MountsChanged)
+MOUNT_MESSAGES = (EnableMount, DisableMount, TuneMount, EndMounts, MountsChanged)
 
 
 def default_mounts() -> tuple[Mount, ...]:
@@ -107,8 +109,11 @@ def open_mounts(keyring: Keyring, found: SealedMounts) -> Mounts:
 class MountController:
     """Changes mounts; each change is one transaction on the whole table."""
 
-    def __init__(self, context: TenantContext, publish: Callable[[Mounts], None], most: int) -> None:
+    def __init__(
+        self, context: TenantContext, publish: Callable[[Mounts], None], most: int, unmounts: Unmounts
+    ) -> None:
         self._context = context
+        self._unmounter = Unmounter(context, unmounts)
         self._publish = publish
         self._most = most  # mounts that a tenant may have
 
@@ -117,6 +122,7 @@ class MountController:
             EnableMount: lambda message: self._reported(message, self._enable(message)),
             DisableMount: lambda message: self._reported(message, self._disable(message)),
             TuneMount: lambda message: self._reported(message, self._tune(message)),
+            EndMounts: lambda _: self._context.spawn(self._unmounter.resume()),
             MountsChanged: lambda event: self._publish(event.mounts),
         }
 
@@ -165,27 +171,28 @@ class MountController:
         return next((self._context.keys.parts(key)[1] for key, _ in found), 0)
 
     async def _disable(self, message: DisableMount) -> bool:
-        keys = self._context.keys
+        keys, number = self._context.keys, 0
 
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+            nonlocal number
             gone = MountTable(mounts).get(message.path)
             if gone is None:
                 return mounts
-            tr.clear(keys.key("mount", gone.number))
-            tr.clear_range(*keys.span(gone.type, gone.number))
-            tr.clear_range(*keys.span("due", gone.number))
+            number = gone.number
+            tr.clear(keys.key("mount", number))
+            await self._unmounter.leave(tr, gone)  # has the sweep look, too
             if gone.for_logins:
                 note_change(tr, keys)  # its tokens, and what they have made, end with it
-                now = self._context.clock()
-                tr.set(keys.key(LEASE_REVOKING, gone.path, gone.number), b"")
-                await look_by(tr, keys, now, now)  # their records are removed by the sweep
+                tr.set(keys.key(LEASE_REVOKING, gone.path, number), b"")  # their records are removed by the sweep
                 self._leave_aliases(tr, gone)
             return tuple(mount for mount in mounts if mount.number != gone.number)
 
-        changed = await self._change(change)
-        if changed and message.path.startswith(LOGINS):
+        if not await self._change(change):
+            return False
+        if message.path.startswith(LOGINS):
             self._context.notify(DutyLeft())
-        return changed
+        await self._unmounter.begin(number)
+        return True
 
     def _leave_aliases(self, tr: Transaction, gone: Mount) -> None:
         """Leave the aliases of a mount to be removed: there may be very many, see `actors.identity.duties`."""

@@ -190,7 +190,8 @@ class TransitController:
             await self._changes.note_again(now)
             self._noted = elapsed()
         for key_id in await self._changes.due_keys(now):
-            rotated += await self._rotate_due(key_id)
+            if self._context.store.has_mount(key_id[0]):  # else it is about to be removed
+                rotated += await self._rotate_due(key_id)
         await self._changes.look_again(now)
         return rotated
 
