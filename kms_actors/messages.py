@@ -98,13 +98,15 @@ class AuthenticateToken(Query, frozen=True):
     """Turn a short service token into its Principal. Answer: Principal; raises AuthenticationFailed.
 
     `proven`: its proof is in the store, which a tenant of an older program lacks. `use`: this is a use of it, to be
-    counted where uses are. `address` is the caller's, which a token may be bound to.
+    counted where uses are. `address` is the caller's, which a token may be bound to. `digest` is what its proof is
+    stored under, where that was worked out before.
     """
 
     token: str
     proven: bool = True
     use: bool = True
     address: str = ""
+    digest: bytes = b""
 
 
 class RevokeToken(Command, frozen=True):

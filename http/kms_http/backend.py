@@ -73,8 +73,10 @@ class Backend(Protocol):
     async def taken(self, number: int, token: str) -> Taken | None:
         """Return what is known of a wrapping token that was used, of the tenant with this integer."""
 
-    async def tenant_by_token(self, number: int, token: str) -> tuple[Tenant, TokenProof | None] | None:
+    async def tenant_by_token(self, number: int, digest: bytes) -> tuple[Tenant, TokenProof | None] | None:
         """Find the tenant that a service token is of, and its proof; None for a token that proves nothing.
+
+        `digest` is what its proof is stored under.
 
         A tenant of an older program has no proof. Raises Sealed when the node is sealed, whatever the token.
         """

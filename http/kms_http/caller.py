@@ -189,7 +189,8 @@ class Callers:
 
     async def _by_service_token(self, sent: Sent, number: int, *, use: bool) -> Caller:
         """Return the bearer: what a made-up token is answered does not tell which vaults there are, or are sealed."""
-        found = await self._backend.tenant_by_token(number, sent.token)
+        digest = service_token.proof_digest(sent.token)
+        found = await self._backend.tenant_by_token(number, digest)
         if found is None:
             raise _refusal("unknown service token")
         tenant, proof = found
@@ -200,9 +201,8 @@ class Callers:
             if principal.record.expired(sent.now):
                 raise _refusal("service token expired", tenant.vault_id)
             return Caller(principal, tenant)
-        return await self._by_own_token(
-            sent, tenant, AuthenticateToken(sent.token, proof is not None, use, sent.address)
-        )
+        message = AuthenticateToken(sent.token, proof is not None, use, sent.address, digest)
+        return await self._by_own_token(sent, tenant, message)
 
     async def _by_batch_token(self, sent: Sent, number: int) -> Caller:
         """Return the bearer; as of service tokens, a made-up one tells nothing of vaults."""
@@ -228,10 +228,11 @@ class Callers:
         if not principal.spent:  # else it is gone, and this was the last that it allows
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
             proven = not principal.batch and (message.use or not record.num_uses)
-            digest = service_token.proof_digest(sent.token) if proven else b""
             ids = () if maker is None else maker.revocation_ids
             made_of = _made_of(principal)
-            request_context.borne_by(Bearer(ids, digest, record.line, record.mount, made_of, principal.entity))
+            request_context.borne_by(
+                Bearer(ids, message.digest if proven else b"", record.line, record.mount, made_of, principal.entity)
+            )
         return Caller(principal, tenant)
 
     async def _maker(self, text: str, tenant: Tenant, now: float) -> Principal:

@@ -125,7 +125,11 @@ class Wrapping:
             raise
 
     async def _tenant_of(self, number: int | None, token: str) -> Tenant:
-        found = None if number is None else await self._backend.tenant_by_token(number, token)
+        found = (
+            await self._backend.tenant_by_token(number, service_token.proof_digest(token))
+            if number is not None
+            else None
+        )
         if found is None:
             raise InvalidWrappingToken
         tenant, _ = found

@@ -7,6 +7,7 @@ a `TokenProof` under a plain one, which is all that tells a good token from a ma
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import os
@@ -260,6 +261,7 @@ def tenant_of(token: str) -> int | None:
     return None if match is None else number_of(match[1])
 
 
+@functools.lru_cache(maxsize=1024)
 def number_of(text: str) -> int:
     """Return the integer that base62 characters stand for."""
     number = 0

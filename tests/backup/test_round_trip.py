@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_actors.auth.service_token import tenant_of
+from kms_actors.auth.service_token import proof_digest, tenant_of
 from kms_actors.errors import IntegrityError
 from kms_actors.kv import messages as kv
 from kms_actors.messages import (
@@ -134,7 +134,7 @@ async def test_service_tokens_are_valid_after_a_restore(tmp_path: Path, source: 
     assert tenant_of(vault.root_token) == 1
     async with node(target, tmp_path / "target") as service:
         await vault.unsealed(service)
-        found = await service.tenant_by_token(1, vault.root_token)
+        found = await service.tenant_by_token(1, proof_digest(vault.root_token))
         assert found is not None
         assert (await found[0].ask(AuthenticateToken(vault.root_token))).resource == "vault_a"
 

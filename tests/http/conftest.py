@@ -135,7 +135,7 @@ class FakeBackend(Answering):
     async def taken(self, number: int, token: str) -> Taken | None:
         return self.taken_tokens.get(token)
 
-    async def tenant_by_token(self, number: int, token: str) -> tuple[FakeTenant, TokenProof | None] | None:
+    async def tenant_by_token(self, number: int, digest: bytes) -> tuple[FakeTenant, TokenProof | None] | None:
         if self.node_sealed:
             raise Sealed
         return (self.only_tenant, self.proof) if number == 7 else None

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kms_actors.auth.principal import Acl, Capability, Right, Rule
-from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, proof_digest
 from kms_actors.cubbyhole.messages import FindRoom, LookUpWrapping, Rewrap, Unwrap, Unwrapped, WrapAnswer, Wrapped
 from kms_actors.cubbyhole.records import Taken, WrapInfo
 from kms_actors.errors import (
@@ -54,6 +54,10 @@ def service_token(*policies: str, num_uses: int = 0, acl: Acl | None = None) -> 
         num_uses=num_uses,
     )
     return ServicePrincipal(record, VAULT_ID, acl)
+
+
+def _asked(token: str, *, use: bool = False) -> AuthenticateToken:
+    return AuthenticateToken(token, False, use=use, address="127.0.0.1", digest=proof_digest(token))
 
 
 def wraps(service: Service, reply: Any = None, **answers: Any) -> None:
@@ -294,7 +298,7 @@ class TestUnwrap:
         answer = await service.call("PUT", "/v1/sys/wrapping/unwrap", TOKEN, json=body)
         assert (answer.status, answer.body) == (200, b"{}\n")
         assert service.tenant.asked == [
-            AuthenticateToken(TOKEN, False, use=False, address="127.0.0.1"),
+            _asked(TOKEN),
             Unwrap(TOKEN),
         ]
 
@@ -303,7 +307,7 @@ class TestUnwrap:
         service.tenant.answers |= {AuthenticateToken: bearer, Unwrap: Unwrapped(200, b"{}")}
         await service.call("PUT", "/v1/sys/wrapping/unwrap", OTHER, json={"token": TOKEN})
         assert service.tenant.asked == [
-            AuthenticateToken(OTHER, False, use=False, address="127.0.0.1"),
+            _asked(OTHER),
             Unwrap(TOKEN, OTHER),
         ]
 
@@ -314,8 +318,8 @@ class TestUnwrap:
             assert (answer.status, answer.errors) == (403, ["1 error occurred:\n\t* permission denied\n\n"])
             asked = [message for message in service.tenant.asked if isinstance(message, AuthenticateToken)]
             assert asked == [
-                AuthenticateToken(TOKEN, False, use=False, address="127.0.0.1"),
-                AuthenticateToken(TOKEN, False, use=True, address="127.0.0.1"),
+                _asked(TOKEN),
+                _asked(TOKEN, use=True),
             ]
             service.tenant.asked.clear()
 
@@ -412,7 +416,7 @@ class TestOthers:
         for method in ("PUT", "GET"):
             answer = await service.call(method, "/v1/sys/wrapping/lookup", TOKEN)
             assert answer.status == 200
-            assert AuthenticateToken(TOKEN, False, use=False, address="127.0.0.1") in service.tenant.asked
+            assert _asked(TOKEN) in service.tenant.asked
 
     async def test_rewrapping_gives_another_token(self, service: Service) -> None:
         service.tenant.answers[Rewrap] = WRAPPED

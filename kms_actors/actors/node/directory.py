@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import pykka
@@ -44,6 +44,8 @@ from kms_actors.store.keyspace import TenantKeys
 _SWEEP_SECONDS = 5.0
 _ATTEMPTS = 3
 _SLEEP_TOGETHER = 32
+#: What the proof of a service token is stored under.
+Digest: TypeAlias = bytes
 _PROVEN = 4 << 20  # bytes of service tokens' digests that are known to be whose
 
 
@@ -169,13 +171,12 @@ class TenantDirectory:
             waking.add_done_callback(lambda _: self._waking.pop(vault_id, None))
         return await asyncio.shield(waking)
 
-    async def tenant_by_token(self, number: int, token: str) -> tuple[TenantHandle, TokenProof | None] | None:
+    async def tenant_by_token(self, number: int, digest: Digest) -> tuple[TenantHandle, TokenProof | None] | None:
         """Return the tenant that a service token is of, awake, with its proof; None for one that proves nothing.
 
         No proof is there where the tenant is of an older program. An unsealed one has the last word: what is kept
         here may have been revoked. Nobody wakes a tenant by a made-up token.
         """
-        digest = proof_digest(token)
         known = self._proven.get(digest)
         if known is not None:
             tenant = await self.tenant(known.vault_id)

@@ -204,12 +204,12 @@ class NodeService:
             return None
         return await self.tenant(vault_id)
 
-    async def tenant_by_token(self, number: int, token: str) -> tuple[TenantHandle, TokenProof | None] | None:
-        """Return the tenant that a service token is of, or None; raises Sealed while the node is."""
+    async def tenant_by_token(self, number: int, digest: bytes) -> tuple[TenantHandle, TokenProof | None] | None:
+        """Return the tenant that a service token of this proof is of, or None; raises Sealed while the node is."""
         self._require_fresh()
         if self._directory is None:
             raise Sealed
-        return await self._directory.tenant_by_token(number, token)
+        return await self._directory.tenant_by_token(number, digest)
 
     async def taken(self, number: int, token: str) -> Taken | None:
         """Return what is known of a wrapping token that was used, of the tenant with this integer."""

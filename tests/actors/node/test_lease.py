@@ -16,6 +16,7 @@ import pytest_asyncio
 
 from kms_actors import clock
 from kms_actors.actors.node.service import NodeService
+from kms_actors.auth.service_token import proof_digest
 from kms_actors.errors import StoreUnavailable, Unavailable
 from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.store.api import Body, Priority, T
@@ -85,7 +86,7 @@ async def test_a_node_that_wakes_from_a_suspension_serves_nothing_from_before(
     with pytest.raises(Unavailable):
         await node.tenant(VAULT)
     with pytest.raises(Unavailable):
-        await node.tenant_by_token(1, "hvs.000001" + "a" * 18)
+        await node.tenant_by_token(1, proof_digest("hvs.000001" + "a" * 18))
 
 
 async def test_an_operator_is_not_believed_past_the_lease(machine: Suspended, node: NodeService) -> None:

@@ -11,7 +11,7 @@ import pytest
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.principal import Right
-from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, TokenProof, tenant_of
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken, TokenProof, proof_digest, tenant_of
 from kms_actors.errors import AuthenticationFailed, InvalidRequest, Sealed
 from kms_actors.messages import (
     AuthenticateToken,
@@ -58,7 +58,7 @@ async def test_a_token_of_another_tenant_is_unknown(tmp_path: Path) -> None:
 async def by_token(service: NodeService, token: str) -> tuple[TenantHandle, TokenProof | None] | None:
     number = tenant_of(token)
     assert number is not None
-    return await service.tenant_by_token(number, token)
+    return await service.tenant_by_token(number, proof_digest(token))
 
 
 class Counting:
@@ -167,7 +167,7 @@ async def test_a_token_is_looked_up_in_a_task(tmp_path: Path) -> None:
     """The edge begins requests outside of one, where nothing that limits its time by `asyncio.timeout` can run."""
     async with started(tmp_path) as service:
         await unseal_node(service)
-        lookup = service.tenant_by_token(12345, "hvs.000007" + "a" * 18)
+        lookup = service.tenant_by_token(12345, proof_digest("hvs.000007" + "a" * 18))
         began = lookup.send(None)
         assert isinstance(began, asyncio.Task)
         await asyncio.wait([began])
@@ -188,6 +188,20 @@ async def test_a_revoked_service_token_is_unknown_also_after_waking(tmp_path: Pa
         await unseal_node(service, shares)
         with pytest.raises(AuthenticationFailed):
             await (await service.tenant(VAULT)).ask(AuthenticateToken(made.root_token))
+
+
+async def test_a_token_that_is_known_by_its_proof_is_revoked_as_any_other(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        tenant, made = await unseal_tenant(service)
+        known = AuthenticateToken(made.root_token, digest=proof_digest(made.root_token))
+        for _ in range(3):
+            principal = await tenant.ask(known)
+            assert principal.accessor == (await tenant.ask(AuthenticateToken(made.root_token))).accessor
+        await tenant.ask(RevokeToken(principal, made.root_token))
+        for asked in (known, AuthenticateToken(made.root_token), known):
+            with pytest.raises(AuthenticationFailed):
+                await tenant.ask(asked)
 
 
 async def test_revoking_a_biscuit_revokes_what_was_narrowed_from_it_only(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Source: Vault's API page `auth/token`, and what its reference does.
 from __future__ import annotations
 
 import datetime
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -77,12 +78,14 @@ def refuse_batch(token: str, done: str) -> None:
 
 
 def shown(principal: Principal, text: str, now: float) -> dict[str, Any]:
-    """Return what a look at a token tells; `text` is the token, or empty where that is not shown."""
+    """Return what a look at a token tells, in order; `text` is the token, or empty where that is not shown."""
+    if isinstance(principal, ServicePrincipal):
+        return _recorded(principal, text, now)
     ends, issued = principal.expires_at, principal.issued_at
     if ends is not None and not issued:
         # A biscuit does not say. From now on is as good: clients take creation_time and creation_ttl together.
         issued = int(now)
-    data = {
+    return {
         "accessor": principal.accessor,
         "creation_time": issued,
         "creation_ttl": max(0, int(ends) - issued) if ends is not None else 0,
@@ -91,47 +94,49 @@ def shown(principal: Principal, text: str, now: float) -> dict[str, Any]:
         "expire_time": None if ends is None else rfc3339(ends),
         "explicit_max_ttl": 0,
         "id": text,
-        "identity_policies": [],
+        "identity_policies": (),
         "issue_time": rfc3339(issued) if issued else None,
         "meta": None,  # the command line client would show each entry as a row of its own at login
         "num_uses": 0,
         "orphan": True,
         "path": "auth/token/create",
-        "policies": list(principal.policies),
+        "policies": principal.policies,
         "renewable": False,
         "ttl": ttl(principal, now),
         "type": "service",
     }
-    if isinstance(principal, ServicePrincipal):
-        data |= _recorded(principal)
-    return dict(sorted(data.items()))
 
 
-def _recorded(principal: ServicePrincipal) -> dict[str, Any]:
-    """Return what the record of a service token knows better."""
-    record = principal.record
-    data: dict[str, Any] = {
-        "type": "batch" if principal.batch else "service",
-        "creation_ttl": record.creation_ttl,
-        "entity_id": record.entity_id,
-        "explicit_max_ttl": record.explicit_max_ttl,
-        "identity_policies": list(principal.identity_policies),
-        "issue_time": rfc3339(record.created),
-        "meta": principal.metadata,
-        "num_uses": record.num_uses,
-        "orphan": record.orphan,
-        "path": record.path,
-        "renewable": record.renewable,
-    }
+def _recorded(principal: ServicePrincipal, text: str, now: float) -> dict[str, Any]:
+    """Return what the record of a service token, or a batch token itself, tells. Clients ask it often."""
+    record, ends = principal.record, principal.expires_at
+    data: dict[str, Any] = {"accessor": record.accessor}
     if record.bound_cidrs:
-        data["bound_cidrs"] = list(record.bound_cidrs)
-    if record.period:
-        data["period"] = record.period
-    if record.role:
-        data["role"] = record.role
+        data["bound_cidrs"] = record.bound_cidrs
+    data["creation_time"] = int(record.created)
+    data["creation_ttl"] = record.creation_ttl
+    data["display_name"] = record.display_name
+    data["entity_id"] = record.entity_id
+    data["expire_time"] = None if ends is None else rfc3339(ends)
+    data["explicit_max_ttl"] = record.explicit_max_ttl
+    data["id"] = text
+    data["identity_policies"] = principal.identity_policies
+    data["issue_time"] = rfc3339(record.created)
     if record.renewed is not None:
         data["last_renewal"] = rfc3339(record.renewed)
         data["last_renewal_time"] = int(record.renewed)
+    data["meta"] = record.metadata
+    data["num_uses"] = record.num_uses
+    data["orphan"] = record.orphan
+    data["path"] = record.path
+    if record.period:
+        data["period"] = record.period
+    data["policies"] = record.policies
+    data["renewable"] = record.renewable
+    if record.role:
+        data["role"] = record.role
+    data["ttl"] = 0 if ends is None else max(1, int(ends - now))
+    data["type"] = "batch" if principal.batch else "service"
     return data
 
 
@@ -140,8 +145,9 @@ def ttl(principal: Principal, now: float) -> int:
     return 0 if principal.expires_at is None else max(1, int(principal.expires_at - now))
 
 
+@functools.lru_cache(maxsize=4096)
 def rfc3339(seconds: float) -> str:
-    """Return a time since 1970 in UTC."""
+    """Return a time since 1970 in UTC. It is remembered, since the same tokens are looked up again and again."""
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat().replace("+00:00", "Z")
 
