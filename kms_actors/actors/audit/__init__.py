@@ -1,0 +1,1 @@
+"""Audit devices at work: opened on each node, written to, changed; and the trail that requests leave."""
