@@ -10,6 +10,7 @@ import click
 from kms_actors import __version__
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.wire import TokenRefused
+from kms_actors.cli.audit.commands import audit
 from kms_actors.cli.biscuit.commands import (
     KEY_FILE,
     biscuit,
@@ -38,7 +39,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Make keys, tokens and master keys for Clever KMS; look after its store. Only `transit` talks to a server.
+    """Make keys, tokens and master keys for Clever KMS; look after its store and its audit logs.
 
     \b
     kms-cli keys
@@ -47,10 +48,12 @@ def main() -> None:
     kms-cli master-key create
     kms-cli store check --configuration kms.toml
     kms-cli backup --configuration kms.toml --output kms.backup
+    kms-cli audit verify audit.log --device file
     kms-cli transit rewrap --key orders ciphertexts.txt --output rewrapped.txt
     """  # noqa: D301  click keeps lines after \b
 
 
+main.add_command(audit)
 main.add_command(biscuit)
 main.add_command(master_key)
 main.add_command(transit)

@@ -40,10 +40,10 @@ class Written:
         return self
 
 
-def device_line(draw: random.Random, number: int) -> bytes:
+def device_line(draw: random.Random, number: int, now: str = _NOW) -> bytes:
     """Return a line as a device has it."""
     entry = {
-        "time": _NOW,
+        "time": now,
         "type": draw.choice(["request", "response"]),
         "request": {"id": f"{draw.getrandbits(64):016x}", "path": f"secret/data/{number}", "proof": {"a": "}}"}},
     }
@@ -60,17 +60,17 @@ def write_logs(seed: int, count: int, *, logs: int = 2, each: int = 40, rotated:
     found: list[tuple[str, bytes]] = []
     anchors = []
     for file in range(rotated):
-        name = f"audit.log.{rotated - file}"
-        found += [(name, log.checkpoint(lines.CONTINUE if file else lines.BEGIN, _NOW)) for log in made]
+        name, now = f"audit.log.{rotated - file}", f"2026-01-01T00:00:{file:02}Z"
+        found += [(name, log.checkpoint(lines.CONTINUE if file else lines.BEGIN, now)) for log in made]
         for number in range(count // rotated):
             log = draw.choice(made)
-            found.append((name, log.add(device_line(draw, number))))
+            found.append((name, log.add(device_line(draw, number, now))))
             if log.unsigned >= each:
-                found.append((name, log.checkpoint(lines.INTERVAL, _NOW)))
+                found.append((name, log.checkpoint(lines.INTERVAL, now)))
         last = file == rotated - 1
         for log in made:
             note = log.note()
-            found.append((name, log.checkpoint(lines.CLOSE if last else lines.ROTATE, _NOW)))
+            found.append((name, log.checkpoint(lines.CLOSE if last else lines.ROTATE, now)))
             if last:
                 anchors.append(Anchor(log.id, log.size, log.leaf, note))
     return Written(found, Trust(SCOPE, key.public_key().public_bytes_raw()), anchors).note_places()

@@ -52,7 +52,7 @@ def diagnose(reads: Iterable[Read], verified: Verified, trust: Trust, anchors: S
             logs.append(_Diagnosis(log, evidence))
         else:
             strays += records[log]
-    if not any(each.evidence.statements for each in logs):
+    if not logs:
         raise InvalidRequest("nothing here is signed by this key: is it the key of another vault, or node?")
     for diagnosis in logs:
         strays += diagnosis.sort_out()

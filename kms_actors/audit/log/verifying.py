@@ -140,7 +140,8 @@ def is_sound(verified: Verified, anchors: Sequence[Anchor]) -> bool:
     followers = verified.followers
     known = {*((each.length, each.sha256) for each in verified.torn)}
     return (
-        all(follower.sound for follower in followers.values())
+        bool(followers)
+        and all(follower.sound for follower in followers.values())
         and all(_is_torn(stray, known) for stray in verified.strays)
         and all(each.log in followers and followers[each.log].agrees_with(each) for each in anchors)
         and all(each.log not in followers or followers[each.log].agrees_with(each) for each in verified.former)

@@ -1,0 +1,1 @@
+"""`kms-cli audit`: logs verified, searched and proven, by files and what the server or others know of them."""

@@ -1,0 +1,275 @@
+"""`kms-cli audit verify`, `prove`, `check-proof`, `tiles`, `anchors` and `search`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import msgspec
+
+from kms_actors.audit.log import proofs, proving, verifying
+from kms_actors.audit.log.findings import LogReport, Report
+from kms_actors.audit.log.notes import Verifier
+from kms_actors.audit.log.proving import Proven
+from kms_actors.audit.log.verification import verify
+from kms_actors.cli.audit.searching import Wanted, search
+from kms_actors.cli.audit.server import server
+from kms_actors.cli.audit.sources import FILES, Known, known, opener, read_told, with_trust
+from kms_actors.errors import InvalidRequest
+
+#: Exit codes: something was done to a log; and, it could not be verified.
+FINDINGS: Final = 1
+NOT_VERIFIED: Final = 2
+
+_OUTPUT: Final = click.Path(path_type=Path)
+
+
+class _NotVerified(click.ClickException):
+    exit_code = NOT_VERIFIED
+
+
+@click.group()
+def audit() -> None:
+    """Verify, prove and search audit logs."""
+
+
+@audit.command("verify")
+@FILES
+@with_trust
+@click.option("--node", metavar="NAME", help="Expect the logs of this node alone; else those of all nodes.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def verify_files(*, files: tuple[Path, ...], as_json: bool, **against: Any) -> None:
+    """Say whether anything was done to logs, and to which lines.
+
+    Give all files of a log, moved away and compressed ones too, in any order. Lines that were changed, removed,
+    added, moved or forked are named; so is an end that was cut off, by what the server, or anchors kept elsewhere,
+    tell of it. Ends with 0 when all is well, 1 with findings, 2 when nothing could be verified.
+
+    \b
+    kms-cli audit verify audit.log* --device file
+    kms-cli audit verify audit.log --anchors anchors.json --json
+    """  # noqa: D301  click keeps lines after \b
+    try:
+        against_ = known(**against)
+        report = verify(opener(files), against_.trust, against_.anchors)
+    except InvalidRequest as error:
+        raise _NotVerified(str(error)) from None
+    click.echo(msgspec.json.encode(_plain(report, against_)).decode() if as_json else _as_text(report, against_))
+    sys.exit(FINDINGS if report.findings else 0)
+
+
+@audit.command()
+@FILES
+@with_trust
+@click.option("--at", metavar="FILE:LINE", help="The line to prove, by where it stands.")
+@click.option("--log", metavar="ID", help="Or by its log…")
+@click.option("--index", type=click.IntRange(min=0), help="…and its number there.")
+@click.option("--output", type=_OUTPUT, metavar="FILE", help="The proof; else it is printed. Never overwritten.")
+@click.option("--entry", type=_OUTPUT, metavar="FILE", help="Write the line there, as it is to be verified.")
+def prove(
+    *,
+    files: tuple[Path, ...],
+    at: str | None,
+    log: str | None,
+    index: int | None,
+    output: Path | None,
+    entry: Path | None,
+    **against: Any,
+) -> None:
+    """Prove that a line is in its log, to whoever has the log's key and nothing else.
+
+    The proof has the form of c2sp.org/tlog-proof: with the line and the key, any verifier of that form accepts it,
+    and `kms-cli audit check-proof` does. The file with the line and its next checkpoint is enough.
+    """
+    opened = opener(files)
+    found = _line(opened, at, log, index)
+    assert found.line is not None
+    proven = Proven(verifying.read(opened()), known(**against).trust, found.line.log, found.line.index + 1)
+    proof = proven.proof(found.line.index)
+    if entry is not None:
+        _write(entry, found.entry)
+    if output is None:
+        click.echo(proof.text(), nl=False)
+    else:
+        _write(output, proof.text().encode())
+
+
+@audit.command("check-proof")
+@click.argument("proof", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--entry", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--key", required=True, metavar="VERIFIER", help="Of the log.")
+def check_proof(*, proof: Path, entry: Path, key: str) -> None:
+    """Say whether a proof proves that a line is in the log that a key signs."""
+    verifier, line = Verifier.parse(key), entry.read_bytes().removesuffix(b"\n")
+    try:
+        found = proofs.parse(proof.read_text(encoding="utf-8"))
+        checkpoint = found.check(line, verifier)
+    except (InvalidRequest, UnicodeDecodeError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"line {found.index} of {checkpoint.origin}, by its checkpoint of {checkpoint.size} lines")
+
+
+@audit.command()
+@FILES
+@with_trust
+@click.option("--log", metavar="ID", help="Which, where there are several.")
+@click.option("--output", required=True, type=_OUTPUT, metavar="FOLDER", help="Made; it must not be there yet.")
+def tiles(*, files: tuple[Path, ...], log: str | None, output: Path, **against: Any) -> None:
+    """Write a log as tiles, for clients of c2sp.org/tlog-tiles; all its files are needed."""
+    opened, trust = opener(files), known(**against).trust
+    chosen = log or _only_log(verifying.follow(verifying.read(opened()), trust).followers)
+    proven = Proven(verifying.read(opened()), trust, chosen)
+    entries = (each.entry for each in verifying.read(opened()) if each.line is not None and each.line.log == chosen)
+    output.mkdir(parents=True)
+    for path, content in proving.tiled(entries, proven):
+        if content is None:
+            click.echo(f"{path}: left out, for one of its lines is longer than tiles may have", err=True)
+            continue
+        place = output / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    click.echo(f"{proven.signed} lines of log {chosen}, signed by\n{trust.verifier(chosen)}")
+
+
+@audit.command()
+@click.option("--device", required=True, metavar="PATH")
+@click.option("--address", envvar="VAULT_ADDR", show_envvar=True, required=True, metavar="URL")
+@click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of VAULT_TOKEN.")
+@click.option("--output", type=_OUTPUT, metavar="FILE", help="Else they are printed. Never overwritten.")
+def anchors(*, device: str, address: str, token_file: Path | None, output: Path | None) -> None:
+    """Fetch what the server knows of a device's logs, to be kept elsewhere.
+
+    What is kept where nobody who can write to the store can write proves later that the logs go on from there.
+    """
+    data = server(address, token_file).checkpoints(device)
+    read_told(data)
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write(output, text)
+
+
+@audit.command("search")
+@FILES
+@click.option("--path", metavar="PATH", help="Of requests; it may end in `*`.")
+@click.option("--accessor", metavar="ACCESSOR", help="Of the token that asked, or that an answer gave.")
+@click.option(
+    "--value", metavar="TEXT", help="Anywhere in it; others can see arguments: - reads it from standard input."
+)
+@click.option("--device", metavar="PATH", help="Its HMACs are what the server is asked for.")
+@click.option("--address", envvar="VAULT_ADDR", show_envvar=True, metavar="URL")
+@click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of VAULT_TOKEN.")
+@click.option("--with-place", is_flag=True, help="Say in which file and line each stands.")
+def search_files(
+    *,
+    files: tuple[Path, ...],
+    path: str | None,
+    accessor: str | None,
+    value: str | None,
+    device: str | None,
+    address: str | None,
+    token_file: Path | None,
+    with_place: bool,
+) -> None:
+    """Print the lines that say all that is asked for.
+
+    Values and accessors are in logs as HMACs, by a key of the device: with --device, the server computes what to look
+    for. Without, they are looked for as they are, as in logs of devices with log_raw. Ends with 1 if there are none.
+
+    \b
+    kms-cli audit search audit.log* --path 'secret/data/app/*'
+    kms-cli audit search audit.log --device file --value - < password
+    """  # noqa: D301  click keeps lines after \b
+    if path is None and accessor is None and value is None:
+        raise click.UsageError("say what to look for: --path, --accessor or --value")
+    if value == "-":
+        value = sys.stdin.read().removesuffix("\n")
+
+    def forms(text: str | None) -> tuple[str, ...]:
+        if text is None:
+            return ()
+        if device is None:
+            return (text,)
+        if address is None:
+            raise click.UsageError("--device wants an --address")
+        return text, server(address, token_file).hmac(device, text)
+
+    count = 0
+    for found in search(verifying.read(opener(files)()), Wanted(path, forms(accessor), forms(value))):
+        count += 1
+        place = f"{found.file}:{found.number}: ".encode() if with_place else b""
+        click.echo(place + found.entry)
+    sys.exit(0 if count else 1)
+
+
+def _line(opened: Any, at: str | None, log: str | None, index: int | None) -> verifying.Read:
+    if at is not None:
+        name, _, number = at.rpartition(":")
+        wanted = (name, int(number) if number.isdecimal() else 0)
+        found = next((each for each in verifying.read(opened()) if (each.file, each.number) == wanted), None)
+    elif log is not None and index is not None:
+        found = next(
+            (
+                each
+                for each in verifying.read(opened())
+                if each.line is not None and (each.line.log, each.line.index) == (log, index)
+            ),
+            None,
+        )
+    else:
+        raise click.UsageError("say which line: --at FILE:LINE, or --log and --index")
+    if found is None or found.line is None:
+        raise click.ClickException("there is no such line of a log in these files")
+    return found
+
+
+def _only_log(found: dict[str, Any]) -> str:
+    if len(found) != 1:
+        raise click.UsageError(f"say which log: --log {' or '.join(sorted(found)) or 'ID; there is none here'}")
+    return next(iter(found))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+
+
+def _plain(report: Report, against: Known) -> dict[str, Any]:
+    return {
+        "sound": not report.findings,
+        "lines": report.lines,
+        "findings": report.findings,
+        "logs": report.logs,
+        "notes": _notes(report, against),
+    }
+
+
+def _as_text(report: Report, against: Known) -> str:
+    said = [str(finding) for finding in report.findings]
+    if not report.findings:
+        said += [_in_words(log) for log in report.logs]
+    said += _notes(report, against)
+    logs = "1 log" if len(report.logs) == 1 else f"{len(report.logs)} logs"
+    findings = "1 finding" if len(report.findings) == 1 else f"{len(report.findings)} findings"
+    return "\n".join([*said, f"{report.lines} lines of {logs}: {findings}"])
+
+
+def _in_words(log: LogReport) -> str:
+    anchored = "" if log.anchored is None else f", anchored up to {log.anchored}"
+    return f"log {log.log}: lines {log.first} to {log.lines - 1}, {log.signed} of them signed{anchored}"
+
+
+def _notes(report: Report, against: Known) -> list[str]:
+    """Return what is not wrong, and yet not proven."""
+    notes: list[str] = []
+    if report.findings:
+        return notes
+    for log in report.logs:
+        if log.first:
+            notes.append(f"log {log.log} begins before these files: lines up to {log.first - 1} are not verified")
+        if not log.closed and not against.anchored:
+            notes.append(f"log {log.log} is not closed: whether its end was cut off, anchors alone tell")
+    return notes
