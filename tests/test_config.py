@@ -204,6 +204,22 @@ def keys(section: type[config.Section] = config.Configuration, prefix: str = "")
             yield from keys(nested, f"{prefix}{field.name}.")
 
 
+def placed(key: str, value: Any) -> tuple[dict[str, Any], str]:
+    """Return a file that has a value there, and what the key is called: of a list of tables it is the first one's."""
+    tree: dict[str, Any] = tomli.loads(WALK)
+    *tables, name = key.split(".")
+    table = tree
+    if tables[:1] == ["listeners"]:
+        del tree["port"]
+        tree["listeners"] = [table := {}]
+        tables = tables[1:]
+        key = key.replace("listeners.", "listeners[0].", 1)
+    for part in tables:
+        table = table.setdefault(part, {})
+    table[name] = value
+    return tree, key
+
+
 #: Of which no field takes all: a wrong type for one is a wrong value, or good, for another.
 WRONG = (-1, "", "\x00canary", True, [["canary"]], 1.5, {"canary": 1}, 2**70)
 
@@ -212,16 +228,11 @@ WRONG = (-1, "", "\x00canary", True, [["canary"]], 1.5, {"canary": 1}, 2**70)
 def test_whatever_is_wrong_with_a_key_what_is_allowed_is_told_in_words(tmp_path: Path, key: str, kind: Any) -> None:
     told = 0
     for value in WRONG:
-        tree: dict[str, Any] = tomli.loads(WALK)
-        *tables, name = key.split(".")
-        table = tree
-        for part in tables:
-            table = table.setdefault(part, {})
-        table[name] = value
+        tree, place = placed(key, value)
         try:
             config.check(tree, tmp_path / "kms.toml")
         except config.ConfigurationError as error:
-            named = [problem for problem in error.problems if f"`{key}`" in problem or f"`{key}." in problem]
+            named = [problem for problem in error.problems if re.search(rf"`{re.escape(place)}[`.[]", problem)]
             told += bool(named)
             text = str(error)
             assert not re.search(r"Error|Exception|Expected|`(int|str|float|bool|array)`|\bregex\b", text), text
@@ -232,12 +243,7 @@ def test_whatever_is_wrong_with_a_key_what_is_allowed_is_told_in_words(tmp_path:
 @pytest.mark.parametrize("key", [key for key, _ in keys() if key.endswith("_seconds")])
 @pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e9, 0.0])
 def test_no_time_is_without_end(tmp_path: Path, key: str, value: float) -> None:
-    tree: dict[str, Any] = tomli.loads(WALK)
-    *tables, name = key.split(".")
-    table = tree
-    for part in tables:
-        table = table.setdefault(part, {})
-    table[name] = value
+    tree, _ = placed(key, value)
     with pytest.raises(config.ConfigurationError, match=key):
         config.check(tree, tmp_path / "kms.toml")
 
@@ -272,3 +278,82 @@ def test_root_keys_of_one_process_want_one_process(tmp_path: Path) -> None:
 def test_the_reference_lists_every_key_with_its_default() -> None:
     listed = re.findall(r"^\| `([\w.]+)` \| (.+?) \| (.+) \|$", REFERENCE.read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(rows())
+
+
+LISTENED = WALK.replace("port = 8202\n", "")
+TCP = '[[listeners]]\nhost = "127.0.0.1"\nport = 8202\n'
+FILES = 'certificate_file = "a.pem"\nprivate_key_file = "a.key"\n'
+
+
+def listeners_of(tmp_path: Path, text: str) -> tuple[config.Listener, ...]:
+    path = tmp_path / "kms.toml"
+    path.write_text(text)
+    return tuple(listener for _, listener in config.load(path).keyed_listeners)
+
+
+def test_a_single_listener_may_be_given_without_a_table(tmp_path: Path) -> None:
+    [listener] = listeners_of(tmp_path, WALK + f"[tls]\n{FILES}")
+    assert (listener.host, listener.port) == ("127.0.0.1", 8202)
+    assert listener.tls == config.Tls(certificate_file="a.pem", private_key_file="a.key")
+
+
+def test_several_listeners_each_have_a_table(tmp_path: Path) -> None:
+    text = f'{LISTENED}{TCP}[listeners.tls]\n{FILES}[[listeners]]\nunix = "/run/kms.sock"\nmode = "0660"\n'
+    assert [listener.place for listener in listeners_of(tmp_path, text)] == ["127.0.0.1:8202", "unix:/run/kms.sock"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (WALK + TCP, "key `port`: not together with `[[listeners]]`, which takes its place"),
+        (LISTENED + "[listeners]\nport = 1\n", "key `listeners`: must be a list, each a table"),
+        (LISTENED + "[[listeners]]\nprot = 1\n", "unknown key `listeners[0].prot`"),
+        (LISTENED + TCP + TCP, "key `listeners[1].port`: must be another than of those before"),
+        (
+            LISTENED + TCP + '[[listeners]]\nhost = "x"\n',
+            "key `listeners[1].port`: needed with, and only with, `listeners[1].host`",
+        ),
+        (
+            LISTENED + TCP + 'unix = "/x"\n',
+            "key `listeners[0].host`: either it with `listeners[0].port`, or `listeners[0].unix`",
+        ),
+        (LISTENED + TCP + 'mode = "660"\n', "key `listeners[0].mode`: needs `listeners[0].unix`"),
+        (
+            LISTENED + f'[[listeners]]\nunix = "/{"x" * 99}"\n',
+            "key `listeners[0].unix`: at most 98 bytes, which is what a socket's name may have",
+        ),
+        (
+            LISTENED + TCP + 'proxy_protocol_authorized_addrs = ["10.0.0.0/33"]\n',
+            (
+                "key `listeners[0].proxy_protocol_authorized_addrs`: must be a list of addresses, ranges such as "
+                "`10.2.0.0/16`, and `unix`"
+            ),
+        ),
+        (
+            LISTENED + TCP + 'proxy_protocol_behavior = "deny_unauthorized"\n',
+            "key `listeners[0].proxy_protocol_behavior`: needs `listeners[0].proxy_protocol_authorized_addrs`",
+        ),
+        (
+            LISTENED + TCP + f'[listeners.tls]\n{FILES}client_certificates = "require"\n',
+            "key `listeners[0].tls.client_ca_file`: needed with `listeners[0].tls.client_certificates` `require`",
+        ),
+        (
+            WALK + f'[tls]\n{FILES}client_ca_file = "ca.pem"\n',
+            "key `tls.client_ca_file`: needs `tls.client_certificates` `request` or `require`",
+        ),
+        (
+            WALK + f'[tls]\n{FILES}min_version = "1.3"\nmax_version = "1.2"\n',
+            "key `tls.min_version`: at most `tls.max_version`",
+        ),
+        (
+            LISTENED + TCP + "[metrics]\nport = 8202\n",
+            "key `metrics.port`: must be another than `listeners[0].port`",
+        ),
+        (
+            WALK + f'[metrics.tls]\n{FILES}client_certificates = "request"\n',
+            "key `metrics.tls.client_certificates`: must be `none` or `require`: nothing else is asked there",
+        ),
+    ],
+)
+def test_what_does_not_fit_in_listeners_is_named(tmp_path: Path, text: str, expected: str) -> None:
+    assert problems(tmp_path, text) == [expected]

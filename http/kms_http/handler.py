@@ -60,6 +60,7 @@ from kms_http.wire import (
     paths,
 )
 from kms_http.wire.errors import HttpError
+from kms_http.wire.limits import MAX_BODY, MAX_NOBODYS_BODY
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 from kms_http.wrapping import Wrapping
@@ -327,7 +328,7 @@ async def _read_body(exchange: Exchange, read: body.Read | None) -> tuple[Mappin
     if exchange.operation is Operation.PATCH:
         body.require_merge_patch(request)
     waited = request.body is None
-    raw = await body.read(request)
+    raw = await body.read(request, MAX_BODY if exchange.caller.principal is not None else MAX_NOBODYS_BODY)
     if waited:
         request_context.arrived()
     if len(raw) < body.STEPS_FROM:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from kms_http.api import missing
@@ -23,11 +22,14 @@ from kms_http.handler import Handler
 from kms_http.routing import Router
 from kms_http.wire.acceptor import Acceptor
 from kms_http.wire.connection import Connection
+from kms_http.wire.entry import Entry
+from kms_http.wire.forwarded import ForwardedConnection
 from kms_http.wire.hub import Hub
-from kms_http.wire.limits import Limits
+from kms_http.wire.limits import HEAD_SECONDS, Limits
 from kms_http.wire.listening import listen
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
+from kms_http.wire.shares import Share
 
 #: Seconds an idle connection is kept, and the longest a client may take to send its headers.
 KEEPALIVE_SECONDS: Final = 75
@@ -55,17 +57,18 @@ class HttpServer:
 
     async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
         """Listen on every address of `host`; port 0 takes a free one. Raises OSError when the address is taken."""
-        self._serve(await asyncio.to_thread(listen, host, port), ssl_context, alone=True)
+        self.serve([Entry(await asyncio.to_thread(listen, host, port), ssl_context)])
 
-    def start_shared(self, listeners: Sequence[socket.socket], ssl_context: ssl.SSLContext | None = None) -> None:
-        """Serve on sockets that listen already, and other processes with it."""
-        self._serve(listeners, ssl_context, alone=False)
+    def serve(self, entries: Sequence[Entry], *, alone: bool = True) -> None:
+        """Serve on sockets that listen already; other processes may, too, unless `alone`."""
+        self._hub = hub = Hub(self._handler, self._limits, KEEPALIVE_SECONDS, LINGER_SECONDS, HEAD_SECONDS)
 
-    def _serve(self, listeners: Sequence[socket.socket], ssl_context: ssl.SSLContext | None, *, alone: bool) -> None:
-        self._hub = hub = Hub(self._handler, self._limits, KEEPALIVE_SECONDS, LINGER_SECONDS)
-        self._acceptor = Acceptor(
-            listeners, lambda made: Connection(hub, made), ssl_context, hub.has_room, alone=alone
-        )
+        def connection(entry: Entry, peer: str, share: Share, made: Callable[[], None]) -> Connection:
+            if entry.forwarding is None:
+                return Connection(hub, share, peer, made)
+            return ForwardedConnection(hub, share, peer, made, entry.forwarding)
+
+        self._acceptor = Acceptor(entries, connection, hub, alone=alone)
         self._acceptor.start()
 
     @property

@@ -76,7 +76,7 @@ def _serve(configuration: config.Configuration, prepared: Development | None) ->
         from kms_actors.processes.forking import fork_all  # noqa: PLC0415
     workers = None
     if prepared is None and configuration.worker_count > 1:
-        workers = fork_all(configuration.worker_count, configuration.host, configuration.port)
+        workers = fork_all(configuration)
     uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None))
 
 

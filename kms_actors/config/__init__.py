@@ -5,13 +5,15 @@ Each field carries its description and bounds, so `docs/config/configuration.md`
 
 from kms_actors.config.callers import Authenticator, BiscuitProvider
 from kms_actors.config.keys import Cluster, MasterKeyringProvider, RootTenantKeyringProvider
+from kms_actors.config.listeners import UNIX, Listener, Tls
 from kms_actors.config.reading import check, load, read
 from kms_actors.config.section import ConfigurationError, Section, SettingError, bytes_of, section_of
-from kms_actors.config.serving import Limits, Log, Metrics, Tls
+from kms_actors.config.serving import Limits, Log, Metrics
 from kms_actors.config.tenants import Cache, Tenants, Transit
 from kms_actors.config.whole import Configuration
 
 __all__ = [
+    "UNIX",
     "Authenticator",
     "BiscuitProvider",
     "Cache",
@@ -19,6 +21,7 @@ __all__ = [
     "Configuration",
     "ConfigurationError",
     "Limits",
+    "Listener",
     "Log",
     "MasterKeyringProvider",
     "Metrics",

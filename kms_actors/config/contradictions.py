@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kms_actors.config import listeners
 from kms_actors.config.section import bytes_of
 from kms_actors.config.whole import Configuration
 from kms_actors.outbound import NotAllowed, Outbound
@@ -27,8 +28,11 @@ def contradictions(configuration: Configuration) -> Iterator[str]:
             yield "key `authenticator.provider.keys`: each key is 64 hex characters"
         elif not all(_is_public_key(bytes.fromhex(key)) for key in pair):
             yield "key `authenticator.provider.keys`: each key is an Ed25519 public key, as `kms-cli keys` prints it"
-    if configuration.port == configuration.metrics.port != 0 and configuration.host == configuration.metrics.host:
-        yield "key `metrics.port`: must be another than `port`"
+    yield from listeners.problems(configuration)
+    metrics = configuration.metrics
+    for prefix, listener in configuration.keyed_listeners:
+        if metrics.port == listener.port != 0 and listener.host == metrics.host:
+            yield f"key `metrics.port`: must be another than `{prefix}port`"
     provider = configuration.master_keyring_provider
     if (provider.name == "static") != (provider.key_file is not None):
         yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"

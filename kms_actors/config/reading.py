@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_origin
 
 import msgspec
 import tomli
@@ -14,6 +14,9 @@ from kms_actors.config.contradictions import contradictions
 from kms_actors.config.section import ConfigurationError, Section, section_of
 from kms_actors.config.whole import Configuration
 from kms_actors.system_errors import in_words
+
+#: What says of a single listener where it is, and how it speaks.
+_SINGLE: Final = ("host", "port", "tls")
 
 
 def load(path: Path) -> Configuration:
@@ -40,7 +43,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def check(tree: dict[str, Any], path: Path) -> Configuration:
     """Turn a parsed file into a Configuration; see `load`."""
-    if problems := list(_problems(Configuration, tree, "")):
+    if problems := [*_problems(Configuration, tree, ""), *_two_forms(tree)]:
         raise ConfigurationError(path, problems)
     configuration = msgspec.convert(tree, Configuration)
     if problems := list(contradictions(configuration)):
@@ -58,10 +61,26 @@ def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iter
                 yield f"missing key `{prefix}{name}`"
             continue
         nested = section_of(field.type)
-        if nested is not None and isinstance(tree[name], dict):
+        listed = get_origin(field.type) is tuple
+        if nested is not None and isinstance(tree[name], dict) and not listed:
             yield from _problems(nested, tree[name], f"{prefix}{name}.")
+            continue
+        if nested is not None and listed and _are_tables(tree[name]):
+            for number, table in enumerate(tree[name]):
+                yield from _problems(nested, table, f"{prefix}{name}[{number}].")
             continue
         try:
             msgspec.convert(tree[name], field.type)
         except msgspec.ValidationError:
             yield f"key `{prefix}{name}`: must be {allowed(field.type)}"
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)
+
+
+def _two_forms(tree: dict[str, Any]) -> Iterator[str]:
+    """Tell of listeners that are given in the form of a single one, too: which of them are meant is no guess's."""
+    for key in _SINGLE:
+        if tree.get("listeners") and key in tree:
+            yield f"key `{key}`: not together with `[[listeners]]`, which takes its place"

@@ -1,4 +1,4 @@
-"""Ports, their limits, metrics and logs."""
+"""Limits of what clients hold, metrics and logs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from kms_actors.config.listeners import Tls
 from kms_actors.config.section import Count, Port, Section, Size
 
 
@@ -18,6 +19,13 @@ class Limits(Section, frozen=True):
             description="connections; past it those idle longest are closed, and where none is idle, new ones get 503"
         ),
     ] = 4096
+    connections_per_address: Annotated[
+        Count,
+        Meta(
+            description="connections of one address (IPv6: of one /64), a proxy's that says whom it speaks for left "
+            "out; past it that address's own are closed, those idle longest first, and where none is, it gets 503"
+        ),
+    ] = 2048
     pending_bytes: Annotated[
         Size,
         Meta(
@@ -25,16 +33,12 @@ class Limits(Section, frozen=True):
             "behind one another, beginnings of bodies; past it 503"
         ),
     ] = "64 MiB"
+    pending_bytes_per_address: Annotated[
+        Size, Meta(description="of these, what one address may have sent; past it 503")
+    ] = "16 MiB"
     body_bytes: Annotated[
         Size, Meta(description="bodies of requests that are worked on, the small ones left out; past it 503")
     ] = "256 MiB"
-
-
-class Tls(Section, frozen=True, kw_only=True):
-    """TLS of the API port; without this table the port speaks plain HTTP."""
-
-    certificate_file: Annotated[str, Meta(description="certificate chain, PEM")]
-    private_key_file: Annotated[str, Meta(description="private key, PEM")]
 
 
 class Metrics(Section, frozen=True):
@@ -42,6 +46,14 @@ class Metrics(Section, frozen=True):
 
     host: Annotated[str, Meta(description="address of the metrics port")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="metrics port")] = 9090
+    token_file: Annotated[
+        str | None,
+        Meta(
+            description="file with a token, of 16 characters or more, that who reads the metrics sends as "
+            "`Authorization: Bearer …`; without it nobody is asked for one"
+        ),
+    ] = None
+    tls: Tls | None = None
     key_series: Annotated[
         int,
         Meta(

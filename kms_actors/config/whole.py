@@ -9,8 +9,9 @@ from msgspec import Meta
 
 from kms_actors.config.callers import Authenticator
 from kms_actors.config.keys import Cluster, MasterKeyringProvider, RootTenantKeyringProvider
+from kms_actors.config.listeners import Listener, Tls
 from kms_actors.config.section import Port, Seconds, Section
-from kms_actors.config.serving import Limits, Log, Metrics, Tls
+from kms_actors.config.serving import Limits, Log, Metrics
 from kms_actors.config.tenants import Cache, Tenants, Transit
 
 
@@ -36,8 +37,21 @@ class Configuration(Section, frozen=True, kw_only=True):
     cache: Cache = Cache()
     limits: Limits = Limits()
     tls: Tls | None = None
+    listeners: tuple[Listener, ...] = ()
     metrics: Metrics = Metrics()
     log: Log = Log()
+
+    @property
+    def keyed_listeners(self) -> tuple[tuple[str, Listener], ...]:
+        """Where the API is served, each with what its keys begin with in the file."""
+        if self.listeners:
+            return tuple((f"listeners[{number}].", listener) for number, listener in enumerate(self.listeners))
+        return (("", Listener(host=self.host, port=self.port, tls=self.tls)),)
+
+    @property
+    def keyed_prefixes(self) -> tuple[str, ...]:
+        """What the keys of each listener begin with in the file."""
+        return tuple(prefix for prefix, _ in self.keyed_listeners)
 
     @property
     def worker_count(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 
@@ -94,20 +96,25 @@ Collect = Callable[[], Awaitable[Sum]]
 
 
 class MetricsServer:
-    """Serves `/metrics`, and nothing else."""
+    """Serves `/metrics`, and nothing else; to who sends `token`, where that is not empty."""
 
-    def __init__(self, collect: Collect) -> None:
+    def __init__(self, collect: Collect, token: str = "") -> None:
         self._collect = collect
+        self._expected = f"Bearer {token}".encode() if token else b""
         self._runner = web.ServerRunner(web.Server(self._answer))
 
-    async def start(self, host: str, port: int) -> None:
+    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
+        """Listen; raises OSError when the address is taken."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, host, port).start()
+        await web.TCPSite(self._runner, host, port, ssl_context=ssl_context).start()
 
     async def stop(self) -> None:
         await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if self._expected and not hmac.compare_digest(given, self._expected):
+            return web.Response(status=401, text="a token is needed\n", headers={"WWW-Authenticate": "Bearer"})
         if request.path != "/metrics" or request.method not in {"GET", "HEAD"}:
             return web.Response(status=404, text="not found\n")
         registry = CollectorRegistry()

@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from kms_actors.config import Configuration
 from kms_actors.observe.families import Family
+from kms_actors.processes.certificates import Material
 from kms_actors.processes.frames import (
     FROM_WORKER,
     Drain,
@@ -57,9 +58,9 @@ class Child:
     def pid(self) -> int:
         return self._process.pid
 
-    def configure(self, configuration: Configuration) -> None:
+    def configure(self, configuration: Configuration, materials: dict[str, Material]) -> None:
         """Send what it needs to prepare itself."""
-        self.link.send(Start(configuration))
+        self.link.send(Start(configuration, materials))
 
     async def ask(self, kind: type[Request], *fields: object, seconds: float) -> Reply:
         """Send a request; raises TimeoutError without a reply in time, Unavailable when the process is gone."""

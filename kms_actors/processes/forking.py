@@ -16,10 +16,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
+from kms_actors.config import Configuration
 from kms_actors.processes import worker
 from kms_actors.processes.launch import Launched, Workers
-from kms_actors.processes.resources import listening
-from kms_http.wire.listening import listen
+from kms_actors.processes.sockets import Bound, open_all
 
 
 class Fork:
@@ -44,22 +44,21 @@ class Fork:
                 os.kill(self.pid, signal.SIGKILL)
 
 
-def fork_all(count: int, host: str, port: int) -> Workers:
-    """Listen, and fork so many workers; raises SettingError when the address is taken.
+def fork_all(configuration: Configuration) -> Workers:
+    """Listen, and fork all workers; raises SettingError when an address is taken.
 
     In a worker it does not return.
     """
-    with listening(host, port):
-        listeners = listen(host, port)
+    listeners = open_all(configuration)
     if threading.active_count() > 1:
         raise RuntimeError("a process with threads is not forked")
     processes: list[Launched] = []
-    for _ in range(count):
+    for _ in range(configuration.worker_count):
         processes.append(_fork(listeners, [launched.end for launched in processes]))
     return Workers(listeners, processes)
 
 
-def _fork(listeners: Sequence[socket.socket], others: Iterable[socket.socket]) -> Launched:
+def _fork(listeners: Sequence[Bound], others: Iterable[socket.socket]) -> Launched:
     own, end = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -71,7 +70,7 @@ def _fork(listeners: Sequence[socket.socket], others: Iterable[socket.socket]) -
     return Launched(Fork(pid), own)
 
 
-def _work(end: socket.socket, listeners: Sequence[socket.socket]) -> NoReturn:
+def _work(end: socket.socket, listeners: Sequence[Bound]) -> NoReturn:
     code = 1
     try:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - its descriptor is wanted

@@ -26,6 +26,7 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.observe.families import Family
+from kms_actors.processes.certificates import Material
 from kms_actors.secret import overwrite, overwriting, room
 
 MAX_PIECE: Final = 1 << 20  # bytes
@@ -94,6 +95,13 @@ class Start(Frame, frozen=True):
     """The first frame."""
 
     configuration: Configuration
+    materials: dict[str, Material] = {}
+
+
+class Certificates(Frame, frozen=True):
+    """What the files of TLS hold now: new connections are wrapped by it."""
+
+    materials: dict[str, Material]
 
 
 class Serve(Frame, frozen=True):
@@ -152,7 +160,7 @@ class Done(Reply, frozen=True):
 
 FROM_WORKER: Final = msgspec.msgpack.Decoder(Prepared | Serving | Ask | Announce | Samples | Done)
 FROM_SUPERVISOR: Final = msgspec.msgpack.Decoder(
-    Start | Serve | NodeState | CatchUp | ReadMetrics | Drain | Stop | Answer | Refusal | Done
+    Start | Certificates | Serve | NodeState | CatchUp | ReadMetrics | Drain | Stop | Answer | Refusal | Done
 )
 
 #: What a worker may ask of the node actor.

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from kms_actors.processes.sockets import Bound
+
 
 class WorkerProcess(Protocol):
     """A process that this one has started."""
@@ -32,17 +34,18 @@ class Launched(NamedTuple):
 class Workers(NamedTuple):
     """The workers that a node starts with, and the sockets they share."""
 
-    listeners: list[socket.socket]
+    listeners: list[Bound]
     processes: list[Launched]
 
 
-def launch(listeners: Sequence[socket.socket]) -> Launched:
+def launch(listeners: Sequence[Bound]) -> Launched:
     """Start a worker on `listeners`: a new program, no fork of this one, that is told nothing by its arguments."""
     own, other = socket.socketpair()
     with other:
-        descriptors = [other.fileno(), *(listener.fileno() for listener in listeners)]
+        places = [f"{bound.listener}:{bound.socket.fileno()}" for bound in listeners]
+        descriptors = [other.fileno(), *(bound.socket.fileno() for bound in listeners)]
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "kms_actors.processes.worker", *map(str, descriptors)],
+            [sys.executable, "-P", "-m", "kms_actors.processes.worker", str(other.fileno()), *places],
             stdin=subprocess.DEVNULL,
             pass_fds=descriptors,
         )

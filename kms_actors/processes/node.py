@@ -20,14 +20,16 @@ from kms_actors.observe.metrics import (
     MetricsServer,
 )
 from kms_actors.processes.announcing import AnnouncingStore
+from kms_actors.processes.certificates import METRICS, Secured
 from kms_actors.processes.hardening import (
     give_back_large_blocks,
     keep_memory_private,
     open_as_many_files_as_allowed,
 )
 from kms_actors.processes.launch import Workers
-from kms_actors.processes.resources import listening, tls_context
+from kms_actors.processes.resources import metrics_token
 from kms_actors.processes.serving import authenticator, http_server, node_service
+from kms_actors.processes.sockets import close_all, entries, listening, open_all
 from kms_actors.processes.supervisor import Supervisor
 from kms_actors.store import schema
 from kms_actors.store.api import Store
@@ -53,68 +55,86 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         if workers is None:
-            service = await stack.enter_async_context(running(configuration))
+            service, renew = await stack.enter_async_context(serving_alone(configuration))
+            loop.add_signal_handler(signal.SIGHUP, renew)
             if ready is not None:
                 await ready(service)
         else:
-            supervisor = await stack.enter_async_context(supervising(configuration, workers))
-            loop.add_signal_handler(signal.SIGHUP, supervisor.restart)
+            renew = await stack.enter_async_context(supervising(configuration, workers))
+            loop.add_signal_handler(signal.SIGHUP, renew)
         await stopping.wait()
         _log.info("stopping: requests under way may end", seconds=configuration.stop_seconds)
     _log.info("stopped")
 
 
 @contextlib.asynccontextmanager
-async def running(configuration: Configuration) -> AsyncIterator[NodeService]:
-    """Run a node in this process; leave in reverse order, also when a later start fails."""
+async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[NodeService, Callable[[], None]]]:
+    """Run a node in this process; leave in reverse order, also when a later start fails.
+
+    Beside its service, it gives what reads certificates anew.
+    """
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
-        tls = tls_context(configuration.tls)
+        secured = Secured(configuration)
 
         async def collect() -> Sum:
             total = Sum()
             total.add("1", metrics.families())
             return total
 
-        await _show_metrics(stack, configuration, collect)
+        await _show_metrics(stack, configuration, collect, secured)
         store = metrics.metered(await _prepared_store(stack, configuration))
         _log_authenticator(configuration)
         node = LocalNode(configuration, store)
         service = await stack.enter_async_context(node_service(configuration, store, metrics, node))
         _log_master_keyring_provider(configuration)
+        bound = await asyncio.to_thread(open_all, configuration)
+        stack.callback(close_all, configuration, bound)
         server = await stack.enter_async_context(http_server(configuration, service, metrics))
-        with listening(configuration.host, configuration.port):
-            await server.start(configuration.host, configuration.port, ssl_context=tls)
-        _log_serving(configuration, workers=1)
-        yield service
+        server.serve(entries(configuration, bound, secured.contexts))
+        _log_serving(configuration, secured, workers=1)
+        yield service, secured.read_anew
 
 
 @contextlib.asynccontextmanager
-async def supervising(configuration: Configuration, workers: Workers) -> AsyncIterator[Supervisor]:
-    """Run a node whose requests are served by `workers`; leave in reverse order."""
+async def supervising(configuration: Configuration, workers: Workers) -> AsyncIterator[Callable[[], None]]:
+    """Run a node whose requests are served by `workers`; leave in reverse order.
+
+    It gives what reads certificates anew, and replaces the workers.
+    """
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
-        tls_context(configuration.tls)  # a certificate that cannot be used is found here and now
-        supervisor = Supervisor(configuration, workers.listeners, metrics)
+        stack.callback(close_all, configuration, workers.listeners)
+        secured = Secured(configuration)  # a certificate that cannot be used is found here and now
+        supervisor = Supervisor(configuration, workers.listeners, metrics, secured.materials)
         stack.push_async_callback(supervisor.stop)
         await supervisor.adopt(workers.processes)
-        await _show_metrics(stack, configuration, supervisor.metrics)
+        await _show_metrics(stack, configuration, supervisor.metrics, secured)
         store = await _prepared_store(stack, configuration)
         stack.push_async_callback(supervisor.stop)  # before the store is closed
         _log_authenticator(configuration)
         node = LocalNode(configuration, AnnouncingStore(metrics.metered(store), supervisor.announce))
         _log_master_keyring_provider(configuration)
         await supervisor.start(node)
-        _log_serving(configuration, len(workers.processes))
-        yield supervisor
+        _log_serving(configuration, secured, len(workers.processes))
+
+        def renew() -> None:
+            secured.read_anew()
+            supervisor.renew_certificates(secured.materials)
+            supervisor.restart()
+
+        yield renew
 
 
-async def _show_metrics(stack: contextlib.AsyncExitStack, configuration: Configuration, collect: Collect) -> None:
-    server = MetricsServer(collect)
+async def _show_metrics(
+    stack: contextlib.AsyncExitStack, configuration: Configuration, collect: Collect, secured: Secured
+) -> None:
+    settings, tls = configuration.metrics, secured.contexts.get(METRICS)
+    server = MetricsServer(collect, metrics_token(configuration))
     stack.push_async_callback(server.stop)
-    with listening(configuration.metrics.host, configuration.metrics.port, table="metrics."):
-        await server.start(configuration.metrics.host, configuration.metrics.port)
-    _log.info("metrics", url=f"http://{configuration.metrics.host}:{configuration.metrics.port}/metrics")
+    with listening(settings.host, settings.port, table=METRICS):
+        await server.start(settings.host, settings.port, tls)
+    _log.info("metrics", url=f"{'http' if tls is None else 'https'}://{settings.host}:{settings.port}/metrics")
 
 
 async def _prepared_store(stack: contextlib.AsyncExitStack, configuration: Configuration) -> Store:
@@ -143,7 +163,11 @@ def _log_master_keyring_provider(configuration: Configuration) -> None:
     _log.info("master keyring provider", name=master.name, namespace=master.namespace, node_name=master.node_name)
 
 
-def _log_serving(configuration: Configuration, workers: int) -> None:
-    _log.info("listening", host=configuration.host, port=configuration.port)
-    _log.info("tls", enabled=configuration.tls is not None)
+def _log_serving(configuration: Configuration, secured: Secured, workers: int) -> None:
+    for _, listener in configuration.keyed_listeners:
+        if listener.unix is None:
+            _log.info("listening", host=listener.host, port=listener.port)
+        else:
+            _log.info("listening", unix=listener.unix)
+    secured.log()
     _log.info("workers", count=workers)

@@ -99,7 +99,13 @@ async def http_server(
         service,
         tokens,
         metrics.observe_request,
-        limits=Limits(limits.connections, bytes_of(limits.pending_bytes), bytes_of(limits.body_bytes)),
+        limits=Limits(
+            limits.connections,
+            bytes_of(limits.pending_bytes),
+            bytes_of(limits.body_bytes),
+            limits.connections_per_address,
+            bytes_of(limits.pending_bytes_per_address),
+        ),
     )
     metrics.gauge("kms_http_connections", "Connections of clients", lambda: float(server.open_connections))
     metrics.gauge("kms_http_body_bytes", "Bytes of request bodies in memory", lambda: float(server.body_bytes))

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import socket
 import time
-from collections.abc import Awaitable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -24,12 +23,14 @@ from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe.families import Sum
 from kms_actors.observe.metrics import Metrics
+from kms_actors.processes.certificates import Material, of_keys
 from kms_actors.processes.child import Child
 from kms_actors.processes.frames import (
     Announce,
     Answer,
     Ask,
     CatchUp,
+    Certificates,
     Done,
     Frame,
     NodeState,
@@ -39,6 +40,7 @@ from kms_actors.processes.frames import (
 )
 from kms_actors.processes.launch import Launched, launch
 from kms_actors.processes.remote import state_fields
+from kms_actors.processes.sockets import Bound, close_all
 
 #: Seconds a worker has to act upon an unseal or a seal; then it is killed and replaced.
 _ACT_SECONDS: Final = 5.0
@@ -61,9 +63,16 @@ class WorkerFailed(KmsError):
 class Supervisor:
     """Keeps workers alive on `listeners`, which stay open here from worker to worker."""
 
-    def __init__(self, configuration: Configuration, listeners: Sequence[socket.socket], metrics: Metrics) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        listeners: Sequence[Bound],
+        metrics: Metrics,
+        materials: Mapping[str, Material],
+    ) -> None:
         self._configuration = configuration
         self._listeners = listeners
+        self._materials = dict(materials)
         self._metrics = metrics
         self._node: NodeLink
         self._state: Unsealed | None = None
@@ -101,8 +110,7 @@ class Supervisor:
         if self._stopping:
             return
         self._stopping = True
-        for listener in self._listeners:
-            listener.close()
+        close_all(self._configuration, self._listeners)
         for task in self._renewing:
             task.cancel()
         await asyncio.gather(*(child.stop(self._configuration.stop_seconds) for child in list(self._children)))
@@ -114,6 +122,12 @@ class Supervisor:
         if not self._rolling and not self._stopping:
             self._rolling = True
             self._renew(self._roll())
+
+    def renew_certificates(self, materials: Mapping[str, Material]) -> None:
+        """Have all workers, those to come too, wrap new connections by what `materials` hold."""
+        self._materials = dict(materials)
+        for child in self._children:
+            child.link.send(Certificates(of_keys(self._materials, self._configuration.keyed_prefixes)))
 
     async def announce(self, origin: Child | None = None) -> None:
         """Return once all workers but `origin` know of every commit before this call, or serve none from memory."""
@@ -147,7 +161,7 @@ class Supervisor:
         return child
 
     def _prepare(self, child: Child) -> None:
-        child.configure(self._configuration)
+        child.configure(self._configuration, of_keys(self._materials, self._configuration.keyed_prefixes))
         child.link.request(NodeState, *state_fields(self._state))
 
     async def _serving(self, child: Child) -> None:

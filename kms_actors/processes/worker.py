@@ -1,8 +1,8 @@
 """A worker: HTTP, the tenants, a store handle and a change feed of its own; the node actor is in the supervisor.
 
-Forked when the node starts, later started as `python -m kms_actors.processes.worker LINK SOCKET…`, the inherited
-file descriptors of its end of the link and of the listening sockets. Everything else it is told over the link. It
-ends when the supervisor does.
+Forked when the node starts, later started as `python -m kms_actors.processes.worker LINK LISTENER:SOCKET…`: the
+inherited file descriptors of its end of the link and of the listening sockets, the latter behind the numbers of their
+listeners. Everything else it is told over the link. It ends when the supervisor does.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe import log
 from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.announcing import AnnouncingStore
+from kms_actors.processes.certificates import contexts, renew
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,
     Announce,
     CatchUp,
+    Certificates,
     Done,
     Drain,
     Frame,
@@ -47,11 +49,12 @@ from kms_actors.processes.hardening import (
 from kms_actors.processes.link import Link
 from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
-from kms_actors.processes.resources import tls_context
 from kms_actors.processes.serving import http_server, node_service
+from kms_actors.processes.sockets import Bound, entries
 from kms_actors.store.opening import open_store
 from kms_actors.system_errors import in_words
 from kms_http.server import HttpServer
+from kms_http.wire.tls import ReloadableContext
 
 #: Seconds until the end, whatever is under way, when the supervisor is gone.
 _ORPHAN_SECONDS: Final = 1.0
@@ -60,8 +63,9 @@ _ORPHAN_SECONDS: Final = 1.0
 class Worker:
     """One worker's part in the conversation."""
 
-    def __init__(self, listeners: Sequence[socket.socket]) -> None:
+    def __init__(self, listeners: Sequence[Bound]) -> None:
         self._listeners = listeners
+        self._contexts: dict[str, ReloadableContext] = {}
         self._metrics = Metrics()
         self._orders: asyncio.Queue[Frame] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,6 +79,8 @@ class Worker:
         started = await self._orders.get()
         if isinstance(started, Start):
             log.configure(started.configuration.log)
+            self._configuration = started.configuration
+            self._contexts = contexts(started.configuration, started.materials)
             last = await self._serve(started.configuration)
             self._link.send(Samples(last, self._metrics.families()))
         self._link.close()
@@ -82,7 +88,6 @@ class Worker:
 
     async def _serve(self, configuration: Configuration) -> int:
         """Serve until told to end; return the number of that request."""
-        tls = tls_context(configuration.tls)
         async with contextlib.AsyncExitStack() as stack:
             opened = await open_store(configuration.cluster)
             stack.push_async_callback(opened.close)
@@ -95,7 +100,7 @@ class Worker:
             order = await self._orders.get()
             if isinstance(order, Serve):
                 await self._service.catch_up()  # what was committed while this worker was not yet told of it
-                server.start_shared(self._listeners, tls)
+                server.serve(entries(configuration, self._listeners, self._contexts), alone=False)
                 self._link.send(Serving())
                 order = await self._orders.get()
             if isinstance(order, Drain):
@@ -117,12 +122,18 @@ class Worker:
         match frame:
             case NodeState():
                 self._node.hear(frame)
+            case Certificates():
+                self._renew_certificates(frame)
             case CatchUp():
                 self._spawn(self._catch_up(frame))
             case ReadMetrics():
                 self._link.send(Samples(frame.number, self._metrics.families()))
             case _:
                 self._orders.put_nowait(frame)
+
+    def _renew_certificates(self, frame: Certificates) -> None:
+        if self._contexts:  # else it is about to make them, of what it was sent first
+            renew(self._configuration, self._contexts, frame.materials)
 
     async def _catch_up(self, frame: CatchUp) -> None:
         # Without the store there is no reply: the supervisor waits until the lease is over, when nothing is served.
@@ -148,11 +159,15 @@ class Worker:
 def main(arguments: list[str]) -> int:
     """Run a worker in a process of its own; return its exit code."""
     keep_modules()
-    end, *listeners = (socket.socket(fileno=int(number)) for number in arguments)
-    return work(end, listeners)
+    end, *places = arguments
+    listeners = [
+        Bound(int(number), socket.socket(fileno=int(descriptor)))
+        for number, _, descriptor in (place.partition(":") for place in places)
+    ]
+    return work(socket.socket(fileno=int(end)), listeners)
 
 
-def work(end: socket.socket, listeners: Sequence[socket.socket]) -> int:
+def work(end: socket.socket, listeners: Sequence[Bound]) -> int:
     """Run a worker at its end of the link; return the exit code."""
     # A terminal or a service manager signals the whole group; the supervisor alone decides what that means.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

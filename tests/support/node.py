@@ -27,7 +27,7 @@ PATIENCE = 30.0
 _STARTED = re.compile(rb"workers +count=")
 
 _CONFIGURATION = """\
-port = {port}
+{port}
 {settings}
 
 [cluster]
@@ -93,6 +93,7 @@ class Node:
     further: str = ""  # further tables
     issuers: str = ""  # further lines of [authenticator.provider]
     settings: str = ""  # further lines above all tables
+    listed: bool = False  # `further` has [[listeners]]
     program: tuple[str, ...] = ()  # what runs instead of this environment's `kms-layer`
     patience: float = PATIENCE  # seconds that it may take to start
     port: int = field(default_factory=free_port)
@@ -185,7 +186,7 @@ class Node:
 
     def _configuration(self) -> str:
         return _CONFIGURATION.format(
-            port=self.port,
+            port="" if self.listed else f"port = {self.port}",
             settings=self.settings,
             cluster=self.cluster,
             namespace=NAMESPACE,

@@ -1,8 +1,9 @@
-"""Takes connections from listening sockets, which several processes may share.
+"""Takes connections from the sockets of listeners, which several processes may share.
 
 Where they do, a few at a time, and then none for a moment, which is the others' chance: asyncio and libuv take all
 that wait, and so one process would get every connection of a burst. A busy process turns its loop less often, so it
-takes fewer. Under TLS the first byte tells who speaks plain HTTP; such a client is told so in words.
+takes fewer. Under TLS the first byte tells who speaks plain HTTP; such a client is told so in words. A proxy that may
+say whom it speaks for does so before all else.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
 
-from kms_http.wire import errors
+from kms_actors.observe.bounded import BoundedLog
+from kms_http.wire import errors, proxy_header
+from kms_http.wire.entry import Entry, named
+from kms_http.wire.hub import Hub
+from kms_http.wire.proxy_protocol import NoHeader
+from kms_http.wire.shares import Share
 
 #: Connections taken at a time, and seconds to leave the rest to the others.
 _AT_A_TIME: Final = 2
@@ -33,28 +38,21 @@ _NOT_TLS: Final = (
 )
 
 _log = structlog.get_logger(__name__)
+_bounded: Final = BoundedLog(__name__)
+
+
+#: Makes the protocol of an accepted connection; it calls what it is given last once it is made.
+MakeProtocol = Callable[[Entry, str, Share, Callable[[], None]], asyncio.Protocol]
 
 
 class Acceptor:
-    """Accepts from `start` to `stop`; `stop` closes this process's copies of the sockets.
+    """Accepts from `start` to `stop`; `stop` closes this process's copies of the sockets."""
 
-    `protocol` is given what it calls once its connection is made. `has_room` is asked before one is kept, with the
-    number of those that are not made yet.
-    """
-
-    def __init__(
-        self,
-        listeners: Sequence[socket.socket],
-        protocol: Callable[[Callable[[], None]], asyncio.Protocol],
-        ssl_context: ssl.SSLContext | None,
-        has_room: Callable[[int], bool],
-        *,
-        alone: bool,
-    ) -> None:
-        self._listeners = list(listeners)
+    def __init__(self, entries: Sequence[Entry], protocol: MakeProtocol, hub: Hub, *, alone: bool) -> None:
+        self._entries = list(entries)
+        self._listeners = {listener for entry in entries for listener in entry.sockets}
         self._protocol = protocol
-        self._ssl = ssl_context
-        self._has_room = has_room
+        self._hub = hub
         self._alone = alone
         self._connecting: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
@@ -66,14 +64,16 @@ class Acceptor:
 
     @property
     def port(self) -> int:
-        """The port of the first socket."""
-        return int(self._listeners[0].getsockname()[1])
+        """The port of the first socket that has one."""
+        names = (listener.getsockname() for entry in self._entries for listener in entry.sockets)
+        return next(int(name[1]) for name in names if isinstance(name, tuple))
 
     def start(self) -> None:
         """Begin; the sockets listen already."""
-        for listener in self._listeners:
-            listener.setblocking(False)
-            self._watch(listener)
+        for entry in self._entries:
+            for listener in entry.sockets:
+                listener.setblocking(False)
+                self._watch(entry, listener)
 
     def stop(self) -> None:
         """Accept no more. Connections that wait are left to the other processes. Idempotent."""
@@ -82,57 +82,85 @@ class Acceptor:
             listener.close()
         self._listeners.clear()
 
-    def _watch(self, listener: socket.socket) -> None:
+    def _watch(self, entry: Entry, listener: socket.socket) -> None:
         if listener in self._listeners:
-            self._loop.add_reader(listener.fileno(), self._accept, listener)
+            self._loop.add_reader(listener.fileno(), self._accept, entry, listener)
 
-    def _leave_alone(self, listener: socket.socket, seconds: float) -> None:
+    def _leave_alone(self, entry: Entry, listener: socket.socket, seconds: float) -> None:
         self._loop.remove_reader(listener.fileno())
-        self._loop.call_later(seconds, self._watch, listener)
+        self._loop.call_later(seconds, self._watch, entry, listener)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, entry: Entry, listener: socket.socket) -> None:
         try:
             for _ in range(_ALONE_AT_A_TIME if self._alone else _AT_A_TIME):
-                connection, _ = listener.accept()
-                self._start(connection)
+                connection, name = listener.accept()
+                self._start(entry, connection, str(name[0]) if isinstance(name, tuple) else "")
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             pass  # no more, another process was faster, or the client has gone
         except OSError as error:
             _log.warning("cannot accept", error=type(error).__name__)
-            self._leave_alone(listener, _PAUSE_SECONDS)
+            self._leave_alone(entry, listener, _PAUSE_SECONDS)
             return
         if not self._alone:
-            self._leave_alone(listener, _YIELD_SECONDS)
+            self._leave_alone(entry, listener, _YIELD_SECONDS)
 
-    def _start(self, connection: socket.socket) -> None:
+    def _start(self, entry: Entry, connection: socket.socket, peer: str) -> None:
         connection.setblocking(False)
-        if not self._has_room(len(self._connecting)):
-            self._turn_away(connection)
+        share = self._hub.shares.hold(peer, many=entry.speaks_for_others(peer))
+        if not share.has_room() or not self._hub.has_room(len(self._connecting)):
+            share.let_go()
+            self._turn_away(entry, connection)
             return
-        task = self._loop.create_task(self._connect(connection))
+        task = self._loop.create_task(self._connect(entry, connection, peer, share))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    def _turn_away(self, connection: socket.socket) -> None:
+    def _turn_away(self, entry: Entry, connection: socket.socket) -> None:
         with contextlib.closing(connection), contextlib.suppress(OSError):
-            if self._ssl is None:
+            if entry.tls is None:
                 connection.send(errors.respond(errors.too_busy()).encode("", 1, last=True))
 
-    async def _connect(self, connection: socket.socket) -> None:
+    async def _connect(self, entry: Entry, connection: socket.socket, peer: str, share: Share) -> None:
+        """Make a connection of what was accepted; what is counted in `share`, or in its client's, is given back."""
         own = asyncio.current_task()
         assert own is not None
         try:
-            if self._ssl is not None and not await self._begins_tls(connection):
+            if entry.proxies:
+                client = await self._client(entry, connection, peer)
+                if client != peer:
+                    share.let_go()
+                    peer, share = client, self._hub.shares.hold(client, many=entry.speaks_for_others(client))
+                    if not share.has_room():
+                        self._turn_away(entry, connection)
+                        return
+            if entry.tls is not None and not await self._begins_tls(connection):
                 await self._tell_of_tls(connection)
                 return
             await self._loop.connect_accepted_socket(
-                lambda: self._protocol(lambda: self._connecting.discard(own)),
+                lambda: self._protocol(entry, peer, share, lambda: self._connecting.discard(own)),
                 connection,
-                ssl=self._ssl,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS if self._ssl is not None else None,
+                ssl=entry.tls,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS if entry.tls is not None else None,
             )
         except (OSError, TimeoutError):  # of TLS, or gone
             connection.close()
+        except NoHeader:
+            connection.close()
+            _bounded.warning(
+                "a proxy sends no PROXY header, or is none", "proxy" + peer, address=peer or "unix socket"
+            )
+        finally:
+            share.let_go()
+
+    async def _client(self, entry: Entry, connection: socket.socket, peer: str) -> str:
+        """Return whom a proxy speaks for. Raises NoHeader, ConnectionError, TimeoutError."""
+        if not named(entry.proxies, peer):
+            if entry.proxies_alone:
+                raise ConnectionRefusedError
+            return peer
+        async with asyncio.timeout(_HANDSHAKE_SECONDS):
+            client = await proxy_header.read(self._loop, connection)
+        return peer if client is None else client
 
     async def _begins_tls(self, connection: socket.socket) -> bool:
         """Look at the first byte and leave it where it is. Raises ConnectionError without one, TimeoutError late."""

@@ -15,6 +15,8 @@ from kms_http.wire import (
     paths,
 )
 from kms_http.wire.errors import HttpError
+from kms_http.wire.inbound import too_large
+from kms_http.wire.limits import MAX_BODY
 from kms_http.wire.request import Request
 
 #: Seconds a client has to send a body.
@@ -32,18 +34,20 @@ _CONTENT_TYPE: Final = istr("Content-Type")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 
-async def read(request: Request) -> bytes:
+async def read(request: Request, most: int = MAX_BODY) -> bytes:
     """Return the whole body.
 
     Raises:
-        HttpError: 413, larger than 32 MiB; 408, too slow; 400, broken off or malformed; 503, too many at once.
+        HttpError: 413, larger than `most` bytes; 408, too slow; 400, broken off or malformed; 503, too many at once.
 
     """
     if request.body is not None:  # as small ones are, which come with their headers
+        if len(request.body) > most:
+            raise too_large()
         return request.body
     try:
         async with asyncio.timeout(READ_SECONDS):
-            return await request.read()
+            return await request.read(most)
     except TimeoutError:
         raise HttpError(408, "request body was not received in time", close=True) from None
 

@@ -22,6 +22,7 @@ from kms_http.wire.limits import MAX_HEAD, UNCOUNTED
 from kms_http.wire.line import Line
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
+from kms_http.wire.shares import Share
 
 _END: Final = b"\r\n\r\n"
 #: Seconds from the end of what a client sends until it is asked for, and from then on.
@@ -46,8 +47,8 @@ class Connection(Line):
         "remote",
     )
 
-    def __init__(self, hub: Hub, made: Callable[[], None]) -> None:
-        super().__init__(hub)
+    def __init__(self, hub: Hub, share: Share, peer: str, made: Callable[[], None]) -> None:
+        super().__init__(hub, share)
         self._made: Callable[[], None] | None = made  # called once the connection is
         self._heads = head.Heads()
         self._inbound: Inbound | None = None  # the request's body, or what is left of the last one's
@@ -55,7 +56,15 @@ class Connection(Line):
         self._write_paused = False
         self._eof = False  # the client sends no more
         self._tls = False
-        self.remote = ""
+        self.remote = peer
+
+    @property
+    def certificates(self) -> tuple[bytes, ...] | None:
+        """What the client has shown, DER, its own first, and proved to have the key of; None without TLS."""
+        if not self._tls or self.lost:
+            return None
+        found: tuple[bytes, ...] = getattr(self._transport.get_extra_info("ssl_object"), "client_certificates", ())
+        return found
 
     @property
     def behind(self) -> bool:
@@ -66,10 +75,10 @@ class Connection(Line):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
-        peer = transport.get_extra_info("peername")
-        self.remote = str(peer[0]) if isinstance(peer, tuple) else ""
         self._tls = transport.get_extra_info("sslcontext") is not None
         self._hub.connections.add(self)
+        self._share.hold()
+        self._share.connections.add(self)
         if self._made is not None:
             self._made()
             self._made = None
@@ -107,6 +116,7 @@ class Connection(Line):
         if self._task is not None:
             self._task.cancel()
         self._hub.connections.discard(self)
+        self._share.connections.discard(self)
         self._stop_timer()
         self._put_by(b"")
         if self._inbound is not None:
@@ -116,6 +126,7 @@ class Connection(Line):
         if self._unsent is not None:
             self._unsent = None
             self._end_request()
+        self._share.let_go()
 
     def _probe(self) -> None:
         """Find out whether a client that sends no more waits for its answer, or has gone: the end looks the same.
@@ -176,6 +187,8 @@ class Connection(Line):
         elif self._eof:
             self.close()
         else:
+            if data:
+                self._expect_head()
             self._resume_reading()
 
     def _begin(self, request: Request, rest: bytes) -> None:
@@ -205,15 +218,15 @@ class Connection(Line):
         self._pause_reading()
         self._task = self._hub.loop.create_task(self._answer_later(request, self._hub.answer(request)))
 
-    async def receive_body(self) -> bytes:
-        """Return the body that is still to come. Raises HttpError: 400, 413, 503."""
+    async def receive_body(self, most: int) -> bytes:
+        """Return the body that is still to come, of `most` bytes. Raises HttpError: 400, 413, 503."""
         inbound = self._inbound
         assert inbound is not None
         if inbound.expects:
             inbound.expects = False
             if not self.lost:
                 self._transport.write(_CONTINUE)
-        whole = inbound.open()
+        whole = inbound.open(most)
         data = self._buffer
         self._put_by(b"")
         self._feed(data)
@@ -310,6 +323,9 @@ class Connection(Line):
         """Answer what is no request, and end the connection."""
         self._transport.write(errors.respond(error).encode("", 1, last=True))
         self._end(None, unread=True)
+
+    def _end_slowness(self) -> None:
+        self._refuse(HttpError(408, "request header was not received in time", close=True))
 
     def _end(self, error: HttpError | None, *, unread: bool = False) -> None:
         """End the connection. What the client still sends is read for a moment: a reset would undo the answer."""

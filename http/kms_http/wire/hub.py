@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kms_http.wire.limits import Account, Limits
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
+from kms_http.wire.shares import Shares
 
 if TYPE_CHECKING:
     from kms_http.wire.connection import Connection
@@ -50,11 +51,15 @@ class Outbox:
 class Hub:
     """One to a server. `answer` may be changed, which is heeded from the next request on."""
 
-    def __init__(self, answer: Answer, limits: Limits, keepalive_seconds: float, linger_seconds: float) -> None:
+    def __init__(
+        self, answer: Answer, limits: Limits, keepalive_seconds: float, linger_seconds: float, head_seconds: float
+    ) -> None:
         self.answer = answer
         self.keepalive_seconds = keepalive_seconds
         self.linger_seconds = linger_seconds
+        self.head_seconds = head_seconds
         self.pending = Account(limits.pending_bytes)
+        self.shares = Shares(limits)
         self.bodies = Account(limits.body_bytes)
         self.loop = asyncio.get_running_loop()
         self.outbox = Outbox(self.loop)

@@ -13,7 +13,7 @@ from kms_http.wire.framing import framing_of
 class Inbound:
     """One body. `count` is asked before bytes of it are kept, and refuses where all bodies would be too many."""
 
-    __slots__ = ("_count", "_error", "_framing", "_length", "_pieces", "_size", "_whole", "expects", "flows")
+    __slots__ = ("_count", "_error", "_framing", "_length", "_most", "_pieces", "_size", "_whole", "expects", "flows")
 
     def __init__(self, length: int, count: Callable[[int], bool], *, expects: bool) -> None:
         self._length = length
@@ -21,6 +21,7 @@ class Inbound:
         self._count = count
         self._pieces: list[bytes] | None = None  # none are kept
         self._size = 0
+        self._most = limits.MAX_BODY
         self._whole: asyncio.Future[bytes] | None = None
         self._error: HttpError | None = None
         #: True while bytes may be fed.
@@ -32,10 +33,11 @@ class Inbound:
     def complete(self) -> bool:
         return self._framing.complete
 
-    def open(self) -> asyncio.Future[bytes]:
-        """Begin to keep it; the future is done once it is whole. Raises HttpError for one that is too large."""
-        if self._length > limits.MAX_BODY:
-            raise _too_large()
+    def open(self, most: int) -> asyncio.Future[bytes]:
+        """Begin to keep it; the future is done once it is whole. Raises HttpError for one above `most` bytes."""
+        if self._length > most:
+            raise too_large()
+        self._most = most
         self._whole = asyncio.get_running_loop().create_future()
         self._pieces = []
         self.flows = True
@@ -74,8 +76,8 @@ class Inbound:
 
     def _take(self, piece: bytes) -> None:
         self._size += len(piece)
-        if self._size > limits.MAX_BODY:
-            raise _too_large()
+        if self._size > self._most:
+            raise too_large()
         if self._pieces is not None:
             counted = min(len(piece), self._size - limits.UNCOUNTED)
             if counted > 0 and not self._count(counted):
@@ -83,5 +85,6 @@ class Inbound:
             self._pieces.append(piece)
 
 
-def _too_large() -> HttpError:
+def too_large() -> HttpError:
+    """Return the error of a body that is too large."""
     return HttpError(413, "http: request body too large", close=True)

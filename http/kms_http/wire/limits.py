@@ -8,6 +8,10 @@ MAX_LINE: Final = 32 * 1024  # bytes of the request line, and of each header lin
 MAX_HEAD: Final = 64 * 1024  # bytes of a request line and all its headers together
 MAX_HEADERS: Final = 64
 MAX_BODY: Final = 32 * 1024 * 1024  # bytes
+#: Bytes of a body of who has no token: a login, shares of a seal.
+MAX_NOBODYS_BODY: Final = 1024 * 1024
+#: Seconds from the first byte of a request's head to its last.
+HEAD_SECONDS: Final = 10.0
 #: Bodies up to this many bytes are not counted, and so get through when large ones do not: connections bound their
 #: number, and they are no more than their request's other state.
 UNCOUNTED: Final = 16 * 1024
@@ -19,6 +23,8 @@ class Limits(NamedTuple):
     connections: int = 4096
     pending_bytes: int = 64 * 2**20  # sent, but not yet part of a request that is worked on
     body_bytes: int = 256 * 2**20  # of requests that are worked on
+    connections_per_address: int = 2048
+    pending_bytes_per_address: int = 16 * 2**20
 
 
 class Account:

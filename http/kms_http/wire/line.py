@@ -11,6 +11,7 @@ from collections.abc import Callable
 from kms_http.wire import response
 from kms_http.wire.hub import Hub
 from kms_http.wire.request import Request
+from kms_http.wire.shares import Share
 
 
 class Line(asyncio.Protocol):
@@ -25,6 +26,8 @@ class Line(asyncio.Protocol):
         "_overfull",
         "_read_paused",
         "_request",
+        "_share",
+        "_slow_until",
         "_task",
         "_timer",
         "_transport",
@@ -34,8 +37,9 @@ class Line(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, share: Share) -> None:
         self._hub = hub
+        self._share = share  # of the address that it comes from
         self._buffer = b""  # read, and not yet of use
         self._held = 0  # bytes of it that the hub has counted
         self._request: Request | None = None  # being worked on, until its answer is written
@@ -45,6 +49,7 @@ class Line(asyncio.Protocol):
         self._read_paused = False
         self._ending = False  # what comes is of no interest
         self._overfull = False
+        self._slow_until = 0.0  # when the head whose beginning is kept must be whole; 0: there is none
         self.idle_since = 0.0
         self.lost = False
 
@@ -75,12 +80,25 @@ class Line(asyncio.Protocol):
     def _end_idleness(self) -> None:
         """Close a connection without a request for long; the timer is set anew only when it was too early."""
         self._timer = None
+        if self._slow_until and not self.busy:
+            self._end_slowness()
+            return
         left = self.idle_since + self._hub.keepalive_seconds - self._hub.loop.time()
         if self.busy or left > 0:
             seconds = self._hub.keepalive_seconds if self.busy else left
             self._timer = self._hub.loop.call_later(seconds, self._end_idleness)
         else:
             self.close()
+
+    def _expect_head(self) -> None:
+        """Give the client until then for the rest of a head that has begun."""
+        if not self._slow_until:
+            self._slow_until = self._hub.loop.time() + self._hub.head_seconds
+            self._set_timer(self._hub.head_seconds, self._end_idleness)
+
+    def _end_slowness(self) -> None:
+        """End a connection whose client was too slow; what it is told is another's to say."""
+        self.close()
 
     def _set_timer(self, seconds: float, then: Callable[[], object]) -> None:
         self._stop_timer()
@@ -100,14 +118,24 @@ class Line(asyncio.Protocol):
 
     def _put_by(self, data: bytes) -> bool:
         """Keep `data` for later, in place of what was kept; False, and nothing kept, where it is too much."""
-        if not self._hub.pending.take(len(data) - self._held):
-            self._hub.pending.take(-self._held)
-            self._buffer, self._held, self._overfull = b"", 0, True
-            return False
+        more = len(data) - self._held
+        if not self._share.pending.take(more):
+            return self._let_go()
+        if not self._hub.pending.take(more):
+            self._share.pending.take(-more)
+            return self._let_go()
         self._buffer, self._held = data, len(data)
-        if data and self._request is not None:
-            self._pause_reading()
+        if self._request is not None:
+            self._slow_until = 0.0
+            if data:
+                self._pause_reading()
         return True
+
+    def _let_go(self) -> bool:
+        self._hub.pending.take(-self._held)
+        self._share.pending.take(-self._held)
+        self._buffer, self._held, self._overfull = b"", 0, True
+        return False
 
     def _pause_reading(self) -> None:
         if not self._read_paused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kms_http.wire.head import Head
+from kms_http.wire.limits import MAX_BODY
 
 if TYPE_CHECKING:
     from kms_http.wire.connection import Connection
@@ -19,16 +20,21 @@ class Request:
         self._connection = connection
         self.method, self.target, self.minor, self.headers, self.length, self.keep_alive, _ = head
         self.body = body
-        self.remote = connection.remote  # address of the peer; empty where it has none
+        self.remote = connection.remote  # address of the client; empty where it has none
 
     def __repr__(self) -> str:
         return f"<Request {self.method}>"
 
-    async def read(self) -> bytes:
+    async def read(self, most: int = MAX_BODY) -> bytes:
         """Return the whole body. Raises HttpError: 400, broken off or malformed; 408, 413 or 503, past a limit."""
         if self.body is None:
-            self.body = await self._connection.receive_body()
+            self.body = await self._connection.receive_body(most)
         return self.body
+
+    @property
+    def certificates(self) -> tuple[bytes, ...] | None:
+        """What the client has shown under TLS, DER, its own first; None without TLS."""
+        return self._connection.certificates
 
     @property
     def gone(self) -> bool:

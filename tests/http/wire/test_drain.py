@@ -11,6 +11,7 @@ import pytest
 
 from kms_http import server
 from kms_http.server import HttpServer
+from kms_http.wire.entry import Entry
 from tests.http.conftest import Service
 
 HEALTH = b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -21,7 +22,7 @@ async def sharing(service: Service) -> AsyncIterator[tuple[HttpServer, int]]:
     """A server on a socket that stays open beside it."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         other = HttpServer(service.backend, service.authenticator, lambda *_: None)
-        other.start_shared([listener.dup()])
+        other.serve([Entry([listener.dup()])], alone=False)
         yield other, listener.getsockname()[1]
         await other.stop(1)
 
@@ -64,12 +65,12 @@ async def test_requests_that_were_sent_together_are_all_answered(service: Servic
 async def test_new_connections_are_left_to_the_others(service: Service) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         first, second = (HttpServer(service.backend, service.authenticator, lambda *_: None) for _ in range(2))
-        first.start_shared([listener.dup()])
+        first.serve([Entry([listener.dup()])], alone=False)
         await asyncio.wait_for(first.drain(), 5)
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.getsockname()[1])
         writer.write(HEALTH)
         await asyncio.sleep(0.05)
-        second.start_shared([listener.dup()])
+        second.serve([Entry([listener.dup()])], alone=False)
         assert (await answer(reader)).startswith(b"HTTP/1.1 ")
         writer.close()
         await second.stop(1)
