@@ -16,6 +16,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── UnsupportedPath           no such endpoint under a mount
     ├── UnsupportedOperation      the endpoint exists, the operation does not
     ├── Sealed                    the node or the tenant is sealed
+    │   └── Leaving               likewise, since it is to be deleted
     ├── Unavailable               try again later
     │   ├── Overloaded            a mailbox is full
     │   ├── TenantFaulted         one tenant failed too often and rests
@@ -32,6 +33,8 @@ Texts name fields and paths, never values.
 """
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 
 class KmsError(Exception):
@@ -94,6 +97,18 @@ class Sealed(KmsError):
 
     def __init__(self, text: str = "Vault is sealed") -> None:
         super().__init__(text)
+
+
+class Leaving(Sealed):
+    """The tenant is sealed because the operator of the cluster has it deleted; `due` is in seconds since 1970."""
+
+    def __init__(self, due: float, *, begun: bool = False) -> None:
+        moment = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if begun:
+            super().__init__("this vault is being deleted")
+        else:
+            text = f"this vault is to be deleted at {moment}"
+            super().__init__(f"{text}; until then the operator of the cluster can keep it")
 
 
 class Unavailable(KmsError):

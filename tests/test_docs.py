@@ -131,6 +131,7 @@ def metrics_of(node: Node) -> set[str]:
                 "Logins",
                 "Policies",
                 "Tokens",
+                "Tenants",
                 "Quotas",
                 "Tools",
                 "Identity",

@@ -11,6 +11,7 @@ from kms_actors.cubbyhole.records import Taken
 from kms_actors.messages import Message
 from kms_actors.mounts import MountTable
 from kms_actors.quota.limiter import Limiter
+from kms_actors.tenancy.records import Erasure
 
 #: Told of every request once it is answered: route label, status, seconds.
 Observe = Callable[[str, int, float], None]
@@ -28,6 +29,10 @@ class Tenant(Protocol):
 
     @property
     def vault_id(self) -> str: ...
+
+    @property
+    def erasure(self) -> Erasure | None:
+        """What is known of its deletion; None where it stays."""
 
     @property
     def limiter(self) -> Limiter | None:

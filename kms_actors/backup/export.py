@@ -100,7 +100,7 @@ class Export:
             Tenant(
                 vault,
                 number,
-                tuple(await self._store.run(lambda tr: _what_it_is(tr, vault, keys), priority=Priority.BATCH)),
+                tuple(await self._store.run(lambda tr: what_it_is(tr, vault, keys), priority=Priority.BATCH)),
             )
         )
 
@@ -121,7 +121,8 @@ async def _vaults(store: Store, begin: bytes) -> AsyncIterator[tuple[str, int]]:
         place = page.next
 
 
-async def _what_it_is(tr: Transaction, vault: str, keys: TenantKeys) -> list[Entry]:
+async def what_it_is(tr: Transaction, vault: str, keys: TenantKeys) -> list[Entry]:
+    """Return the records that make a vault of all others, of one moment; raises InvalidRequest where it goes away."""
     number, lock = await asyncio.gather(tr.get(keyspace.vault(vault)), tr.get(keys.key(LOCK)))
     if lock is not None:
         raise InvalidRequest(f"{vault} is not wholly restored: end that first")

@@ -17,7 +17,7 @@ from kms_actors.store.pages import behind
 Span = tuple[bytes, bytes]
 
 #: What a tenant is. Read in one transaction, after all else: the keyring then opens everything that was read before.
-LAST: Final = ("header", "seal", "keyring", "epoch", "mount", "mount-number", "mount-revision")
+LAST: Final = ("header", "seal", "keyring", "epoch", "grant", "count", "mount", "mount-number", "mount-revision")
 
 #: Belongs to a cluster, not to a tenant: the root key and the shares as this cluster's master keyring wraps them.
 _WRAPPED_BY_MASTER: Final = ("unsealed", "progress")
@@ -28,7 +28,10 @@ LOCK: Final = "restore"
 #: When the tenant is to be looked at, which an unsealing writes anew; below it, of each transit key, taken with that.
 _DUE: Final = "due"
 
-_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, LOCK, _DUE)
+#: Of this store alone: that a tenant is to be deleted, when it was used, and what was measured there.
+_OF_THE_STORE: Final = ("erasure", "used", "measured")
+
+_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, *_OF_THE_STORE, LOCK, _DUE)
 
 
 class Step(NamedTuple):

@@ -37,6 +37,7 @@ from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.quota.records import Quotas
 from kms_actors.store import schema
+from kms_actors.tenancy.records import Erasure, Grant, Measured, Used
 from kms_actors.token.records import Accessor, UsesLeft
 from kms_actors.token.role import TokenRole
 from kms_actors.transit.records import KeyPolicy, MountSettings, VersionRecord, WrappingKey
@@ -133,6 +134,11 @@ TENANT_RECORDS: Final = (
     Known(("unsealed",), Sealing.MASTER_KEYRING, _anything),
     Known(("progress",), Sealing.MASTER_KEYRING, _as(UnsealProgress)),
     Known(("flow",), _SEALED, _as(Quotas)),
+    Known(("grant",), _PLAIN, _as(Grant)),
+    Known(("erasure",), _PLAIN, _as(Erasure)),
+    Known(("used",), _PLAIN, _as(Used)),
+    Known(("measured",), _PLAIN, _as(Measured)),
+    Known(("count", str, int), _PLAIN, _counter),
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
     Known(("unmounting", int), _SEALED, unmounting.decode),

@@ -57,8 +57,9 @@ class TenantCheck:
     async def begin(cls, tr: Transaction, number: int, master: Master | None, page: Page) -> TenantCheck:
         """Open what can be opened; a tenant without a header is found here, whatever else it has."""
         keys = TenantKeys(number)
-        header, lock = await asyncio.gather(tr.get(keys.key("header")), tr.get(keys.key("restore")))
-        if header is None and lock is None:
+        areas = ("header", "restore", "grant", "erasure")
+        header, lock, *others = await asyncio.gather(*(tr.get(keys.key(area)) for area in areas))
+        if header is None and lock is None and others == [None, None]:
             page.add(Kind.ORPHAN, keys.prefix, "records of a tenant that has no header")
         return cls(tr, keys, await tenant_keyring(tr, keys, master), page, whole=lock is None)
 

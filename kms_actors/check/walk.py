@@ -102,13 +102,14 @@ async def _examine(tr: Transaction, key: bytes, value: bytes, master: Master | N
 
 async def _vault(tr: Transaction, key: bytes, vault: str, number: int, page: Page) -> None:
     keys = TenantKeys(number)
-    header, lock, allocator = await asyncio.gather(
-        tr.get(keys.key("header")), tr.get(keys.key("restore")), tr.get(ALLOCATOR)
+    areas = ("header", "restore", "grant")
+    header, lock, grant, allocator = await asyncio.gather(
+        *(tr.get(keys.key(area)) for area in areas), tr.get(ALLOCATOR)
     )
     if int.from_bytes(allocator or b"", "little") < number:
         page.add(Kind.CONTRADICTION, ALLOCATOR, "it would give out the tenant integer of a vault again")
     if header is None:
-        if lock is None:
+        if lock is None and grant is None:
             page.add(Kind.ORPHAN, key, "a vault whose tenant is not there")
         return
     with contextlib.suppress(FormatError):  # found at the header itself

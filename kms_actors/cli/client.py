@@ -19,6 +19,7 @@ from kms_actors.cli.key_file import write_key_file
 from kms_actors.cli.master_key import master_key
 from kms_actors.cli.rewrap.command import transit
 from kms_actors.cli.store import commands as store_commands
+from kms_actors.cli.tenants.commands import tenants
 from kms_actors.errors import InvalidRequest
 
 
@@ -39,7 +40,9 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
-    """Make keys, tokens and master keys for Clever KMS; look after its store and its audit logs.
+    """Make keys, tokens and master keys for Clever KMS; look after its store, its vaults and its audit logs.
+
+    Only `tenants` and `transit` talk to a server.
 
     \b
     kms-cli keys
@@ -49,6 +52,7 @@ def main() -> None:
     kms-cli store check --configuration kms.toml
     kms-cli backup --configuration kms.toml --output kms.backup
     kms-cli audit verify audit.log --device file
+    kms-cli tenants list
     kms-cli transit rewrap --key orders ciphertexts.txt --output rewrapped.txt
     """  # noqa: D301  click keeps lines after \b
 
@@ -57,6 +61,7 @@ main.add_command(audit)
 main.add_command(biscuit)
 main.add_command(master_key)
 main.add_command(transit)
+main.add_command(tenants)
 store_commands.register(main)
 
 

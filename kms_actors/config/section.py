@@ -18,6 +18,8 @@ Lease = Annotated[float, Meta(gt=0, le=60)]
 Count = Annotated[int, Meta(ge=1)]
 _SIZE = r"([1-9][0-9]{0,8}) ?(B|kB|MB|GB|KiB|MiB|GiB)"
 Size = Annotated[str, Meta(pattern=f"^{_SIZE}$", extra={"allowed": "a size such as `64 MiB`"})]
+#: Likewise, or empty.
+Bound = Annotated[str, Meta(pattern=f"^({_SIZE})?$", extra={"allowed": "a size such as `64 MiB`, or empty"})]
 _BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from kms_actors.config.section import Count, Lease, Seconds, Section, Size
+from kms_actors.config.section import Bound, Count, Lease, Seconds, Section, Size
 
 
 class Tenants(Section, frozen=True):
@@ -54,6 +54,26 @@ class Tenants(Section, frozen=True):
     max_policies: Annotated[
         Count, Meta(description="ACL policies of one tenant, and password policies; past it a further one is refused")
     ] = 4096
+    max_secrets: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="secrets of one tenant; past it a further one is refused; 0: no bound",
+        ),
+    ] = 0
+    max_secret_bytes: Annotated[
+        Bound, Meta(description="bytes of one tenant's secrets, all versions, as stored; empty: no bound")
+    ] = ""
+    max_keys: Annotated[
+        int, Meta(ge=0, description="Transit keys of one tenant; past it a further one is refused; 0: no bound")
+    ] = 0
+    max_tokens: Annotated[
+        int, Meta(ge=0, description="service tokens of one tenant; past it a further one is refused; 0: no bound")
+    ] = 0
+    deletion_days: Annotated[
+        float,
+        Meta(ge=0, le=3650, description="days that a tenant which is to be deleted can still be kept"),
+    ] = 7.0
     mailbox_limit: Annotated[Count, Meta(description="requests one tenant may have waiting; past it 503")] = 1024
     unseal_progress_seconds: Annotated[
         Seconds, Meta(description="life of shares given, until the threshold is met")

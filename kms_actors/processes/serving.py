@@ -9,6 +9,7 @@ from kms_actors.actors.cluster.timekeeping import Standing
 from kms_actors.actors.node.link import NodeLink
 from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
+from kms_actors.backup.paging import export_page
 from kms_actors.config import Configuration, bytes_of
 from kms_actors.observe.key_metrics import KeyOperations
 from kms_actors.observe.metrics import Metrics
@@ -24,7 +25,7 @@ async def node_service(
 ) -> AsyncIterator[NodeService]:
     """Run the actors of this process."""
     uses = KeyOperations(metrics.registry, configuration.metrics.key_series)
-    service = NodeService(configuration, store, node, observe_uses=uses.count)
+    service = NodeService(configuration, store, node, observe_uses=uses.count, export=export_page)
     await service.start()
     metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed), "max")
     metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))

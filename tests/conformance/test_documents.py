@@ -1,4 +1,4 @@
-"""README.md, docs/guide.md and docs/logins.md, typed by a reader who has nothing yet: each command works, in order.
+"""README.md, docs/guide.md and other pages, typed by a reader who has nothing yet: each command works, in order.
 
 The kind: a document that is right line by line and fails as a whole, for what an earlier line left behind. All blocks
 of a shell are one script that stops at the first failure, run from an empty home, with HashiCorp's command line and,
@@ -191,6 +191,24 @@ def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str
         "tenant.token",
     }
     assert not [path for path in (project / ".dev").iterdir() if umask_of(path)]
+
+
+def test_the_page_of_tenants(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    """A vault is created, limited, used, sealed, exported, measured, deleted and kept; another is given rates."""
+    (script,) = read("docs/tenants.md", ports).shells
+    with typed("make run", project, environment) as shell:
+        serves_development(project, ports)
+        printed = worked(script, project, environment)
+        assert shell.poll() is None
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["VAULT", "STATE", "SEAL"] in [line[:3] for line in lines]
+    states = [line[1] for line in lines if line[:1] == ["State:"]]
+    assert states == ["created", "unsealed", "unsealed", "unsealed", "sealed", "leaving", "sealed"]
+    assert ["Rate", "limit:", "500", "in", "10", "s,", "all", "addresses", "together"] in lines
+    assert [line for line in lines if line[:1] == ["Measured:"]]
+    assert "SHA-256:" in printed
+    assert (project / "vault_new.backup").stat().st_size > 0
+    assert ["rate", "100"] in lines
 
 
 def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:

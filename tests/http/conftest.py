@@ -29,6 +29,7 @@ from kms_actors.mounts import (
     MountTable,
 )
 from kms_actors.quota.limiter import Limiter
+from kms_actors.tenancy.records import Erasure
 from kms_http import server
 from kms_http.fields import Fields, to_int, to_str
 from kms_http.routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route, Router
@@ -86,6 +87,7 @@ class FakeTenant(Answering):
         self.vault_id = VAULT_ID
         self.sealed = False
         self.limiter: Limiter | None = None
+        self.erasure: Erasure | None = None
         self.revoked_ids: set[str] = set()
         self.mounts = MountTable(
             [

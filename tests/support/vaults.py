@@ -13,6 +13,7 @@ from typing import Any
 from kms_actors import config
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
+from kms_actors.backup.paging import export_page
 from kms_actors.kv import messages as kv
 from kms_actors.messages import (
     Grants,
@@ -61,7 +62,7 @@ async def node(
 ) -> AsyncIterator[NodeService]:
     """Run a node on `store`, with the master key of `directory`, and `tenants` in its configuration."""
     await schema.initialise(store)
-    service = NodeService(configuration(directory, **tenants), store, clock=clock)
+    service = NodeService(configuration(directory, **tenants), store, clock=clock, export=export_page)
     await service.start()
     try:
         yield service

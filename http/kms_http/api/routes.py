@@ -21,6 +21,7 @@ from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.quotas import QUOTA_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.system import SYS_ROUTES
+from kms_http.api.sys.tenants import TENANT_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
 from kms_http.api.sys.visible_mounts import VISIBLE_ROUTES
 from kms_http.api.sys.wrapping import WRAPPING_ROUTES
@@ -40,6 +41,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *_TOKEN_ROUTES,
         *LEASE_ROUTES,
         *QUOTA_ROUTES,
+        *TENANT_ROUTES,
         *TOOLS_ROUTES,
         *IDENTITY_ROUTES,
         *WRAPPING_ROUTES,

@@ -39,6 +39,8 @@ TRANSIT: Final = "transit"
 IDENTITY: Final = "identity"
 #: The name is that of an ACL policy.
 POLICY: Final = "policy"
+#: The vault was deleted, and another may get its id. No node knows this area, so that each forgets the vault.
+GONE: Final = "gone"
 #: Never written: what a line of an unknown area is read as. Anything of the vault may have changed.
 ANYTHING: Final = "*"
 

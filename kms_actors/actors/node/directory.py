@@ -12,6 +12,7 @@ import pykka
 
 from kms_actors import request_context
 from kms_actors.actors.cluster.changes import ANYTHING, TENANT, Change
+from kms_actors.actors.node.last_uses import LastUses
 from kms_actors.actors.node.services import (
     Services,
     TenantView,
@@ -40,6 +41,7 @@ from kms_actors.runtime import ActorFailed, FailureWindow, ask
 from kms_actors.runtime.lasting import Lasting
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.tenancy.records import Erasure
 
 _SWEEP_SECONDS = 5.0
 _ATTEMPTS = 3
@@ -52,7 +54,7 @@ _PROVEN = 4 << 20  # bytes of service tokens' digests that are known to be whose
 class TenantHandle:
     """The way to one awake tenant; kept by nobody longer than a request."""
 
-    __slots__ = ("_directory", "_view", "in_flight", "last_used", "ref", "vault_id")
+    __slots__ = ("_directory", "_view", "in_flight", "last_used", "noted", "ref", "vault_id")
 
     def __init__(
         self, directory: TenantDirectory, vault_id: str, ref: pykka.ActorRef[TenantActor], view: TenantView
@@ -63,6 +65,7 @@ class TenantHandle:
         self.ref = ref
         self.in_flight = 0
         self.last_used = time.monotonic()
+        self.noted = 0.0  # when that was written down
 
     @property
     def sealed(self) -> bool:
@@ -72,6 +75,16 @@ class TenantHandle:
     @property
     def mounts(self) -> MountTable:
         return self._view.mounts
+
+    @property
+    def number(self) -> int:
+        """Its integer, 0 before initialisation."""
+        return self._view.number
+
+    @property
+    def erasure(self) -> Erasure | None:
+        """What is known of its deletion; None where it stays."""
+        return self._view.erasure
 
     @property
     def limiter(self) -> Limiter | None:
@@ -130,6 +143,7 @@ class TenantDirectory:
         # Of those that wake: what was read may be older than a change, or than a revocation.
         self._changed: set[str] = set()
         self._revoked: dict[str, dict[str, int]] = {}
+        self._last_uses = LastUses(services.store, services.clock)
         self._sweeper = Lasting("tenants' sleep", self._sweep, _SWEEP_SECONDS)
         request_context.apart().run(self._sweeper.start)
         self._closed = False
@@ -328,6 +342,7 @@ class TenantDirectory:
         while True:
             await asyncio.sleep(min(_SWEEP_SECONDS, self._services.settings.idle_seconds))
             horizon = time.monotonic() - self._services.settings.idle_seconds
+            await self._last_uses.note(list(self._awake.values()), time.monotonic())
             await self._sleep_idle(horizon)
 
     async def _sleep_idle(self, horizon: float) -> None:

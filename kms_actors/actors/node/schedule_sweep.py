@@ -25,14 +25,17 @@ from kms_actors.actors.cluster.schedule import (
     has_secret_ids,
     has_unmounted,
     key_entries,
+    look_at,
     look_never,
     token_work,
 )
 from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.login.tidying import EndSecretIds
 from kms_actors.actors.node.directory import TenantDirectory
+from kms_actors.actors.node.erasing import Eraser
 from kms_actors.actors.node.services import Services
 from kms_actors.actors.tenant.header import owner_of
+from kms_actors.actors.tenant.standing import erasure_of
 from kms_actors.actors.tenant.unmounting import EndMounts
 from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.actors.transit.schedule import RotateDue
@@ -57,7 +60,8 @@ class _Visit(NamedTuple):
     keys: bool
     tokens: bool
     secret_ids: bool
-    unmounted: bool
+    unmounted: bool = False
+    erasing: bool = False
 
 
 class ScheduleSweep:
@@ -67,6 +71,7 @@ class ScheduleSweep:
         self._services = services
         self._directory = directory
         self._timekeeper = timekeeper
+        self._eraser = Eraser(services.store, services.clock)
         self._owner = uuid.uuid4().hex
         # Where each node is unsealed for itself, no other may be able to do what this one can.
         self._shared = services.settings.unseal_scope == "cluster"
@@ -123,6 +128,9 @@ class ScheduleSweep:
             visit = await self._services.store.run(partial(self._vault, due=due), priority=Priority.BATCH)
             if visit is None:
                 return 0
+            if visit.erasing:
+                await self._eraser.erase(due.tenant, visit.vault_id)
+                return 0
             tenant = await self._directory.tenant(visit.vault_id)
             if visit.unmounted:
                 await tenant.ask(EndMounts())
@@ -143,6 +151,13 @@ class ScheduleSweep:
         keys = TenantKeys(due.tenant)
         if await entry_of(tr, keys) != due.time:
             tr.clear(keyspace.due(*due))
+            return None
+        erasure = await erasure_of(tr, keys)
+        if erasure is not None:
+            when = int(erasure.due * 1e9)
+            if when <= now:
+                return _Visit(erasure.vault_id, keys=False, tokens=False, secret_ids=False, erasing=True)
+            await look_at(tr, keys, when, now)
             return None
         vault_id, epoch = await owner_of(tr, keys), await tr.get(keys.key("epoch"))
         unsealing = self._services.unsealing

@@ -32,6 +32,7 @@ from kms_actors.actors.node.services import (
     Services,
     unobserved,
 )
+from kms_actors.actors.node.tenancy import Export, Tenancy, not_exported
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.records import status_of
 from kms_actors.actors.tenant.reporting import is_reported, reported
@@ -61,13 +62,14 @@ from kms_actors.runtime import Threads, Turns
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.tenancy.messages import OfTenant, OfTenants
 
 
 class NodeService:
     """Owns the actors of one process. Make it with `start`, end it with `stop`.
 
     `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970,
-    `elapsed` measures the lease. `observe_uses` is told what Transit keys were used for.
+    `elapsed` measures the lease. `observe_uses` is told what Transit keys were used for, `export` reads backups.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class NodeService:
         observe_uses: ObserveUses = unobserved,
         *,
         elapsed: clocks.Clock = clocks.elapsed,
+        export: Export = not_exported,
     ) -> None:
         self._configuration = configuration
         self._store = store
@@ -95,6 +98,8 @@ class NodeService:
         #: What is removed of mounts that are gone.
         self.unmounts = Unmounts()
         self._directory: TenantDirectory | None = None
+        self._tenancy: Tenancy | None = None
+        self._export = export
         self._sweep: ScheduleSweep | None = None
         self._unsealed_status: SealStatus | None = None
         self._revoked = Revocations()
@@ -160,10 +165,22 @@ class NodeService:
             return self._unsealed_status
         if isinstance(message, RevokeToken):
             return await self._revoke(message.principal)
+        if isinstance(message, OfTenants):
+            return await self._ask_tenancy(message)
         if not is_reported(message, sealed=self._unsealed_status is None):
             return await self._node.ask(message)
         change = asyncio.ensure_future(self._node.ask(message))
         return await asyncio.shield(reported(self.namespace, message, change))
+
+    async def _ask_tenancy(self, message: OfTenants) -> Any:
+        self._require_fresh()
+        if self._tenancy is None:
+            raise Sealed
+        # In a task: requests begin outside of one, and a transaction of several reads at once needs it.
+        done = asyncio.ensure_future(self._tenancy.handle(message))
+        if not isinstance(message, OfTenant) or not is_reported(message, sealed=False):
+            return await done
+        return await asyncio.shield(reported(message.vault_id, message, done))
 
     async def _revoke(self, principal: Principal) -> None:
         revocation_id, ends = principal.revocation_ids[-1], end_of(principal.expires_at)
@@ -262,6 +279,14 @@ class NodeService:
             refused=self._note_refused,
         )
         self._directory = TenantDirectory(services)
+        self._tenancy = Tenancy(
+            self._store,
+            unsealing,
+            settings,
+            namespace=self.namespace,
+            clock=self._clock,
+            export=self._export,
+        )
         self._sweep = ScheduleSweep(services, self._directory, self._timekeeper)
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         return None
@@ -296,6 +321,7 @@ class NodeService:
     def _detach(self) -> tuple[TenantDirectory | None, ScheduleSweep | None]:
         """Let nobody get to the tenants any more, nor anything that is under way use their keys."""
         directory, self._directory = self._directory, None
+        self._tenancy = None
         sweep, self._sweep = self._sweep, None
         if directory is not None:
             directory.end_tenures()

@@ -19,6 +19,7 @@ from kms_actors.mounts import MountTable
 from kms_actors.quota.limiter import Limiter, Refused
 from kms_actors.runtime import Threads, Turns
 from kms_actors.store.api import Store
+from kms_actors.tenancy.records import Erasure
 
 #: Told what Transit keys were used for: vault id, path of the mount, key, version and operation; and how often.
 ObserveUses: TypeAlias = Callable[[tuple[str, str, str, str, str], int], None]
@@ -58,11 +59,13 @@ class TenantView:
     `account` counts the memory it takes.
     """
 
-    __slots__ = ("account", "limiter", "mounts", "revocations", "sealed", "tenure")
+    __slots__ = ("account", "erasure", "limiter", "mounts", "number", "revocations", "sealed", "tenure")
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.limiter: Limiter | None = None
+        self.erasure: Erasure | None = None
+        self.number = 0
         self.sealed = True
         self.tenure = Tenure(lambda: False)
         self.mounts = MountTable(())

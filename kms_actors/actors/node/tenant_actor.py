@@ -62,6 +62,7 @@ from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.tenancy.records import Grant
 
 T = TypeVar("T")
 
@@ -111,6 +112,7 @@ class TenantActor(AsyncioActor):
         self._handlers: dict[type[Message], Handler] = {}
         self._mounts_bytes = 0
         self._quotas = Quotas()
+        self._grant = Grant()
         self._install(state)
 
     def on_receive(self, message: Message) -> Any:
@@ -179,6 +181,7 @@ class TenantActor(AsyncioActor):
         self._mounts_revision = self._quotas_revision = -1
         self._publish_mounts(state.mounts)
         self._publish_quotas(state.quotas)
+        self._take_standing(state)
         self._take_revoked(state)
         self._view.sealed = state.keyring is None
         # What controllers had counted is gone with them.
@@ -259,11 +262,20 @@ class TenantActor(AsyncioActor):
             self._quotas = quotas
             self._limit()
 
+    def _take_standing(self, state: TenantState) -> None:
+        """Take in what the cluster's operator says, which readings alone tell: they come one after the other."""
+        self._view.erasure = state.erasure
+        self._view.number = 0 if state.keys is None else state.keys.number
+        if state.grant != self._grant:
+            self._grant = state.grant
+            self._limit()
+
     def _limit(self) -> None:
         """Make what decides how often may be asked, of quotas and mounts as they are known now."""
         view, services = self._view, self._services
+        given = self._grant.rate_limit
         view.limiter = limiter(
-            (),
+            () if given is None else (given,),
             self._quotas,
             view.mounts,
             workers=services.workers,
@@ -306,6 +318,7 @@ class TenantActor(AsyncioActor):
         elif found_rank == known_rank:
             self._publish_mounts(found.mounts)
             self._publish_quotas(found.quotas)
+            self._take_standing(found)
             self._take_revoked(found)
 
     def _changed_elsewhere(self, event: ChangedElsewhere) -> None:

@@ -1,9 +1,9 @@
 """What a tenant keeps about itself, and the transactions of its seal.
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
-initialisation and seals), `flow` (see `quotas`), `unsealed` and `progress` (see `unsealing`), `mount` (see
-`mounting`), `token` and what belongs to it (see `token_records`), `revoked` (see `revocations`), `due` (see
-`schedule`).
+initialisation and seals), `flow` (see `quotas`), `grant` and `erasure` (see `standing`), `unsealed` and `progress`
+(see `unsealing`), `mount` (see `mounting`), `token` and what belongs to it (see `token_records`), `revoked` (see
+`revocations`), `due` (see `schedule`).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from kms_actors.actors.tenant.mounting import (
     open_mounts,
 )
 from kms_actors.actors.tenant.quotas import QUOTAS, open_quotas
+from kms_actors.actors.tenant.standing import ERASURE, GRANT, decoded, grant_of, require_staying
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.auth.service_token import ServiceToken, new_service_token
@@ -50,6 +51,7 @@ from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.store.pages import behind
+from kms_actors.tenancy.records import Erasure, Grant
 
 #: What tells that a tenant is there, and how it is sealed.
 _SEAL: Final = ("header", "seal", "epoch")
@@ -66,6 +68,8 @@ class TenantState(msgspec.Struct, frozen=True):
     keyring: Keyring | None = None
     mounts: Mounts = Mounts()
     quotas: Quotas = Quotas()
+    grant: Grant = Grant()
+    erasure: Erasure | None = None  # there exactly while it is being deleted
     revoked: Mapping[str, int] = msgspec.field(default_factory=dict)  # ids, and when each is needed no more
 
     def __repr__(self) -> str:
@@ -100,12 +104,8 @@ class TenantRecords:
         mounts = default_mounts()
 
         async def body(tr: Transaction) -> str:
-            if await tr.get(keyspace.vault(self._vault_id)) is not None:
-                raise InvalidRequest("Vault is already initialized")
-            number = await _next_number(tr)
-            keys = TenantKeys(number)
-            tr.set(keyspace.ALLOCATOR, number.to_bytes(8, "little"))
-            tr.set(keyspace.vault(self._vault_id), number.to_bytes(8, "little"))
+            keys = await self._free(tr)
+            number = keys.number
             tr.set(keys.key("header"), stored.encode(TenantHeader(self._vault_id, now)))
             tr.set(keys.key("seal"), seal.encode())
             tr.set(keys.key("keyring"), wrap(root_key, keys.key("keyring"), keyring))
@@ -118,6 +118,17 @@ class TenantRecords:
             return root_token
 
         return Initialization(parts, await self._store.run(body, idempotency_key=os.urandom(16)))
+
+    async def _free(self, tr: Transaction) -> TenantKeys:
+        """Return the place of a vault that is to be: its own if it was created, or a new one."""
+        keys = await self._keys(tr)
+        if keys is None:
+            return await take_number(tr, self._vault_id)
+        await require_staying(tr, keys)
+        others = await asyncio.gather(*(tr.get(keys.key(area)) for area in ("header", "seal", "restore")))
+        if others != [None] * len(others):
+            raise InvalidRequest("Vault is already initialized")
+        return keys
 
     async def seal_status(self, now: float) -> SealStatus:
         """Read the seal state, with the shares given so far."""
@@ -146,6 +157,7 @@ class TenantRecords:
 
         async def body(tr: Transaction) -> SealStatus | InvalidShares:
             keys, seal, epoch = await self._initialised(tr)
+            await require_staying(tr, keys)
             if await unsealing.root_key(tr, keys, epoch) is not None:
                 return status_of(seal, None, sealed=False)
             given = await self._live_progress(tr, keys, now)
@@ -191,9 +203,11 @@ class TenantRecords:
         async def body(tr: Transaction) -> None:
             found = await self._find(tr)
             if found is not None:
-                self._unsealing.seal(tr, found[0])
-                await look_never(tr, found[0])
-                self._raise_epoch(tr, found[0], now)
+                keys = found[0]
+                self._unsealing.seal(tr, keys)
+                if await tr.get(keys.key(ERASURE)) is None:
+                    await look_never(tr, keys)
+                self._raise_epoch(tr, keys, now)
 
         await self._store.run(body, idempotency_key=os.urandom(16))
 
@@ -212,11 +226,19 @@ class TenantRecords:
         own = dict(entry for entries in parts for entry in entries)
         begin = behind(revoked[-1][0]) if len(revoked) == revocations.PAGE else None
         found = _seal_of(*(own.get(keys.key(name)) for name in _SEAL))
+        erasure = decoded(own.get(keys.key(ERASURE)), Erasure)
         if found is None:
-            return TenantState(self._vault_id), None
-        state = TenantState(self._vault_id, keys, *found, revoked=revocations.read(place, revoked))
+            return TenantState(self._vault_id, erasure=erasure), None
+        state = TenantState(
+            self._vault_id,
+            keys,
+            *found,
+            grant=grant_of(own.get(keys.key(GRANT))),
+            erasure=erasure,
+            revoked=revocations.read(place, revoked),
+        )
         root_key, wrapped = self._unsealing.opened(keys, state.epoch, kept), own.get(keys.key("keyring"))
-        if root_key is None or wrapped is None:
+        if root_key is None or wrapped is None or state.erasure is not None:
             return state, begin
         keyring = unwrap(root_key, keys.key("keyring"), wrapped)
         if keyring.owner != self._vault_id:
@@ -252,6 +274,14 @@ class TenantRecords:
     async def _live_progress(self, tr: Transaction, keys: TenantKeys, now: float) -> UnsealProgress | None:
         progress = await self._unsealing.progress(tr, keys)
         return progress if progress is not None and progress.lives(now) else None
+
+
+async def take_number(tr: Transaction, vault_id: str) -> TenantKeys:
+    """Give a vault that has none an integer of its own."""
+    number = await _next_number(tr)
+    tr.set(keyspace.ALLOCATOR, number.to_bytes(8, "little"))
+    tr.set(keyspace.vault(vault_id), number.to_bytes(8, "little"))
+    return TenantKeys(number)
 
 
 async def _next_number(tr: Transaction) -> int:

@@ -29,6 +29,7 @@ from kms_actors.messages import (
 from kms_actors.mounts import MountTable
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy.messages import DeletePolicy, WritePolicy
+from kms_actors.tenancy.messages import DeleteTenant, GrantTenant, KeepTenant, SealTenant
 
 F = TypeVar("F", bound="asyncio.Future[Any]")
 T = TypeVar("T")
@@ -45,6 +46,10 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
     DisableMount: lambda message, _: ("mount disabled", {"mount": message.path}),
     TuneMount: lambda message, _: ("mount tuned", {"mount": message.path}),
     WritePolicy: lambda message, _: ("policy written", {"kind": message.kind.value, "policy": message.name}),
+    GrantTenant: lambda _, __: ("vault given limits", {}),
+    SealTenant: lambda _, __: ("sealed", {}),
+    DeleteTenant: lambda _, tenant: ("vault to be deleted", {"due": tenant.erasure.due}),
+    KeepTenant: lambda _, __: ("vault kept", {}),
     DeletePolicy: lambda message, _: ("policy deleted", {"kind": message.kind.value, "policy": message.name}),
 }
 _FAILED: Final = {
@@ -57,6 +62,10 @@ _FAILED: Final = {
     TuneMount: "mount not tuned",
     WritePolicy: "policy not written",
     DeletePolicy: "policy not deleted",
+    GrantTenant: "vault not given limits",
+    SealTenant: "not sealed",
+    DeleteTenant: "vault not deleted",
+    KeepTenant: "vault not kept",
 }
 
 

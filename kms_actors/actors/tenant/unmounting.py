@@ -22,6 +22,7 @@ import pykka
 import structlog
 from msgspec.structs import replace
 
+from kms_actors.actors.cluster.removing import MOST, next_size, remove_page
 from kms_actors.actors.cluster.schedule import UNMOUNTING, look_by
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.clock import elapsed
@@ -30,13 +31,9 @@ from kms_actors.keyring import stored
 from kms_actors.messages import Command
 from kms_actors.mounts import Mount
 from kms_actors.store.api import Priority, Reads, Transaction
-from kms_actors.store.pages import behind
 
 #: Nanoseconds for which others leave a mount to the one that has removed a page of it.
 CLAIM: Final = 5 * 10**9
-#: Records removed in one transaction: fewer where that takes longer than `_LONG` seconds, more where `_SHORT`.
-LEAST, MOST = 16, 1000
-_LONG, _SHORT = 0.1, 0.03
 #: Removed records of a mount from one line of the log to the next.
 _TOLD_EVERY: Final = 100_000
 #: Mounts that are gone on with at a time.
@@ -140,7 +137,7 @@ class Unmounter:
                     return
                 if left.removed // _TOLD_EVERY > (left.removed - removed) // _TOLD_EVERY:
                     _log.info("mount is being removed", vault=vault, mount=left.path, removed=left.removed)
-                size = _next_size(size, self._elapsed() - began)
+                size = next_size(size, self._elapsed() - began, MOST)
         except KmsError as error:
             _log.warning("what a mount has left is removed later", vault=vault, error=type(error).__name__)
         finally:
@@ -164,13 +161,8 @@ class Unmounter:
         known = None if record is None else self._opened(place, record)
         if known is None or not known.left_to(self._worker, now):
             return Step(0, None), None
-        removed = 0
         # Rotations lie apart from the keys that they are of, and are noted as long as there are any.
-        for area in ("due", known.type):
-            found = await tr.get_keys(*keys.span(area, number), limit=size - removed) if removed < size else []
-            if found:
-                tr.clear_range(found[0], behind(found[-1]))
-                removed += len(found)
+        removed = await remove_page(tr, (keys.span(area, number) for area in ("due", known.type)), size)
         left = replace(known, removed=known.removed + removed, worker=self._worker, until=now + CLAIM)
         if removed == size:
             self._put(tr, number, left)
@@ -192,9 +184,3 @@ class Unmounter:
 def decode(raw: bytes) -> Unmounting:
     """Return the record that was stored; FormatError if it is none, or of another format."""
     return stored.decode(raw, Unmounting, "record of an unmounted mount")
-
-
-def _next_size(size: int, seconds: float) -> int:
-    if seconds > _LONG:
-        return max(LEAST, size // 2)
-    return min(MOST, size * 2) if seconds < _SHORT else size

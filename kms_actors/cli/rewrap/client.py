@@ -58,7 +58,7 @@ class RewrapClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address."""
-        self._connection = _connection(address)
+        self._connection = connection(address)
         self._target = (
             f"{urlsplit(address).path.rstrip('/')}/v1/{quote(mount.strip('/'))}/rewrap/{quote(key, safe='')}"
         )
@@ -92,20 +92,21 @@ class RewrapClient:
                 content = response.read()
             except (OSError, HTTPException) as error:
                 self._connection.close()
-                failure = f"no answer: {_in_words(error)}"
+                failure = f"no answer: {failure_in_words(error)}"
             else:
                 if response.status == 200:
                     return content
-                failure = f"{response.status} {_errors(content)}".strip()
+                failure = f"{response.status} {errors(content)}".strip()
                 if response.status not in _AGAIN:
                     raise RequestFailed(failure)
-                wait = _retry_after(response, wait)
+                wait = retry_after(response, wait)
             if attempt < ATTEMPTS - 1:
                 self._sleep(wait)
         raise RequestFailed(f"{failure} ({ATTEMPTS} attempts)")
 
 
-def _in_words(error: OSError | HTTPException) -> str:
+def failure_in_words(error: OSError | HTTPException) -> str:
+    """Return why there was no answer."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the server's certificate is not trusted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
@@ -115,7 +116,8 @@ def _in_words(error: OSError | HTTPException) -> str:
     return in_words(error) if isinstance(error, OSError) else "the server does not speak HTTP"
 
 
-def _connection(address: str) -> HTTPConnection:
+def connection(address: str) -> HTTPConnection:
+    """Return a connection that is not made yet. Raises InvalidRequest if `address` is no http(s) address."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -137,14 +139,15 @@ def _result(entry: Any) -> Rewrapped:
     return Rewrapped(ciphertext)
 
 
-def _errors(content: bytes) -> str:
+def errors(content: bytes) -> str:
+    """Return the texts of an error of the API."""
     try:
         return "; ".join(map(str, json.loads(content)["errors"]))
     except (ValueError, LookupError, TypeError):
         return ""
 
 
-def _retry_after(response: HTTPResponse, otherwise: float) -> float:
+def retry_after(response: HTTPResponse, otherwise: float) -> float:
     """Return the seconds that the server asks for, within bounds; a date is not read."""
     asked = response.headers.get("Retry-After", "")
     return min(int(asked), MAX_WAIT) if asked.isascii() and asked.isdecimal() else otherwise

@@ -94,7 +94,7 @@ def rewrap(
     """  # noqa: D301  click keeps lines after \b
     beside = Beside(context or "", associated_data or "", encode)
     read = _reader(form, {"column": column, "field": field}, beside)
-    client = RewrapClient(address, _token(token_file), mount=mount, key=key, key_version=key_version)
+    client = RewrapClient(address, token_from(token_file), mount=mount, key=key, key_version=key_version)
     failures: list[tuple[int, str]] = []
     with ExitStack() as stack:
         stack.callback(_tell, failures)  # also if the server ends the campaign
@@ -127,7 +127,8 @@ def _reader(form: str, given: dict[str, str | None], beside: Beside) -> Reader:
     return make((given[needed] if needed else None) or "", beside)
 
 
-def _token(file: Path | None) -> SecretBytes:
+def token_from(file: Path | None) -> SecretBytes:
+    """Return the token of a file, or of the environment; raises InvalidRequest where there is none."""
     text = os.environ.get("VAULT_TOKEN", "") if file is None else file.read_text(encoding="utf-8", errors="replace")
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable():

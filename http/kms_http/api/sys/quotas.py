@@ -72,10 +72,24 @@ def rate_limit(rule: RateLimit, path: str) -> dict[str, Any]:
         "interval": rule.interval,
         "name": rule.name,
         "path": path,
-        "rate": int(rule.rate) if rule.rate.is_integer() else rule.rate,
+        "rate": _number(rule.rate),
         "role": rule.role,
         "type": "rate-limit",
     }
+
+
+def shown_rate(rule: RateLimit) -> dict[str, Any]:
+    """Return what is shown of a rate limit that is of a whole vault."""
+    return {
+        "rate": _number(rule.rate),
+        "interval": rule.interval,
+        "block_interval": rule.block_interval,
+        "group_by": rule.group_by,
+    }
+
+
+def _number(rate: float) -> int | float:
+    return int(rate) if rate.is_integer() else rate
 
 
 def _show_names(_: Call, names: list[str]) -> Reply:
