@@ -28,6 +28,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     │   ├── TransactionTooLarge   more written than one transaction may
     │   └── FormatError           written by a newer program, or damaged
     └── IntegrityError            a record does not open under its key
+        └── NewerKeyVersion       it is of a version that the keyring at hand does not have yet
 
 Texts name fields and paths, never values.
 """
@@ -160,3 +161,7 @@ class FormatError(StoreError):
 
 class IntegrityError(KmsError):
     """A sealed record does not open: damaged, moved, or under another key."""
+
+
+class NewerKeyVersion(IntegrityError):
+    """A record is sealed by a later version than the keyring at hand has: it was rotated elsewhere a moment ago."""

@@ -127,6 +127,7 @@ def metrics_of(node: Node) -> set[str]:
         (
             (
                 "Seal and health",
+                "Keys of the operator",
                 "Mounts",
                 "Logins",
                 "Policies",

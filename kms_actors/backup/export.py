@@ -22,6 +22,7 @@ from kms_actors.backup.groups import read_groups
 from kms_actors.backup.layout import (
     LAST,
     LOCK,
+    OF_RUNNING_NODES,
 )
 from kms_actors.errors import InvalidRequest
 from kms_actors.store import keyspace
@@ -133,7 +134,8 @@ async def what_it_is(tr: Transaction, vault: str, keys: TenantKeys) -> list[Entr
 
 
 async def _cluster(tr: Transaction) -> list[Entry]:
-    nodes, allocator = await asyncio.gather(tr.get_range(NODES, keyspace.after(NODES)), tr.get(ALLOCATOR))
+    found, allocator = await asyncio.gather(tr.get_range(NODES, keyspace.after(NODES)), tr.get(ALLOCATOR))
+    nodes = [entry for entry in found if keyspace.unpack(entry[0])[2] not in OF_RUNNING_NODES]
     return nodes if allocator is None else [*nodes, (ALLOCATOR, allocator)]
 
 

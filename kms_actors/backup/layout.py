@@ -31,6 +31,9 @@ _DUE: Final = "due"
 #: Of this store alone: that a tenant is to be deleted, when it was used, and what was measured there.
 _OF_THE_STORE: Final = ("erasure", "used", "measured")
 
+#: Of the cluster's own records, those that are made anew by nodes as they run, and by ceremonies under way.
+OF_RUNNING_NODES: Final = ("master-key", "upgrade", "sealed", "rekey")
+
 _SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, *_OF_THE_STORE, LOCK, _DUE)
 
 

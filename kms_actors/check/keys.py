@@ -32,7 +32,10 @@ class Master(NamedTuple):
 
     def openers(self) -> Openers:
         """Return what opens the cluster's own records."""
-        return {Sealing.MASTER_KEY: _unwrapping(self.key)}
+        openers: dict[Sealing, Open] = {Sealing.MASTER_KEY: _unwrapping(self.key)}
+        if self.keyring is not None:
+            openers[Sealing.MASTER_KEYRING] = self.keyring.open
+        return openers
 
 
 def master_key(shares: Iterable[str]) -> SecretBytes:

@@ -19,6 +19,7 @@ from kms_actors.actors.tenant import unmounting
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
+from kms_actors.ceremony.rotation import RotateConfig
 from kms_actors.cubbyhole.records import Held, Taken, WrapInfo
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.identity import records as identity
@@ -118,6 +119,10 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "seal"), _PLAIN, _as(SealConfig)),
     Known(("node", str, "keyring"), Sealing.MASTER_KEY, _anything),
     Known(("node", str, "revoked", str), _PLAIN, _anything),
+    Known(("node", str, "master-key"), Sealing.MASTER_KEYRING, _anything),
+    Known(("node", str, "upgrade", int), Sealing.MASTER_KEYRING, _anything),
+    Known(("node", str, "sealed", int), _PLAIN, _counter),
+    Known(("node", str, "rotate-config"), Sealing.MASTER_KEYRING, RotateConfig.decode),
     Known(("restore", bytes, str), _PLAIN, _counter),
     Known(("due", int, int), _PLAIN, _anything),
     Known(("time",), _PLAIN, _as(Kept)),
@@ -166,6 +171,8 @@ TENANT_RECORDS: Final = (
     Known(("token-digest", bytes), _PLAIN, TokenProof.decode),
     Known(("policy", str, str), _SEALED, _as(PolicyRecord)),
     Known(("sealed", int), _PLAIN, _counter),
+    Known(("rotate-config",), _SEALED, RotateConfig.decode),
+    Known(("keyring-due",), _PLAIN, _counter),
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),
     Known(("due", int, str), _PLAIN, _counter),

@@ -6,6 +6,7 @@ a record, sealed under a root or master key (`wrap`).
 
 from __future__ import annotations
 
+import hmac
 import os
 from collections.abc import Callable
 from typing import Annotated, Final, Self
@@ -16,9 +17,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from kms_actors.errors import IntegrityError, InvalidRequest
 from kms_actors.keyring import stored
-from kms_actors.keyring.record import NONCE_LENGTH, header, open_record, seal_record
+from kms_actors.keyring.record import NONCE_LENGTH, header, open_record, reseal_record, seal_record
 from kms_actors.secret import SecretBytes, overwrite, overwriting
+
+#: Versions of a keyring: its record, and what lies in memory for each vault, stay small.
+MOST_VERSIONS: Final = 256
 
 _KEY_LENGTH: Final = 32
 _ROOT_HEADER: Final = header(0)
@@ -45,19 +50,25 @@ class _Dump(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Keyring:
-    """Versions 1 to `active_version` of a key; nothing of them changes. Shows nothing in repr, cannot be pickled."""
+    """Versions 1 to `active_version` of a key; none of them changes, and later ones are taken in (`adopt`).
+
+    Shows nothing in repr, cannot be pickled.
+    """
 
     __slots__ = ("_active", "_aeads", "_derived", "_header", "_keys", "owner", "sealed")
 
     def __init__(self, keys: tuple[_Key, ...], owner: str) -> None:
-        self._keys: Final = keys
         #: The vault id or cluster the keyring was made for, sealed along with its keys.
         self.owner: Final = owner
-        self._aeads: Final = {header(version): AESGCM(key.key) for version, key in enumerate(keys, start=1)}
-        self._header: Final = header(len(keys))
-        self._active: Final = self._aeads[self._header]
         self._derived: Final[dict[bytes, bytes]] = {}  # by label, of which there are few: some need one a request
-        #: Records sealed by this object, all of them under the active version.
+        self._take(keys)
+
+    def _take(self, keys: tuple[_Key, ...]) -> None:
+        self._keys = keys
+        self._aeads = {header(version): AESGCM(key.key) for version, key in enumerate(keys, start=1)}
+        self._header = header(len(keys))
+        self._active = self._aeads[self._header]
+        #: Records sealed by this object under the active version.
         self.sealed = 0
 
     @classmethod
@@ -76,8 +87,36 @@ class Keyring:
         return stored.encode_secret(_Dump(self._keys, self.owner))
 
     def rotated(self, now: float, random: Random = os.urandom) -> Self:
-        """Return a keyring with one more version, which is active."""
+        """Return a keyring with one more version, which is active.
+
+        Raises:
+            InvalidRequest: there are as many as there may be.
+
+        """
+        if len(self._keys) >= MOST_VERSIONS:
+            raise InvalidRequest(f"the keyring has {MOST_VERSIONS} versions, which is the most that it may have")
         return type(self)((*self._keys, _Key(random(_KEY_LENGTH), now)), self.owner)
+
+    def adopt(self, later: Keyring) -> bool:
+        """Take in the further versions of the same keyring, as it was read later; return whether there are any.
+
+        Whoever holds this object seals by the new version from then on, and opens what others have sealed by it.
+
+        Raises:
+            IntegrityError: it is another keyring.
+
+        """
+        common = min(len(self._keys), len(later._keys))
+        same = [
+            hmac.compare_digest(mine.key, other.key)
+            for mine, other in zip(self._keys[:common], later._keys[:common], strict=True)
+        ]
+        if self.owner != later.owner or not all(same):
+            raise IntegrityError("the keyring found is another one")
+        if len(later._keys) <= len(self._keys):
+            return False
+        self._take(later._keys)
+        return True
 
     @property
     def active_version(self) -> int:
@@ -96,6 +135,11 @@ class Keyring:
     def open(self, store_key: bytes, record: bytes) -> bytes:
         """Return the plaintext of the record found at `store_key`; raises IntegrityError or FormatError."""
         return open_record(self._aeads, store_key, record)
+
+    def reseal(self, store_key: bytes, record: bytes) -> bytes:
+        """Return the record that says the same, under the active version; raises IntegrityError or FormatError."""
+        self.sealed += 1
+        return reseal_record(self._aeads, self._header, store_key, record)
 
     def derive(self, label: bytes) -> bytes:
         """Return the 32-byte subkey for `label`: HKDF-SHA256 (RFC 5869) of version 1, so rotations keep it."""

@@ -29,12 +29,12 @@ def encode(record: msgspec.Struct) -> bytes:
     return msgspec.json.encode(record)
 
 
-def encode_secret(record: msgspec.Struct) -> bytes:
+def encode_secret(record: msgspec.Struct, *, room_for: int = _LARGEST) -> bytes:
     """Return the same of a record that holds key material, and leave nothing of it anywhere else.
 
-    A buffer that grows leaves what it held behind; this one has room for every record that holds keys.
+    A buffer that grows leaves what it held behind; this one has room for `room_for` bytes.
     """
-    with room(_LARGEST) as buffer:
+    with room(room_for) as buffer:
         _ENCODER.encode_into(record, buffer)
         return bytes(buffer)
 

@@ -14,7 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from kms_actors import errors
-from kms_actors.actors.node.actor import RevokeOperator
+from kms_actors.actors.node.actor import RenewMaster, RevokeOperator
+from kms_actors.ceremony.messages import ANSWERS as CEREMONIES
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
 from kms_actors.messages import (
@@ -164,10 +165,11 @@ FROM_SUPERVISOR: Final = msgspec.msgpack.Decoder(
 )
 
 #: What a worker may ask of the node actor.
-_ASKED: Final = {
-    kind.__name__: msgspec.msgpack.Decoder(kind)
-    for kind in (ReadSealStatus, Initialize, Unseal, ResetUnseal, Seal, RevokeOperator)
-}
+_KINDS: Final[tuple[type[Message], ...]] = (
+    *(ReadSealStatus, Initialize, Unseal, ResetUnseal, Seal, RevokeOperator, RenewMaster),
+    *CEREMONIES,
+)
+_ASKED: Final = {kind.__name__: msgspec.msgpack.Decoder(kind) for kind in _KINDS}
 _ERRORS: Final[dict[str, type[KmsError]]] = {
     name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, KmsError)
 }

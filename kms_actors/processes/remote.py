@@ -9,10 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from kms_actors.actors.node.actor import (
+    RenewMaster,
     RevokeOperator,
     SealObserver,
     Unsealed,
 )
+from kms_actors.ceremony.messages import ANSWERS as CEREMONIES
 from kms_actors.errors import Unavailable
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.keyring.seal import SealConfig
@@ -30,7 +32,13 @@ from kms_actors.processes.link import Link
 #: Bytes of filler: more than any keyring takes, with what came in one piece with it.
 _FILLER: Final = 1 << 16
 #: What each message is answered with; SealStatus, where it is not here.
-_ANSWERS: Final[dict[type[Message], Any]] = {Initialize: Initialization, Seal: None, RevokeOperator: None}
+_ANSWERS: Final[dict[type[Message], Any]] = {
+    Initialize: Initialization,
+    Seal: None,
+    RevokeOperator: None,
+    RenewMaster: None,
+    **CEREMONIES,
+}
 
 
 class RemoteNode:

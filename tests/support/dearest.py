@@ -18,7 +18,7 @@ from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
-from tests.support import dearest_identity, dearest_logins, dearest_tenants, dearest_tokens
+from tests.support import dearest_identity, dearest_keys, dearest_logins, dearest_tenants, dearest_tokens
 from tests.support.dear import (
     DELETE,
     LARGE,
@@ -379,6 +379,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         LIST: nothing("cubbyhole"),
     },
     **dearest_identity.ROWS,
+    **dearest_keys.ROWS,
 }
 
 TABLES: Final = {"transit": TRANSIT, "kv": KV, "kv-v1": KV_V1, "": SYSTEM, **dearest_logins.TABLES}

@@ -18,9 +18,7 @@ _AUDIT: Final = (
     "there are no audit devices yet: changes of seals and mounts, and refused tokens, are in the node's log"
 )
 _REKEY: Final = "rekeying is not supported yet: the shares of sys/init stay as they are"
-_ROTATE: Final = (
-    "rotation of the keyring is not supported yet; Transit keys are rotated by transit/keys/<name>/rotate"
-)
+_ROTATE: Final = "Transit keys are rotated by transit/keys/<name>/rotate, and the keyring by a write to sys/rotate"
 _GENERATE_ROOT: Final = (
     "root tokens are not generated: a tenant operator's token (`kms-cli biscuit --privilege tenant-operator`) may do "
     "all that one may"
@@ -67,7 +65,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/internal": _INSIGHT,
     "sys/internal/specs": "there is no OpenAPI document: docs/compatibility.md lists all paths",
     "sys/internal/ui/namespaces": _NAMESPACES,
-    "sys/key-status": _ROTATE,
     "sys/license": _ENTERPRISE,
     "sys/loggers": _SERVER,
     "sys/managed-keys": _ENTERPRISE,

@@ -15,6 +15,7 @@ from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.login import approle, jwt, kubernetes, userpass
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
+from kms_http.api.sys.keyring import KEYRING_ROUTES
 from kms_http.api.sys.leases import LEASE_ROUTES
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
@@ -33,6 +34,7 @@ _TOKEN_ROUTES: Final = (*OWN_TOKEN_ROUTES, *OTHER_TOKEN_ROUTES, *ROLE_ROUTES)
 SYSTEM_ROUTES: Final = Capabilities(
     (
         *SEAL_ROUTES,
+        *KEYRING_ROUTES,
         *AUTH_ROUTES,
         *LOCKED_ROUTES,
         *SYS_ROUTES,

@@ -16,6 +16,7 @@ from kms_actors.errors import (
     Leaving,
     LoginRefused,
     NamedNotFound,
+    NewerKeyVersion,
     NotFound,
     PermissionDenied,
     Sealed,
@@ -74,6 +75,7 @@ TABLE: dict[type[KmsError], _Answer] = {
     TransactionTooLarge: _Answer(400, "the request writes more than fits in one transaction"),
     FormatError: INTERNAL,
     IntegrityError: INTERNAL,
+    NewerKeyVersion: _Answer(503, "the keyring was rotated meanwhile, try again"),
     StoreError: INTERNAL,
     KmsError: INTERNAL,
 }
@@ -102,6 +104,6 @@ def _texts(answer: _Answer, error: Exception) -> tuple[str, ...]:
 def _retry_after(error: Exception) -> bytes:
     if isinstance(error, Unavailable) or (isinstance(error, HttpError) and error.retry_after):
         return b"Retry-After: %d\r\n" % error.retry_after
-    if isinstance(error, StoreUnavailable | TransactionConflict):
+    if isinstance(error, StoreUnavailable | TransactionConflict | NewerKeyVersion):
         return b"Retry-After: 1\r\n"
     return b""

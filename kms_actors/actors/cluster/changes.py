@@ -41,6 +41,8 @@ IDENTITY: Final = "identity"
 POLICY: Final = "policy"
 #: The vault was deleted, and another may get its id. No node knows this area, so that each forgets the vault.
 GONE: Final = "gone"
+#: Of CLUSTER, without a name: the master keyring, or its seal.
+KEYRING: Final = "keyring"
 #: Never written: what a line of an unknown area is read as. Anything of the vault may have changed.
 ANYTHING: Final = "*"
 
@@ -54,7 +56,7 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     IDENTITY: re.compile(r"(?:[0-9a-f-]{36})?"),
     POLICY: re.compile(r"[^\0]+", re.DOTALL),
 }
-_CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {TOKEN: re.compile(r"[^\0]+")}
+_CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {TOKEN: re.compile(r"[^\0]+"), KEYRING: re.compile("")}
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):

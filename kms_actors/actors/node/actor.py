@@ -1,8 +1,8 @@
 """The actor of a node: the master key's seal, and the master keyring while it is unsealed.
 
 Records, one set for all nodes of a cluster: (`node`, namespace, `seal`) SealConfig, (…, `keyring`) the master keyring
-wrapped by the master key, (…, `revoked`, id). The shares given so far live here, in memory: before the first
-unseal no key exists that could wrap them for the store.
+wrapped by the master key, (…, `revoked`, id), and what `tenant.master` and ceremonies have. The shares given so far
+live here, in memory: before the first unseal no key exists that could wrap them for the store.
 """
 
 from __future__ import annotations
@@ -11,24 +11,32 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any, Final, TypeVar
 
+import structlog
+
+from kms_actors.actors.ceremony.rekeying import Rekeying, rekeying_handlers
+from kms_actors.actors.ceremony.rotating import Rotating, rotating_handlers
 from kms_actors.actors.cluster.changes import (
     CLUSTER,
     TOKEN,
     Change,
     record,
 )
+from kms_actors.actors.node.master import MasterScope
 from kms_actors.actors.node.namespaces import clusters
 from kms_actors.actors.tenant import revocations
 from kms_actors.actors.tenant.context import Handler
+from kms_actors.actors.tenant.master import MASTER_KEY, keep_master_key, place_of
 from kms_actors.actors.tenant.records import (
     NOT_INITIALIZED,
     status_of,
 )
+from kms_actors.ceremony.messages import ROOT_MESSAGES, BeginRekey
 from kms_actors.config import MasterKeyringProvider
-from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
+from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, Sealed
 from kms_actors.keyring.check_value import has_check_value, key_check_value
 from kms_actors.keyring.keyring import Keyring, unwrap, wrap
 from kms_actors.keyring.seal import SealConfig, UnsealProgress, add_share, complete, make_key, validate_counts
@@ -50,6 +58,8 @@ from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 
 T = TypeVar("T")
+
+_log: Final = structlog.get_logger(__name__)
 
 
 class RevokeOperator(Command, frozen=True):
@@ -78,6 +88,17 @@ class Unsealed(Event, frozen=True):
 
 #: Told what an unseal opened, None at a seal. It acts at once; the answer to the operator waits for what it returns.
 SealObserver = Callable[[Unsealed | None], Awaitable[None] | None]
+
+
+class RenewMaster(Command, frozen=True):
+    """Hear of what was changed of the master keyring and its seal. Answer: None, once all of this node act by it."""
+
+
+class Renewed(Event, frozen=True):
+    """The master keyring is as new as the store's, unless it is `behind`; the seal as it is there."""
+
+    seal: SealConfig | None
+    behind: bool
 
 
 class ProgressDropped(Event, frozen=True):
@@ -126,15 +147,22 @@ class NodeRecords:
     async def open_keyring(self, master_key: SecretBytes, now: float) -> Keyring:
         """Return the keyring; the first quorum of a master key made before makes it."""
         made = wrap(master_key, self._keyring_key, Keyring.generate(now, owner=self._namespace))
+        place = place_of(self._namespace)
 
-        async def body(tr: Transaction) -> bytes:
-            stored = await tr.get(self._keyring_key)
-            if stored is not None:
-                return stored
-            tr.set(self._keyring_key, made)
-            return made
+        async def body(tr: Transaction) -> Keyring:
+            stored, kept = await tr.get_many((self._keyring_key, place(MASTER_KEY)))
+            if stored is None:
+                tr.set(self._keyring_key, made)
+            keyring = unwrap(master_key, self._keyring_key, stored or made)
+            if kept is None:  # of an older program, or restored from a backup
+                keep_master_key(tr, place, keyring, master_key)
+            return keyring
 
-        return unwrap(master_key, self._keyring_key, await self._store.run(body, idempotency_key=os.urandom(16)))
+        return await self._store.run(body, idempotency_key=os.urandom(16))
+
+    def scope(self, opened: Callable[[], Keyring], renew: Callable[[], Awaitable[None]]) -> MasterScope:
+        """Return the cluster as ceremonies have it."""
+        return MasterScope(self._store, self._namespace, opened, renew, time.time_ns)
 
     async def revoke(self, revocation_id: str, ends: int = 0) -> None:
         """Write a revocation id of a cluster operator's token."""
@@ -168,6 +196,16 @@ class NodeActor(AsyncioActor):
         self._progress_seconds = progress_seconds
         self._observe = observe
         self._seal_config: SealConfig | None = None  # known once unsealed
+        self._keyring: Keyring | None = None  # likewise
+        self._told = 0  # the version of it that the observer knows
+        self._scope = records.scope(self._require_keyring, self._renew)
+        ceremonies: dict[type[Message], Callable[[Any], Coroutine[Any, Any, Any]]] = {
+            **rotating_handlers(Rotating(self._scope)),
+            **rekeying_handlers(Rekeying(self._scope)),
+            **dict.fromkeys(ROOT_MESSAGES, _no_root_token),
+        }
+        if provider.name != "shamir":
+            ceremonies[BeginRekey] = _no_shares
         self._progress: UnsealProgress | None = None
         self._handlers: Mapping[type[Message], Handler] = {
             ReadSealStatus: self._status,
@@ -179,6 +217,9 @@ class NodeActor(AsyncioActor):
             Unsealed: self._unsealed,
             ProgressDropped: self._drop_progress,
             RevokeOperator: lambda message: self.spawn(self._records.revoke(message.revocation_id, message.ends)),
+            RenewMaster: lambda _: self.spawn(self._renewed()),
+            Renewed: self._take_renewed,
+            **{kind: partial(self._perform, handle) for kind, handle in ceremonies.items()},
         }
 
     def on_receive(self, message: Message) -> Any:
@@ -186,6 +227,38 @@ class NodeActor(AsyncioActor):
 
     async def _ask_self(self, message: Message) -> Any:
         return await ask(self.actor_ref, message)
+
+    def _require_keyring(self) -> Keyring:
+        if self._keyring is None:
+            raise Sealed
+        return self._keyring
+
+    def _perform(self, handle: Callable[[Any], Coroutine[Any, Any, Any]], message: Message) -> Any:
+        self._require_keyring()
+        return self.spawn(handle(message))
+
+    async def _renewed(self) -> None:
+        """Hear of what another node, or a ceremony here, has changed of the keyring and its seal."""
+        if self._keyring is not None:
+            await self._renew()
+        if self._keyring is not None:
+            await self._scope.drop_upgrades()
+
+    async def _renew(self) -> None:
+        await self._ask_self(Renewed(*await self._scope.follow()))
+
+    def _take_renewed(self, event: Renewed) -> Any:
+        """Tell all processes of this node. One that was away for so long that it cannot follow is sealed."""
+        if self._keyring is None or self._seal_config is None:
+            return None
+        if event.behind or event.seal is None:
+            _log.error("this node was away while the master keyring was rotated, and seals itself: unseal it again")
+            return self._seal(Seal())
+        known = (self._seal_config, self._told)
+        self._seal_config, self._told = event.seal, self._keyring.active_version
+        if known == (self._seal_config, self._told):
+            return None
+        return self._tell(Unsealed(self._keyring, event.seal), None)
 
     def _status(self, _: ReadSealStatus) -> Any:
         if self._seal_config is not None:
@@ -251,7 +324,8 @@ class NodeActor(AsyncioActor):
         status = status_of(event.seal, None, sealed=False)
         if self._seal_config is not None:
             return status
-        self._seal_config = event.seal
+        self._seal_config, self._keyring = event.seal, event.keyring
+        self._told = event.keyring.active_version
         return self._tell(event, status)
 
     def _drop_progress(self, _: ProgressDropped) -> None:
@@ -270,12 +344,22 @@ class NodeActor(AsyncioActor):
         self._progress = None
         if self._seal_config is None:
             return None
-        self._seal_config = None
+        self._seal_config = self._keyring = None
         return self._tell(None, None)
 
     def _tell(self, event: Unsealed | None, answer: T) -> T | asyncio.Task[T]:
         told = self._observe(event)
         return answer if told is None else self.spawn(_answer_after(told, answer))
+
+
+async def _no_root_token(_: Message) -> None:
+    raise InvalidRequest(
+        "a cluster has no root token, a vault has: its operator, or who has its shares, generates one there"
+    )
+
+
+async def _no_shares(_: Message) -> None:
+    raise InvalidRequest("the master key is in no shares that could be changed: each node has it from elsewhere")
 
 
 async def _answer_after(told: Awaitable[None], answer: T) -> T:

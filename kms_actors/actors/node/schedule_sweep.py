@@ -1,4 +1,4 @@
-"""The sweep: has all unsealed tenants do what is due in them: rotate Transit keys, remove tokens and mounts' records.
+"""The sweep: has all unsealed tenants do what is due in them: rotate Transit keys and keyrings, remove what is gone.
 
 Each process looks at the index of `schedule` now and then, which is one short read while nothing is due. The one that
 finds something claims the work, and visits the tenants whose time has come: no other tenant is woken or read. The
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -25,6 +26,7 @@ from kms_actors.actors.cluster.schedule import (
     has_secret_ids,
     has_unmounted,
     key_entries,
+    keyring_due,
     look_at,
     look_never,
     token_work,
@@ -39,6 +41,7 @@ from kms_actors.actors.tenant.standing import erasure_of
 from kms_actors.actors.tenant.unmounting import EndMounts
 from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.actors.transit.schedule import RotateDue
+from kms_actors.ceremony.messages import RotateKeyringIfDue
 from kms_actors.errors import KmsError
 from kms_actors.runtime.lasting import Lasting
 from kms_actors.store import keyspace
@@ -53,6 +56,10 @@ _CLAIM: Final = 60.0
 _log = structlog.get_logger(__name__)
 
 
+async def nothing() -> None:
+    """Do nothing for the cluster itself."""
+
+
 class _Visit(NamedTuple):
     """A vault, and what may be due in it."""
 
@@ -62,16 +69,25 @@ class _Visit(NamedTuple):
     secret_ids: bool
     unmounted: bool = False
     erasing: bool = False
+    keyring: bool = False
 
 
 class ScheduleSweep:
     """One process's part, from `__init__` to `close`."""
 
-    def __init__(self, services: Services, directory: TenantDirectory, timekeeper: Timekeeper) -> None:
+    def __init__(
+        self,
+        services: Services,
+        directory: TenantDirectory,
+        timekeeper: Timekeeper,
+        own: Callable[[], Awaitable[Any]] = nothing,
+    ) -> None:
+        """`own` is what is done for the cluster itself at each look by a clock that may decide what is due."""
         self._services = services
         self._directory = directory
         self._timekeeper = timekeeper
         self._eraser = Eraser(services.store, services.clock)
+        self._own = own
         self._owner = uuid.uuid4().hex
         # Where each node is unsealed for itself, no other may be able to do what this one can.
         self._shared = services.settings.unseal_scope == "cluster"
@@ -98,7 +114,10 @@ class ScheduleSweep:
         while True:
             await asyncio.sleep(self._services.settings.rotation_check_seconds)
             try:
-                rotated = await self.sweep() if await self._look() else 0
+                timely = await self._look()
+                rotated = await self.sweep() if timely else 0
+                if timely:
+                    await self._own()
             except KmsError as error:
                 _log.warning("what is due could not be looked for", error=type(error).__name__)
             else:
@@ -134,6 +153,8 @@ class ScheduleSweep:
             tenant = await self._directory.tenant(visit.vault_id)
             if visit.unmounted:
                 await tenant.ask(EndMounts())
+            if visit.keyring:
+                await tenant.ask(RotateKeyringIfDue())
             if visit.secret_ids:
                 await tenant.ask(EndSecretIds())
             ended: int = await tenant.ask(EndTokens()) if visit.tokens else 0
@@ -163,10 +184,12 @@ class ScheduleSweep:
         unsealing = self._services.unsealing
         if vault_id and await unsealing.root_key(tr, keys, int.from_bytes(epoch or b"", "little")) is not None:
             keys_there, tokens = await key_entries(tr, keys, limit=1), await token_work(tr, keys)
+            keyring = await keyring_due(tr, keys)
             # Either of these two has the tenant looked at again, when it has work next.
             ending = not keys_there or (tokens is not None and tokens <= now)
             secret_ids, unmounted = ending and await has_secret_ids(tr, keys), await has_unmounted(tr, keys)
-            return _Visit(vault_id, bool(keys_there), ending, secret_ids, unmounted)
+            rotating = keyring is not None and keyring <= now
+            return _Visit(vault_id, bool(keys_there), ending, secret_ids, unmounted, keyring=rotating)
         if self._shared:
             await look_never(tr, keys)
         return None

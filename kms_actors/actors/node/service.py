@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from kms_actors import clock as clocks
-from kms_actors.actors.cluster.changes import CLUSTER, Change
+from kms_actors.actors.cluster.changes import CLUSTER, KEYRING, Change
 from kms_actors.actors.cluster.feed import ChangeFeed
 from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.actor import (
     NodeRecords,
+    RenewMaster,
     RevokeOperator,
     Unsealed,
 )
@@ -47,6 +48,7 @@ from kms_actors.actors.tenant.unsealing import (
 from kms_actors.auth.principal import Principal, Right
 from kms_actors.auth.scope import why_refused
 from kms_actors.auth.service_token import TokenProof, proof_digest
+from kms_actors.ceremony.messages import RotateKeyringIfDue
 from kms_actors.config import Configuration
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.errors import KmsError, Sealed, Unavailable
@@ -255,9 +257,15 @@ class NodeService:
             self._unsealed_status = None
             self._unsealing.forget()
             return asyncio.ensure_future(self._close_directory(*self._detach()))
+        self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
+        if self._directory is not None:  # the keyring was rotated, or its shares are others
+            self._unsealing.adopt(unsealed.keyring)
+            return None
         settings = self._configuration.tenants
-        unsealing = ClusterUnsealing(unsealed.keyring) if settings.unseal_scope == "cluster" else NodeUnsealing()
-        self._unsealing = unsealing
+        for_all = settings.unseal_scope == "cluster"
+        self._unsealing = unsealing = (
+            ClusterUnsealing(unsealed.keyring, self.namespace) if for_all else NodeUnsealing()
+        )
         services = Services(
             self._store,
             unsealing,
@@ -287,14 +295,15 @@ class NodeService:
             clock=self._clock,
             export=self._export,
         )
-        self._sweep = ScheduleSweep(services, self._directory, self._timekeeper)
-        self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
+        self._sweep = ScheduleSweep(services, self._directory, self._timekeeper, self._look_after_keyring)
         return None
 
     def _note_refused(self, given: bool) -> None:
         self.refused["operator" if given else "vault"] += 1
 
     def _deliver(self, change: Change | None) -> asyncio.Future[None] | None:
+        if change is not None and change.vault_id == CLUSTER and change.area == KEYRING:
+            return asyncio.ensure_future(self._renew_master())
         if change is not None and change.vault_id == CLUSTER:
             self._revoked.add(change.name, change.ends)
             self._revoked.let_go(self._clock() / 1e9)
@@ -302,10 +311,21 @@ class NodeService:
         applied = None if self._directory is None else self._directory.deliver(change)
         return applied if change is not None else asyncio.ensure_future(self._read_revoked(applied))
 
+    async def _renew_master(self) -> None:
+        if self._directory is not None:
+            with contextlib.suppress(KmsError):  # the sweep does so, too, and a record of a newer version does
+                await self._node.ask(RenewMaster())
+
+    async def _look_after_keyring(self) -> None:
+        """Have the master keyring rotated when it is time."""
+        await self.ask_node(RotateKeyringIfDue())
+        await self._renew_master()
+
     async def _read_revoked(self, before: asyncio.Future[None] | None) -> None:
         """Read all revocations of the cluster anew, for some may have gone by unheard."""
         if before is not None:
             await before
+        await self._renew_master()
         # Beside what was heard since the reading began.
         now = self._clock() / 1e9
         over = False

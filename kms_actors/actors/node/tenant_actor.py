@@ -8,8 +8,11 @@ from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
+import msgspec
 import pykka
 
+from kms_actors.actors.ceremony.controller import CEREMONY_MESSAGES, CeremonyController
+from kms_actors.actors.ceremony.scope import TenantScope
 from kms_actors.actors.cluster.changes import (
     TENANT,
     Change,
@@ -21,6 +24,7 @@ from kms_actors.actors.identity.controller import IDENTITY_MESSAGES, IdentityCon
 from kms_actors.actors.identity.resolving import stamp_entity
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
 from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
+from kms_actors.actors.node import footprint
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
@@ -40,8 +44,10 @@ from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenController
 from kms_actors.actors.transit.controller import TransitController
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
+from kms_actors.ceremony.messages import RotateKeyringIfDue
+from kms_actors.ceremony.rotation import LEAST_OPERATIONS
 from kms_actors.config import bytes_of
-from kms_actors.errors import Sealed, UnsupportedOperation
+from kms_actors.errors import KmsError, Sealed, UnsupportedOperation
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.login.messages import Login
 from kms_actors.messages import (
@@ -66,14 +72,6 @@ from kms_actors.tenancy.records import Grant
 
 T = TypeVar("T")
 
-#: Bytes of an awake tenant that was used, beside its controllers; of each version of its keyring, each mount and each
-#: revoked token; of a controller, and what that of Transit takes more.
-_TENANT_BYTES: Final = 6_600
-_KEY_BYTES: Final = 2_800
-_MOUNT_BYTES: Final = 750
-_REVOKED_BYTES: Final = 250
-_CONTROLLER_BYTES: Final = 800
-_TRANSIT_BYTES: Final = 2_300
 #: Of revocations that are let go of, those that lie in the store are taken away now and then.
 _SWEEP_EVERY: Final = 64
 
@@ -162,7 +160,7 @@ class TenantActor(AsyncioActor):
             if self._context is None:
                 self._context = self._make_context()
             controller = self._controllers[make] = make(self, self._context)
-            self._view.account.add(_CONTROLLER_BYTES)
+            self._view.account.add(footprint.CONTROLLER_BYTES)
         return controller
 
     def _install(self, state: TenantState) -> None:
@@ -185,7 +183,7 @@ class TenantActor(AsyncioActor):
         self._take_revoked(state)
         self._view.sealed = state.keyring is None
         # What controllers had counted is gone with them.
-        self._view.account.add(_bytes_of(state, len(self._view.revocations)) - self._view.account.bytes)
+        self._view.account.add(footprint.bytes_of(state, len(self._view.revocations)) - self._view.account.bytes)
 
     def _make_context(self) -> TenantContext:
         state = self._state
@@ -223,12 +221,23 @@ class TenantActor(AsyncioActor):
             epoch=self._state.epoch,
             mounts=lambda: view.mounts,
             tenure=self._tenure,
-            tell_sealed=partial(self._services.near_limits.note_keyring, self._state.vault_id),
+            tell_sealed=self._sealed_many,
             stamp_entity=partial(stamp_entity, keys=keys, keyring=keyring),
+            renew=self._reload,
         )
 
+    def _sealed_many(self, records: int) -> None:
+        """Hear how many records the active version of the keyring has sealed; it may have to be replaced."""
+        self._services.near_limits.note_keyring(self._state.vault_id, records)
+        if records >= LEAST_OPERATIONS:
+            self.spawn_apart(self._rotate_if_due())
+
+    async def _rotate_if_due(self) -> None:
+        with contextlib.suppress(KmsError, pykka.ActorDeadError):  # another look comes
+            await self._ask_self(RotateKeyringIfDue())
+
     def _make_transit(self, context: TenantContext) -> Controller:
-        context.account.add(_TRANSIT_BYTES)
+        context.account.add(footprint.TRANSIT_BYTES)
         transit = TransitController(context, usage=self._make_usage)
         self._usage = transit.usage
         return transit
@@ -251,7 +260,7 @@ class TenantActor(AsyncioActor):
         if mounts.revision > self._mounts_revision:
             self._mounts_revision = mounts.revision
             self._view.mounts = MountTable(mounts.all)
-            size = _bytes_of_mounts(mounts)
+            size = footprint.bytes_of_mounts(mounts)
             self._view.account.add(size - self._mounts_bytes)
             self._mounts_bytes = size
             self._limit()
@@ -286,7 +295,7 @@ class TenantActor(AsyncioActor):
     def _publish_revoked(self, revocation_id: str, ends: int) -> None:
         added = self._view.revocations.add(revocation_id, ends)
         gone = self._view.revocations.let_go(self._now())
-        self._view.account.add(_REVOKED_BYTES * (added - gone))
+        self._view.account.add(footprint.REVOKED_BYTES * (added - gone))
         if gone and not len(self._view.revocations) % _SWEEP_EVERY:
             self._sweep_revocations()
 
@@ -316,10 +325,18 @@ class TenantActor(AsyncioActor):
         if found_rank > known_rank:
             self._install(found)
         elif found_rank == known_rank:
+            self._take_keys(found)
             self._publish_mounts(found.mounts)
             self._publish_quotas(found.quotas)
             self._take_standing(found)
             self._take_revoked(found)
+
+    def _take_keys(self, found: TenantState) -> None:
+        """Take in what a rotation or a rekey has changed; readings of one epoch come in their order."""
+        keyring = self._state.keyring
+        if keyring is not None and found.keyring is not None and keyring.adopt(found.keyring):
+            self._view.account.add(footprint.KEY_BYTES)
+        self._state = msgspec.structs.replace(self._state, seal=found.seal)
 
     def _changed_elsewhere(self, event: ChangedElsewhere) -> None:
         change, applied = event.change, event.applied
@@ -394,6 +411,12 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(WRAPPING_MESSAGES, lambda _, context: WrappingController(context)),
         **dict.fromkeys(IDENTITY_MESSAGES, lambda _, context: IdentityController(context)),
         **dict.fromkeys(
+            CEREMONY_MESSAGES,
+            lambda self, context: CeremonyController(
+                context, TenantScope(context, self._services.unsealing, self._state.epoch, self._reload)
+            ),
+        ),
+        **dict.fromkeys(
             POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
         ),
         **dict.fromkeys(QUOTA_MESSAGES, lambda self, context: self._make_quota_controller(context)),
@@ -415,16 +438,6 @@ class TenantActor(AsyncioActor):
 
 
 _MakeController: TypeAlias = Callable[[TenantActor, TenantContext], Controller]
-
-
-def _bytes_of(state: TenantState, revoked: int) -> int:
-    """Return about what a tenant takes as it was read."""
-    keys = 0 if state.keyring is None else state.keyring.active_version
-    return _TENANT_BYTES + _KEY_BYTES * keys + _bytes_of_mounts(state.mounts) + _REVOKED_BYTES * revoked
-
-
-def _bytes_of_mounts(mounts: Mounts) -> int:
-    return sum(_MOUNT_BYTES + mount.held for mount in mounts.all)
 
 
 def _settle(applied: asyncio.Future[None], reload: asyncio.Future[None]) -> None:

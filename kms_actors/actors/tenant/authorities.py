@@ -9,8 +9,7 @@ from kms_actors.messages import Event
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
 
-#: Bytes of a sealed record's beginning that no other has: its nonce is among them.
-_STAMP: Final = len(header(0)) + NONCE_LENGTH
+_HEADER: Final = len(header(0))
 
 
 class DutyLeft(Event, frozen=True):
@@ -23,8 +22,11 @@ def policy_key(keys: TenantKeys, name: str, kind: str = "acl") -> bytes:
 
 
 def stamp_of(sealed: bytes | None) -> bytes:
-    """Return what tells a sealed record from all that were ever in its place; nothing where none is."""
-    return b"" if sealed is None else sealed[:_STAMP]
+    """Return what tells a sealed record from all that were ever in its place; nothing where none is.
+
+    That is its nonce, which it keeps when it is sealed anew by a later key, and says the same.
+    """
+    return b"" if sealed is None else sealed[_HEADER : _HEADER + NONCE_LENGTH]
 
 
 def note_change(tr: Transaction, keys: TenantKeys) -> None:

@@ -55,6 +55,8 @@ from kms_actors.tenancy.records import Erasure, Grant
 
 #: What tells that a tenant is there, and how it is sealed.
 _SEAL: Final = ("header", "seal", "epoch")
+#: Of ceremonies under way, with shares that were given: they end with a seal.
+_ATTEMPTS: Final = ("rekey", "generate-root")
 NOT_INITIALIZED = "Vault is not initialized"
 
 
@@ -205,6 +207,8 @@ class TenantRecords:
             if found is not None:
                 keys = found[0]
                 self._unsealing.seal(tr, keys)
+                for attempt in _ATTEMPTS:
+                    tr.clear(keys.key(attempt))
                 if await tr.get(keys.key(ERASURE)) is None:
                     await look_never(tr, keys)
                 self._raise_epoch(tr, keys, now)
@@ -296,7 +300,8 @@ async def _next_number(tr: Transaction) -> int:
 def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], ...]:
     """Return where the records lie that a wake needs, beside revocations; what else lies there is as small."""
     return (
-        (keys.key("epoch"), after(keys.key("keyring"))),
+        (keys.key("epoch"), after(keys.key("header"))),
+        (keys.key("keyring"), after(keys.key("keyring"))),
         (keys.key("mount"), after(keys.key("mount-revision"))),
         (keys.key("seal"), after(keys.key("seal"))),
     )

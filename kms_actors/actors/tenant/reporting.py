@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kms_actors import request_context
+from kms_actors.ceremony.messages import ConfigureRotation, RotateKeyring, RotateKeyringIfDue
 from kms_actors.errors import InvalidShares, KmsError
 from kms_actors.login.messages import Login
 from kms_actors.messages import (
@@ -51,6 +52,12 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
     DeleteTenant: lambda _, tenant: ("vault to be deleted", {"due": tenant.erasure.due}),
     KeepTenant: lambda _, __: ("vault kept", {}),
     DeletePolicy: lambda message, _: ("policy deleted", {"kind": message.kind.value, "policy": message.name}),
+    RotateKeyring: lambda _, status: ("keyring rotated", {"term": status.term}),
+    RotateKeyringIfDue: lambda _, status: ("keyring rotated", {"term": status.term}),
+    ConfigureRotation: lambda _, config: (
+        "keyring rotation configured",
+        {"max_operations": config.max_operations, "interval": config.interval // 10**9, "enabled": config.enabled},
+    ),
 }
 _FAILED: Final = {
     Initialize: "not initialised",
@@ -66,6 +73,9 @@ _FAILED: Final = {
     SealTenant: "not sealed",
     DeleteTenant: "vault not deleted",
     KeepTenant: "vault not kept",
+    RotateKeyring: "keyring not rotated",
+    RotateKeyringIfDue: "keyring not rotated",
+    ConfigureRotation: "keyring rotation not configured",
 }
 
 

@@ -20,7 +20,12 @@ from kms_actors.store.keyspace import TenantKeys
 #: Records that are added to the counter together.
 TOGETHER: Final = 256
 #: Additions between two looks at the counter.
-_LOOK_EVERY: Final = 4096
+_LOOK_EVERY: Final = 64
+
+
+def sealed_key(keys: TenantKeys, version: int) -> bytes:
+    """Return where it is counted what a version has sealed."""
+    return keys.key("sealed", version)
 
 
 class SealedRecords:
@@ -29,15 +34,22 @@ class SealedRecords:
     def __init__(self, store: Store, keys: TenantKeys, keyring: Keyring, tell: Callable[[int], None]) -> None:
         """`tell` is told now and then how many there are, all processes together."""
         self._store = store
-        self._key = keys.key("sealed", keyring.active_version)
+        self._keys = keys
         self._keyring = keyring
         self._tell = tell
+        self._version = keyring.active_version
         self._counted = keyring.sealed
         self._additions = 0
 
+    @property
+    def uncounted(self) -> int:
+        """Those that are not in the counter yet."""
+        self._follow()
+        return self._keyring.sealed - self._counted
+
     def take(self) -> int:
         """Return how many are to be added now; 0 while they are few. They are the caller's to add, or give back."""
-        number = self._keyring.sealed - self._counted
+        number = self.uncounted
         if number < TOGETHER:
             return 0
         self._counted += number
@@ -49,13 +61,19 @@ class SealedRecords:
 
     def add(self, tr: Transaction, number: int) -> None:
         """Let a transaction add what was taken."""
-        tr.add(self._key, number)
+        tr.add(sealed_key(self._keys, self._version), number)
 
     async def added(self) -> None:
         """Look at the counter now and then; what goes wrong concerns no request."""
         self._additions += 1
         if self._additions % _LOOK_EVERY != 1:
             return
+        key = sealed_key(self._keys, self._version)
         with contextlib.suppress(KmsError):
-            count = await self._store.run(lambda tr: tr.get(self._key))
+            count = await self._store.run(lambda tr: tr.get(key))
             self._tell(int.from_bytes(count or b"", "little"))
+
+    def _follow(self) -> None:
+        """Begin anew with a version that has become the active one."""
+        if self._keyring.active_version != self._version:
+            self._version, self._counted = self._keyring.active_version, 0

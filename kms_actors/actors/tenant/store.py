@@ -30,6 +30,7 @@ from kms_actors.actors.tenant.token_records import hangs_on, line_keys
 from kms_actors.errors import (
     AuthenticationFailed,
     KmsError,
+    NewerKeyVersion,
     NoMount,
     PoliciesChanged,
     Sealed,
@@ -58,6 +59,10 @@ def unheard(_: int) -> None:
     """Tell nobody."""
 
 
+async def nothing_newer() -> None:
+    """Leave the keyring as it is."""
+
+
 async def nobody(_: Reads, __: str) -> bytes | None:
     """Know no entity."""
     return None
@@ -67,7 +72,8 @@ class TenantStore:
     """Transactions of an unsealed tenant. `epoch` is the one it was unsealed in, `mounts` are those known now.
 
     `tell_sealed` is told how many records its keyring has sealed, see `sealed`. `stamp_entity` tells by what stamp an
-    entity and its groups give what they give now; None for one that is gone, or disabled.
+    entity and its groups give what they give now; None for one that is gone, or disabled. `renew` has the keyring
+    take in its later versions: what was sealed by one elsewhere may be met before it is heard of.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class TenantStore:
         tenure: Tenure,
         tell_sealed: Callable[[int], None] = unheard,
         stamp_entity: StampEntity = nobody,
+        renew: Callable[[], Awaitable[None]] = nothing_newer,
     ) -> None:
         self._store = store
         self._keys = keys
@@ -89,6 +96,7 @@ class TenantStore:
         self._epoch_key = keys.key("epoch")
         self._mounts = mounts
         self._tenure = tenure
+        self._renew = renew
         self._stamp_entity = stamp_entity
         self._sealed = SealedRecords(store, keys, keyring, tell_sealed)
         #: Keys by mount: without a token, and with one. Revocations themselves rest on none, and do not conflict.
@@ -110,9 +118,18 @@ class TenantStore:
 
     async def read(self, look: Look[T], *, priority: Priority = Priority.REQUEST) -> T:
         """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends."""
-        found = await self._store.run(look, priority=priority)
+        try:
+            found = await self._store.run(look, priority=priority)
+        except NewerKeyVersion:
+            await self._renew()
+            found = await self._store.run(look, priority=priority)
         self._tenure.check()
         return found
+
+    @property
+    def uncounted(self) -> int:
+        """Records that this process has sealed by the active version, and not yet added to the store's counter."""
+        return self._sealed.uncounted
 
     async def read_below(self, look: Look[T], known: Mount) -> T:
         """As `read`, of what lies below a mount and means something else once its options are others.
@@ -196,6 +213,13 @@ class TenantStore:
         return await self._run(body, Priority.REQUEST)
 
     async def _run(self, body: Body[T], priority: Priority) -> T:
+        try:
+            return await self._run_once(body, priority)
+        except NewerKeyVersion:
+            await self._renew()
+            return await self._run_once(body, priority)
+
+    async def _run_once(self, body: Body[T], priority: Priority) -> T:
         """Run what changes something, and has sealed records for it."""
         number = 0
 

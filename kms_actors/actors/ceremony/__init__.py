@@ -1,0 +1,1 @@
+"""Ceremonies of operators as transactions, alike for the cluster and for a vault."""

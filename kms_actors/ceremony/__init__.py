@@ -1,0 +1,1 @@
+"""What operators do with the keys above a vault's records, or a cluster's: rotations, rekeys, root tokens. Pure."""
