@@ -21,7 +21,7 @@ SYSTEM_LEASE_TTL: Final = 32 * 24 * 3600
 LOGINS: Final = "auth/"
 
 #: Types of mounts for logins. Each keeps its records in an area of its name.
-LOGIN_TYPES: Final = ("approle", "jwt", "kubernetes", "oidc", "userpass")
+LOGIN_TYPES: Final = ("approle", "cert", "jwt", "kubernetes", "oidc", "userpass")
 #: Of these, the ones whose secrets can be guessed: failed logins lock a name for a while.
 LOCKING_TYPES: Final = frozenset({"approle", "userpass"})
 #: Areas of records that lie under a mount's number.

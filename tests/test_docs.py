@@ -147,8 +147,9 @@ def metrics_of(node: Node) -> set[str]:
         (("JWT and OIDC",), ENGINES["jwt"]),
         (("Kubernetes",), ENGINES["kubernetes"]),
         (("Userpass",), ENGINES["userpass"]),
+        (("Certificates of clients",), ENGINES["cert"]),
     ],
-    ids=["system", "kv", "kv-v1", "transit", "approle", "jwt", "kubernetes", "userpass"],
+    ids=["system", "kv", "kv-v1", "transit", "approle", "jwt", "kubernetes", "userpass", "cert"],
 )
 def test_compatibility_lists_every_endpoint_and_no_other(titles: tuple[str, ...], router: Router) -> None:
     rows = [row for title in titles for row in _ENDPOINT.findall(section("compatibility.md", title))]

@@ -291,6 +291,7 @@ class Handler:
             mounts=tenant.mounts if tenant is not None else NO_MOUNTS,
             method=exchange.method,
             client_ip=exchange.request.remote,
+            peer=exchange.request,
             now=exchange.now,
             size=size,
             wrap_ttl=exchange.wrap_ttl,

@@ -11,7 +11,7 @@ import enum
 import functools
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -65,6 +65,14 @@ class Reply(msgspec.Struct, frozen=True):
     wrap_info: Mapping[str, Any] | None = None
 
 
+class Peer(Protocol):
+    """Who is at the other end of a connection."""
+
+    @property
+    def certificates(self) -> tuple[bytes, ...] | None:
+        """What was shown under TLS, DER, the client's own first; None without TLS."""
+
+
 class Call(msgspec.Struct, frozen=True):
     """One request, authorised and with its fields checked, on its way to a message."""
 
@@ -79,10 +87,16 @@ class Call(msgspec.Struct, frozen=True):
     mounts: MountTable = NO_MOUNTS  # of the caller's tenant
     method: str = ""  # as METHODS has it
     client_ip: str = ""
+    peer: Peer | None = None  # whose connection it came by
     now: float = 0.0  # seconds since 1970
     scope: str = ""  # whose seal it is: the cluster's namespace, or a vault id
     size: int = 0  # bytes of the body
     wrap_ttl: int = 0  # nanoseconds for which the answer is to be wrapped; 0: not at all
+
+    @property
+    def certificates(self) -> tuple[bytes, ...] | None:
+        """What the client has shown under TLS, DER, its own first; None without TLS."""
+        return self.peer.certificates if self.peer is not None else None
 
     def __repr__(self) -> str:
         return f"<Call {self.operation.value}>"

@@ -59,6 +59,7 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     renewed: float | None = None
     max_ttl: int = 0  # of a role of logins
     not_after: float | None = None  # when it ends at the latest
+    certificate: str = ""  # SHA-256, in hexadecimal, of the one that its login showed
     indexed: bool = False  # whether its accessor has a record; those of older programs get one when they are used
     format: int = stored.FORMAT
 

@@ -28,6 +28,8 @@ from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
 from kms_actors.login import approle
+from kms_actors.login.cert import CertConfig, CertRole
+from kms_actors.login.cert_crls import CertCrl
 from kms_actors.login.jwt_config import JwtConfig
 from kms_actors.login.jwt_role import JwtRole
 from kms_actors.login.kubernetes import KubernetesConfig, KubernetesRole
@@ -202,6 +204,9 @@ TENANT_RECORDS: Final = (
             Known((kind, int, FLOW, int), _SEALED, OidcRequest.decode),
         )
     ),
+    Known(("cert", int, "config"), _SEALED, CertConfig.decode),
+    Known(("cert", int, "role", str), _SEALED, CertRole.decode),
+    Known(("cert", int, "crl", str), _SEALED, CertCrl.decode),
     Known(("kubernetes", int, "config"), _SEALED, KubernetesConfig.decode),
     Known(("kubernetes", int, "role", str), _SEALED, KubernetesRole.decode),
     Known(("userpass", int, "user", str), _SEALED, User.decode),

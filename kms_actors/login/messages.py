@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from kms_actors.login.parameters import TokenParameters
 from kms_actors.messages import Command, Message, Query
 from kms_actors.token.spec import Issued
 
@@ -35,6 +36,36 @@ class LoggedIn(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return "<LoggedIn>"
+
+
+class RenewalTerms(msgspec.Struct, frozen=True):
+    """What a renewal may give, as long as these records, by their places, are as they were.
+
+    So must be all that lies in `span`, which held `listed`.
+    """
+
+    parameters: TokenParameters
+    records: tuple[tuple[bytes, bytes | None], ...]
+    span: tuple[bytes, bytes]
+    listed: tuple[tuple[bytes, bytes], ...]
+
+    def __repr__(self) -> str:
+        return "<RenewalTerms>"
+
+
+class ProveRenewal(OfLogins, Query, frozen=True):
+    """Whether a token that a login by certificate gave may live longer. Answer: RenewalTerms.
+
+    Raises InvalidRequest: its role is gone or gives other policies, or the certificate of the login is not shown.
+    """
+
+    role: str
+    policies: tuple[str, ...]
+    certificate: str  # of the token
+    certificates: tuple[bytes, ...] | None
+
+    def __repr__(self) -> str:
+        return "<ProveRenewal>"
 
 
 class ReadLockedNames(Query, frozen=True):

@@ -22,6 +22,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     alias_metadata: dict[str, str] = {}
     groups: tuple[str, ...] = ()  # names that external groups may have as aliases
     role: str = ""
+    certificate: str = ""  # SHA-256 of the one that was shown, in hexadecimal: who renews shows it again
 
     def __repr__(self) -> str:
         return "<Outcome>"

@@ -35,6 +35,7 @@ class RenewToken(OfToken, Command, frozen=True, kw_only=True):
     """
 
     increment: int = 0
+    certificates: tuple[bytes, ...] | None = None  # what the connection's client has shown; None without TLS
 
 
 class EndToken(OfToken, Command, frozen=True, kw_only=True):

@@ -43,7 +43,8 @@ STRICT: Final = Mount(
 JWT: Final = Mount("auth/jwt/", "jwt", 7, "u7", "auth_jwt_4444")
 OIDC: Final = Mount("auth/oidc/", "oidc", 8, "u8", "auth_oidc_5555")
 KUBERNETES: Final = Mount("auth/kubernetes/", "kubernetes", 12, "u12", "auth_kubernetes_6666")
-MOUNTS: Final = (USERPASS, APPROLE, STRICT, JWT, OIDC, KUBERNETES)
+CERT: Final = Mount("auth/cert/", "cert", 13, "u13", "auth_cert_7777")
+MOUNTS: Final = (USERPASS, APPROLE, STRICT, JWT, OIDC, KUBERNETES, CERT)
 CLIENT: Final = "10.1.2.3"
 
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-Key = ec.EllipticCurvePrivateKey
+Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 _DAY = datetime.timedelta(days=1)
 #: Key usages in the order of `x509.KeyUsage`: signatures; certificates and CRLs.
 _SIGNS = (True, False, False, False, False, False, False, False, False)
@@ -88,7 +88,8 @@ def make(
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
-    return Identity(builder.sign(signer, hashes.SHA256()), own)
+    digest = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return Identity(builder.sign(signer, digest), own)
 
 
 def authority(name: str = "test CA", issuer: Identity | None = None, **other: Any) -> Identity:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from kms_http.api.login import approle, jwt, kubernetes, userpass
+from kms_http.api.login import approle, cert, jwt, kubernetes, userpass
 from kms_http.routing import Operation, Route
+from tests.support import dearest_cert
 from tests.support.dear import DELETE, LARGE, LIST, READ, WRITE, Dear, anything, fields, nothing, text
 from tests.support.jwt import Signer, b64
 
@@ -236,6 +237,7 @@ KUBERNETES: Final[Table] = {
 
 TABLES: Final[Mapping[str, Table]] = {
     "approle": APPROLE,
+    "cert": dearest_cert.CERT,
     "jwt": _of_tokens("jwt"),
     "kubernetes": KUBERNETES,
     "oidc": _shortest(_of_tokens("oidc")),  # the same routes
@@ -243,6 +245,7 @@ TABLES: Final[Mapping[str, Table]] = {
 }
 ROUTES: Final[Mapping[str, tuple[Route, ...]]] = {
     "approle": approle.ROUTES,
+    "cert": cert.ROUTES,
     "jwt": jwt.ROUTES,
     "kubernetes": kubernetes.ROUTES,
     "oidc": jwt.ROUTES,
@@ -259,6 +262,8 @@ def preparation(kind: str) -> Iterator[tuple[str, bytes]]:
         for number in range(300):
             own = b'{"secret_id":"own%b"}' % (b"%d" % number if number else b"")
             yield f"{at}/role/dear/custom-secret-id", own
+    elif kind == "cert":
+        yield from dearest_cert.preparation()
     elif kind == "userpass":
         yield f"{at}/users/dear", b'{"password":"x"}'
         for number in range(100):

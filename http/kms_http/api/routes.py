@@ -12,7 +12,7 @@ from kms_http.api.cubbyhole import CUBBYHOLE_ROUTES
 from kms_http.api.identity.routes import IDENTITY_ROUTES
 from kms_http.api.kv import routes as kv
 from kms_http.api.kv import unversioned as kv_v1
-from kms_http.api.login import approle, jwt, kubernetes, userpass
+from kms_http.api.login import approle, cert, jwt, kubernetes, userpass
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.keyring import KEYRING_ROUTES
@@ -55,6 +55,7 @@ ENGINES: Final[Mapping[str, Router]] = {
     "kv": Router(kv.ROUTES),
     "kv-v1": Router(kv_v1.ROUTES),
     "jwt": Router(jwt.ROUTES),
+    "cert": Router(cert.ROUTES),
     "kubernetes": Router(kubernetes.ROUTES),
     "oidc": Router(jwt.ROUTES),
     "transit": Router(transit.ROUTES),

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kms_actors.actors.login.approle import APPROLE_MESSAGES, ApproleController
+from kms_actors.actors.login.cert import CERT_MESSAGES, CertController
+from kms_actors.actors.login.cert_crls import CERT_CRL_MESSAGES, CertCrlController
 from kms_actors.actors.login.issuers import ISSUER_MESSAGES, IssuerController
 from kms_actors.actors.login.jwt import JWT_MESSAGES, JwtController
 from kms_actors.actors.login.kubernetes import KUBERNETES_MESSAGES, KubernetesController
@@ -20,6 +22,8 @@ MakeController = Callable[[Any, TenantContext], Controller]
 
 LOGIN_CONTROLLERS: Final[Mapping[type[Message], MakeController]] = {
     **dict.fromkeys(APPROLE_MESSAGES, lambda _, context: ApproleController(context)),
+    **dict.fromkeys(CERT_MESSAGES, lambda _, context: CertController(context)),
+    **dict.fromkeys(CERT_CRL_MESSAGES, lambda _, context: CertCrlController(context)),
     **dict.fromkeys(ISSUER_MESSAGES, lambda _, context: IssuerController(context)),
     **dict.fromkeys(JWT_MESSAGES, lambda _, context: JwtController(context)),
     **dict.fromkeys(LOCKED_MESSAGES, lambda _, context: LockedNamesController(context)),

@@ -97,5 +97,6 @@ def _record(spec: TokenSpec, accessor: str, now: float, expires_at: float | None
         role=spec.role,
         max_ttl=spec.max_ttl,
         not_after=spec.not_after,
+        certificate=spec.certificate,
         indexed=True,
     )

@@ -13,7 +13,8 @@ from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.reading import Found, TokenReader
 from kms_actors.auth.service_token import ServiceToken
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, Unavailable
+from kms_actors.login.messages import ProveRenewal, RenewalTerms
 from kms_actors.store.api import Transaction
 from kms_actors.token.lifetime import Granted, Limits, grant
 from kms_actors.token.messages import RenewToken
@@ -33,12 +34,15 @@ class Renewing:
     async def renew(self, message: RenewToken) -> Issued | None:
         """Let a token live longer; None if there is none. Raises InvalidRequest for one that cannot."""
         context, now = self._context, self._context.clock() / _SECOND
+        terms = await self._proved(message, now)
 
         async def body(tr: Transaction) -> tuple[ServiceToken, Granted, str] | None:
             found = await self._reader.named(tr, message, now)
             if found is None:
                 return None
-            token, granted = self._renewed(found, message.increment, now)
+            if terms is not None:
+                await _hold(tr, terms)
+            token, granted = self._renewed(_as_now(found, terms), message.increment, now)
             self._records.rewrite(tr, found.place, token, found.token)
             # Who hangs on a token that ends earlier than it did is told, too.
             name = found.place.hash.hex() + ("/" if _ends(token) < _ends(found.token) else "")
@@ -52,6 +56,17 @@ class Renewing:
         token, granted, name = done
         await context.ask(TokenChanged(name))
         return Issued.renewed(token, message.token, granted.ttl, granted.warnings)
+
+    async def _proved(self, message: RenewToken, now: float) -> RenewalTerms | None:
+        """Return what a renewal rests on beside the token: of one that a certificate was shown for, that again."""
+        found = await self._context.store.read(lambda tr: self._reader.named(tr, message, now))
+        if found is None or not found.token.certificate or found.token.mount is None:
+            return None
+        token = found.token
+        role = (token.metadata or {}).get("cert_name", "")
+        proof = ProveRenewal(found.token.mount, role, token.policies, token.certificate, message.certificates)
+        terms: RenewalTerms = await self._context.ask(proof)
+        return terms
 
     def _renewed(self, found: Found, increment: int, now: float) -> tuple[ServiceToken, Granted]:
         token = found.token
@@ -77,6 +92,22 @@ class Renewing:
         if token.mount is None or token.line:
             return Limits()
         return Limits.of(self._context.store.require_mount(token.mount).config).within(token.max_ttl)
+
+
+async def _hold(tr: Transaction, terms: RenewalTerms) -> None:
+    """Raise Unavailable where anything that the terms rest on was changed meanwhile."""
+    records = await tr.get_many([place for place, _ in terms.records])
+    listed = await tr.get_range(*terms.span, limit=len(terms.listed) + 1)
+    if records != [record for _, record in terms.records] or tuple(listed) != terms.listed:
+        raise Unavailable("the role or the configuration was changed meanwhile, try again")
+
+
+def _as_now(found: Found, terms: RenewalTerms | None) -> Found:
+    """Return a token with what its role says of renewals now."""
+    if terms is None:
+        return found
+    now = terms.parameters
+    return found._replace(token=msgspec.structs.replace(found.token, period=now.period, max_ttl=now.max_ttl))
 
 
 def _ends(token: ServiceToken) -> float:

@@ -45,7 +45,8 @@ def _renew(call: Call) -> RenewToken | None:
     refuse_batch(call.token, "renewed")
     if not isinstance(_principal(call), ServicePrincipal):
         return None
-    return RenewToken(call.token, increment=call.values.get("increment", 0) // _SECOND)
+    increment = call.values.get("increment", 0) // _SECOND
+    return RenewToken(call.token, increment=increment, certificates=call.certificates)
 
 
 def _show_renewed(call: Call, renewed: Issued | None) -> Reply:

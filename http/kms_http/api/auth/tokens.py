@@ -148,7 +148,8 @@ def _show_looked_up(call: Call, found: ServicePrincipal | None) -> Reply:
 
 def _renew(call: Call) -> RenewToken:
     refuse_batch(call.values.get("token", ""), "renewed")
-    return RenewToken(*_named(call), increment=call.values.get("increment", 0) // _SECOND)
+    increment = call.values.get("increment", 0) // _SECOND
+    return RenewToken(*_named(call), increment=increment, certificates=call.certificates)
 
 
 def _show_renewed(call: Call, renewed: Issued | None) -> Reply:
