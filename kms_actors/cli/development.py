@@ -74,7 +74,7 @@ class Development:
         }
         for privilege, token in tokens.items():
             replace_private(self.directory / f"{privilege.value}.token", token + "\n")
-        address = f"http://{self.configuration.host}:{self.configuration.port}"
+        address = self.configuration.keyed_listeners[0][1].address
         return _WELCOME.format(
             address=address,
             vault=VAULT_ID,

@@ -112,6 +112,13 @@ class Listener(Section, frozen=True, kw_only=True):
         """Where it listens, as logs have it."""
         return f"unix:{self.unix}" if self.unix is not None else f"{self.host}:{self.port}"
 
+    @property
+    def address(self) -> str:
+        """Where clients find it."""
+        if self.unix is not None:
+            return f"unix://{self.unix}"
+        return f"{'http' if self.tls is None else 'https'}://{self.place}"
+
 
 def problems(configuration: Configuration) -> Iterator[str]:
     """Tell which keys of listeners do not fit each other, a line each."""

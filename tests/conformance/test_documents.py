@@ -228,3 +228,17 @@ def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, 
     assert '"passcode": "my-long-passcode"' in printed
     assert {"example", "mine"} <= set(lines)
     assert any(line.startswith("wrapped_accessor") for line in lines)
+
+
+def test_the_page_of_listeners(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    """A client logs in by its certificate, and renews its token; the node reads its certificates anew."""
+    node, client = read("docs/listeners.md", ports).shells
+    with typed(node, project, environment) as shell:
+        wait_until((project / ".dev/tls-node/tenant.token").exists, "development mode is ready")
+        wait_until((project / ".dev/tls/kms.sock").exists, "the unix socket is there")
+        printed = worked(client, project, environment)
+        assert shell.poll() is None
+    lines = [line.split() for line in printed.splitlines()]
+    assert ["display_name", "cert-app"] in lines
+    assert ["token_policies", '["app"', '"default"]'] in lines
+    assert '"initialized":true' in printed
