@@ -36,6 +36,7 @@ class Request(NamedTuple):
     body: str = ""
     holder: str = PLAIN
     token: str = ""
+    closes: bool = False  # the connection after it
 
 
 @dataclass(frozen=True)

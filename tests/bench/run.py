@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import click
 
-from tests.bench import load, policies, starts, table, tenants, vegeta, wrk
+from tests.bench import load, policies, starts, table, tenants, tls, vegeta, wrk
 from tests.bench.cases import passes
 from tests.bench.processes import none_left
 from tests.bench.report import show
@@ -66,7 +66,17 @@ def _policies(options: Options, _: Server | None) -> Iterator[list[Series]]:
         yield [series]
 
 
-STAGES: Final[Mapping[str, Stage]] = {"cases": _cases, "starts": _starts, "tenants": _tenants, "policies": _policies}
+def _tls(options: Options, _: Server | None) -> Iterator[list[Series]]:
+    yield from tls.measure(options.workers, options.plan)
+
+
+STAGES: Final[Mapping[str, Stage]] = {
+    "cases": _cases,
+    "starts": _starts,
+    "tenants": _tenants,
+    "policies": _policies,
+    "tls": _tls,
+}
 
 
 def _several(known: Mapping[str, object]) -> Callable[[str], list[str]]:
@@ -157,9 +167,9 @@ def _present(store: str) -> bool:
 
 def _require_generators(stages: Sequence[str], *, at_half_load: bool) -> None:
     """End at once, not after an hour, where one is missing."""
-    if "cases" in stages:
+    if {"cases", "tls"}.intersection(stages):
         wrk.require()
-        if at_half_load:
+        if at_half_load and "cases" in stages:
             vegeta.find()
 
 

@@ -36,6 +36,7 @@ class Server:
     address: str
     pid: int
     tokens: Mapping[str, str] = field(repr=False)  # by kind
+    prepared_at: str = ""  # where what cases need is made, if that is another address
 
     def token(self, kind: str) -> str:
         """Return a token of that kind, or the one there is."""
@@ -44,6 +45,8 @@ class Server:
     def headers(self, request: Request) -> dict[str, str]:
         """Return the headers that a request is sent with."""
         sent = {"Content-Type": "application/json"}
+        if request.closes:
+            sent["Connection"] = "close"
         if request.holder != NOBODY:
             sent["X-Vault-Token"] = request.token or self.token(request.holder)
         return sent
@@ -53,7 +56,7 @@ class Server:
 
         RuntimeError if it is refused.
         """
-        answer = send(self.address, self.token(SERVICE), method, path, body)
+        answer = send(self.prepared_at or self.address, self.token(SERVICE), method, path, body)
         data: dict[str, Any] = answer.get("data") or answer
         return data
 
@@ -72,13 +75,16 @@ def send(address: str, token: str, method: str, path: str, body: Mapping[str, An
 
 
 @contextmanager
-def ours(store: str, workers: int) -> Iterator[Server]:
-    """Start a node on a new store (a key of STORES), with one tenant unsealed."""
+def ours(store: str, workers: int, listeners: str = "") -> Iterator[Server]:
+    """Start a node on a new store (a key of STORES), with one tenant unsealed, and with listeners beside its own."""
     issuer, vault_id = Issuer(), new_vault_id()
     with STORES[store]() as (directory, table):
         node = Node.for_issuer(directory, lambda _: table, issuer)
         node.settings = f"workers = {workers}"
         node.further = f'\n[tenants]\ndefault_vault = "{vault_id}"\n'
+        if listeners:
+            node.listed = True
+            node.further += f'[[listeners]]\nhost = "127.0.0.1"\nport = {node.port}\n{listeners}'
         node.start()
         try:
             for token in (issuer.cluster_operator(), issuer.tenant_operator(vault_id)):

@@ -72,6 +72,8 @@ TARGETS: Final = (
     _against("approle login, batch token", 3.0),
     _against("encrypt 32 B, 100 policies", 2.5),
     _against("lookup-self, service token", 3.0),
+    _against("encrypt 32 B, TLS", 2.5),
+    _against("new connection, TLS", 1.0),
     Target("ACL decision, cold", "decision", at_most=5.0, one_worker=True, stores=("engine",)),
     Target("ACL decision, warm", "decision", at_most=1.0, one_worker=True, stores=("engine",)),
     _half_load("encrypt 32 B"),
