@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HEALTH = b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n\r\n"
 #: Connections that send a byte a second, and how many of them there are in a long run.
-SLOW = int(os.environ.get("KMS_SLOW_CONNECTIONS", "500"))
+SLOW = int(os.environ.get("KMS_TEST_SLOW_CONNECTIONS", "500"))
 
 Connect = Callable[[str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
