@@ -135,6 +135,7 @@ def metrics_of(node: Node) -> set[str]:
                 "Tenants",
                 "Quotas",
                 "Tools",
+                "What a server tells of itself",
                 "Identity",
                 "Wrapping and cubbyhole",
             ),

@@ -21,6 +21,7 @@ class Exchange:
 
     __slots__ = (
         "caller",
+        "help",
         "label",
         "method",
         "namespace",
@@ -47,6 +48,7 @@ class Exchange:
         self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
         self.namespace = request.headers.get(caller.NAMESPACE, "")
         self.token = ""
+        self.help = False  # what the path is about is asked for, nothing else
         self.wrap_ttl = 0  # nanoseconds for which the answer is to be wrapped
         self.caller = NOBODY
         self.uncounted = False  # by quotas, for which its role must be known

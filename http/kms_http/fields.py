@@ -160,6 +160,11 @@ class Fields:
         # Paths with an existence check answer the conversion text alone.
         self._checked_prefix = "" if existence_checked else "Field validation failed: "
 
+    @property
+    def declared(self) -> Mapping[str, Converter]:
+        """What converts each field, by name."""
+        return self._converters
+
     def with_(self, **converters: Converter) -> Fields:
         """Return these fields and further ones, of an endpoint of the same kind."""
         further = Fields()

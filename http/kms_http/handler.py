@@ -41,6 +41,8 @@ from kms_http.backend import (
     Observe,
 )
 from kms_http.caller import Callers, Sent
+from kms_http.describing.asked import Asked, help_for
+from kms_http.describing.catalogue import Catalogue
 from kms_http.exchange import Exchange, asked_by
 from kms_http.routing import (
     LISTING,
@@ -85,7 +87,6 @@ _OWN: Final = ("sys/", "auth/token/", "cubbyhole/", "identity/")
 _KINDS: Final = {"sys": "system", "auth": "token", "cubbyhole": "cubbyhole", "identity": "identity"}
 #: Rights of endpoints whose changes are logged with the caller's name.
 _ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
-_NO_HELP: Final = "there is no help for paths here: docs/compatibility.md of the project lists them"
 
 _log = structlog.get_logger(__name__)
 
@@ -100,7 +101,7 @@ class Absent(Protocol):
 class Handler:
     """Answers requests. `system` routes sys/, auth/ and identity/, `engines` what lies under mounts, by mount type.
 
-    `absent` has what is said of paths that nothing takes.
+    `absent` has what is said of paths that nothing takes, `catalogue` what is said of those that something does.
     """
 
     def __init__(
@@ -112,6 +113,7 @@ class Handler:
         system: Router,
         engines: Mapping[str, Router],
         absent: Absent,
+        catalogue: Catalogue,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend
@@ -120,6 +122,7 @@ class Handler:
         self._system = system
         self._engines = engines
         self._absent = absent
+        self._catalogue = catalogue
         self._observe = observe
         self._clock = clock
         self._request_ids = envelope.RequestIds()
@@ -154,6 +157,8 @@ class Handler:
 
     async def _answer(self, exchange: Exchange) -> Response:
         self._read_target(exchange)
+        if exchange.help:
+            return await self._tell_help(exchange)
         system = exchange.path.startswith(_SYSTEM)
         found = self._find_system(exchange) if system else None
         while_sealed = found is not None and found.endpoint is not None and found.endpoint.while_sealed
@@ -187,10 +192,11 @@ class Handler:
         request = exchange.request
         operation = OPERATIONS.get(exchange.method)
         path, query = paths.parse(request.target)
+        if exchange.method == "HELP" or ("help=" in query and paths.form(query).get("help")):
+            exchange.help, exchange.path = True, path  # whatever else is asked: nothing is done instead
+            return
         if operation is None:
             raise self._unknown_method(exchange.method, path)
-        if "help=" in query and paths.form(query).get("help"):
-            raise HttpError(404, _NO_HELP)  # whatever else is asked: the path is never read instead
         if query and operation not in _WITH_BODY:
             exchange.query = fields = paths.form(query)
             if operation is Operation.READ:
@@ -200,6 +206,21 @@ class Handler:
         if wrapping.WRAP_TTL in request.headers:
             exchange.wrap_ttl = wrapping.wanted(request.headers)
         exchange.operation, exchange.path, exchange.method = operation, path, METHODS[operation]
+
+    async def _tell_help(self, exchange: Exchange) -> Response:
+        if self._backend.node_sealed:
+            raise Sealed
+        exchange.token = caller.token_of(exchange.request.headers)
+        exchange.caller = await self._callers.identify(_sent(exchange), anonymous=False)
+        principal, tenant = exchange.caller
+        if tenant is not None and tenant.sealed:
+            raise Sealed
+        assert principal is not None
+        mounts = tenant.mounts if tenant is not None else None
+        exchange.label = "help"
+        asked = Asked(exchange.path, principal, mounts, exchange.request.remote, exchange.now)
+        reply = help_for(self._catalogue, asked)
+        return envelope.respond(reply, exchange.request_id, "", [])
 
     def _find_system(self, exchange: Exchange) -> Found | None:
         found = self._system.find(exchange.path, exchange.operation)

@@ -10,6 +10,7 @@ from typing import Final
 
 from kms_http.api import missing
 from kms_http.api.routes import (
+    CATALOGUE,
     ENGINES,
     SYSTEM,
 )
@@ -50,7 +51,9 @@ class HttpServer:
         engines: Mapping[str, Router] = ENGINES,
         limits: Limits = Limits(),  # noqa: B008  # immutable
     ) -> None:
-        self._handler = Handler(backend, authenticator, observe, system=SYSTEM, engines=engines, absent=missing)
+        self._handler = Handler(
+            backend, authenticator, observe, system=SYSTEM, engines=engines, absent=missing, catalogue=CATALOGUE
+        )
         self._limits = limits
         self._hub: Hub | None = None
         self._acceptor: Acceptor | None = None

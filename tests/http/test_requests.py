@@ -182,15 +182,6 @@ class TestOperations:
     async def test_head_of_what_is_not_there_is_not_found(self, service: Service, path: str) -> None:
         assert (await service.call("HEAD", f"/v1/{path}", "root")).status == 404
 
-    @pytest.mark.parametrize("query", ["help=1", "help=true", "list=true&help=1", "a=b&help=x"])
-    @pytest.mark.parametrize("method", ["GET", "LIST", "POST", "DELETE"])
-    async def test_help_never_reads_the_path(self, service: Service, method: str, query: str) -> None:
-        for path in ("toy/names/a", "sys/health", "nosuch/x"):
-            answer = await service.call(method, f"/v1/{path}?{query}", "root")
-            assert answer.status == 404
-            assert answer.errors[0].startswith("there is no help for paths here")
-        assert service.tenant.asked == []
-
     async def test_a_field_called_help_is_a_field(self, service: Service) -> None:
         service.toys_answer("x")
         assert (await service.call("GET", "/v1/toy/names/a?help=", "root")).status == 200

@@ -18,7 +18,7 @@ from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
-from tests.support import dearest_identity, dearest_keys, dearest_logins, dearest_tenants, dearest_tokens
+from tests.support import dearest_asked, dearest_identity, dearest_keys, dearest_logins, dearest_tenants, dearest_tokens
 from tests.support.dear import (
     DELETE,
     LARGE,
@@ -347,6 +347,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
     **dearest_tokens.ROWS,
     **dearest_tenants.ROWS,
+    **dearest_asked.ROWS,
     "sys/capabilities": {WRITE: [Dear("sys/capabilities", fields(paths=lambda: ["x"] * 190_000))]},
     "sys/capabilities-accessor": {WRITE: [Dear("sys/capabilities-accessor", fields(paths=lambda: ["x"] * 190_000))]},
     "sys/capabilities-self": {

@@ -63,7 +63,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/host-info": _INSIGHT,
     "sys/in-flight-req": _INSIGHT,
     "sys/internal": _INSIGHT,
-    "sys/internal/specs": "there is no OpenAPI document: docs/compatibility.md lists all paths",
     "sys/internal/ui/namespaces": _NAMESPACES,
     "sys/license": _ENTERPRISE,
     "sys/loggers": _SERVER,

@@ -32,7 +32,6 @@ ASKED = [
     ("POST", "sys/remount", "cannot be moved"),
     ("GET", "sys/plugins/catalog", "no plugins"),
     ("POST", "sys/plugins/reload/backend", "no plugins"),
-    ("GET", "sys/internal/specs/openapi", "no OpenAPI"),
     ("GET", "sys/internal/counters/activity", "metrics"),
     ("GET", "sys/host-info", "metrics"),
     ("GET", "sys/ha-status", "all nodes are equal"),

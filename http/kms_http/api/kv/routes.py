@@ -200,11 +200,12 @@ _CAPABILITIES: Final = {
     Operation.SCAN: Capability.SCAN,
 }
 _WRONG_PATH: Final = {
-    operation: Endpoint(lambda _: None, show_wrong_path, capability, _Anything())
+    operation: Endpoint(lambda _: None, show_wrong_path, capability, _Anything(), refuses=True)
     for operation, capability in _CAPABILITIES.items()
 }
 _REFUSED: Final = {
-    operation: Endpoint(_refuse, show_nothing, capability) for operation, capability in _CAPABILITIES.items()
+    operation: Endpoint(_refuse, show_nothing, capability, refuses=True)
+    for operation, capability in _CAPABILITIES.items()
 }
 
 ROUTES: Final[tuple[Route, ...]] = (

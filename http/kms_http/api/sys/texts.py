@@ -1,0 +1,105 @@
+"""What help and documents say of the routes below `sys/`, and of cubbyholes."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kms_http.describing.about import About, Texts
+
+DESCRIPTION: Final = (
+    "The vault itself, and the node: seals, mounts, policies, leases and tools. It is always there, and cannot be\n"
+    "moved or unmounted."
+)
+CUBBYHOLE: Final = "What a token keeps for itself: nobody else reads it, and it ends with the token."
+
+CUBBYHOLE_TEXTS: Final[Texts] = {
+    "cubbyhole/{path...}": About(
+        "Read, write, delete and list what the token keeps.", "", {"path": "Path of the entry, or folder."}
+    ),
+}
+
+_MOUNT: Final = {"path": "Path of the mount.", "type": "Type: `kv`, `kv-v1`, `kv-v2` or `transit`."}
+_LOGIN: Final = {
+    "path": "Path of the mount, below `auth/`.",
+    "type": "Type: `approle`, `jwt`, `kubernetes`, `oidc` or `userpass`.",
+}
+_ACL: Final = {"name": "Name of the policy."}
+_PASSWORDS: Final = {"name": "Name of the policy.", "policy": "How passwords are made: HCL or JSON."}
+_WRAPPING: Final = {"token": "The wrapping token; else the request's own is one."}
+_TOLD: Final = "Without a token, of the node; with one, of its scope: a vault, or the cluster."
+
+TEXTS: Final[Texts] = {
+    "sys/seal-status": About("Whether it is sealed, and how many shares are missing.", _TOLD),
+    "sys/health": About(
+        "Whether it is initialised and unsealed, told by the status.",
+        "`activecode`, `sealedcode` and `uninitcode` choose other statuses.",
+    ),
+    "sys/leader": About("There is no leader: all nodes are equal."),
+    "sys/init": About(
+        "Whether it is initialised; make its key, and split that into shares.",
+        _TOLD,
+        {},
+        ("secret_shares", "secret_threshold"),
+    ),
+    "sys/unseal": About("Give one share of the key.", _TOLD),
+    "sys/seal": About("Seal: forget the key.", _TOLD),
+    "sys/mounts": About("List the mounts."),
+    "sys/mounts/{path...}": About("Enable, show and disable a mount.", "", _MOUNT, ("type",)),
+    "sys/mounts/{path...}/tune": About("Show and change the settings of a mount.", "", _MOUNT),
+    "sys/mounts/auth/{path...}/tune": About("Show and change the settings of a mount of logins.", "", _LOGIN),
+    "sys/auth": About("List the mounts of logins."),
+    "sys/auth/{path...}": About("Enable, show and disable a mount of logins.", "", _LOGIN, ("type",)),
+    "sys/auth/{path...}/tune": About("Show and change the settings of a mount of logins.", "", _LOGIN),
+    "sys/audit": About("List the audit devices."),
+    "sys/locked-users": About("List the names that failed logins have locked."),
+    "sys/locked-users/{mount_accessor}/unlock/{alias_identifier...}": About("Unlock a name."),
+    "sys/internal/ui/mounts": About("List the mounts that the caller may use."),
+    "sys/internal/ui/mounts/{path...}": About("The mount that a path lies below.", "", {"path": "Any path."}),
+    "sys/internal/ui/resultant-acl": About("All that the caller's policies allow."),
+    "sys/capabilities": About("What a token may do at paths.", "", {}, ("paths", "token")),
+    "sys/capabilities-self": About("What the caller's own token may do at paths.", "", {}, ("paths",)),
+    "sys/capabilities-accessor": About(
+        "What the token of an accessor may do at paths.", "", {}, ("paths", "accessor")
+    ),
+    "sys/policies/acl": About("List the ACL policies."),
+    "sys/policies/acl/{name...}": About("Read, write and delete an ACL policy.", "", _ACL, ("policy",)),
+    "sys/policy": About("List the ACL policies; the older form."),
+    "sys/policy/{name...}": About("Read, write and delete an ACL policy; the older form.", "", _ACL),
+    "sys/policies/password": About("List the password policies."),
+    "sys/policies/password/{name...}": About(
+        "Read, write and delete a password policy.", "", _PASSWORDS, ("policy",)
+    ),
+    "sys/policies/password/{name...}/generate": About("Make a password as a policy says.", "", _PASSWORDS),
+    "sys/leases": About("List the leases that could not be revoked."),
+    "sys/leases/count": About("Count the leases that could not be revoked."),
+    "sys/leases/lookup": About("What a lease is.", "", {}, ("lease_id",)),
+    "sys/leases/lookup/{prefix...}": About("List the leases below a prefix."),
+    "sys/leases/renew": About("Renew a lease.", "Tokens are renewed at `auth/token/renew`."),
+    "sys/leases/renew/{url_lease_id...}": About("Renew a lease."),
+    "sys/leases/revoke": About("Revoke a lease.", "", {}, ("lease_id",)),
+    "sys/leases/revoke/{url_lease_id...}": About("Revoke a lease."),
+    "sys/leases/revoke-prefix/{prefix...}": About("Revoke all leases below a prefix."),
+    "sys/leases/revoke-force/{prefix...}": About("Revoke all leases below a prefix, whatever fails."),
+    "sys/leases/tidy": About("Remove what leases that are gone have left."),
+    "sys/tools/hash": About("Hash a text."),
+    "sys/tools/hash/{urlalgorithm}": About("Hash a text with this hash."),
+    "sys/tools/random": About("Random bytes."),
+    "sys/tools/random/{source}": About("Random bytes of a source, or so many."),
+    "sys/tools/random/{source}/{urlbytes}": About("So many random bytes of a source."),
+    "sys/quotas/config": About("Settings of all limits of requests."),
+    "sys/quotas/rate-limit": About("List the limits of requests."),
+    "sys/quotas/rate-limit/{name}": About(
+        "Read, write and delete a limit of requests.",
+        "",
+        {"path": "Mount, or path below one, that is limited; empty: the whole vault.", "name": "Name of the limit."},
+    ),
+    "sys/wrapping/lookup": About("What a wrapping token holds, without using it.", "", _WRAPPING),
+    "sys/wrapping/unwrap": About("Use a wrapping token: the answer that it holds.", "", _WRAPPING),
+    "sys/wrapping/rewrap": About("Replace a wrapping token by a new one.", "", _WRAPPING),
+    "sys/wrapping/wrap": About("Wrap what is sent, and answer with a wrapping token."),
+    "sys/internal/specs/openapi": About(
+        "This API as an OpenAPI document: the vault's own paths, and those below its mounts.",
+        "",
+        {"context": "What is put behind the identifier of each operation."},
+    ),
+}
