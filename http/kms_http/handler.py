@@ -215,6 +215,8 @@ class Handler:
         principal, tenant = exchange.caller
         if tenant is not None and tenant.sealed:
             raise Sealed
+        if tenant is not None:
+            throttle.count(exchange, tenant, None, None)
         assert principal is not None
         mounts = tenant.mounts if tenant is not None else None
         exchange.label = "help"
@@ -324,7 +326,12 @@ class Handler:
         wrap = exchange.wrap_ttl and not (found.route.bare or endpoint.of_wrapping)
         if wrap:
             await self._wrapping.find_room(tenant)
-        result = None if message is None else await self._ask(exchange, message)
+        if message is None:
+            result = None
+        elif endpoint.of_node:
+            result = await self._backend.ask_node(message)
+        else:
+            result = await self._ask(exchange, message)
         kind = mount.type if mount is not None else _KINDS[exchange.path.partition("/")[0]]
         reply = endpoint.render(call, result)
         if not isinstance(reply, Reply):

@@ -150,6 +150,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     own_check: bool = False  # looks itself at what policies give; what narrows a token is checked before, as ever
     while_sealed: bool = False
     head: bool = False  # answers HEAD too
+    of_node: bool = False  # the message goes to the node, whoever asks
     refuses: bool = False  # only says that this cannot be done: documents leave it out
     read: Callable[[bytes], Mapping[str, Any] | None] | None = None
 

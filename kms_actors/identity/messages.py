@@ -110,6 +110,10 @@ class MergeEntities(Command, frozen=True):
     keep: tuple[str, ...] = ()
 
 
+class CountEntities(Query, frozen=True):
+    """Answer: how many entities there are."""
+
+
 class ListEntities(ListPage, frozen=True):
     """All entities."""
 

@@ -27,6 +27,7 @@ from kms_actors.processes.hardening import (
     open_as_many_files_as_allowed,
 )
 from kms_actors.processes.launch import Workers
+from kms_actors.processes.membership import begin_heartbeat
 from kms_actors.processes.resources import metrics_token
 from kms_actors.processes.serving import authenticator, http_server, node_service
 from kms_actors.processes.sockets import close_all, entries, listening, open_all
@@ -92,6 +93,7 @@ async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[Nod
         stack.callback(close_all, configuration, bound)
         server = await stack.enter_async_context(http_server(configuration, service, metrics))
         server.serve(entries(configuration, bound, secured.contexts))
+        await begin_heartbeat(stack, configuration, store, lambda: service.node_sealed)
         _log_serving(configuration, secured, workers=1)
         yield service, secured.read_anew
 
@@ -116,6 +118,7 @@ async def supervising(configuration: Configuration, workers: Workers) -> AsyncIt
         node = LocalNode(configuration, AnnouncingStore(metrics.metered(store), supervisor.announce))
         _log_master_keyring_provider(configuration)
         await supervisor.start(node)
+        await begin_heartbeat(stack, configuration, store, lambda: supervisor.node_sealed)
         _log_serving(configuration, secured, len(workers.processes))
 
         def renew() -> None:

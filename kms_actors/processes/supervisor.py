@@ -105,6 +105,11 @@ class Supervisor:
         for child in self._current.values():
             await self._serving(child)
 
+    @property
+    def node_sealed(self) -> bool:
+        """True before initialisation too."""
+        return self._state is None
+
     async def stop(self) -> None:
         """Accept no more, let requests under way end, end the workers, then the node actor. Idempotent."""
         if self._stopping:

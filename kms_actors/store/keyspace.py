@@ -2,6 +2,8 @@
 
 (root, "header")                        format of the cluster's data
 (root, "node", namespace, …)            master keyring and seal of a cluster
+(root, "member", namespace, node name)  a node of a cluster, as it said last
+(root, "version", namespace, version)   when a version of the program first ran
 (root, "vault", vault id)               tenant integer of a vault
 (root, "allocator")                     last tenant integer given out, never reused
 (root, "restore", digest, scope)        frames that an unfinished restore has written
@@ -69,11 +71,22 @@ HEADER = pack("header")
 ALLOCATOR = pack("allocator")
 DUE = pack("due")
 TENANTS = pack("t")
+VAULTS = pack("vault")
 
 
 def node(namespace: str, *parts: Any) -> bytes:
     """Return a key of a cluster's own records: `seal`, `keyring`."""
     return pack("node", namespace, *parts)
+
+
+def member(namespace: str, *name: str) -> bytes:
+    """Return the key of a node's word that it is there; without a name, what all of a cluster begin with."""
+    return pack("member", namespace, *name)
+
+
+def version(namespace: str, *name: str) -> bytes:
+    """Return the key of when a version first ran; without one, what all of a cluster begin with."""
+    return pack("version", namespace, *name)
 
 
 def vault(vault_id: str) -> bytes:

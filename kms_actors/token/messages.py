@@ -47,6 +47,10 @@ class EndToken(OfToken, Command, frozen=True, kw_only=True):
     leave: bool = False
 
 
+class CountTokens(Query, frozen=True):
+    """Answer: how many service tokens there are that have not ended."""
+
+
 class ListAccessors(Query, frozen=True):
     """Answer: the accessors behind `after`, sorted, at most `limit` (0: all)."""
 

@@ -6,9 +6,40 @@ from collections.abc import Mapping
 from typing import Final
 
 from kms_http.routing import Operation
-from tests.support.dear import READ, WRITE, Dear, anything, nothing
+from tests.support.dear import DELETE, LIST, PATCH, READ, WRITE, Dear, anything, nothing
 
 ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
+    "sys/host-info": {READ: nothing("sys/host-info")},
+    "sys/ha-status": {READ: nothing("sys/ha-status")},
+    "sys/config/state/sanitized": {READ: nothing("sys/config/state/sanitized")},
+    "sys/version-history": {LIST: nothing("sys/version-history")},
+    "sys/plugins/catalog": {READ: nothing("sys/plugins/catalog")},
+    "sys/plugins/catalog/{type}": {
+        READ: nothing("sys/plugins/catalog/secret"),
+        LIST: nothing("sys/plugins/catalog/secret"),
+        WRITE: anything("sys/plugins/catalog/secret"),
+        DELETE: nothing("sys/plugins/catalog/secret"),
+    },
+    "sys/plugins/catalog/{type}/{name}": {
+        READ: nothing("sys/plugins/catalog/secret/kv"),
+        WRITE: anything("sys/plugins/catalog/secret/kv"),
+        DELETE: nothing("sys/plugins/catalog/secret/kv"),
+    },
+    "sys/plugins/reload/backend": {WRITE: anything("sys/plugins/reload/backend")},
+    "sys/internal/counters/tokens": {READ: nothing("sys/internal/counters/tokens")},
+    "sys/internal/counters/entities": {READ: nothing("sys/internal/counters/entities")},
+    "sys/internal/counters/requests": {READ: nothing("sys/internal/counters/requests")},
+    "sys/internal/counters/activity": {READ: nothing("sys/internal/counters/activity")},
+    "sys/internal/counters/activity/{kind}": {READ: nothing("sys/internal/counters/activity/monthly")},
+    "sys/internal/inspect/router/{tag}": {READ: nothing("sys/internal/inspect/router/root")},
+    "sys/internal/ui/namespaces": {READ: nothing("sys/internal/ui/namespaces")},
+    "sys/namespaces": {LIST: nothing("sys/namespaces")},
+    "sys/namespaces/{path...}": {
+        READ: nothing("sys/namespaces/vault"),
+        WRITE: anything("sys/namespaces/vault"),
+        PATCH: anything("sys/namespaces/vault"),
+        DELETE: nothing("sys/namespaces/vault"),
+    },
     "sys/internal/specs/openapi": {
         READ: nothing("sys/internal/specs/openapi?generic_mount_paths=true"),
         WRITE: anything("sys/internal/specs/openapi"),

@@ -29,11 +29,10 @@ _LEASE_COUNT: Final = (
     "`kms-cli tenants limit <vault id> --tokens <number>` (docs/tenants.md)"
 )
 _REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
-_PLUGINS: Final = "there are no plugins: the engines kv-v1, kv-v2 and transit are part of the program"
+_PLUGINS: Final = "there are no plugins: sys/plugins/catalog lists what is part of the program"
 _OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
 _OIDC: Final = "identity tokens are not issued, and this is no OpenID provider: use the issuer that people log in by"
 _MFA: Final = "there is no MFA here: let the issuer that people log in by ask for it"
-_NAMESPACES: Final = "there are no namespaces: the token says which vault it is for"
 _CLUSTER: Final = (
     "there is no high availability to manage: all nodes are equal, and sys/health and the metrics port tell of each"
 )
@@ -59,18 +58,14 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/generate-recovery-token": _GENERATE_ROOT,
     "sys/generate-root": _GENERATE_ROOT,
     "sys/generate-root-token": _GENERATE_ROOT,
-    "sys/ha-status": _CLUSTER,
-    "sys/host-info": _INSIGHT,
     "sys/in-flight-req": _INSIGHT,
     "sys/internal": _INSIGHT,
-    "sys/internal/ui/namespaces": _NAMESPACES,
     "sys/license": _ENTERPRISE,
     "sys/loggers": _SERVER,
     "sys/managed-keys": _ENTERPRISE,
     "sys/metrics": _INSIGHT,
     "sys/mfa": _MFA,
     "sys/monitor": _INSIGHT,
-    "sys/namespaces": _NAMESPACES,
     "sys/plugins": _PLUGINS,
     "sys/policies": _POLICIES,
     "sys/policies/egp": _ENTERPRISE,
@@ -92,7 +87,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/step-down": _CLUSTER,
     "sys/storage": _CLUSTER,
     "sys/sync": _ENTERPRISE,
-    "sys/version-history": _INSIGHT,
 }
 
 

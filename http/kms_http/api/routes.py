@@ -21,8 +21,13 @@ from kms_http.api.sys import texts as sys_texts
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.keyring import KEYRING_ROUTES
+from kms_http.api.sys.counters import COUNTER_ROUTES
+from kms_http.api.sys.inspection import INSPECTION_ROUTES
 from kms_http.api.sys.leases import LEASE_ROUTES
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
+from kms_http.api.sys.namespaces import NAMESPACE_ROUTES
+from kms_http.api.sys.node import NODE_ROUTES
+from kms_http.api.sys.plugins import PLUGIN_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.quotas import QUOTA_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
@@ -62,6 +67,11 @@ SYSTEM_ROUTES: Final = Capabilities(
         *IDENTITY_ROUTES,
         *WRAPPING_ROUTES,
         *specs_routes(_catalogue),
+        *NODE_ROUTES,
+        *PLUGIN_ROUTES,
+        *COUNTER_ROUTES,
+        *INSPECTION_ROUTES,
+        *NAMESPACE_ROUTES,
         *CUBBYHOLE_ROUTES,
     )
 ).routes

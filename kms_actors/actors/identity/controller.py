@@ -25,6 +25,7 @@ from kms_actors.cache import ByteCache
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.identity.limits import MAX_DELETED
 from kms_actors.identity.messages import (
+    CountEntities,
     DeleteAlias,
     DeleteEntities,
     DeleteGroup,
@@ -79,6 +80,7 @@ class IdentityController:
         return {
             **{kind: partial(self._look, look) for kind, look in _QUERIES.items()},
             **{kind: partial(self._list, read) for kind, read in _LISTS.items()},
+            CountEntities: lambda message: self._context.spawn(lists.count_entities(self._context, message)),
             **{kind: partial(self._command, work) for kind, work in _COMMANDS.items()},
             DeleteEntities: lambda message: self._context.spawn(self._delete(message)),
             ResolveEntity: self._resolve,
@@ -211,6 +213,7 @@ _COMMANDS: Final[Mapping[type[Message], Work]] = {
 IDENTITY_MESSAGES: Final[tuple[type[Message], ...]] = (
     *_QUERIES,
     *_LISTS,
+    CountEntities,
     *_COMMANDS,
     DeleteEntities,
     ResolveEntity,

@@ -10,11 +10,20 @@ from kms_actors.actors.identity import places
 from kms_actors.actors.identity.places import IdentityKeys, is_id
 from kms_actors.actors.identity.storage import IdentityReader
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.listing import PAGE
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.limits import MAX_LISTED
-from kms_actors.identity.messages import FoundAlias, ListAliases, ListedGroup, ListEntities, ListGroups, ListPage
+from kms_actors.identity.messages import (
+    CountEntities,
+    FoundAlias,
+    ListAliases,
+    ListedGroup,
+    ListEntities,
+    ListGroups,
+    ListPage,
+)
 from kms_actors.identity.records import Entity, Group, Pointer
-from kms_actors.store.api import Entry
+from kms_actors.store.api import Entry, Priority
 
 #: Records read in one transaction.
 _PAGE: Final = 250
@@ -34,6 +43,26 @@ ReadPage = Callable[[IdentityReader, bytes, int], Awaitable[Page]]
 async def list_entities(context: TenantContext, message: ListEntities) -> list[Any]:
     """Return entities."""
     return await _walk(context, message, ("entity",), _entities)
+
+
+async def count_entities(context: TenantContext, _: CountEntities) -> int:
+    """Return how many entities there are; none is opened."""
+    first, end = IdentityKeys(context.keys, context.keyring).all("entity")
+    place: bytes | None = first
+    count = 0
+    async with context.long_reads.turn():
+        while place is not None:
+            entries = await _entries(context, place, end)
+            count += len(entries)
+            place = _last(entries, PAGE)
+            if place is not None:
+                place += b"\0"
+                await context.turns.turn(context.vault_id)
+    return count
+
+
+async def _entries(context: TenantContext, begin: bytes, end: bytes) -> list[Entry]:
+    return await context.store.read(lambda tr: tr.get_range(begin, end, limit=PAGE), priority=Priority.BATCH)
 
 
 async def list_aliases(context: TenantContext, message: ListAliases) -> list[Any]:

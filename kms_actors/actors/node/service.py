@@ -23,6 +23,7 @@ from kms_actors.actors.node.directory import (
     TenantHandle,
 )
 from kms_actors.actors.node.garbage import Garbage
+from kms_actors.actors.node.insight import Insight
 from kms_actors.actors.node.link import (
     LocalNode,
     NodeLink,
@@ -89,6 +90,7 @@ class NodeService:
         self._store = store
         self._node = node or LocalNode(configuration, store)
         self._records = NodeRecords(store, self.namespace)
+        self._insight = Insight(configuration, store, lambda: self.node_sealed)
         self._threads, self._turns = Threads(), Turns()
         self._fetcher = Fetcher(configuration.tenants.login_urls)
         self._clock = clock
@@ -169,6 +171,9 @@ class NodeService:
             return await self._revoke(message.principal)
         if isinstance(message, OfTenants):
             return await self._ask_tenancy(message)
+        own = self._insight.handlers.get(type(message))
+        if own is not None:
+            return await own(message)
         if not is_reported(message, sealed=self._unsealed_status is None):
             return await self._node.ask(message)
         change = asyncio.ensure_future(self._node.ask(message))

@@ -70,5 +70,19 @@ async def list_names(
     return names
 
 
+async def count_names(read: ReadNames, long_reads: LongReads, rest: Callable[[], Awaitable[None]]) -> int:
+    """Return how many names there are, of which no more than a page is kept; as many as in a list of all."""
+    found = await read("", 0, False)
+    count = len(found.names)
+    if not found.more:
+        return count
+    async with long_reads.turn():
+        while found.more and found.names:
+            await rest()
+            found = await read(found.names[-1], 0, True)
+            count += len(found.names)
+    return count
+
+
 def _goes_on(found: Names, names: list[str], limit: int) -> bool:
     return found.more and bool(names) and not (limit and len(names) >= limit)

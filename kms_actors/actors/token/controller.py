@@ -15,7 +15,7 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
-from kms_actors.actors.tenant.listing import PAGE, Names, list_names
+from kms_actors.actors.tenant.listing import PAGE, Names, count_names, list_names
 from kms_actors.actors.tenant.revocations import end_of, record_of
 from kms_actors.actors.tenant.token_records import ACCESSOR, TokenRecords
 from kms_actors.actors.token.bearers import AskNow, Bearers, TokenChanged, TokenLoaded
@@ -41,6 +41,7 @@ from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Priority, Reads, Transaction
 from kms_actors.store.pages import behind
 from kms_actors.token.messages import (
+    CountTokens,
     CreateToken,
     DeleteRole,
     EndToken,
@@ -75,6 +76,7 @@ TOKEN_MESSAGES: Final = (
     WithdrawToken,
     CreateToken,
     LookUpToken,
+    CountTokens,
     ListAccessors,
     LookUpLease,
     ListLeases,
@@ -118,6 +120,7 @@ class TokenController:
             CreateToken: lambda message: spawn(self._creating.create(message)),
             LookUpToken: lambda message: spawn(self._look_up(message)),
             ListAccessors: lambda message: spawn(self._list(message)),
+            CountTokens: lambda _: spawn(self._count()),
             RenewToken: lambda message: spawn(self._renewing.renew(message)),
             EndToken: lambda message: spawn(self._end(message)),
             RevokeToken: lambda message: spawn(self._revoke(message)),
@@ -146,6 +149,17 @@ class TokenController:
         return None if found is None else await self._bearers.resolved(found)
 
     async def _list(self, message: ListAccessors) -> list[str]:
+        context = self._context
+        rest = partial(context.turns.turn, context.vault_id)
+        return await list_names(self._names, message.after, message.limit, context.long_reads, rest)
+
+    async def _count(self) -> int:
+        context = self._context
+        rest = partial(context.turns.turn, context.vault_id)
+        return await count_names(self._names, context.long_reads, rest)
+
+    async def _names(self, last: str, limit: int, long: bool) -> Names:
+        """Return a page of accessors behind the last one; see `ReadNames`."""
         context, now = self._context, self._now()
         begin, end = context.keys.span(ACCESSOR)
 
@@ -154,19 +168,15 @@ class TokenController:
             names = [accessor for accessor, ends in self._records.ends(entries) if ends is None or now < ends]
             return names, behind(entries[-1][0]) if len(entries) == limit else None
 
-        async def read(last: str, limit: int, long: bool) -> Names:
-            place = behind(context.keys.key(ACCESSOR, last)) if last else begin
-            how = Priority.BATCH if long else Priority.REQUEST
-            while True:
-                names, further = await context.store.read(
-                    partial(page, place=place, limit=min(limit or PAGE, PAGE)), priority=how
-                )
-                if names or further is None:
-                    return Names(names, further is not None)
-                place = further  # all of a page have ended
-
-        rest = partial(context.turns.turn, context.vault_id)
-        return await list_names(read, message.after, message.limit, context.long_reads, rest)
+        place = behind(context.keys.key(ACCESSOR, last)) if last else begin
+        how = Priority.BATCH if long else Priority.REQUEST
+        while True:
+            names, further = await context.store.read(
+                partial(page, place=place, limit=min(limit or PAGE, PAGE)), priority=how
+            )
+            if names or further is None:
+                return Names(names, further is not None)
+            place = further  # all of a page have ended
 
     # Revoking.
 

@@ -26,6 +26,8 @@ _LOGIN: Final = {
 _ACL: Final = {"name": "Name of the policy."}
 _PASSWORDS: Final = {"name": "Name of the policy.", "policy": "How passwords are made: HCL or JSON."}
 _WRAPPING: Final = {"token": "The wrapping token; else the request's own is one."}
+_PLUGIN: Final = {"type": "Type: `auth`, `database` or `secret`.", "name": "Name of the plugin."}
+_OPERATORS: Final = "It is told to operators of the cluster."
 _TOLD: Final = "Without a token, of the node; with one, of its scope: a vault, or the cluster."
 
 TEXTS: Final[Texts] = {
@@ -97,6 +99,20 @@ TEXTS: Final[Texts] = {
     "sys/wrapping/unwrap": About("Use a wrapping token: the answer that it holds.", "", _WRAPPING),
     "sys/wrapping/rewrap": About("Replace a wrapping token by a new one.", "", _WRAPPING),
     "sys/wrapping/wrap": About("Wrap what is sent, and answer with a wrapping token."),
+    "sys/host-info": About("What machine the node runs on, and how busy it is.", _OPERATORS),
+    "sys/ha-status": About("The nodes of the cluster that were heard of lately.", _OPERATORS),
+    "sys/config/state/sanitized": About("The settings that the node runs by, without what is secret.", _OPERATORS),
+    "sys/version-history": About("The versions of the server that have run, and since when."),
+    "sys/plugins/catalog": About("What can be mounted: all of it is part of the program."),
+    "sys/plugins/catalog/{type}": About("List what can be mounted, of one type.", "", _PLUGIN),
+    "sys/plugins/catalog/{type}/{name}": About("What can be mounted, one by one.", "", _PLUGIN),
+    "sys/internal/counters/tokens": About("How many service tokens there are."),
+    "sys/internal/counters/entities": About("How many entities there are."),
+    "sys/internal/counters/requests": About("Nothing: what Vault once counted here is no longer counted."),
+    "sys/internal/inspect/router/{tag}": About("The mounts as the router finds them."),
+    "sys/internal/ui/namespaces": About("The namespaces below the caller's own; there are none."),
+    "sys/namespaces": About("List the vaults of the cluster.", _OPERATORS),
+    "sys/namespaces/{path...}": About("A vault of the cluster.", _OPERATORS, {"path": "Id of the vault."}),
     "sys/internal/specs/openapi": About(
         "This API as an OpenAPI document: the vault's own paths, and those below its mounts.",
         "",
