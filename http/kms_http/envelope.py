@@ -37,8 +37,8 @@ def respond(reply: Reply, request_id: str, mount_type: str, warnings: list[str])
     """Return the answer to a request; `warnings` follow the reply's own."""
     if reply.status == 204:
         return Response(204)
-    if reply.whole:
-        return Response(reply.status, reply.whole)
+    if reply.whole or reply.stream is not None:
+        return Response(reply.status, reply.whole, media=reply.media, stream=reply.stream)
     if reply.bare is not None:
         return Response(reply.status, json_codec.dumps(reply.bare))
     body: dict[str, Any] = dict(reply.data) if reply.mirrored and isinstance(reply.data, Mapping) else {}

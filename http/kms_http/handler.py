@@ -26,11 +26,13 @@ from kms_actors.errors import (
     UnsupportedOperation,
     UnsupportedPath,
 )
+from kms_actors.insight.messages import RequestUnderWay
 from kms_actors.messages import Message
 from kms_actors.mounts import LOGINS, Mount
 from kms_http import (
     caller,
     envelope,
+    received,
     throttle,
     wrapping,
 )
@@ -48,6 +50,7 @@ from kms_http.routing import (
     LISTING,
     METHODS,
     NO_MOUNTS,
+    NODE_ADMIN,
     SCOPE_ADMIN,
     TENANT_ADMIN,
     Call,
@@ -58,12 +61,10 @@ from kms_http.routing import (
     Router,
 )
 from kms_http.wire import (
-    body,
     errors,
     paths,
 )
 from kms_http.wire.errors import HttpError
-from kms_http.wire.limits import MAX_BODY, MAX_NOBODYS_BODY
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 from kms_http.wrapping import Wrapping
@@ -86,7 +87,7 @@ _OWN: Final = ("sys/", "auth/token/", "cubbyhole/", "identity/")
 #: What answers of these call the type of their mount.
 _KINDS: Final = {"sys": "system", "auth": "token", "cubbyhole": "cubbyhole", "identity": "identity"}
 #: Rights of endpoints whose changes are logged with the caller's name.
-_ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN)
+_ADMINISTRATORS: Final = (SCOPE_ADMIN, TENANT_ADMIN, NODE_ADMIN)
 
 _log = structlog.get_logger(__name__)
 
@@ -126,19 +127,22 @@ class Handler:
         self._observe = observe
         self._clock = clock
         self._request_ids = envelope.RequestIds()
+        self._in_flight: dict[str, Exchange] = {}
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; every failure is an answer too."""
         request_id = self._request_ids()
         request_context.begin(request_id)
         started = time.perf_counter()
-        exchange = Exchange(request, self._clock(), request_id)
+        exchange = self._in_flight[request_id] = Exchange(request, self._clock(), request_id)
         try:
             response = await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
             response = self._failed(exchange, error)
             # Its frames hold what holds the error: without this, request and token stay until a collection of cycles.
             error.__traceback__ = None
+        finally:
+            del self._in_flight[request_id]
         namespace = exchange.namespace
         if namespace and namespace.isascii() and namespace.isprintable():
             response.add_header(b"X-Vault-Namespace", namespace.encode())
@@ -146,6 +150,13 @@ class Handler:
             throttle.tell(exchange, response)
         self._observe(exchange.label, response.status, time.perf_counter() - started)
         return response
+
+    def in_flight(self) -> list[RequestUnderWay]:
+        """Return the requests that are worked on; each is called by its route, since paths are a vault's own."""
+        return [
+            RequestUnderWay(each.request_id, each.now, each.request.remote, each.label, each.request.method)
+            for each in self._in_flight.values()
+        ]
 
     def _failed(self, exchange: Exchange, error: Exception) -> Response:
         response = errors.respond(error)
@@ -296,9 +307,9 @@ class Handler:
             rule.check_wrapping(wrapping.whole_seconds(exchange.wrap_ttl) or None)
         sent, size = exchange.query, 0
         if exchange.operation in _WITH_BODY:
-            sent, size = await _read_body(exchange, None if allowed.looks_at_fields else endpoint.read)
+            sent, size = await received.read_body(exchange, None if allowed.looks_at_fields else endpoint.read)
         sent = allowed.passed(exchange.operation, sent)
-        values, warnings = _values(endpoint, found.captures, sent)
+        values, warnings = received.values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         if exchange.uncounted:
             await throttle.count_login(exchange, mount, values)
@@ -352,41 +363,8 @@ class Handler:
             raise _no_route(exchange.path) from None
 
 
-async def _read_body(exchange: Exchange, read: body.Read | None) -> tuple[Mapping[str, Any], int]:
-    """Return what was sent, and how many bytes it took."""
-    request = exchange.request
-    if exchange.operation is Operation.PATCH:
-        body.require_merge_patch(request)
-    waited = request.body is None
-    raw = await body.read(request, MAX_BODY if exchange.caller.principal is not None else MAX_NOBODYS_BODY)
-    if waited:
-        request_context.arrived()
-    if len(raw) < body.STEPS_FROM:
-        return body.parse(request, raw, read), len(raw)
-    owner = exchange.caller.principal.resource if exchange.caller.principal is not None else ""
-    return await body.parse_large(request, raw, owner, read), len(raw)
-
-
 def _sent(exchange: Exchange) -> Sent:
     return Sent(exchange.token, exchange.namespace, exchange.now, exchange.request.remote)
-
-
-def _values(
-    endpoint: Endpoint, captures: Mapping[str, str], sent: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], list[str]]:
-    """Return converted fields, and warnings about those that were not used."""
-    replaced: list[str] = []
-    if not endpoint.fields.all_taken and not captures.keys().isdisjoint(sent):
-        replaced = sorted(name for name in captures.keys() & sent.keys() if sent[name] is not None)
-        sent = {name: value for name, value in sent.items() if name not in captures}
-    values, unknown = endpoint.fields.parse(sent)
-    warnings = []
-    if unknown:
-        warnings.append(f"Endpoint ignored these unrecognized parameters: [{' '.join(unknown)}]")
-    if replaced:
-        text = "Endpoint replaced the value of these parameters with the values captured from the endpoint's path"
-        warnings.append(f"{text}: [{' '.join(replaced)}]")
-    return values, warnings
 
 
 def _no_route(path: str) -> HttpError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -31,6 +31,7 @@ from kms_http.wire.paths import (
     KEPT,
     LONGEST_KEPT,
 )
+from kms_http.wire.response import JSON
 
 NO_FIELDS = Fields()
 NO_MOUNTS = MountTable(())
@@ -50,8 +51,8 @@ class Operation(enum.StrEnum):
 class Reply(msgspec.Struct, frozen=True):
     """An answer before rendering. `bare` goes out without an envelope, `mirrored` repeats data at top level.
 
-    `lease_duration` is in seconds. `whole` is a body that was rendered before, `wrap_info` what stands for an answer
-    that is wrapped: neither is ever wrapped.
+    `lease_duration` is in seconds. `whole` is a body that was rendered before, `stream` one without an end, both of
+    the type `media`; `wrap_info` is what stands for an answer that is wrapped. None of these is ever wrapped.
     """
 
     status: int = 200
@@ -63,6 +64,8 @@ class Reply(msgspec.Struct, frozen=True):
     lease_duration: int = 0
     whole: bytes = b""
     wrap_info: Mapping[str, Any] | None = None
+    media: bytes = JSON
+    stream: AsyncIterator[bytes] | None = None
 
 
 class Peer(Protocol):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from kms_actors.insight.messages import RequestUnderWay
 from kms_http.api import missing
 from kms_http.api.routes import (
     CATALOGUE,
@@ -85,6 +86,10 @@ class HttpServer:
         """Connections there are."""
         return len(self._hub.connections) if self._hub is not None else 0
 
+    def in_flight(self) -> list[RequestUnderWay]:
+        """Return the requests that are worked on."""
+        return self._handler.in_flight()
+
     @property
     def body_bytes(self) -> int:
         """Bytes of request bodies in memory, as counted against their limit."""
@@ -99,6 +104,7 @@ class HttpServer:
         if self._hub is None or self._acceptor is None:
             return
         self._acceptor.stop()
+        self._hub.ending = True
         self._hub.answer = self._answer_last
         while self._hub is not None and (self._hub.connections or self._acceptor.connecting):  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)
@@ -115,6 +121,7 @@ class HttpServer:
             return
         self._acceptor.stop()
         hub, end = self._hub, time.monotonic() + grace
+        hub.ending = True
         # An event would have to be kept up by every request; this is once, at the end of the process.
         while _close_idle(hub.connections) and time.monotonic() < end:  # noqa: ASYNC110
             await asyncio.sleep(_POLL_SECONDS)

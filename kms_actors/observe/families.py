@@ -80,6 +80,19 @@ class Sum:
         other._values = {name: dict(values) for name, values in self._values.items()}
         return other
 
+    def families(self) -> list[Family]:
+        """Return the same as what another process can add to a sum of its own, once."""
+        return [
+            Family(
+                name,
+                family.kind,
+                family.text,
+                "sum",
+                [(sample, dict(labels), value) for (sample, labels), value in self._values[name].items()],
+            )
+            for name, family in self._families.items()
+        ]
+
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of the node."""
         for name, family in self._families.items():

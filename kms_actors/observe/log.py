@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import Any, Final
 
 import structlog
 
 from kms_actors.config import Log
+from kms_actors.observe.levels import NUMBERS, levels
+from kms_actors.observe.recent import recent
 
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_CRITICAL: Final = {"exception": logging.ERROR, "critical": logging.CRITICAL}
 
 
 def configure(settings: Log) -> None:
     """Set up structlog, and send the standard library's warnings (of aiohttp, asyncio) the same way."""
+    levels.default = NUMBERS[settings.level]
+    levels.set(None)
     if settings.format == "json":
         renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     else:
@@ -22,13 +27,34 @@ def configure(settings: Log) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _sift,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+        logger_factory=_Named,
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(handlers=[_ToStructlog()], level=logging.WARNING, force=True)
+
+
+class _Named(structlog.PrintLogger):
+    """A logger that knows its name, which levels are set by."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(sys.stderr)
+        self.name = name
+        levels.know(name)
+
+
+def _sift(logger: Any, method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Keep a line for those who follow the log, and drop it where its level is not written."""
+    level = NUMBERS.get(method) or _CRITICAL.get(method, logging.ERROR)
+    written = level >= levels.least(getattr(logger, "name", ""))
+    if written or recent.wants(level):
+        recent.keep(level, fields)
+    if not written:
+        raise structlog.DropEvent
+    return fields
 
 
 class _ToStructlog(logging.Handler):

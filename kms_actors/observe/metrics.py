@@ -6,9 +6,10 @@ import hmac
 import ssl
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -117,6 +118,44 @@ class MetricsServer:
             return web.Response(status=401, text="a token is needed\n", headers={"WWW-Authenticate": "Bearer"})
         if request.path != "/metrics" or request.method not in {"GET", "HEAD"}:
             return web.Response(status=404, text="not found\n")
-        registry = CollectorRegistry()
-        registry.register(await self._collect())
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        body = exposition(await self._collect())
+        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def exposition(found: Sum) -> bytes:
+    """Return metrics as Prometheus reads them."""
+    registry = CollectorRegistry()
+    registry.register(found)
+    return generate_latest(registry)
+
+
+def as_vault(found: Sum, timestamp: str) -> dict[str, Any]:
+    """Return metrics as Vault's `sys/metrics` has them.
+
+    What is not known of a histogram, such as its largest value, is absent.
+    """
+    gauges, counters, samples = [], [], []
+    for metric in found.collect():
+        for series, of in _series(metric).items():
+            labels = dict(series)
+            if metric.type == "histogram":
+                count, total = of.get("_count", 0.0), of.get("_sum", 0.0)
+                mean = total / count if count else 0.0
+                figures = {"Count": int(count), "Sum": total, "Mean": mean}
+                samples.append({"Name": metric.name, **figures, "Labels": labels})
+            elif metric.type == "counter":
+                count = of.get("_total", of.get("", 0.0))
+                counters.append({"Name": metric.name, "Count": int(count), "Sum": count, "Labels": labels})
+            else:
+                gauges.append({"Name": metric.name, "Value": of.get("", 0.0), "Labels": labels})
+    return {"Timestamp": timestamp, "Gauges": gauges, "Points": [], "Counters": counters, "Samples": samples}
+
+
+def _series(metric: Metric) -> dict[tuple[tuple[str, str], ...], dict[str, float]]:
+    """Return the samples of a metric by their labels, each by what its name ends with; buckets are left out."""
+    found: dict[tuple[tuple[str, str], ...], dict[str, float]] = {}
+    for sample in metric.samples:
+        suffix = sample.name.removeprefix(metric.name)
+        if suffix not in {"_bucket", "_created"}:
+            found.setdefault(tuple(sample.labels.items()), {})[suffix] = sample.value
+    return found

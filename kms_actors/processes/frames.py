@@ -83,6 +83,23 @@ class Announce(Request, frozen=True):
     """The worker has committed a change. Reply: Done, once all other workers know of it."""
 
 
+class Gather(Request, frozen=True):
+    """A question to all processes of the node, see `processes.facts`. Reply: Gathered."""
+
+    question: str
+    argument: msgspec.Raw
+
+
+class Collect(Request, frozen=True):
+    """Reply: Samples, of all processes together."""
+
+
+class Told(Reply, frozen=True):
+    """The worker's answer to a Question."""
+
+    answer: msgspec.Raw
+
+
 class Samples(Reply, frozen=True):
     """The worker's metrics."""
 
@@ -130,6 +147,19 @@ class ReadMetrics(Request, frozen=True):
     """Reply: Samples."""
 
 
+class Question(Request, frozen=True):
+    """What some worker asks all processes. Reply: Told."""
+
+    question: str
+    argument: msgspec.Raw
+
+
+class Gathered(Reply, frozen=True):
+    """What all processes answered."""
+
+    answers: list[msgspec.Raw]
+
+
 class Drain(Request, frozen=True):
     """Accept no more, serve who is connected until they go, and end. Reply: Samples, the last ones."""
 
@@ -159,9 +189,24 @@ class Done(Reply, frozen=True):
     """It is so."""
 
 
-FROM_WORKER: Final = msgspec.msgpack.Decoder(Prepared | Serving | Ask | Announce | Samples | Done)
+FROM_WORKER: Final = msgspec.msgpack.Decoder(
+    Prepared | Serving | Ask | Announce | Gather | Collect | Told | Samples | Done
+)
 FROM_SUPERVISOR: Final = msgspec.msgpack.Decoder(
-    Start | Certificates | Serve | NodeState | CatchUp | ReadMetrics | Drain | Stop | Answer | Refusal | Done
+    Start
+    | Certificates
+    | Serve
+    | NodeState
+    | CatchUp
+    | ReadMetrics
+    | Question
+    | Gathered
+    | Samples
+    | Drain
+    | Stop
+    | Answer
+    | Refusal
+    | Done
 )
 
 #: What a worker may ask of the node actor.

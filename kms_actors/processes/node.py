@@ -21,6 +21,7 @@ from kms_actors.observe.metrics import (
 )
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.certificates import METRICS, Secured
+from kms_actors.processes.facts import Alone, Facts
 from kms_actors.processes.hardening import (
     give_back_large_blocks,
     keep_memory_private,
@@ -75,7 +76,7 @@ async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[Nod
     Beside its service, it gives what reads certificates anew.
     """
     async with contextlib.AsyncExitStack() as stack:
-        metrics = Metrics()
+        metrics, facts = Metrics(), Facts()
         secured = Secured(configuration)
 
         async def collect() -> Sum:
@@ -87,11 +88,13 @@ async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[Nod
         store = metrics.metered(await _prepared_store(stack, configuration))
         _log_authenticator(configuration)
         node = LocalNode(configuration, store)
-        service = await stack.enter_async_context(node_service(configuration, store, metrics, node))
+        fellows = Alone(facts, collect)
+        service = await stack.enter_async_context(node_service(configuration, store, metrics, node, fellows))
         _log_master_keyring_provider(configuration)
         bound = await asyncio.to_thread(open_all, configuration)
         stack.callback(close_all, configuration, bound)
         server = await stack.enter_async_context(http_server(configuration, service, metrics))
+        facts.in_flight = server.in_flight
         server.serve(entries(configuration, bound, secured.contexts))
         await begin_heartbeat(stack, configuration, store, lambda: service.node_sealed)
         _log_serving(configuration, secured, workers=1)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from kms_actors.actors.cluster.timekeeping import Standing
+from kms_actors.actors.node.insight import Fellows
 from kms_actors.actors.node.link import NodeLink
 from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.biscuit import BiscuitAuthenticator
@@ -21,11 +22,13 @@ from kms_http.wire.limits import Limits
 
 @contextlib.asynccontextmanager
 async def node_service(
-    configuration: Configuration, store: Store, metrics: Metrics, node: NodeLink
+    configuration: Configuration, store: Store, metrics: Metrics, node: NodeLink, fellows: Fellows
 ) -> AsyncIterator[NodeService]:
     """Run the actors of this process."""
     uses = KeyOperations(metrics.registry, configuration.metrics.key_series)
-    service = NodeService(configuration, store, node, observe_uses=uses.count, export=export_page)
+    service = NodeService(
+        configuration, store, node, observe_uses=uses.count, export=export_page, fellows=fellows
+    )
     await service.start()
     metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed), "max")
     metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))

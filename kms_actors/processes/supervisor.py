@@ -25,16 +25,23 @@ from kms_actors.observe.families import Sum
 from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.certificates import Material, of_keys
 from kms_actors.processes.child import Child
+from kms_actors.processes.facts import Facts, answered
 from kms_actors.processes.frames import (
     Announce,
     Answer,
     Ask,
     CatchUp,
     Certificates,
+    Collect,
     Done,
     Frame,
+    Gather,
+    Gathered,
     NodeState,
+    Question,
     ReadMetrics,
+    Samples,
+    Told,
     asked,
     refusal,
 )
@@ -46,6 +53,8 @@ from kms_actors.processes.sockets import Bound, close_all
 _ACT_SECONDS: Final = 5.0
 #: Seconds a worker has to tell its metrics; then those it told last are shown.
 _METRICS_SECONDS: Final = 1.0
+#: Seconds a worker has to tell what another was asked for; then it is told without.
+_TELL_SECONDS: Final = 2.0
 #: Seconds from its birth in which a worker has to serve.
 _BIRTH_SECONDS: Final = 60.0
 #: A worker that lived shorter than this died early; each early death in a row doubles the wait, up to the longest.
@@ -74,6 +83,7 @@ class Supervisor:
         self._listeners = listeners
         self._materials = dict(materials)
         self._metrics = metrics
+        self._facts = Facts()
         self._node: NodeLink
         self._state: Unsealed | None = None
         self._children: set[Child] = set()  # all that live
@@ -224,6 +234,10 @@ class Supervisor:
             _keep(self._answering, self._answer(child, frame.number, self._node.ask(message)))
         elif isinstance(frame, Announce):
             _keep(self._answering, self._announced(child, frame.number))
+        elif isinstance(frame, Gather):
+            _keep(self._answering, self._gather(child, frame))
+        elif isinstance(frame, Collect):
+            _keep(self._answering, self._collect(child, frame.number))
 
     async def _answer(self, child: Child, number: int, answering: Awaitable[Any]) -> None:
         try:
@@ -234,6 +248,22 @@ class Supervisor:
             child.link.send(refusal(number, error))
         else:
             child.link.send(Answer(number, msgspec.Raw(msgspec.msgpack.encode(answer))))
+
+    async def _gather(self, child: Child, frame: Gather) -> None:
+        """Answer with what this process and all workers tell; those that are gone or too slow are left out."""
+        told = await asyncio.gather(*(self._question(each, frame) for each in list(self._children) if each.active))
+        own = answered(self._facts, frame.question, frame.argument)
+        child.link.send(Gathered(frame.number, [own, *(answer for answer in told if answer is not None)]))
+
+    async def _question(self, child: Child, frame: Gather) -> msgspec.Raw | None:
+        with contextlib.suppress(TimeoutError, Unavailable):
+            told = await child.ask(Question, frame.question, frame.argument, seconds=_TELL_SECONDS)
+            if isinstance(told, Told):
+                return told.answer
+        return None
+
+    async def _collect(self, child: Child, number: int) -> None:
+        child.link.send(Samples(number, (await self.metrics()).families()))
 
     async def _announced(self, child: Child, number: int) -> None:
         await self.announce(child)

@@ -24,6 +24,7 @@ from kms_actors.observe import log
 from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.certificates import contexts, renew
+from kms_actors.processes.facts import Facts, Linked, answered
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,
     Announce,
@@ -34,12 +35,14 @@ from kms_actors.processes.frames import (
     Frame,
     NodeState,
     Prepared,
+    Question,
     ReadMetrics,
     Samples,
     Serve,
     Serving,
     Start,
     Stop,
+    Told,
 )
 from kms_actors.processes.hardening import (
     give_back_large_blocks,
@@ -67,6 +70,7 @@ class Worker:
         self._listeners = listeners
         self._contexts: dict[str, ReloadableContext] = {}
         self._metrics = Metrics()
+        self._facts = Facts()
         self._orders: asyncio.Queue[Frame] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._link = Link(FROM_SUPERVISOR, self._receive)
@@ -93,9 +97,10 @@ class Worker:
             stack.push_async_callback(opened.close)
             store = AnnouncingStore(self._metrics.metered(opened), self._announce)
             self._service = await stack.enter_async_context(
-                node_service(configuration, store, self._metrics, self._node)
+                node_service(configuration, store, self._metrics, self._node, Linked(self._link))
             )
             server = await stack.enter_async_context(http_server(configuration, self._service, self._metrics))
+            self._facts.in_flight = server.in_flight
             self._link.send(Prepared())
             order = await self._orders.get()
             if isinstance(order, Serve):
@@ -128,6 +133,8 @@ class Worker:
                 self._spawn(self._catch_up(frame))
             case ReadMetrics():
                 self._link.send(Samples(frame.number, self._metrics.families()))
+            case Question():
+                self._link.send(Told(frame.number, answered(self._facts, frame.question, frame.argument)))
             case _:
                 self._orders.put_nowait(frame)
 

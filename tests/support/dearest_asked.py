@@ -12,6 +12,19 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/host-info": {READ: nothing("sys/host-info")},
     "sys/ha-status": {READ: nothing("sys/ha-status")},
     "sys/config/state/sanitized": {READ: nothing("sys/config/state/sanitized")},
+    "sys/metrics": {READ: nothing("sys/metrics") + nothing("sys/metrics?format=prometheus")},
+    "sys/in-flight-req": {READ: nothing("sys/in-flight-req")},
+    "sys/loggers": {
+        READ: nothing("sys/loggers"),
+        WRITE: anything("sys/loggers"),
+        DELETE: nothing("sys/loggers"),
+    },
+    "sys/loggers/{name}": {
+        READ: nothing("sys/loggers/kms_http"),
+        WRITE: anything("sys/loggers/kms_http"),
+        DELETE: nothing("sys/loggers/kms_http"),
+    },
+    "sys/monitor": {READ: nothing("sys/monitor?log_level=none")},  # what follows has no end
     "sys/version-history": {LIST: nothing("sys/version-history")},
     "sys/plugins/catalog": {READ: nothing("sys/plugins/catalog")},
     "sys/plugins/catalog/{type}": {

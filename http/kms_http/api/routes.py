@@ -36,6 +36,7 @@ from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.api.sys.tenants import TENANT_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
 from kms_http.api.sys.visible_mounts import VISIBLE_ROUTES
+from kms_http.api.sys.watching import WATCHING_ROUTES
 from kms_http.api.sys.wrapping import WRAPPING_ROUTES
 from kms_http.api.transit import routes as transit
 from kms_http.api.transit import texts as transit_texts
@@ -68,6 +69,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *WRAPPING_ROUTES,
         *specs_routes(_catalogue),
         *NODE_ROUTES,
+        *WATCHING_ROUTES,
         *PLUGIN_ROUTES,
         *COUNTER_ROUTES,
         *INSPECTION_ROUTES,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from typing import Any, Final, cast
 
 import structlog
@@ -27,6 +27,8 @@ from kms_http.wire.shares import Share
 _END: Final = b"\r\n\r\n"
 #: Seconds from the end of what a client sends until it is asked for, and from then on.
 PROBE_SECONDS: Final = 2.0
+#: Seconds between two looks at a client that takes nothing of a body without an end.
+_PAUSE_SECONDS: Final = 0.05
 _PROCESSING: Final = b"HTTP/1.1 102 Processing\r\n\r\n"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -41,6 +43,7 @@ class Connection(Line):
         "_heads",
         "_inbound",
         "_made",
+        "_streaming",
         "_tls",
         "_unsent",
         "_write_paused",
@@ -54,6 +57,7 @@ class Connection(Line):
         self._inbound: Inbound | None = None  # the request's body, or what is left of the last one's
         self._unsent: bool | None = None  # an answer is not yet taken; whether it is the last one
         self._write_paused = False
+        self._streaming = False  # a body without an end goes out
         self._eof = False  # the client sends no more
         self._tls = False
         self.remote = peer
@@ -134,7 +138,7 @@ class Connection(Line):
         An interim answer, which means nothing, is refused by the system of one that has gone.
         """
         self._timer = None
-        if self._task is None or self._request is None or self._unsent is not None:
+        if self._task is None or self._request is None or self._unsent is not None or self._streaming:
             return
         if self._request.minor:
             self._transport.write(_PROCESSING)
@@ -276,6 +280,9 @@ class Connection(Line):
         if self.lost or self._transport.is_closing():
             self._end_request()
             return
+        if answer.stream is not None:
+            self._task = self._hub.loop.create_task(self._stream(request, answer, answer.stream))
+            return
         last = answer.last or not request.keep_alive or (self._inbound is not None and self._inbound.expects)
         try:
             self._transport.write(answer.encode(request.method, request.minor, last=last))
@@ -287,6 +294,30 @@ class Connection(Line):
             self._set_timer(response.WRITE_SECONDS, self.abort)
         else:
             self._finish(last)
+
+    async def _stream(self, request: Request, answer: Response, pieces: AsyncIterator[bytes]) -> None:
+        """Write a body piece by piece until it ends, the client has gone or takes nothing, or the server ends."""
+        self._streaming = True
+        try:
+            self._transport.write(answer.encode_head(request.minor))
+            async for piece in pieces:
+                if self._hub.ending or not await self._can_write():
+                    break
+                if piece:
+                    self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if request.minor else piece)
+            if request.minor:
+                self._transport.write(b"0\r\n\r\n")
+        except Exception as error:  # noqa: BLE001  # what has begun cannot become an error's answer
+            self._give_up(error)
+        else:
+            self._finish(True)
+
+    async def _can_write(self) -> bool:
+        """Wait for a client that takes nothing, for as long as it may take for an answer; tell whether it does."""
+        end = self._hub.loop.time() + response.WRITE_SECONDS
+        while self._write_paused and self._hub.loop.time() < end:  # noqa: ASYNC110  # once in a while, of few
+            await asyncio.sleep(_PAUSE_SECONDS)
+        return not self._write_paused
 
     def _finish(self, last: bool) -> None:
         """Be ready for the next request, or end the connection, once an answer has been taken."""

@@ -64,6 +64,7 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.outbox = Outbox(self.loop)
         self.connections: set[Connection] = set()
+        self.ending = False  # bodies without an end are to end
         self._most = limits.connections
 
     def has_room(self, connecting: int) -> bool:

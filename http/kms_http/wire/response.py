@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -11,9 +12,10 @@ from typing import Final
 #: Seconds a client has to take an answer that does not fit into the buffers of its connection.
 WRITE_SECONDS: Final = 60
 
+JSON: Final = b"application/json"
 _HEADERS: Final = (
     b"Cache-Control: no-store\r\n"
-    b"Content-Type: application/json\r\n"
+    b"Content-Type: %b\r\n"
     b"Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n"
 )
 #: Answers that have neither a body nor a length (RFC 9110, section 6.4.1): these, and all below 200.
@@ -21,15 +23,30 @@ _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
 class Response:
-    """Status, JSON body, and further header lines, each ending in CR LF. A newline follows the body on the wire."""
+    """Status, body, and further header lines, each ending in CR LF. A newline follows the body on the wire.
 
-    __slots__ = ("_extra", "body", "last", "status")
+    `media` is the body's type where it is no JSON. `stream` gives a body that has no end yet, a piece at a time;
+    an empty one says that there is nothing new.
+    """
 
-    def __init__(self, status: int, body: bytes = b"", extra: bytes = b"", *, close: bool = False) -> None:
+    __slots__ = ("_extra", "body", "last", "media", "status", "stream")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes = b"",
+        extra: bytes = b"",
+        *,
+        close: bool = False,
+        media: bytes = JSON,
+        stream: AsyncIterator[bytes] | None = None,
+    ) -> None:
         self.status = status
         self.body = body
         self._extra = extra
         self.last = close
+        self.media = media
+        self.stream = stream
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a header line; the caller vouches that `value` holds no control characters."""
@@ -41,7 +58,7 @@ class Response:
 
     def encode(self, method: str, minor: int, *, last: bool) -> bytes:
         """Return the bytes of it, as the answer to a request of `method` in HTTP/1.`minor`."""
-        body, head, extra = self.body, _head(self.status), self._extra
+        body, head, extra = self.body, _head(self.status, self.media), self._extra
         if last:
             extra += b"Connection: close\r\n"
         elif minor == 0:
@@ -54,12 +71,21 @@ class Response:
             return b"%b%b%bContent-Length: %d\r\n\r\n" % (head, date, extra, length)
         return b"%b%b%bContent-Length: %d\r\n\r\n%b\n" % (head, date, extra, length, body)
 
+    def encode_head(self, minor: int) -> bytes:
+        """Return what goes before the pieces of a body without an end: the connection's last answer.
+
+        HTTP/1.0 knows no pieces: there the connection's end is that of the body.
+        """
+        pieces = b"Transfer-Encoding: chunked\r\n" if minor else b""
+        date = _date(int(time.time()))
+        return b"%b%b%b%bConnection: close\r\n\r\n" % (_head(self.status, self.media), date, self._extra, pieces)
+
 
 @functools.lru_cache(maxsize=512)
-def _head(status: int) -> bytes:
+def _head(status: int, media: bytes) -> bytes:
     known = HTTPStatus._value2member_map_.get(status)
     phrase = known.phrase if isinstance(known, HTTPStatus) else f"status code {status}"
-    return f"HTTP/1.1 {status} {phrase}\r\n".encode() + _HEADERS
+    return f"HTTP/1.1 {status} {phrase}\r\n".encode() + _HEADERS % media
 
 
 @functools.lru_cache(maxsize=1)

@@ -4,40 +4,83 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
+import structlog
 
+from kms_actors import request_context
 from kms_actors.actors.cluster import members
 from kms_actors.config import Configuration
+from kms_actors.errors import Overloaded, Unavailable
 from kms_actors.insight.messages import (
     FindVault,
+    FollowLog,
+    LevelSet,
+    LinesWanted,
     ListMembers,
     ListVaults,
     ListVersions,
     ReadHost,
+    ReadInFlight,
+    ReadLevels,
+    ReadMetrics,
     ReadSettings,
+    RequestUnderWay,
+    SetLevel,
 )
 from kms_actors.insight.records import Member
 from kms_actors.insight.settings import sanitized
 from kms_actors.messages import Message
 from kms_actors.observe import host
+from kms_actors.observe.families import Sum
+from kms_actors.observe.levels import NAMES
+from kms_actors.observe.metrics import as_vault, exposition
+from kms_actors.observe.recent import Line
 from kms_actors.store.api import Store
 
 #: Vaults in one list.
 MOST_VAULTS: Final = 10_000
 
+#: Who may follow the log of one process at a time.
+MOST_FOLLOWING: Final = 8
+#: Seconds between two batches of lines for who follows the log.
+FOLLOW_SECONDS: Final = 0.25
+
+_log = structlog.get_logger(__name__)
+
 Answer = Callable[[Any], Awaitable[Any]]
+
+
+class Fellows(Protocol):
+    """All processes of the node, this one among them."""
+
+    async def gather(self, question: str, argument: Any = None) -> list[Any]:
+        """Return what each of them answers; one that is gone or too slow is left out."""
+
+    def metrics(self) -> Awaitable[Sum]:
+        """Return the metrics of all of them together."""
 
 
 class Insight:
     """Of one process. `handlers` are asked by nobody whom the edge has not let through."""
 
-    def __init__(self, configuration: Configuration, store: Store, sealed: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        store: Store,
+        *,
+        sealed: Callable[[], bool],
+        revoked: Callable[[tuple[str, ...]], bool],
+        fellows: Fellows | None,
+    ) -> None:
+        self._others = fellows
         self._configuration = configuration
         self._sealed = sealed
+        self._revoked = revoked
+        self._following = 0
         self._store = store
         self.handlers: Mapping[type[Message], Answer] = {
             ReadHost: self._read_host,
@@ -46,7 +89,18 @@ class Insight:
             ListVersions: self._list_versions,
             ListVaults: self._list_vaults,
             FindVault: self._find_vault,
+            ReadMetrics: self._read_metrics,
+            ReadLevels: self._read_levels,
+            SetLevel: self._set_level,
+            ReadInFlight: self._read_in_flight,
+            FollowLog: self._follow_log,
         }
+
+    @property
+    def _fellows(self) -> Fellows:
+        if self._others is None:
+            raise Unavailable("this process is no node's")
+        return self._others
 
     @property
     def _namespace(self) -> str:
@@ -76,6 +130,53 @@ class Insight:
 
     async def _find_vault(self, message: FindVault) -> Any:
         return await members.find_vault(self._store, message.vault_id)
+
+    async def _read_metrics(self, message: ReadMetrics) -> bytes | dict[str, Any]:
+        found = await self._fellows.metrics()
+        if message.prometheus:
+            return exposition(found)
+        return as_vault(found, time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime()))
+
+    async def _read_levels(self, _: ReadLevels) -> dict[str, str]:
+        shown: dict[str, str] = {}
+        for levels in await self._fellows.gather("levels"):
+            shown |= levels
+        return dict(sorted(shown.items()))
+
+    async def _set_level(self, message: SetLevel) -> bool:
+        context = request_context.current()
+        level = "as configured" if message.level is None else NAMES[message.level]
+        origin = {"request_id": context.id, "by": context.by}
+        # Before it is: afterwards this line may be one of those that are left out.
+        _log.warning("level of the log is set", of=message.name or "all", to=level, **origin)
+        return any(await self._fellows.gather("set-level", LevelSet(message.level, message.name)))
+
+    async def _read_in_flight(self, _: ReadInFlight) -> list[RequestUnderWay]:
+        found: list[RequestUnderWay] = []
+        for requests in await self._fellows.gather("in-flight"):
+            found += requests
+        return found
+
+    async def _follow_log(self, message: FollowLog) -> AsyncIterator[list[Line]]:
+        if self._following >= MOST_FOLLOWING:
+            raise Overloaded("enough others follow the log of this node")
+        return self._lines(message)
+
+    async def _lines(self, message: FollowLog) -> AsyncIterator[list[Line]]:
+        """Yield what was logged since the last batch, in all processes; an empty one where that is nothing."""
+        self._following += 1
+        since = time.time()
+        try:
+            while since < message.ends and not self._revoked(message.revocation_ids):
+                await asyncio.sleep(FOLLOW_SECONDS)
+                until = time.time()
+                found: list[Line] = []
+                for lines in await self._fellows.gather("lines", LinesWanted(since, until, message.level)):
+                    found += lines
+                since = until
+                yield sorted(found, key=lambda line: line.time)
+        finally:
+            self._following -= 1
 
 
 def _host(store: str | None) -> dict[str, Any]:

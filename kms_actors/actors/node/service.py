@@ -23,7 +23,7 @@ from kms_actors.actors.node.directory import (
     TenantHandle,
 )
 from kms_actors.actors.node.garbage import Garbage
-from kms_actors.actors.node.insight import Insight
+from kms_actors.actors.node.insight import Fellows, Insight
 from kms_actors.actors.node.link import (
     LocalNode,
     NodeLink,
@@ -73,6 +73,7 @@ class NodeService:
 
     `node` leads to the node actor; without it, that is in this process too. `clock` gives nanoseconds since 1970,
     `elapsed` measures the lease. `observe_uses` is told what Transit keys were used for, `export` reads backups.
+    `fellows` are all processes of the node.
     """
 
     def __init__(
@@ -85,12 +86,19 @@ class NodeService:
         *,
         elapsed: clocks.Clock = clocks.elapsed,
         export: Export = not_exported,
+        fellows: Fellows | None = None,
     ) -> None:
         self._configuration = configuration
         self._store = store
         self._node = node or LocalNode(configuration, store)
         self._records = NodeRecords(store, self.namespace)
-        self._insight = Insight(configuration, store, lambda: self.node_sealed)
+        self._insight = Insight(
+            configuration,
+            store,
+            sealed=lambda: self.node_sealed,
+            revoked=lambda ids: not self._revoked.ids.isdisjoint(ids),
+            fellows=fellows,
+        )
         self._threads, self._turns = Threads(), Turns()
         self._fetcher = Fetcher(configuration.tenants.login_urls)
         self._clock = clock

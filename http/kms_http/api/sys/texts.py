@@ -28,6 +28,7 @@ _PASSWORDS: Final = {"name": "Name of the policy.", "policy": "How passwords are
 _WRAPPING: Final = {"token": "The wrapping token; else the request's own is one."}
 _PLUGIN: Final = {"type": "Type: `auth`, `database` or `secret`.", "name": "Name of the plugin."}
 _OPERATORS: Final = "It is told to operators of the cluster."
+_LEVEL: Final = "It holds for this node until it ends. It is for operators of the cluster."
 _TOLD: Final = "Without a token, of the node; with one, of its scope: a vault, or the cluster."
 
 TEXTS: Final[Texts] = {
@@ -102,6 +103,11 @@ TEXTS: Final[Texts] = {
     "sys/host-info": About("What machine the node runs on, and how busy it is.", _OPERATORS),
     "sys/ha-status": About("The nodes of the cluster that were heard of lately.", _OPERATORS),
     "sys/config/state/sanitized": About("The settings that the node runs by, without what is secret.", _OPERATORS),
+    "sys/metrics": About("The metrics of the node.", _OPERATORS, {"format": "`prometheus` for its form; else JSON."}),
+    "sys/in-flight-req": About("The requests that the node works on.", _OPERATORS),
+    "sys/loggers": About("Which lines of the log are written.", _LEVEL),
+    "sys/loggers/{name}": About("Which lines a logger writes.", _LEVEL, {"name": "Name of the logger."}),
+    "sys/monitor": About("Follow the log of the node, until one of the two ends it.", _OPERATORS),
     "sys/version-history": About("The versions of the server that have run, and since when."),
     "sys/plugins/catalog": About("What can be mounted: all of it is part of the program."),
     "sys/plugins/catalog/{type}": About("List what can be mounted, of one type.", "", _PLUGIN),
