@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.cubbyhole.records import Taken
+from kms_actors.insight.cors import Cors
 from kms_actors.messages import Message
 from kms_actors.mounts import MountTable
 from kms_actors.quota.limiter import Limiter
@@ -53,6 +54,10 @@ class Backend(Protocol):
     @property
     def namespace(self) -> str:
         """The cluster's resource: what an operator's token names."""
+
+    @property
+    def cors(self) -> Cors | None:
+        """Which pages may send requests; None: no page is spoken of."""
 
     @property
     def default_vault(self) -> str:

@@ -31,6 +31,7 @@ from kms_actors.messages import Message
 from kms_actors.mounts import LOGINS, Mount
 from kms_http import (
     caller,
+    cors,
     envelope,
     received,
     throttle,
@@ -135,14 +136,24 @@ class Handler:
         request_context.begin(request_id)
         started = time.perf_counter()
         exchange = self._in_flight[request_id] = Exchange(request, self._clock(), request_id)
+        shared = self._backend.cors
+        if shared is not None and not request.headers.get(cors.ORIGIN):
+            shared = None
         try:
-            response = await self._answer(exchange)
+            if shared is not None:
+                cors.refuse_others(shared, request)
+            if shared is not None and cors.is_asked(request):
+                response = cors.answer_asked(shared)
+            else:
+                response = await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
             response = self._failed(exchange, error)
             # Its frames hold what holds the error: without this, request and token stay until a collection of cycles.
             error.__traceback__ = None
         finally:
             del self._in_flight[request_id]
+        if shared is not None:
+            cors.mark(shared, request, response)
         namespace = exchange.namespace
         if namespace and namespace.isascii() and namespace.isprintable():
             response.add_header(b"X-Vault-Namespace", namespace.encode())

@@ -23,6 +23,7 @@ from kms_actors.ceremony.rotation import RotateConfig
 from kms_actors.cubbyhole.records import Held, Taken, WrapInfo
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.identity import records as identity
+from kms_actors.insight.cors import Cors
 from kms_actors.insight.records import Installed, Member
 from kms_actors.keyring import stored
 from kms_actors.keyring.record import NONCE_LENGTH, header
@@ -126,6 +127,7 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "upgrade", int), Sealing.MASTER_KEYRING, _anything),
     Known(("node", str, "sealed", int), _PLAIN, _counter),
     Known(("node", str, "rotate-config"), Sealing.MASTER_KEYRING, RotateConfig.decode),
+    Known(("node", str, "cors"), Sealing.MASTER_KEYRING, _as(Cors)),
     Known(("member", str, str), _PLAIN, _as(Member)),
     Known(("version", str, str), _PLAIN, _as(Installed)),
     Known(("restore", bytes, str), _PLAIN, _counter),

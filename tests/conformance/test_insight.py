@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import queue
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from kms_actors import API_VERSION
 from tests.conformance.vault_cli import VaultCli, find_vault
-from tests.support.api import Api
-from tests.support.node import Node
+from tests.support.api import TIMEOUT, Api, initialise, unseal
+from tests.support.node import Node, sqlite_table
 from tests.support.reference import find_bao
-from tests.support.tenant import Tenant
+from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
 
@@ -46,6 +53,85 @@ def test_tokens_and_entities_of_a_vault_are_counted(tenant: Tenant) -> None:
         assert tenant.root.post("identity/entity", {"name": f"e{number}"}).status == 200
     assert count("tokens", "service_tokens") == tokens + 3
     assert count("entities", "entities") == entities + 3
+
+
+def test_pages_that_may_send_requests_are_kept_for_the_cluster(cluster_operator: Api, tenant: Tenant) -> None:
+    page = {"Origin": "https://console.example"}
+    try:
+        sent = {"allowed_origins": ["https://console.example"]}
+        assert cluster_operator.post("sys/config/cors", sent).status == 204
+        answer = tenant.user.call("GET", "sys/mounts", headers=page)
+        assert answer.headers["access-control-allow-origin"] == "https://console.example"
+        assert tenant.user.call("GET", "sys/mounts", headers={"Origin": "https://x.example"}).status == 403
+    finally:
+        assert cluster_operator.delete("sys/config/cors").status == 204
+    assert "access-control-allow-origin" not in tenant.user.call("GET", "sys/mounts", headers=page).headers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_log_is_followed_and_its_levels_set_in_all_processes(
+    tmp_path: Path, issuer: Issuer, workers: int
+) -> None:
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    node.settings = f"workers = {workers}"
+    node.start()
+    try:
+        operator = Api(node.address, issuer.cluster_operator())
+        unseal(operator, initialise(operator)["keys_base64"])
+        assert operator.post("sys/config/cors", {"allowed_origins": ["*"]}).status == 204
+        with following(operator) as lines:
+            make_tenant(node, issuer)
+            for _ in range(4):
+                assert Api(node.address, "none").get("sys/mounts").status == 403
+            assert wait_for(lines, b"unsealed: scope=vault_")
+            assert wait_for(lines, b"token refused")
+            assert operator.post("sys/loggers", {"level": "error"}).status == 204
+            assert operator.get("sys/loggers").data["kms_actors.auth.biscuit"] == "error"
+            before = node.log.count("token refused")
+            assert {Api(node.address, "none").get("sys/mounts").status for _ in range(6)} == {403}
+            assert node.log.count("token refused") == before
+            assert operator.delete("sys/loggers").status == 204
+            gauges = {each["Name"] for each in operator.get("sys/metrics").json["Gauges"]}
+            assert "kms_node_sealed" in gauges
+            assert b"kms_requests_total{" in operator.get("sys/metrics?format=prometheus").body
+            shown = [Api(node.address).call("GET", "sys/health", headers={"Origin": "https://a"}) for _ in range(6)]
+            assert all(answer.headers["access-control-allow-origin"] == "https://a" for answer in shown)
+            began = time.monotonic()
+            assert node.stop() == 0
+            assert time.monotonic() - began < node.patience / 2  # nobody waits for who follows
+    finally:
+        node.close()
+
+
+@contextlib.contextmanager
+def following(operator: Api) -> Iterator[queue.Queue[bytes]]:
+    """Give the lines of the log as they come."""
+    url = urlsplit(operator.address)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=TIMEOUT)
+    connection.request("GET", "/v1/sys/monitor?log_level=debug", headers={"X-Vault-Token": operator.token or ""})
+    response = connection.getresponse()
+    assert response.status == 200
+    lines: queue.Queue[bytes] = queue.Queue()
+
+    def read() -> None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            for line in response:
+                lines.put(line)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        yield lines
+    finally:
+        reader.join(TIMEOUT)
+        connection.close()
+
+
+def wait_for(lines: queue.Queue[bytes], said: bytes) -> bytes:
+    """Return the first line from now on that says it."""
+    while said not in (line := lines.get(timeout=TIMEOUT)):
+        pass
+    return line
 
 
 @pytest.mark.parametrize("program", ["bao", "vault"])

@@ -17,6 +17,7 @@ from kms_actors.auth.principal import Access, Acl, Capability, Principal, Right
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.errors import AuthenticationFailed, Sealed
+from kms_actors.insight.cors import Cors
 from kms_actors.messages import (
     Command,
     Message,
@@ -110,6 +111,7 @@ class FakeBackend(Answering):
     def __init__(self) -> None:
         super().__init__()
         self.node_sealed = False
+        self.cors: Cors | None = None
         self.only_tenant = FakeTenant()
         self.revoked_ids: set[str] = set()
         self.proof: TokenProof | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kms_http.routing import Operation
-from tests.support.dear import DELETE, LIST, PATCH, READ, WRITE, Dear, anything, nothing
+from tests.support.dear import DELETE, LIST, PATCH, READ, WRITE, Dear, anything, fields, nothing, text
 
 ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/host-info": {READ: nothing("sys/host-info")},
@@ -25,6 +25,14 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         DELETE: nothing("sys/loggers/kms_http"),
     },
     "sys/monitor": {READ: nothing("sys/monitor?log_level=none")},  # what follows has no end
+    "sys/config/cors": {
+        READ: nothing("sys/config/cors"),
+        WRITE: [
+            Dear("sys/config/cors", fields(allowed_origins=lambda: ["https://x"] * 190_000)),
+            Dear("sys/config/cors", fields(allowed_headers=text())),
+        ],
+        DELETE: nothing("sys/config/cors"),
+    },
     "sys/version-history": {LIST: nothing("sys/version-history")},
     "sys/plugins/catalog": {READ: nothing("sys/plugins/catalog")},
     "sys/plugins/catalog/{type}": {

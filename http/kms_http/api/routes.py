@@ -21,6 +21,7 @@ from kms_http.api.sys import texts as sys_texts
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.keyring import KEYRING_ROUTES
+from kms_http.api.sys.cors import CORS_ROUTES
 from kms_http.api.sys.counters import COUNTER_ROUTES
 from kms_http.api.sys.inspection import INSPECTION_ROUTES
 from kms_http.api.sys.leases import LEASE_ROUTES
@@ -69,6 +70,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *WRAPPING_ROUTES,
         *specs_routes(_catalogue),
         *NODE_ROUTES,
+        *CORS_ROUTES,
         *WATCHING_ROUTES,
         *PLUGIN_ROUTES,
         *COUNTER_ROUTES,

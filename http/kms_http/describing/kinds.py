@@ -47,6 +47,7 @@ _BY_CONVERTER: Final[Mapping[str, Kind]] = {
     "to_names": _LIST,
     "_to_names": _LIST,
     "to_texts": _LIST,
+    "_to_texts": _LIST,
     "_paths": _LIST,
     "to_int_list": _NUMBERS,
     "to_duration": _SECONDS,

@@ -43,6 +43,8 @@ POLICY: Final = "policy"
 GONE: Final = "gone"
 #: Of CLUSTER, without a name: the master keyring, or its seal.
 KEYRING: Final = "keyring"
+#: Of CLUSTER: which pages may send requests. Without a name.
+CORS: Final = "cors"
 #: Never written: what a line of an unknown area is read as. Anything of the vault may have changed.
 ANYTHING: Final = "*"
 
@@ -56,7 +58,11 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     IDENTITY: re.compile(r"(?:[0-9a-f-]{36})?"),
     POLICY: re.compile(r"[^\0]+", re.DOTALL),
 }
-_CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {TOKEN: re.compile(r"[^\0]+"), KEYRING: re.compile("")}
+_CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {
+    TOKEN: re.compile(r"[^\0]+"),
+    KEYRING: re.compile(""),
+    CORS: re.compile(""),
+}
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):

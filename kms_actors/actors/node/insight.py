@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -13,8 +13,10 @@ import structlog
 
 from kms_actors import request_context
 from kms_actors.actors.cluster import members
+from kms_actors.actors.node.cors import CorsSettings
 from kms_actors.config import Configuration
 from kms_actors.errors import Overloaded, Unavailable
+from kms_actors.insight.cors import DeleteCors, ReadCors, WriteCors
 from kms_actors.insight.messages import (
     FindVault,
     FollowLog,
@@ -51,7 +53,7 @@ FOLLOW_SECONDS: Final = 0.25
 
 _log = structlog.get_logger(__name__)
 
-Answer = Callable[[Any], Awaitable[Any]]
+Answer = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
 class Fellows(Protocol):
@@ -75,6 +77,7 @@ class Insight:
         sealed: Callable[[], bool],
         revoked: Callable[[tuple[str, ...]], bool],
         fellows: Fellows | None,
+        cors: CorsSettings,
     ) -> None:
         self._others = fellows
         self._configuration = configuration
@@ -94,6 +97,9 @@ class Insight:
             SetLevel: self._set_level,
             ReadInFlight: self._read_in_flight,
             FollowLog: self._follow_log,
+            ReadCors: cors.read,
+            WriteCors: cors.write,
+            DeleteCors: cors.delete,
         }
 
     @property

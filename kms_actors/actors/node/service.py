@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from kms_actors import clock as clocks
-from kms_actors.actors.cluster.changes import CLUSTER, KEYRING, Change
+from kms_actors.actors.cluster.changes import CLUSTER, CORS, KEYRING, Change
 from kms_actors.actors.cluster.feed import ChangeFeed
 from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.actor import (
@@ -18,6 +18,7 @@ from kms_actors.actors.node.actor import (
     RevokeOperator,
     Unsealed,
 )
+from kms_actors.actors.node.cors import CorsSettings
 from kms_actors.actors.node.directory import (
     TenantDirectory,
     TenantHandle,
@@ -54,6 +55,7 @@ from kms_actors.config import Configuration
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.errors import KmsError, Sealed, Unavailable
 from kms_actors.fetch import Fetcher
+from kms_actors.insight.cors import Cors
 from kms_actors.keyring import stored
 from kms_actors.messages import (
     Message,
@@ -92,12 +94,14 @@ class NodeService:
         self._store = store
         self._node = node or LocalNode(configuration, store)
         self._records = NodeRecords(store, self.namespace)
+        self._cors = CorsSettings(store, self.namespace)
         self._insight = Insight(
             configuration,
             store,
             sealed=lambda: self.node_sealed,
             revoked=lambda ids: not self._revoked.ids.isdisjoint(ids),
             fellows=fellows,
+            cors=self._cors,
         )
         self._threads, self._turns = Threads(), Turns()
         self._fetcher = Fetcher(configuration.tenants.login_urls)
@@ -181,7 +185,7 @@ class NodeService:
             return await self._ask_tenancy(message)
         own = self._insight.handlers.get(type(message))
         if own is not None:
-            return await own(message)
+            return await asyncio.ensure_future(own(message))  # in a task: requests begin outside of one
         if not is_reported(message, sealed=self._unsealed_status is None):
             return await self._node.ask(message)
         change = asyncio.ensure_future(self._node.ask(message))
@@ -218,6 +222,11 @@ class NodeService:
         if self._directory is None:
             raise Sealed
         return await self._directory.tenant(vault_id)
+
+    @property
+    def cors(self) -> Cors | None:
+        """Which pages may send requests; None: none is told that it may see an answer."""
+        return self._cors.current
 
     @property
     def default_vault(self) -> str:
@@ -268,12 +277,13 @@ class NodeService:
     def _seal_changed(self, unsealed: Unsealed | None) -> Awaitable[None] | None:
         if unsealed is None:
             self._unsealed_status = None
+            self._cors.sealed()
             self._unsealing.forget()
             return asyncio.ensure_future(self._close_directory(*self._detach()))
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
         if self._directory is not None:  # the keyring was rotated, or its shares are others
             self._unsealing.adopt(unsealed.keyring)
-            return None
+            return asyncio.ensure_future(self._cors.unsealed(unsealed.keyring))
         settings = self._configuration.tenants
         for_all = settings.unseal_scope == "cluster"
         self._unsealing = unsealing = (
@@ -309,7 +319,7 @@ class NodeService:
             export=self._export,
         )
         self._sweep = ScheduleSweep(services, self._directory, self._timekeeper, self._look_after_keyring)
-        return None
+        return asyncio.ensure_future(self._cors.unsealed(unsealed.keyring))
 
     def _note_refused(self, given: bool) -> None:
         self.refused["operator" if given else "vault"] += 1
@@ -317,6 +327,8 @@ class NodeService:
     def _deliver(self, change: Change | None) -> asyncio.Future[None] | None:
         if change is not None and change.vault_id == CLUSTER and change.area == KEYRING:
             return asyncio.ensure_future(self._renew_master())
+        if change is not None and change.area == CORS:
+            return asyncio.ensure_future(self._cors.reload())
         if change is not None and change.vault_id == CLUSTER:
             self._revoked.add(change.name, change.ends)
             self._revoked.let_go(self._clock() / 1e9)
@@ -339,6 +351,7 @@ class NodeService:
         if before is not None:
             await before
         await self._renew_master()
+        await self._cors.reload()
         # Beside what was heard since the reading began.
         now = self._clock() / 1e9
         over = False

@@ -108,6 +108,7 @@ TEXTS: Final[Texts] = {
     "sys/loggers": About("Which lines of the log are written.", _LEVEL),
     "sys/loggers/{name}": About("Which lines a logger writes.", _LEVEL, {"name": "Name of the logger."}),
     "sys/monitor": About("Follow the log of the node, until one of the two ends it.", _OPERATORS),
+    "sys/config/cors": About("Which pages may have browsers send requests.", _OPERATORS, {}, ("allowed_origins",)),
     "sys/version-history": About("The versions of the server that have run, and since when."),
     "sys/plugins/catalog": About("What can be mounted: all of it is part of the program."),
     "sys/plugins/catalog/{type}": About("List what can be mounted, of one type.", "", _PLUGIN),
