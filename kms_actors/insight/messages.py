@@ -73,6 +73,10 @@ class FollowLog(Query, frozen=True):
     revocation_ids: tuple[str, ...] = ()
 
 
+class ReadStacks(Query, frozen=True):
+    """Answer: where the threads and tasks of the process that answers are, a text."""
+
+
 class LevelSet(msgspec.Struct, frozen=True):
     """What each process is told of a `SetLevel`."""
 

@@ -54,6 +54,17 @@ class ListPolicies(Query, frozen=True):
     kind: PolicyKind
 
 
+class DescribePolicies(Query, frozen=True):
+    """ACL policies whose names begin with `prefix`, behind `after`, `limit` at most (0: all), and `root` at the end.
+
+    Answer: names and PolicyRecords; raises InvalidRequest where they are too long together.
+    """
+
+    prefix: str = ""
+    after: str = ""
+    limit: int = 0
+
+
 class ReadPolicies(Query, frozen=True):
     """Answer: PolicyRecord by name, of all ACL policies that a list names."""
 

@@ -26,9 +26,7 @@ async def node_service(
 ) -> AsyncIterator[NodeService]:
     """Run the actors of this process."""
     uses = KeyOperations(metrics.registry, configuration.metrics.key_series)
-    service = NodeService(
-        configuration, store, node, observe_uses=uses.count, export=export_page, fellows=fellows
-    )
+    service = NodeService(configuration, store, node, observe_uses=uses.count, export=export_page, fellows=fellows)
     await service.start()
     metrics.gauge("kms_node_sealed", "1 while the node is sealed", lambda: float(service.node_sealed), "max")
     metrics.gauge("kms_active_tenants", "Tenants awake on this node", lambda: float(service.active_tenants))

@@ -57,6 +57,7 @@ def test_seal_status_and_leader_need_no_token(node: Node) -> None:
         "progress": 0,
         "nonce": "",
         "build_date": "n/a",
+        "commit_date": "n/a",
         "migration": False,
         "cluster_name": "kms-c1",
         "cluster_id": "ab3c4b32-97e0-5972-9992-5765b6ede481",

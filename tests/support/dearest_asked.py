@@ -33,6 +33,46 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         ],
         DELETE: nothing("sys/config/cors"),
     },
+    "sys/policies/detailed/acl": {LIST: nothing("sys/policies/detailed/acl")},
+    "sys/policies/detailed/acl/{name...}": {LIST: nothing("sys/policies/detailed/acl/d")},
+    "sys/config/ui/headers": {LIST: nothing("sys/config/ui/headers")},
+    "sys/config/ui/headers/{header}": {
+        READ: nothing("sys/config/ui/headers/X-A"),
+        WRITE: anything("sys/config/ui/headers/X-A"),
+        DELETE: nothing("sys/config/ui/headers/X-A"),
+    },
+    "sys/namespaces/{path...}/delete-sealed": {DELETE: nothing("sys/namespaces/vault/delete-sealed")},
+    "sys/pprof/goroutine": {READ: nothing("sys/pprof/goroutine")},
+    "sys/pprof/cmdline": {READ: nothing("sys/pprof/cmdline")},
+    "sys/workflows/manage": {LIST: nothing("sys/workflows/manage")},
+    "sys/workflows/manage/{path...}": {
+        READ: nothing("sys/workflows/manage/x"),
+        WRITE: anything("sys/workflows/manage/x"),
+        DELETE: nothing("sys/workflows/manage/x"),
+    },
+    "sys/workflows/execute/{path...}": {WRITE: anything("sys/workflows/execute/x")},
+    "sys/workflows/trace/{path...}": {WRITE: anything("sys/workflows/trace/x")},
+    "sys/external-keys/configs": {LIST: nothing("sys/external-keys/configs")},
+    "sys/external-keys/configs/{config}": {
+        READ: nothing("sys/external-keys/configs/x"),
+        WRITE: anything("sys/external-keys/configs/x"),
+        PATCH: anything("sys/external-keys/configs/x"),
+        DELETE: nothing("sys/external-keys/configs/x"),
+    },
+    "sys/external-keys/configs/{config}/keys": {LIST: nothing("sys/external-keys/configs/x/keys")},
+    "sys/external-keys/configs/{config}/keys/{key}": {
+        READ: nothing("sys/external-keys/configs/x/keys/y"),
+        WRITE: anything("sys/external-keys/configs/x/keys/y"),
+        PATCH: anything("sys/external-keys/configs/x/keys/y"),
+        DELETE: nothing("sys/external-keys/configs/x/keys/y"),
+    },
+    "sys/external-keys/configs/{config}/keys/{key}/grants": {
+        LIST: nothing("sys/external-keys/configs/x/keys/y/grants")
+    },
+    "sys/external-keys/configs/{config}/keys/{key}/grants/{mount}": {
+        WRITE: anything("sys/external-keys/configs/x/keys/y/grants/z"),
+        DELETE: nothing("sys/external-keys/configs/x/keys/y/grants/z"),
+    },
     "sys/version-history": {LIST: nothing("sys/version-history")},
     "sys/plugins/catalog": {READ: nothing("sys/plugins/catalog")},
     "sys/plugins/catalog/{type}": {

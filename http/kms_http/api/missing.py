@@ -36,6 +36,7 @@ _MFA: Final = "there is no MFA here: let the issuer that people log in by ask fo
 _CLUSTER: Final = (
     "there is no high availability to manage: all nodes are equal, and sys/health and the metrics port tell of each"
 )
+_EXTERNAL_KEYS: Final = "keys of other systems are not used: Transit imports those that are to be used here"
 _SERVER: Final = "the server is configured by its file (docs/config/configuration.md), not by the API"
 _INSIGHT: Final = "the server tells of itself by sys/health, its log and its metrics port (docs/operations.md)"
 _ENTERPRISE: Final = "this is a feature of Vault Enterprise, which is not there"
@@ -55,6 +56,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/control-group": _ENTERPRISE,
     "sys/decode-token": _GENERATE_ROOT,
     "sys/experiments": _SERVER,
+    "sys/external-keys": _EXTERNAL_KEYS,
     "sys/generate-recovery-token": _GENERATE_ROOT,
     "sys/generate-root": _GENERATE_ROOT,
     "sys/generate-root-token": _GENERATE_ROOT,

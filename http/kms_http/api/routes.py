@@ -28,6 +28,7 @@ from kms_http.api.sys.leases import LEASE_ROUTES
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
 from kms_http.api.sys.namespaces import NAMESPACE_ROUTES
 from kms_http.api.sys.node import NODE_ROUTES
+from kms_http.api.sys.none_there import NONE_THERE_ROUTES
 from kms_http.api.sys.plugins import PLUGIN_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.quotas import QUOTA_ROUTES
@@ -36,6 +37,7 @@ from kms_http.api.sys.specs import specs_routes
 from kms_http.api.sys.system import SYS_ROUTES
 from kms_http.api.sys.tenants import TENANT_ROUTES
 from kms_http.api.sys.tools import TOOLS_ROUTES
+from kms_http.api.sys.ui_headers import HEADER_ROUTES
 from kms_http.api.sys.visible_mounts import VISIBLE_ROUTES
 from kms_http.api.sys.watching import WATCHING_ROUTES
 from kms_http.api.sys.wrapping import WRAPPING_ROUTES
@@ -70,6 +72,8 @@ SYSTEM_ROUTES: Final = Capabilities(
         *WRAPPING_ROUTES,
         *specs_routes(_catalogue),
         *NODE_ROUTES,
+        *NONE_THERE_ROUTES,
+        *HEADER_ROUTES,
         *CORS_ROUTES,
         *WATCHING_ROUTES,
         *PLUGIN_ROUTES,

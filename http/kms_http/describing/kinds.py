@@ -35,6 +35,7 @@ _BY_CONVERTER: Final[Mapping[str, Kind]] = {
     "_to_token": _STRING,
     "_to_moment": _STRING,
     "to_int": _INTEGER,
+    "_to_bound": _INTEGER,
     "to_bool": _BOOLEAN,
     "to_map": _MAP,
     "_nullable_map": _MAP,

@@ -30,13 +30,14 @@ from kms_actors.insight.messages import (
     ReadLevels,
     ReadMetrics,
     ReadSettings,
+    ReadStacks,
     RequestUnderWay,
     SetLevel,
 )
 from kms_actors.insight.records import Member
 from kms_actors.insight.settings import sanitized
 from kms_actors.messages import Message
-from kms_actors.observe import host
+from kms_actors.observe import host, stacks
 from kms_actors.observe.families import Sum
 from kms_actors.observe.levels import NAMES
 from kms_actors.observe.metrics import as_vault, exposition
@@ -97,6 +98,7 @@ class Insight:
             SetLevel: self._set_level,
             ReadInFlight: self._read_in_flight,
             FollowLog: self._follow_log,
+            ReadStacks: self._read_stacks,
             ReadCors: cors.read,
             WriteCors: cors.write,
             DeleteCors: cors.delete,
@@ -162,6 +164,9 @@ class Insight:
         for requests in await self._fellows.gather("in-flight"):
             found += requests
         return found
+
+    async def _read_stacks(self, _: ReadStacks) -> str:
+        return stacks.describe()
 
     async def _follow_log(self, message: FollowLog) -> AsyncIterator[list[Line]]:
         if self._following >= MOST_FOLLOWING:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, Final, NamedTuple, TypeVar
 
-from kms_actors.actors.policy.storage import PolicyRecords
+from kms_actors.actors.policy.storage import MAX_BYTES, PolicyRecords, built_in
 from kms_actors.actors.tenant.authorities import stamp_of
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
@@ -27,6 +27,7 @@ from kms_actors.policy.acl import Acl, compiling
 from kms_actors.policy.document import Policy
 from kms_actors.policy.messages import (
     DeletePolicy,
+    DescribePolicies,
     GeneratePassword,
     ListPolicies,
     OfPolicy,
@@ -53,6 +54,8 @@ _POLICY_BYTES: Final = 600
 #: Steps that are done in one go: each takes some dozens of microseconds to read a rule, or to compile a hundred.
 _RULES_AT_ONCE: Final = 10
 _COMPILED_AT_ONCE: Final = 2
+#: Policies that are read together where many are shown.
+_DESCRIBED_AT_ONCE: Final = 64
 _SECOND: Final = 10**9
 
 _Key = tuple[tuple[str, ...], bytes]
@@ -87,6 +90,7 @@ POLICY_MESSAGES: Final[tuple[type[Message], ...]] = (
     WritePolicy,
     DeletePolicy,
     ListPolicies,
+    DescribePolicies,
     GeneratePassword,
     ResolveAcl,
     AclLoaded,
@@ -113,6 +117,7 @@ class PolicyController:
             WritePolicy: lambda message: self._reported(message, self._write(message)),
             DeletePolicy: lambda message: self._reported(message, self._delete(message)),
             ListPolicies: lambda message: spawn(self._list(message)),
+            DescribePolicies: lambda message: spawn(self._describe(message)),
             GeneratePassword: lambda message: spawn(self._generate(message)),
             ResolveAcl: self._resolve,
             AclLoaded: self._acls.loaded,
@@ -243,6 +248,26 @@ class PolicyController:
         if message.kind is PolicyKind.PASSWORD:
             return names
         return [*sorted({*names, builtin.DEFAULT}), builtin.ROOT]
+
+    async def _describe(self, message: DescribePolicies) -> list[tuple[str, PolicyRecord]]:
+        names = await self._list(ListPolicies(PolicyKind.ACL))
+        wanted = [name for name in names[:-1] if name.startswith(message.prefix) and name > message.after]
+        chosen = [*(wanted[: message.limit] if message.limit else wanted), builtin.ROOT]
+        found: list[tuple[str, PolicyRecord]] = []
+        size, now = 0, self._context.clock()
+        for start in range(0, len(chosen), _DESCRIBED_AT_ONCE):
+            some = chosen[start : start + _DESCRIBED_AT_ONCE]
+            sealed = await self._context.store.read(partial(self._records.read_sealed, names=some))
+            for name, raw in sealed.items():
+                kind = PolicyKind.ACL
+                record = built_in(kind, name) if raw is None else self._records.opened(kind, name, raw)
+                if record is not None and not record.ended(now):
+                    found.append((name, record))
+                    size += len(record.text)
+            if size > MAX_BYTES:
+                raise InvalidRequest(f"these policies take more than {MAX_BYTES:,} bytes: use limit and after")
+            await self._context.turns.turn(self._context.vault_id)
+        return found
 
     async def _generate(self, message: GeneratePassword) -> str:
         record = await self._read(ReadPolicy(PolicyKind.PASSWORD, message.name))

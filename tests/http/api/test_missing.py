@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 #: One request of each family, and a word of what is said.
 ASKED = [
-    ("LIST", "sys/policies/detailed/acl", "sys/policies/acl/<name>"),
+    ("LIST", "sys/policies/none", "sys/policies/acl/<name>"),
+    ("GET", "sys/external-keys/configs/x", "Transit imports"),
+    ("POST", "sys/workflows/manage/x", "no workflows"),
+    ("POST", "sys/config/ui/headers/X-A", "no web console"),
     ("PUT", "sys/policies/rgp/x", "Enterprise"),
     ("PUT", "sys/audit/file", "no audit devices"),
     ("POST", "sys/audit-hash/file", "no audit devices"),
@@ -36,7 +39,7 @@ ASKED = [
     ("GET", "sys/internal/counters/activity", "counters/entities"),
     ("PUT", "sys/namespaces/x", "not as namespaces"),
     ("PUT", "sys/step-down", "all nodes are equal"),
-    ("POST", "sys/config/cors", "its file"),
+    ("POST", "sys/config/none", "its file"),
     ("GET", "sys/raw/core", "kms-cli store"),
     ("POST", "identity/alias", "identity/entity-alias"),
     ("LIST", "identity/persona/id", "identity/entity-alias"),

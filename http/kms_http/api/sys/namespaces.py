@@ -60,14 +60,25 @@ def _show_none(_: Call, __: None) -> Reply:
     return Reply(data={})
 
 
+def _remove(call: Call) -> FindVault | None:
+    return FindVault(call.captures["path"].strip("/")) if _is_operator(call) else None
+
+
+def _not_removed(_: Call, number: int | None) -> Reply:
+    """Refuse to remove a vault in this way; of anything else there is nothing to remove."""
+    if number is not None:
+        raise InvalidRequest(_FIXED)
+    return Reply(warnings=("requested namespace does not exist",))
+
+
 def _refuse(_: Call) -> Message:
     raise InvalidRequest(_FIXED)
 
 
+_REMOVAL: Final = Endpoint(_remove, _not_removed, Capability.DELETE, rights=SCOPE_ADMIN, of_node=True)
 _REFUSED: Final = {
     Operation.WRITE: Endpoint(_refuse, _show_none, Capability.UPDATE, rights=SCOPE_ADMIN, refuses=True),
     Operation.PATCH: Endpoint(_refuse, _show_none, Capability.PATCH, rights=SCOPE_ADMIN, refuses=True),
-    Operation.DELETE: Endpoint(_refuse, _show_none, Capability.DELETE, rights=SCOPE_ADMIN, refuses=True),
 }
 
 NAMESPACE_ROUTES: Final = (
@@ -79,8 +90,13 @@ NAMESPACE_ROUTES: Final = (
         "sys/namespaces",
         {Operation.LIST: Endpoint(_list, _show_list, Capability.LIST, _PAGES, SCOPE_ADMIN, of_node=True)},
     ),
+    Route("sys/namespaces/{path...}/delete-sealed", {Operation.DELETE: _REMOVAL}),
     Route(
         "sys/namespaces/{path...}",
-        {Operation.READ: Endpoint(_find, _show, Capability.READ, rights=SCOPE_ADMIN, of_node=True), **_REFUSED},
+        {
+            Operation.READ: Endpoint(_find, _show, Capability.READ, rights=SCOPE_ADMIN, of_node=True),
+            Operation.DELETE: _REMOVAL,
+            **_REFUSED,
+        },
     ),
 )

@@ -35,6 +35,26 @@ def _refuse(_: Call) -> Message:
     raise InvalidRequest(_FIXED)
 
 
+def _remove(call: Call) -> None:
+    """Refuse to remove what is built in; of anything else there is nothing to remove."""
+    if call.captures["name"] in BUILT_IN.get(call.captures["type"], ()):
+        raise InvalidRequest(_FIXED)
+
+
+def _removed(_: Call, __: None) -> Reply:
+    return Reply(status=204)
+
+
+def _remove_by_name(call: Call) -> None:
+    if call.captures["type"] in {name for names in BUILT_IN.values() for name in names}:
+        raise InvalidRequest(_FIXED)
+
+
+def _removed_by_name(call: Call, _: None) -> Reply:
+    name = call.captures["type"]
+    return Reply(warnings=(f'Deprecated API endpoint, cannot deregister plugin from catalog for "{name}"',))
+
+
 def _show_all(_: Call, __: None) -> Reply:
     detailed = [
         {
@@ -80,8 +100,10 @@ def _described(name: str) -> dict[str, Any]:
         "args": None,
         "builtin": True,
         "command": "",
+        "declarative": False,
         "deprecation_status": "supported",
         "name": name,
+        "oci": False,
         "sha256": "",
         "version": _VERSION,
     }
@@ -91,18 +113,31 @@ def _read(render: Any) -> Endpoint:
     return Endpoint(_nothing, render, Capability.READ, rights=SCOPE_ADMIN)
 
 
-_REFUSED: Final = {
-    Operation.WRITE: Endpoint(_refuse, _show_all, Capability.UPDATE, rights=SCOPE_ADMIN, sudo=True, refuses=True),
-    Operation.DELETE: Endpoint(_refuse, _show_all, Capability.DELETE, rights=SCOPE_ADMIN, sudo=True, refuses=True),
-}
+def _deletion(build: Any, render: Any) -> Endpoint:
+    return Endpoint(build, render, Capability.DELETE, rights=SCOPE_ADMIN, sudo=True)
+
+
+_REFUSED: Final = Endpoint(_refuse, _show_all, Capability.UPDATE, rights=SCOPE_ADMIN, sudo=True, refuses=True)
 _LISTED: Final = Endpoint(_nothing, _list, Capability.LIST, rights=SCOPE_ADMIN, sudo=True)
 
 PLUGIN_ROUTES: Final = (
     Route("sys/plugins/catalog", {Operation.READ: _read(_show_all)}),
     Route(
         "sys/plugins/catalog/{type}",
-        {Operation.READ: _read(_show_by_name), Operation.LIST: _LISTED, **_REFUSED},
+        {
+            Operation.READ: _read(_show_by_name),
+            Operation.LIST: _LISTED,
+            Operation.WRITE: _REFUSED,
+            Operation.DELETE: _deletion(_remove_by_name, _removed_by_name),
+        },
     ),
-    Route("sys/plugins/catalog/{type}/{name}", {Operation.READ: _read(_show), **_REFUSED}),
-    Route("sys/plugins/reload/backend", {Operation.WRITE: _REFUSED[Operation.WRITE]}),
+    Route(
+        "sys/plugins/catalog/{type}/{name}",
+        {
+            Operation.READ: _read(_show),
+            Operation.WRITE: _REFUSED,
+            Operation.DELETE: _deletion(_remove, _removed),
+        },
+    ),
+    Route("sys/plugins/reload/backend", {Operation.WRITE: _REFUSED}),
 )

@@ -16,6 +16,7 @@ from kms_actors.messages import Message
 from kms_actors.policy import hcl
 from kms_actors.policy.messages import (
     DeletePolicy,
+    DescribePolicies,
     GeneratePassword,
     ListPolicies,
     PolicyKind,
@@ -149,20 +150,30 @@ def _show_old_names(_: Call, names: list[str]) -> Reply:
     return Reply(data={"keys": names, "policies": names}, mirrored=True)
 
 
+def _describe(call: Call) -> DescribePolicies:
+    prefix, after = call.captures.get("name", "").lower(), call.values.get("after", "")
+    return DescribePolicies(prefix, after, max(0, call.values.get("limit", 0)))
+
+
+def _show_described(_: Call, found: list[tuple[str, PolicyRecord]]) -> Reply:
+    entries = {name: _entry(name, record, "policy") for name, record in found}
+    return Reply(data={"key_info": entries, "keys": list(entries)})
+
+
 def _show_acl(call: Call, record: PolicyRecord) -> Reply:
-    return Reply(data=_entry(call, record, "policy"))
+    return Reply(data=_entry(acl_name(call.captures["name"]), record, "policy"))
 
 
 def _show_old_acl(call: Call, record: PolicyRecord) -> Reply:
-    return Reply(data=_entry(call, record, "rules"), mirrored=True)
+    return Reply(data=_entry(acl_name(call.captures["name"]), record, "rules"), mirrored=True)
 
 
-def _entry(call: Call, record: PolicyRecord, text: str) -> Mapping[str, Any]:
+def _entry(name: str, record: PolicyRecord, text: str) -> Mapping[str, Any]:
     entry = {
         "allow_slashes_in_identity_templates": record.allow_slashes,
         "allow_wildcards_in_identity_templates": record.allow_wildcards,
         "cas_required": record.cas_required,
-        "name": acl_name(call.captures["name"]),
+        "name": name,
         text: record.text,
         "version": record.version,
     }
@@ -211,7 +222,11 @@ def _of(build: Any, show: Any, capability: Capability, fields: Fields | None = N
     return Endpoint(build, show, capability, fields or Fields(), TENANT_ADMIN)
 
 
+_DESCRIBED: Final = _of(_describe, _show_described, Capability.LIST, Fields(after=to_str, limit=to_int))
+
 POLICY_ROUTES: Final = (
+    Route("sys/policies/detailed/acl", {Operation.LIST: _DESCRIBED}),
+    Route("sys/policies/detailed/acl/{name...}", {Operation.LIST: _DESCRIBED}),
     Route("sys/policies/acl", {Operation.LIST: _of(_list_acl, _show_names, Capability.LIST)}),
     Route(
         "sys/policies/acl/{name...}",

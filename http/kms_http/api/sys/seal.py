@@ -90,6 +90,7 @@ def _show_status(call: Call, status: SealStatus) -> Reply:
             "nonce": status.nonce,
             "version": API_VERSION,
             "build_date": "n/a",
+            "commit_date": "n/a",
             "migration": False,
             **_cluster(call, status),
             "recovery_seal": False,

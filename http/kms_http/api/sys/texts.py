@@ -23,6 +23,11 @@ _LOGIN: Final = {
     "path": "Path of the mount, below `auth/`.",
     "type": "Type: `approle`, `jwt`, `kubernetes`, `oidc` or `userpass`.",
 }
+_WORKFLOW: Final = {"path": "Name of the workflow."}
+_HEADER: Final = {"header": "Name of the header."}
+_VAULT_ID: Final = {"vault_id": "Id of the vault."}
+_VAULT: Final = {"path": "Id of the vault."}
+_BEGINNING: Final = {"name": "What the names begin with."}
 _ACL: Final = {"name": "Name of the policy."}
 _PASSWORDS: Final = {"name": "Name of the policy.", "policy": "How passwords are made: HCL or JSON."}
 _WRAPPING: Final = {"token": "The wrapping token; else the request's own is one."}
@@ -66,6 +71,8 @@ TEXTS: Final[Texts] = {
     ),
     "sys/policies/acl": About("List the ACL policies."),
     "sys/policies/acl/{name...}": About("Read, write and delete an ACL policy.", "", _ACL, ("policy",)),
+    "sys/policies/detailed/acl": About("List the ACL policies with their texts."),
+    "sys/policies/detailed/acl/{name...}": About("List some ACL policies with their texts.", "", _BEGINNING),
     "sys/policy": About("List the ACL policies; the older form."),
     "sys/policy/{name...}": About("Read, write and delete an ACL policy; the older form.", "", _ACL),
     "sys/policies/password": About("List the password policies."),
@@ -107,7 +114,26 @@ TEXTS: Final[Texts] = {
     "sys/in-flight-req": About("The requests that the node works on.", _OPERATORS),
     "sys/loggers": About("Which lines of the log are written.", _LEVEL),
     "sys/loggers/{name}": About("Which lines a logger writes.", _LEVEL, {"name": "Name of the logger."}),
+    "sys/pprof/goroutine": About("Where the threads and tasks of a process of the node are.", _OPERATORS),
+    "sys/pprof/cmdline": About("How the process was started.", _OPERATORS),
     "sys/monitor": About("Follow the log of the node, until one of the two ends it.", _OPERATORS),
+    "sys/config/ui/headers": About("Headers of a web console; there is none."),
+    "sys/config/ui/headers/{header}": About("A header of a web console; there is none.", "", _HEADER),
+    "sys/namespaces/{path...}/delete-sealed": About("Nothing: vaults are not deleted here.", "", _VAULT),
+    "sys/workflows/manage": About("List the workflows; there are none."),
+    "sys/workflows/manage/{path...}": About("A workflow; there is none.", "", _WORKFLOW),
+    "sys/workflows/execute/{path...}": About("Run a workflow; there is none.", "", _WORKFLOW),
+    "sys/workflows/trace/{path...}": About("Run a workflow; there is none.", "", _WORKFLOW),
+    "sys/external-keys/configs": About("List the systems whose keys are used; there are none."),
+    "sys/external-keys/configs/{config}": About("A system whose keys are used; there is none."),
+    "sys/external-keys/configs/{config}/keys": About("List the keys of a system; there are none."),
+    "sys/external-keys/configs/{config}/keys/{key}": About("A key of a system; there is none."),
+    "sys/tenants": About("List the vaults with their state, sizes and limits.", _OPERATORS),
+    "sys/tenants/{vault_id}": About("A vault: its state, its limits, and its deletion.", _OPERATORS, _VAULT_ID),
+    "sys/tenants/{vault_id}/seal": About("Seal a vault.", _OPERATORS, _VAULT_ID),
+    "sys/tenants/{vault_id}/keep": About("Keep a vault that was to be deleted.", _OPERATORS, _VAULT_ID),
+    "sys/tenants/{vault_id}/export": About("Export a vault, a page at a time.", _OPERATORS, _VAULT_ID),
+    "sys/tenants/{vault_id}/measure": About("Count what a vault has.", _OPERATORS, _VAULT_ID),
     "sys/config/cors": About("Which pages may have browsers send requests.", _OPERATORS, {}, ("allowed_origins",)),
     "sys/version-history": About("The versions of the server that have run, and since when."),
     "sys/plugins/catalog": About("What can be mounted: all of it is part of the program."),

@@ -7,6 +7,7 @@ Source: Vault's API pages `sys/metrics`, `sys/in-flight-req`, `sys/loggers` and 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from math import inf
 from typing import Any, Final
@@ -18,6 +19,7 @@ from kms_actors.insight.messages import (
     ReadInFlight,
     ReadLevels,
     ReadMetrics,
+    ReadStacks,
     RequestUnderWay,
     SetLevel,
 )
@@ -105,6 +107,14 @@ def _show_lines(call: Call, batches: AsyncIterator[list[Line]]) -> Reply:
     return Reply(stream=pieces(), media=_LINES)
 
 
+def _show_stacks(_: Call, found: str) -> Reply:
+    return Reply(whole=found.encode(), media=_LINES)
+
+
+def _show_command(_: Call, __: None) -> Reply:
+    return Reply(whole="\0".join(sys.orig_argv).encode(errors="replace"), media=_LINES)
+
+
 def _look(build: Any, render: Any, fields: Fields) -> Endpoint:
     return Endpoint(build, render, Capability.READ, fields, NODE_ADMIN, while_sealed=True, of_node=True)
 
@@ -124,6 +134,8 @@ WATCHING_ROUTES: Final = (
     Route("sys/in-flight-req", {Operation.READ: _look(lambda _: ReadInFlight(), _show_in_flight, Fields())}),
     Route("sys/loggers", _LEVELS),
     Route("sys/loggers/{name}", _LEVELS),
+    Route("sys/pprof/goroutine", {Operation.READ: _look(lambda _: ReadStacks(), _show_stacks, Fields())}),
+    Route("sys/pprof/cmdline", {Operation.READ: _look(lambda _: None, _show_command, Fields())}),
     Route(
         "sys/monitor",
         {Operation.READ: _look(_follow, _show_lines, Fields(log_level=to_str, log_format=to_str))},

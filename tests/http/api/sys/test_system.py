@@ -39,6 +39,7 @@ class TestSealStatus:
             "nonce": "",
             "version": API_VERSION,
             "build_date": "n/a",
+            "commit_date": "n/a",
             "migration": False,
             "cluster_name": "kms-c1",
             "cluster_id": "ab3c4b32-97e0-5972-9992-5765b6ede481",
