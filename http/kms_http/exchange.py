@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from kms_actors.insight.messages import RequestUnderWay
 from kms_actors.quota.windows import Verdict
 from kms_http import caller
 from kms_http.caller import NOBODY
@@ -53,6 +54,13 @@ class Exchange:
         self.caller = NOBODY
         self.uncounted = False  # by quotas, for which its role must be known
         self.verdict: Verdict | None = None  # of a quota that holds for it
+
+
+def under_way(exchange: Exchange) -> RequestUnderWay:
+    """Return what is told of a request that is worked on."""
+    principal, request = exchange.caller.principal, exchange.request
+    client = caller.name_of(principal) if principal is not None else ""
+    return RequestUnderWay(exchange.request_id, exchange.now, request.remote, exchange.label, request.method, client)
 
 
 def asked_by(query: dict[str, Any]) -> Operation:

@@ -46,7 +46,7 @@ from kms_http.backend import (
 from kms_http.caller import Callers, Sent
 from kms_http.describing.asked import Asked, help_for
 from kms_http.describing.catalogue import Catalogue
-from kms_http.exchange import Exchange, asked_by
+from kms_http.exchange import Exchange, asked_by, under_way
 from kms_http.routing import (
     LISTING,
     METHODS,
@@ -164,10 +164,7 @@ class Handler:
 
     def in_flight(self) -> list[RequestUnderWay]:
         """Return the requests that are worked on; each is called by its route, since paths are a vault's own."""
-        return [
-            RequestUnderWay(each.request_id, each.now, each.request.remote, each.label, each.request.method)
-            for each in self._in_flight.values()
-        ]
+        return [under_way(each) for each in self._in_flight.values()]
 
     def _failed(self, exchange: Exchange, error: Exception) -> Response:
         response = errors.respond(error)

@@ -100,3 +100,4 @@ class RequestUnderWay(msgspec.Struct, frozen=True):
     remote: str
     route: str
     method: str
+    client: str = ""  # who asks, as logs call him, once that is known

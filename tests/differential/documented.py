@@ -45,12 +45,16 @@ class Told(NamedTuple):
 
 
 class Example(NamedTuple):
-    """How an operation is asked for: what stands in the path, what is sent, and who asks a node of ours."""
+    """How an operation is asked for: what stands in the path, what is sent, and who asks a node of ours.
+
+    `named`: the fields of the answer are names of things, of which the first is compared.
+    """
 
     path: str = ""
     body: Any = None
     operator: bool = False
     query: str = ""
+    named: bool = False
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[Documented]:
@@ -73,7 +77,15 @@ def requested(operation: Documented, example: Example) -> str:
     return f"{path}?{example.query}" if example.query else path
 
 
-def ask(address: str, token: str, method: str, path: str, body: Any) -> Told:
+def body_of(operation: Documented, example: Example, token: str, accessor: str) -> Any:
+    """Return what is sent, by the bearer of a token with this accessor."""
+    if example.body is None:
+        return {} if operation.method in {"POST", "PATCH"} else None
+    text = json.dumps(example.body).replace("@own@", token).replace("@accessor@", accessor)
+    return json.loads(text)
+
+
+def ask(address: str, token: str, method: str, path: str, body: Any, *, named: bool = False) -> Told:
     """Ask; of an answer without an end, only the status is read."""
     url = urlsplit(address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=TIMEOUT)
@@ -84,19 +96,22 @@ def ask(address: str, token: str, method: str, path: str, body: Any) -> Told:
         response = connection.getresponse()
         if response.getheader("Content-Type", "") != "application/json" or method == "HEAD":
             return Told(response.status)
-        return told(response.status, response.read())
+        return told(response.status, response.read(), named=named)
     finally:
         connection.close()
 
 
-def told(status: int, raw: bytes) -> Told:
+def told(status: int, raw: bytes, *, named: bool = False) -> Told:
     """Return what can be compared of an answer."""
     body = json.loads(raw) if raw.strip() else {}
     if status >= 400 and "errors" in body:
         return Told(status, errors=tuple(body["errors"]))
+    data = body["data"] if "request_id" in body else body
+    if named:
+        first = next(iter(data.values()), None)
+        return Told(status, frozenset(first if isinstance(first, dict) else ()))
     if "request_id" not in body:
         return Told(status, frozenset(body))
-    data = body["data"]
     given = {name for name in ("auth", "wrap_info") if body.get(name)}
     return Told(status, frozenset(data if isinstance(data, dict) else ()) | given)
 
@@ -130,10 +145,10 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("GET", "sys/host-info"): Example(operator=True),
     ("GET", "sys/ha-status"): Example(operator=True),
     ("GET", "sys/config/state/sanitized"): Example(operator=True),
-    ("GET", "sys/in-flight-req"): Example(operator=True),
+    ("GET", "sys/in-flight-req"): Example(operator=True, named=True),
     ("GET", "sys/metrics"): Example(operator=True),
     ("GET", "sys/monitor"): Example(operator=True),
-    ("GET", "sys/loggers"): Example(operator=True),
+    ("GET", "sys/loggers"): Example(operator=True, named=True),
     ("POST", "sys/loggers"): Example(body={"level": "info"}, operator=True),
     ("DELETE", "sys/loggers"): Example(operator=True),
     ("GET", "sys/loggers/{name}"): Example(operator=True),
@@ -175,6 +190,8 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("GET", "sys/plugins/catalog/{name}"): Example("sys/plugins/catalog/kv"),
     ("GET", "sys/plugins/catalog/{type}/{name}"): Example("sys/plugins/catalog/secret/kv"),
     ("LIST", "sys/namespaces"): Example(),
-    ("GET", "sys/pprof/profile"): Example(query="seconds=1"),
-    ("GET", "sys/pprof/trace"): Example(query="seconds=1"),
+    ("GET", "sys/pprof/cmdline"): Example(operator=True),
+    ("GET", "sys/pprof/goroutine"): Example(operator=True),
+    ("GET", "sys/pprof/profile"): Example(query="seconds=1", operator=True),
+    ("GET", "sys/pprof/trace"): Example(query="seconds=1", operator=True),
 }

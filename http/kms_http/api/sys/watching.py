@@ -53,6 +53,7 @@ def _show_in_flight(_: Call, found: list[RequestUnderWay]) -> Reply:
                 "client_remote_address": each.remote,
                 "request_path": f"/v1/{each.route}",
                 "request_method": each.method,
+                "client_id": each.client,
             }
             for each in found
         }

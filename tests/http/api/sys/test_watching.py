@@ -52,6 +52,7 @@ async def test_requests_under_way_are_called_by_their_routes(service: Service) -
             "client_remote_address": "10.0.0.1",
             "request_path": "/v1/kv/data/{path...}",
             "request_method": "GET",
+            "client_id": "",
         }
     }
 
@@ -63,7 +64,7 @@ async def test_the_server_knows_what_it_works_on(service: Service) -> None:
     service.backend.answers[ReadInFlight] = look
     answer = await service.call("GET", "/v1/sys/in-flight-req", "operator")
     (own,) = answer.json.values()
-    assert own["request_path"] == "/v1/sys/in-flight-req"
+    assert (own["request_path"], own["client_id"]) == ("/v1/sys/in-flight-req", "biscuit r1")
     assert service.server.in_flight() == []
     assert (await service.call("GET", "/v1/none", "operator")).status == 403
     assert service.server.in_flight() == []
