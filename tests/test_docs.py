@@ -165,7 +165,7 @@ def endpoints(router: Router) -> Iterator[tuple[str, Operation]]:
             if route.pattern == "{rest...}":
                 continue
             for operation, endpoint in route.operations.items():
-                if endpoint.build.__name__ != "_refuse":
+                if not endpoint.refuses:
                     yield route.pattern, operation
 
 

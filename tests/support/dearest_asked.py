@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kms_http.routing import Operation
-from tests.support.dear import DELETE, LIST, PATCH, READ, WRITE, Dear, anything, fields, nothing, text
+from tests.support.dear import DELETE, LIST, PATCH, READ, SCAN, WRITE, Dear, anything, fields, nothing, text
 
 ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/host-info": {READ: nothing("sys/host-info")},
@@ -94,7 +94,8 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/internal/counters/activity/{kind}": {READ: nothing("sys/internal/counters/activity/monthly")},
     "sys/internal/inspect/router/{tag}": {READ: nothing("sys/internal/inspect/router/root")},
     "sys/internal/ui/namespaces": {READ: nothing("sys/internal/ui/namespaces")},
-    "sys/namespaces": {LIST: nothing("sys/namespaces")},
+    "sys/namespaces": {LIST: nothing("sys/namespaces"), SCAN: nothing("sys/namespaces")},
+    "sys/namespaces/{path...}/seal-status": {READ: nothing("sys/namespaces/vault/seal-status")},
     "sys/namespaces/{path...}": {
         READ: nothing("sys/namespaces/vault"),
         WRITE: anything("sys/namespaces/vault"),

@@ -17,6 +17,9 @@ from kms_http.routing import ANY_RIGHT, SCOPE_ADMIN, Call, Endpoint, Operation, 
 _FIXED: Final = (
     "vaults are made by initialising them, with a token that says which one (`kms-cli biscuit`), not as namespaces"
 )
+_ITS_OWN: Final = (
+    "the seal of a vault is told to its own tokens by sys/seal-status, and to operators by sys/tenants/<vault id>"
+)
 _PAGES: Final = Fields(after=to_str, limit=to_int)
 
 
@@ -75,6 +78,10 @@ def _refuse(_: Call) -> Message:
     raise InvalidRequest(_FIXED)
 
 
+def _refuse_seal(_: Call) -> Message:
+    raise InvalidRequest(_ITS_OWN)
+
+
 _REMOVAL: Final = Endpoint(_remove, _not_removed, Capability.DELETE, rights=SCOPE_ADMIN, of_node=True)
 _REFUSED: Final = {
     Operation.WRITE: Endpoint(_refuse, _show_none, Capability.UPDATE, rights=SCOPE_ADMIN, refuses=True),
@@ -88,7 +95,14 @@ NAMESPACE_ROUTES: Final = (
     ),
     Route(
         "sys/namespaces",
-        {Operation.LIST: Endpoint(_list, _show_list, Capability.LIST, _PAGES, SCOPE_ADMIN, of_node=True)},
+        {
+            Operation.LIST: Endpoint(_list, _show_list, Capability.LIST, _PAGES, SCOPE_ADMIN, of_node=True),
+            Operation.SCAN: Endpoint(_list, _show_list, Capability.SCAN, _PAGES, SCOPE_ADMIN, of_node=True),
+        },
+    ),
+    Route(
+        "sys/namespaces/{path...}/seal-status",
+        {Operation.READ: Endpoint(_refuse_seal, _show_none, Capability.READ, rights=SCOPE_ADMIN, refuses=True)},
     ),
     Route("sys/namespaces/{path...}/delete-sealed", {Operation.DELETE: _REMOVAL}),
     Route(
