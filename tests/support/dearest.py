@@ -18,7 +18,14 @@ from kms_http.api.kv.unversioned import ROUTES as KV_V1_ROUTES
 from kms_http.api.routes import ENGINES, SYSTEM_ROUTES
 from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
-from tests.support import dearest_asked, dearest_identity, dearest_keys, dearest_logins, dearest_tenants, dearest_tokens
+from tests.support import (
+    dearest_asked,
+    dearest_identity,
+    dearest_keys,
+    dearest_logins,
+    dearest_tenants,
+    dearest_tokens,
+)
 from tests.support.dear import (
     DELETE,
     LARGE,

@@ -20,10 +20,10 @@ from kms_http.api.login import texts as login_texts
 from kms_http.api.sys import texts as sys_texts
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
-from kms_http.api.sys.keyring import KEYRING_ROUTES
 from kms_http.api.sys.cors import CORS_ROUTES
 from kms_http.api.sys.counters import COUNTER_ROUTES
 from kms_http.api.sys.inspection import INSPECTION_ROUTES
+from kms_http.api.sys.keyring import KEYRING_ROUTES
 from kms_http.api.sys.leases import LEASE_ROUTES
 from kms_http.api.sys.locked_users import LOCKED_ROUTES
 from kms_http.api.sys.namespaces import NAMESPACE_ROUTES

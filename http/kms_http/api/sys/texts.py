@@ -24,6 +24,7 @@ _LOGIN: Final = {
     "type": "Type: `approle`, `jwt`, `kubernetes`, `oidc` or `userpass`.",
 }
 _WORKFLOW: Final = {"path": "Name of the workflow."}
+_ROTATION: Final = {"interval": "After how long; at least a day, 0 for never."}
 _HEADER: Final = {"header": "Name of the header."}
 _VAULT_ID: Final = {"vault_id": "Id of the vault."}
 _VAULT: Final = {"path": "Id of the vault."}
@@ -134,6 +135,11 @@ TEXTS: Final[Texts] = {
     "sys/tenants/{vault_id}/keep": About("Keep a vault that was to be deleted.", _OPERATORS, _VAULT_ID),
     "sys/tenants/{vault_id}/export": About("Export a vault, a page at a time.", _OPERATORS, _VAULT_ID),
     "sys/tenants/{vault_id}/measure": About("Count what a vault has.", _OPERATORS, _VAULT_ID),
+    "sys/key-status": About("Which version the keyring's active key is, and how much it has sealed.", _TOLD),
+    "sys/rotate": About("Rotate the keyring: what is written from then on is sealed by a new key.", _TOLD),
+    "sys/rotate/keyring": About("Rotate the keyring: what is written from then on is sealed by a new key.", _TOLD),
+    "sys/rotate/config": About("When the keyring is rotated by itself.", _TOLD, _ROTATION),
+    "sys/rotate/keyring/config": About("When the keyring is rotated by itself.", _TOLD, _ROTATION),
     "sys/config/cors": About("Which pages may have browsers send requests.", _OPERATORS, {}, ("allowed_origins",)),
     "sys/version-history": About("The versions of the server that have run, and since when."),
     "sys/plugins/catalog": About("What can be mounted: all of it is part of the program."),
