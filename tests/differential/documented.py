@@ -190,6 +190,7 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("GET", "sys/plugins/catalog/{name}"): Example("sys/plugins/catalog/kv"),
     ("GET", "sys/plugins/catalog/{type}/{name}"): Example("sys/plugins/catalog/secret/kv"),
     ("LIST", "sys/namespaces"): Example(),
+    ("GET", "sys/pprof/threadcreate"): Example(operator=True),
     ("GET", "sys/pprof/cmdline"): Example(operator=True),
     ("GET", "sys/pprof/goroutine"): Example(operator=True),
     ("GET", "sys/pprof/profile"): Example(query="seconds=1", operator=True),

@@ -43,6 +43,7 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
     "sys/namespaces/{path...}/delete-sealed": {DELETE: nothing("sys/namespaces/vault/delete-sealed")},
     "sys/pprof/goroutine": {READ: nothing("sys/pprof/goroutine")},
+    "sys/pprof/threadcreate": {READ: nothing("sys/pprof/threadcreate")},
     "sys/pprof/cmdline": {READ: nothing("sys/pprof/cmdline")},
     "sys/workflows/manage": {LIST: nothing("sys/workflows/manage")},
     "sys/workflows/manage/{path...}": {

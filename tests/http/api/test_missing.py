@@ -28,8 +28,6 @@ ASKED = [
     ("POST", "sys/audit-hash/file", "no audit devices"),
     ("GET", "sys/rekey/init", "not supported yet"),
     ("PUT", "sys/rekey/update", "not supported yet"),
-    ("PUT", "sys/rotate", "not supported yet"),
-    ("GET", "sys/key-status", "not supported yet"),
     ("GET", "sys/generate-root/attempt", "root tokens"),
     ("PUT", "sys/renew", "sys/leases/renew"),
     ("POST", "sys/remount", "cannot be moved"),

@@ -116,6 +116,7 @@ TEXTS: Final[Texts] = {
     "sys/loggers": About("Which lines of the log are written.", _LEVEL),
     "sys/loggers/{name}": About("Which lines a logger writes.", _LEVEL, {"name": "Name of the logger."}),
     "sys/pprof/goroutine": About("Where the threads and tasks of a process of the node are.", _OPERATORS),
+    "sys/pprof/threadcreate": About("The threads of a process of the node.", _OPERATORS),
     "sys/pprof/cmdline": About("How the process was started.", _OPERATORS),
     "sys/monitor": About("Follow the log of the node, until one of the two ends it.", _OPERATORS),
     "sys/config/ui/headers": About("Headers of a web console; there is none."),

@@ -8,6 +8,7 @@ Source: Vault's API pages `sys/metrics`, `sys/in-flight-req`, `sys/loggers` and 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import AsyncIterator
 from math import inf
 from typing import Any, Final
@@ -112,6 +113,11 @@ def _show_stacks(_: Call, found: str) -> Reply:
     return Reply(whole=found.encode(), media=_LINES)
 
 
+def _show_threads(_: Call, __: None) -> Reply:
+    threads = sorted(f"{thread.native_id} {thread.name}\n" for thread in threading.enumerate())
+    return Reply(whole="".join(threads).encode(), media=_LINES)
+
+
 def _show_command(_: Call, __: None) -> Reply:
     return Reply(whole="\0".join(sys.orig_argv).encode(errors="replace"), media=_LINES)
 
@@ -136,6 +142,7 @@ WATCHING_ROUTES: Final = (
     Route("sys/loggers", _LEVELS),
     Route("sys/loggers/{name}", _LEVELS),
     Route("sys/pprof/goroutine", {Operation.READ: _look(lambda _: ReadStacks(), _show_stacks, Fields())}),
+    Route("sys/pprof/threadcreate", {Operation.READ: _look(lambda _: None, _show_threads, Fields())}),
     Route("sys/pprof/cmdline", {Operation.READ: _look(lambda _: None, _show_command, Fields())}),
     Route(
         "sys/monitor",
