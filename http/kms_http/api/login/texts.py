@@ -7,6 +7,7 @@ from typing import Final
 from kms_http.describing.about import About, Texts
 
 APPROLE: Final = "Logins of programs: a role id names the role, a secret id proves the right to it."
+CERT: Final = "Logins by the certificate that a client shows the listener."
 JWT: Final = "Logins by signed tokens of an issuer, and by its page in a browser."
 KUBERNETES: Final = "Logins of service accounts of a Kubernetes cluster, by their tokens."
 USERPASS: Final = "Logins by a name and a password."
@@ -37,6 +38,16 @@ APPROLE_TEXTS: Final[Texts] = {
     ),
     "role/{role_name}/secret-id-accessor/destroy": About("Destroy the secret id of an accessor."),
     "tidy/secret-id": About("Remove secret ids that have ended."),
+}
+_CERT: Final = {"name": "Name of the entry."}
+
+CERT_TEXTS: Final[Texts] = {
+    "config": About("Settings of the method."),
+    "certs": About("List the entries that certificates are compared with."),
+    "certs/{name}": About("Read, write and delete an entry that certificates are compared with.", "", _CERT),
+    "crls": About("List the lists of revoked certificates."),
+    "crls/{name}": About("Read, write and delete a list of revoked certificates.", "", {"name": "Name of the list."}),
+    "login": About("Log in by the certificate of the connection.", "", _CERT),
 }
 JWT_TEXTS: Final[Texts] = {
     "config": About("The issuer, and how its tokens are verified."),

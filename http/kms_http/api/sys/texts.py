@@ -21,7 +21,7 @@ CUBBYHOLE_TEXTS: Final[Texts] = {
 _MOUNT: Final = {"path": "Path of the mount.", "type": "Type: `kv`, `kv-v1`, `kv-v2` or `transit`."}
 _LOGIN: Final = {
     "path": "Path of the mount, below `auth/`.",
-    "type": "Type: `approle`, `jwt`, `kubernetes`, `oidc` or `userpass`.",
+    "type": "Type: `approle`, `cert`, `jwt`, `kubernetes`, `oidc` or `userpass`.",
 }
 _WORKFLOW: Final = {"path": "Name of the workflow."}
 _ROTATION: Final = {"interval": "After how long; at least a day, 0 for never."}

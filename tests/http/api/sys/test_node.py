@@ -12,6 +12,7 @@ import pytest
 from kms_actors import API_VERSION
 from kms_actors.insight.messages import FindVault, ListMembers, ListVaults, ListVersions, ReadHost, ReadSettings
 from kms_actors.insight.records import InstalledVersion, Member
+from kms_actors.mounts import LOGIN_TYPES
 from kms_http.api.sys.plugins import BUILT_IN
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ async def test_operators_of_the_cluster_list_its_vaults_and_no_vault_does(servic
 
 async def test_the_catalog_has_what_can_be_mounted(service: Service) -> None:
     answer = await service.call("GET", "/v1/sys/plugins/catalog", "root")
-    assert answer.json["data"]["auth"] == ["approle", "jwt", "kubernetes", "oidc", "userpass"]
+    assert answer.json["data"]["auth"] == sorted(LOGIN_TYPES)
     assert {(each["type"], each["name"], each["version"]) for each in answer.json["data"]["detailed"]} == {
         (kind, name, f"v{API_VERSION}") for kind, names in BUILT_IN.items() for name in names
     }
