@@ -66,8 +66,8 @@ def _policies(options: Options, _: Server | None) -> Iterator[list[Series]]:
         yield [series]
 
 
-def _tls(options: Options, _: Server | None) -> Iterator[list[Series]]:
-    yield from tls.measure(options.workers, options.plan)
+def _tls(options: Options, other: Server | None) -> Iterator[list[Series]]:
+    yield from tls.measure(options.workers, options.plan, against=other is not None)
 
 
 STAGES: Final[Mapping[str, Stage]] = {

@@ -41,8 +41,8 @@ listener "tcp" {{
 """
 
 
-def measure(workers: int, plan: load.Plan) -> Iterator[list[Series]]:
-    """Yield both rows; without a reference server ours alone."""
+def measure(workers: int, plan: load.Plan, *, against: bool) -> Iterator[list[Series]]:
+    """Yield both rows; unless they are `against` the reference, ours alone."""
     with tempfile.TemporaryDirectory(prefix="kms-bench-tls-") as name:
         files = certificates.server().files(Path(name), "server")
         port = free_port()
@@ -50,7 +50,10 @@ def measure(workers: int, plan: load.Plan) -> Iterator[list[Series]]:
             f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\n'
             f'[listeners.tls]\ncertificate_file = "{files[0]}"\nprivate_key_file = "{files[1]}"\n'
         )
-        with ours("sqlite", workers, listeners=settings) as plain, _reference(Path(name), files) as other:
+        with (
+            ours("sqlite", workers, listeners=settings) as plain,
+            _reference(Path(name), files, wanted=against) as other,
+        ):
             own = replace(plain, address=f"https://127.0.0.1:{port}", prepared_at=plain.address)
             servers = [own] if other is None else [own, other]
             for case in _CASES:
@@ -58,8 +61,8 @@ def measure(workers: int, plan: load.Plan) -> Iterator[list[Series]]:
 
 
 @contextlib.contextmanager
-def _reference(directory: Path, files: tuple[Path, Path]) -> Iterator[Server | None]:
-    program = bao()
+def _reference(directory: Path, files: tuple[Path, Path], *, wanted: bool) -> Iterator[Server | None]:
+    program = bao() if wanted else None
     if program is None:
         yield None
         return
