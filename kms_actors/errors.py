@@ -6,6 +6,7 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── InvalidRequest            the caller's mistake; the text is for the caller
     │   ├── InvalidShares         key shares that cannot be, or do not give the key
     │   ├── UnknownVersion        newer than the key's latest version, as far as this node knows
+    │   ├── LimitReached          a vault has as much as it may have
     │   └── InvalidWrappingToken  a wrapping token that gives nothing: used, ended, or never one
     ├── AuthenticationFailed      no token, or one that proves nothing
     ├── LoginRefused              what was proved at a login does not fit; the text is for the caller
@@ -52,6 +53,14 @@ class InvalidShares(InvalidRequest):
 
 class UnknownVersion(InvalidRequest):
     """A key version newer than the latest; it may have been made on another node a moment ago."""
+
+
+class LimitReached(InvalidRequest):
+    """A vault has as many of something as the cluster's operator lets it have."""
+
+    def __init__(self, kind: str, limit: int) -> None:
+        what = "bytes in secrets" if kind == "bytes" else kind
+        super().__init__(f"this vault may have {limit} {what} at most: the operator of the cluster sets the limit")
 
 
 class InvalidWrappingToken(InvalidRequest):

@@ -22,9 +22,10 @@ MAX_PATH: Final = 4096
 class MountKeys:
     """Keys of one mount; the parts before the path are packed once."""
 
-    __slots__ = ("_data", "_list", "_meta", "config")
+    __slots__ = ("_data", "_list", "_meta", "config", "mount")
 
     def __init__(self, keys: TenantKeys, mount: int) -> None:
+        self.mount = mount
         self.config = keys.key("kv", mount, "config")
         self._meta = keys.key("kv", mount, "meta")
         self._data = keys.key("kv", mount, "data")

@@ -28,6 +28,7 @@ class Version(msgspec.Struct, frozen=True, array_like=True):
     created: int
     deletion: int = 0
     destroyed: bool = False
+    size: int = 0  # bytes of the record that its data has by itself, as stored; 0: none, or of an older program
 
     def readable(self, now: int) -> bool:
         """Tell whether the data may be read at `now`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.node import Node, sqlite_table, wait_until
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
+LEASE = 2.0  # seconds after which a process has heard of a change
 Run = Callable[..., Result]
 
 
@@ -87,6 +89,32 @@ def test_a_vault_is_created_once(run: Run, node: Node, issuer: Issuer) -> None:
     assert known(run, "vault_new")["state"] == "unsealed"
     run("limit", "vault_new", "--no-rate", "--keys", "default")
     assert known(run, "vault_new")["rate_limit"] is None
+
+
+def test_what_is_more_than_a_vault_may_have_is_answered_429(run: Run, tenant: Tenant) -> None:
+    """Of tokens, whoever makes them: those of wrapped answers count, batch tokens do not."""
+    run("limit", tenant.vault_id, "--tokens", 2, "--secrets", 3, "--bytes", 700_000)
+    time.sleep(LEASE + 0.5)  # both workers know of it then
+    made = tenant.root.post("auth/token/create", {"ttl": "1h"})
+    assert made.status == 200
+    answer = tenant.root.post("auth/token/create", {"ttl": "1h"})
+    assert answer.errors == ["this vault may have 2 tokens at most: the operator of the cluster sets the limit"]
+    assert (
+        tenant.root.post("auth/token/create", {"ttl": "1h", "type": "batch", "policies": ["default"]}).status == 200
+    )
+    wrapped = tenant.user.with_headers(**{"X-Vault-Wrap-TTL": "1m"}).get("secret/data/app")
+    assert wrapped.status == 429
+    token = made.json["auth"]["client_token"]
+    assert tenant.root.post("auth/token/revoke", {"token": token}).status == 204
+    assert tenant.root.post("auth/token/create", {"ttl": "1h"}).status == 200
+
+    assert tenant.user.post("secret/data/big", {"data": {"a": "x" * 200_000}}).status == 429
+    assert tenant.user.post("secret/data/new", {"data": {}}).status == 200
+    assert tenant.user.post("secret/data/newer", {"data": {}}).status == 429
+    assert tenant.user.post("secret/data/new", {"data": {"a": "b"}}).status == 200
+    before = known(run, tenant.vault_id)["counts"]
+    run("measure", tenant.vault_id)
+    assert known(run, tenant.vault_id)["counts"] == before
 
 
 def test_a_vault_is_sealed(run: Run, tenant: Tenant) -> None:

@@ -19,15 +19,24 @@ KEYS = MountKeys(TENANT, 3)
 paths = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 HEAD = Head(KeyMetadata(1, 2, 3, 2, 5, True, 60, {"k": "v"}, {2: Version(1, 9, True), 3: Version(2)}), b'{"a":1}')
+SIZED = msgspec.structs.replace(
+    HEAD.metadata,
+    metadata_version=7,
+    metadata_cas_required=True,
+    versions={2: Version(1, 9, True, 12), 3: Version(2)},
+)
 #: Written by format 1 of the records: they must decode for ever.
 GOLDEN = {
     bytes.fromhex("9405c33cc3"): Config(5, True, 60, True),
+    bytes.fromhex(
+        "929b0102030205c33c81a16ba17682029401" + "09c30c0394" + "0200c200" + "07c3" + "c4077b2261223a317d"
+    ): Head(SIZED, HEAD.inline),
+}
+#: Before metadata had a version, and before versions had sizes.
+OLDER = {
     bytes.fromhex("929b0102030205c33c81a16ba17682029301" + "09c303930200c2" + "07c3" + "c4077b2261223a317d"): Head(
         msgspec.structs.replace(HEAD.metadata, metadata_version=7, metadata_cas_required=True), HEAD.inline
     ),
-}
-#: Before metadata had a version.
-OLDER = {
     bytes.fromhex("9305c33c"): Config(5, True, 60),
     bytes.fromhex("92990102030205c33c81a16ba17682029301" + "09c303930200c2" + "c4077b2261223a317d"): HEAD,
 }

@@ -14,6 +14,7 @@ from kms_actors.errors import (
     InvalidRequest,
     KmsError,
     Leaving,
+    LimitReached,
     LoginRefused,
     NamedNotFound,
     NewerKeyVersion,
@@ -60,6 +61,7 @@ INTERNAL = _Answer(500, "internal error")
 
 TABLE: dict[type[KmsError], _Answer] = {
     InvalidRequest: _Answer(400, OWN),
+    LimitReached: _Answer(429, OWN),
     AuthenticationFailed: _Answer(403, "permission denied"),
     LoginRefused: _Answer(403, OWN),
     PermissionDenied: _Answer(403, "permission denied", multierror=True),

@@ -95,7 +95,8 @@ class KvController:
     def _work(self, work: Work, message: Any, now: int, transaction: Transaction) -> Awaitable[Any]:
         if type(message) in unversioned.COMMANDS:
             require_unversioned(self._context.store, message.mount)
-        return work(MountStorage(transaction, self._keys_of(message.mount), self._context.keyring), message, now)
+        context, keys = self._context, self._keys_of(message.mount)
+        return work(MountStorage(transaction, keys, context.keyring, context.tallies), message, now)
 
     def _keys_of(self, mount: int) -> MountKeys:
         keys = self._keys.get(mount)

@@ -50,11 +50,12 @@ async def _read(storage: MountReader, message: ReadUnversioned, now: int) -> byt
 async def _write(storage: MountStorage, message: WriteUnversioned, now: int) -> None:
     head = await storage.head(message.path)
     authorise(message.grants, head)
+    await storage.require_room(head, message.data)
     storage.overwrite(message.path, head, engine.overwrite(head.metadata if head else None, now), message.data)
 
 
 async def _delete(storage: MountStorage, message: DeleteUnversioned, _: int) -> None:
-    storage.remove(message.path)
+    await storage.remove(message.path)
 
 
 #: Each only looks.

@@ -73,6 +73,7 @@ async def _write_secret(storage: MountStorage, message: WriteSecret, now: int) -
     head, config = await storage.head_and_config(message.path)
     authorise(message.grants, head)
     metadata = engine.put(head.metadata if head else None, config, message.cas, now)
+    await storage.require_room(head, message.data)
     storage.add_version(message.path, head, metadata, message.data)
     return _version(metadata, metadata.current_version, now)
 
@@ -89,6 +90,7 @@ async def _patch_secret(storage: MountStorage, message: PatchSecret, now: int) -
         return current
     metadata = engine.put(head.metadata, config, message.cas, now)
     data = documents.merge(await storage.data(message.path, head, current.number), message.patch)
+    await storage.require_room(head, data)
     storage.add_version(message.path, head, metadata, data)
     if len(data) > _LARGE:
         await asyncio.sleep(0)  # others of the same transaction may be as large
@@ -124,26 +126,26 @@ async def _read_metadata(storage: MountReader, message: ReadMetadata, _: int) ->
 async def _write_metadata(storage: MountStorage, message: WriteMetadata, now: int) -> MetadataWritten:
     head, config = await storage.head_and_config(message.path)
     authorise(message.grants, head)
-    return _apply(storage, message, head, config, now)
+    return await _apply(storage, message, head, config, now)
 
 
 async def _patch_metadata(storage: MountStorage, message: PatchMetadata, now: int) -> MetadataWritten | None:
     head, config = await storage.head_and_config(message.path)
     if head is not None:
-        return _apply(storage, message, head, config, now)
+        return await _apply(storage, message, head, config, now)
     settings.applied(None, message.settings, now)  # a mistake is told first
     return MetadataWritten() if message.settings.empty else None
 
 
 async def _delete_metadata(storage: MountStorage, message: DeleteMetadata, _: int) -> None:
-    storage.remove(message.path)
+    await storage.remove(message.path)
 
 
 #: Settings of a secret that its mount may demand.
 _MANDATED: Final = ("cas_required", "metadata_cas_required")
 
 
-def _apply(
+async def _apply(
     storage: MountStorage, message: WriteMetadata | PatchMetadata, head: Head | None, config: Config, now: int
 ) -> MetadataWritten:
     sent = message.settings
@@ -151,6 +153,7 @@ def _apply(
         metadata = head.metadata if head else None
         after = settings.applied(metadata, sent, now)  # a mistake is told first
         settings.check_and_set(metadata, config, sent)
+        await storage.require_room(head)
         storage.update(message.path, head, after)
     still = (name for name in _MANDATED if getattr(config, name) and getattr(sent, name) is False)
     return MetadataWritten(tuple(still))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.tenant.standing import counted, decoded, grant_of
-from kms_actors.config import Tenants, bytes_of
+from kms_actors.actors.tenant.tallies import limits_of
+from kms_actors.config import Tenants
 from kms_actors.keyring.seal import SealConfig
 from kms_actors.store.api import Entry
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.tenancy.messages import State, Tenant
-from kms_actors.tenancy.records import KINDS, Erasure, Limits, Measured, Used
+from kms_actors.tenancy.records import KINDS, Erasure, Measured, Used
 
 
 class What(NamedTuple):
@@ -26,12 +27,6 @@ class What(NamedTuple):
     erasure: bytes | None
     used: bytes | None
     measured: bytes | None
-
-
-def limits_of(own: Limits, settings: Tenants) -> Mapping[str, int]:
-    """Return the limits that hold by kind, 0 where there is none."""
-    given = {kind: getattr(own, kind) for kind in KINDS}
-    return {kind: usual if given[kind] is None else given[kind] for kind, usual in _usual(settings)}
 
 
 def tell(
@@ -56,7 +51,7 @@ def tell(
         threshold=0 if seal is None else seal.threshold,
         shares=0 if seal is None else seal.shares,
         last_used=0.0 if used is None else used.at,
-        counts={kind: known.get(kind, 0) for kind in KINDS},
+        counts={kind: max(0, known.get(kind, 0)) for kind in KINDS},
         limits=limits_of(grant.limits, settings),
         own_limits=grant.limits,
         rate_limit=grant.rate_limit,
@@ -73,14 +68,3 @@ def _state(what: What, erasure: Erasure | None, *, unsealed: bool) -> State:
     if what.header is None:
         return State.CREATED
     return State.UNSEALED if unsealed else State.SEALED
-
-
-def _usual(settings: Tenants) -> list[tuple[str, int]]:
-    return [
-        (kind, bytes_of(value) if isinstance(value, str) and value else int(value or 0))
-        for kind, value in ((kind, getattr(settings, f"max_{name}")) for kind, name in _SETTINGS)
-    ]
-
-
-#: Settings by what they bound.
-_SETTINGS: Final = tuple((kind, "secret_bytes" if kind == "bytes" else kind) for kind in KINDS)

@@ -50,6 +50,8 @@ from kms_actors.tenancy.records import Erasure, Measured
 _VAULTS: Final = keyspace.pack("vault")
 #: Tenants that one transaction reads.
 _TOGETHER: Final = 20
+#: Mounts of a vault, whatever its limit is.
+_MOST_MOUNTS: Final = 100_000
 #: Pages of records that one request counts.
 _PAGES: Final = 8
 
@@ -228,8 +230,10 @@ class Tenancy:
             keys = await _existing(tr, message.vault_id)
             put(tr, keys, MEASURED, Measured(now, message.records, message.size))
             tr.clear_range(*keys.span(COUNT))
+            there = {0, *(keys.parts(key)[1] for key in await tr.get_keys(*keys.span("mount"), limit=_MOST_MOUNTS))}
             for (kind, mount), number in message.counts.items():
-                tr.add(keys.key(COUNT, kind, mount), number)
+                if mount in there:  # what unmounted ones have left goes without being counted
+                    tr.add(keys.key(COUNT, kind, mount), number)
             return await self._told(tr, message.vault_id)
 
         return await self._change(body)

@@ -39,6 +39,7 @@ from kms_actors.actors.tenant.records import (
 from kms_actors.actors.tenant.reporting import is_reported, login_watched, reported
 from kms_actors.actors.tenant.revocations import ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
+from kms_actors.actors.tenant.tallies import Tallies, limits_of
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenController
 from kms_actors.actors.transit.controller import TransitController
@@ -196,6 +197,7 @@ class TenantActor(AsyncioActor):
             keyring=state.keyring,
             clock=self._services.clock,
             timely=self._services.timely,
+            tallies=Tallies(state.keys, self._limits()),
             near_limits=self._services.near_limits,
             spawn=self.spawn,
             spawn_apart=self.spawn_apart,
@@ -277,7 +279,12 @@ class TenantActor(AsyncioActor):
         self._view.number = 0 if state.keys is None else state.keys.number
         if state.grant != self._grant:
             self._grant = state.grant
+            if self._context is not None:
+                self._context.tallies.limit(self._limits())
             self._limit()
+
+    def _limits(self) -> Mapping[str, int]:
+        return limits_of(self._grant.limits, self._services.settings)
 
     def _limit(self) -> None:
         """Make what decides how often may be asked, of quotas and mounts as they are known now."""
@@ -403,9 +410,7 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(KV_MESSAGES, lambda _, context: KvController(context)),
         **dict.fromkeys(
             MOUNT_MESSAGES,
-            lambda self, context: MountController(
-                context, self._publish_mounts, self._services.settings.max_mounts, self._services.unmounts
-            ),
+            lambda self, context: MountController(context, self._publish_mounts, self._services.unmounts),
         ),
         **dict.fromkeys(CUBBYHOLE_MESSAGES, lambda _, context: CubbyholeController(context)),
         **dict.fromkeys(WRAPPING_MESSAGES, lambda _, context: WrappingController(context)),
@@ -416,9 +421,7 @@ class TenantActor(AsyncioActor):
                 context, TenantScope(context, self._services.unsealing, self._state.epoch, self._reload)
             ),
         ),
-        **dict.fromkeys(
-            POLICY_MESSAGES, lambda self, context: PolicyController(context, self._services.settings.max_policies)
-        ),
+        **dict.fromkeys(POLICY_MESSAGES, lambda self, context: PolicyController(context)),
         **dict.fromkeys(QUOTA_MESSAGES, lambda self, context: self._make_quota_controller(context)),
         **LOGIN_CONTROLLERS,
         **dict.fromkeys(

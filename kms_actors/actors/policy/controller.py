@@ -102,10 +102,9 @@ POLICY_MESSAGES: Final[tuple[type[Message], ...]] = (
 class PolicyController:
     """Of one unsealed tenant."""
 
-    def __init__(self, context: TenantContext, most: int) -> None:
-        """`most` policies of each kind may be stored."""
+    def __init__(self, context: TenantContext) -> None:
         self._context = context
-        self._records = PolicyRecords(context, most)
+        self._records = PolicyRecords(context)
         kept: ByteCache[_Key, Acl] = ByteCache(_CACHE_BYTES, _size, account=context.account)
         self._acls = LoadingCache(kept, context, AclLoaded)
         self._parsed: ByteCache[str, Parsed] = ByteCache(_CACHE_BYTES, _parsed_size, account=context.account)

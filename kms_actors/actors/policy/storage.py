@@ -15,7 +15,7 @@ import msgspec
 from kms_actors.actors.cluster.changes import POLICY
 from kms_actors.actors.tenant.authorities import note_change, policy_key
 from kms_actors.actors.tenant.context import TenantContext
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, LimitReached
 from kms_actors.keyring import stored
 from kms_actors.policy import builtin
 from kms_actors.policy.messages import PolicyKind, WritePolicy
@@ -38,10 +38,8 @@ def built_in(kind: PolicyKind, name: str) -> PolicyRecord | None:
 class PolicyRecords:
     """The policies of one unsealed tenant within transactions."""
 
-    def __init__(self, context: TenantContext, most: int) -> None:
-        """`most` policies of each kind may be stored."""
+    def __init__(self, context: TenantContext) -> None:
         self._context = context
-        self._most = most
 
     async def read(self, tr: Reads, kind: PolicyKind, name: str) -> PolicyRecord | None:
         """Return what is stored, or built in; whether it has ended is for the caller to see."""
@@ -87,6 +85,7 @@ class PolicyRecords:
         record = _changed(message, known, now)
         if sealed is None:
             await self._require_room(tr, kind)
+            self._context.tallies.count(tr, "policies", 1)
         self._put(tr, key, record)
         self._changed(tr, kind, name)
 
@@ -96,6 +95,7 @@ class PolicyRecords:
         if await tr.get(key) is None:
             return False
         tr.clear(key)
+        self._context.tallies.count(tr, "policies", -1)
         self._changed(tr, kind, name)
         return True
 
@@ -110,8 +110,9 @@ class PolicyRecords:
 
     async def _require_room(self, tr: Transaction, kind: PolicyKind) -> None:
         begin, end = self._context.keys.span("policy", kind.value)
-        if len(await tr.get_keys(begin, end, limit=self._most)) >= self._most:
-            raise InvalidRequest(f"there are {self._most} policies, which is as many as a vault may have")
+        most = self._context.tallies.most("policies")
+        if most and len(await tr.get_keys(begin, end, limit=most)) >= most:
+            raise LimitReached("policies", most)
 
     def _key(self, kind: PolicyKind, name: str) -> bytes:
         return policy_key(self._context.keys, name, kind.value)

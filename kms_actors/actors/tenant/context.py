@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.listing import LongReads
 from kms_actors.actors.tenant.store import TenantStore
+from kms_actors.actors.tenant.tallies import Tallies
 from kms_actors.cache import Account
 from kms_actors.fetch import OwnFetch, nowhere
 from kms_actors.keyring.keyring import Keyring
@@ -56,6 +57,7 @@ class TenantContext:
     service: str = ""  # what the configuration calls this service, for checks of tokens
     account: Account = field(default_factory=Account)  # of all memory this tenant takes
     key_bytes: int = 16 << 20  # what its loaded keys may take of that
+    tallies: Tallies = field(default_factory=Tallies)  # what it has, and may have
     near_limits: NearLimits = field(default_factory=NearLimits)
     long_reads: LongReads = field(default_factory=LongReads)  # those of this tenant
     turns: Turns = field(default_factory=Turns)  # for long work in slices on the loop: one for all tenants

@@ -22,8 +22,9 @@ from kms_actors.actors.tenant.context import (
     TenantContext,
 )
 from kms_actors.actors.tenant.reporting import reported
+from kms_actors.actors.tenant.standing import COUNT
 from kms_actors.actors.tenant.unmounting import EndMounts, Unmounter, Unmounts
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, LimitReached
 from kms_actors.identity.records import Duty, DutyKind
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
@@ -109,13 +110,10 @@ def open_mounts(keyring: Keyring, found: SealedMounts) -> Mounts:
 class MountController:
     """Changes mounts; each change is one transaction on the whole table."""
 
-    def __init__(
-        self, context: TenantContext, publish: Callable[[Mounts], None], most: int, unmounts: Unmounts
-    ) -> None:
+    def __init__(self, context: TenantContext, publish: Callable[[Mounts], None], unmounts: Unmounts) -> None:
         self._context = context
         self._unmounter = Unmounter(context, unmounts)
         self._publish = publish
-        self._most = most  # mounts that a tenant may have
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
@@ -145,8 +143,9 @@ class MountController:
             existing = MountTable(mounts).collides(message.path)
             if existing is not None:
                 raise InvalidRequest(f"path is already in use at {existing.path.removeprefix(LOGINS)}")
-            if len(mounts) >= self._most:
-                raise InvalidRequest(f"a vault has {self._most} mounts at most (setting tenants.max_mounts)")
+            most = self._context.tallies.most("mounts")
+            if most and len(mounts) >= most:
+                raise LimitReached("mounts", most)
             last = await tr.get(counter)
             number = 1 + max(
                 len(default_mounts()),
@@ -180,6 +179,7 @@ class MountController:
                 return mounts
             number = gone.number
             tr.clear(keys.key("mount", number))
+            self._context.tallies.forget(tr, gone.number)
             await self._unmounter.leave(tr, gone)  # has the sweep look, too
             if gone.for_logins:
                 note_change(tr, keys)  # its tokens, and what they have made, end with it
@@ -234,6 +234,7 @@ class MountController:
                 return before, False
             after = Mounts(before.revision + 1, mounts)
             tr.set(context.keys.key("mount-revision"), after.revision.to_bytes(8, "little"))
+            tr.set(context.keys.key(COUNT, "mounts", 0), len(mounts).to_bytes(8, "little"))
             context.record(tr, TENANT, "")
             return after, True
 

@@ -34,7 +34,7 @@ from kms_actors.actors.tenant.mounting import (
     open_mounts,
 )
 from kms_actors.actors.tenant.quotas import QUOTAS, open_quotas
-from kms_actors.actors.tenant.standing import ERASURE, GRANT, decoded, grant_of, require_staying
+from kms_actors.actors.tenant.standing import COUNT, ERASURE, GRANT, decoded, grant_of, require_staying
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.auth.service_token import ServiceToken, new_service_token
@@ -115,6 +115,8 @@ class TenantRecords:
             for mount in mounts:
                 tr.set(*mount_record(keys, keyring, mount))
             root_token = new_service_token(number)
+            tr.set(keys.key(COUNT, "mounts", 0), len(mounts).to_bytes(8, "little"))
+            tr.add(keys.key(COUNT, "tokens", 0), 1)
             tokens = TokenRecords(keys, keyring)
             tokens.keep(tr, tokens.place(root_token), ServiceToken.root(now))
             return root_token

@@ -65,6 +65,7 @@ class Ending:
 
     async def _drop(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
         await self._records.drop(tr, place, token)
+        self._context.tallies.count(tr, "tokens", -1)
         if token.line:
             left = self._keys.key(LEFT, token.line[-1])
             if await tr.get(left) is not None and not await self._has_children(tr, token.line[-1]):

@@ -41,6 +41,7 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
 
     Raises:
         InvalidRequest: no such token may be, or one of its parents is gone.
+        LimitReached: the vault has as many tokens as it may have.
 
     """
     _check(spec)
@@ -55,6 +56,7 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
         seed = context.keyring.derive(batch_token.LABEL)
         await keep_issuer(tr, context.keys, context.keyring.issuer(batch_token.LABEL))
         return Issued(batch_token.build(seed, context.keys.number, token), "", spec, now, expires_at)
+    await context.tallies.grow(tr, "tokens")
     records.keep(tr, records.place(new.text), token)
     if expires_at is not None:
         await look_by(tr, context.keys, int(expires_at * _SECOND) + KEPT, int(now * _SECOND))

@@ -66,6 +66,8 @@ class TransitBackups:
         async def body(tr: Transaction) -> None:
             if not restoration.force and await records.policy(tr, mount, policy.name) is not None:
                 raise InvalidRequest(f'key "{policy.name}" already exists')
+            if await records.policy_alone(tr, mount, policy.name) is None:
+                await self._context.tallies.grow(tr, "keys", mount)
             records.destroy(tr, mount, policy.name)
             records.put_policy(tr, mount, policy)
             for number, version in restoration.versions.items():

@@ -71,6 +71,7 @@ class TransitChanges:
         async def body(tr: Transaction) -> KeyInfo:
             existing = await records.policy(tr, mount, message.name)
             if existing is None:
+                await self._context.tallies.grow(tr, "keys", mount)
                 records.put_policy(tr, mount, policy)
                 records.put_version(tr, mount, policy.name, 1, version)
             return await records.info(tr, mount, existing or policy)
@@ -95,6 +96,7 @@ class TransitChanges:
                 return existing
             if (await records.settings(tr, mount)).disable_upsert:
                 raise InvalidRequest("encryption key not found")
+            await self._context.tallies.grow(tr, "keys", mount)
             records.put_policy(tr, mount, policy)
             records.put_version(tr, mount, policy.name, 1, version)
             return TransitKey(policy, {1: version})
@@ -227,6 +229,7 @@ class TransitChanges:
         async def body(tr: Transaction) -> None:
             policies.check_deletable(message.name, await records.policy(tr, mount, message.name))
             records.destroy(tr, mount, message.name)
+            self._context.tallies.count(tr, "keys", -1, mount)
 
         await self.commit(message, body)
 

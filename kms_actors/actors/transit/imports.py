@@ -89,6 +89,7 @@ class TransitImports:
         async def body(tr: Transaction) -> None:
             if await records.policy(tr, mount, message.name) is not None:
                 raise InvalidRequest(importing.EXISTS)
+            await self._context.tallies.grow(tr, "keys", mount)
             records.put_policy(tr, mount, policy)
             records.put_version(tr, mount, policy.name, 1, version)
 

@@ -298,7 +298,7 @@ async def test_a_patch_leaves_what_it_does_not_name(tenant: TenantHandle) -> Non
 async def test_policies_of_a_vault_are_bounded(tenant: TenantHandle) -> None:
     for number in range(5):
         await write(tenant, f"p{number}")
-    with pytest.raises(InvalidRequest, match="there are 5 policies"):
+    with pytest.raises(InvalidRequest, match="5 policies at most"):
         await write(tenant, "p5")
     await write(tenant, "p4", WRITES)  # which is there
     await tenant.ask(WritePolicy(PASSWORD, "p5", 'length = 9 rule "charset" { charset = "ab" }'))  # which are apart
