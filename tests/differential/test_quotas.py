@@ -133,3 +133,35 @@ def test_who_asks_too_often_is_refused_alike(pair: Pair, block: int) -> None:
         side("POST", "sys/quotas/config", {})
         seen.append(shown[:3] if block else shown)  # theirs shows no limit while it blocks
     assert seen[0] == seen[1]
+
+
+def test_a_quota_of_a_role_holds_for_its_logins_alone(pair: Pair) -> None:
+    """Known once the body is read, by the id of the role; a login of no role is one of the mount."""
+    seen = []
+    for side in (pair.ours, pair.reference):
+        mount = f"roles-{side.mounts['secret']}"
+        assert side("POST", f"sys/auth/{mount}", {"type": "approle"}).status == 204
+        ids = {}
+        for role in ("app", "other"):
+            assert side("POST", f"auth/{mount}/role/{role}", {"token_policies": "default"}).status in (200, 204)
+            ids[role] = side("GET", f"auth/{mount}/role/{role}/role-id").data["role_id"]
+        side("POST", "sys/quotas/config", {"enable_rate_limit_response_headers": True})
+        answers = [
+            side("POST", f"{RULES}/role", {"rate": 2, "interval": "1h", "path": f"auth/{mount}/", "role": "app"}),
+            side("POST", f"{RULES}/mount", {"rate": 900, "path": f"auth/{mount}/"}),
+            side("POST", f"{RULES}/again", {"rate": 5, "path": f"auth/{mount}", "role": "app"}),
+            side("POST", f"{RULES}/deep", {"rate": 5, "path": f"auth/{mount}/login", "role": "app"}),
+        ]
+        statuses = [(answer.status, answer.errors) for answer in answers]
+        api = Api(side.address, side.token)
+        tried = [ids["app"], ids["other"], "none", ids["app"], ids["app"], ids["other"]]
+        logins = [api.post(f"auth/{mount}/login", {"role_id": role_id}) for role_id in tried]
+        shown = [(login.status, login.headers.get("x-ratelimit-limit")) for login in logins]
+        texts = [login.json["errors"] for login in logins if login.status == 429]
+        other = api.get(f"auth/{mount}/role/app").headers.get("x-ratelimit-limit")
+        for name in ("role", "mount"):
+            side("DELETE", f"{RULES}/{name}")
+        side("POST", "sys/quotas/config", {})
+        assert side("DELETE", f"sys/auth/{mount}").status == 204
+        seen.append((statuses, shown, [[text.replace(mount, "mount") for text in each] for each in texts], other))
+    assert seen[0] == seen[1]
