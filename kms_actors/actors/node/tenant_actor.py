@@ -25,6 +25,7 @@ from kms_actors.actors.identity.resolving import stamp_entity
 from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFree
 from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node import footprint
+from kms_actors.actors.node.allowance import Allowance
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
@@ -39,7 +40,7 @@ from kms_actors.actors.tenant.records import (
 from kms_actors.actors.tenant.reporting import is_reported, login_watched, reported
 from kms_actors.actors.tenant.revocations import ended, sweep
 from kms_actors.actors.tenant.store import TenantStore
-from kms_actors.actors.tenant.tallies import Tallies, limits_of
+from kms_actors.actors.tenant.tallies import Tallies
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenController
 from kms_actors.actors.transit.controller import TransitController
@@ -63,13 +64,10 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.mounts import MountTable
-from kms_actors.quota.limiter import limiter
-from kms_actors.quota.records import Quotas
 from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import TenantKeys
-from kms_actors.tenancy.records import Grant
 
 T = TypeVar("T")
 
@@ -110,8 +108,7 @@ class TenantActor(AsyncioActor):
         self._tenure = Tenure(services.fresh)
         self._handlers: dict[type[Message], Handler] = {}
         self._mounts_bytes = 0
-        self._quotas = Quotas()
-        self._grant = Grant()
+        self._allowance = Allowance(services, view)
         self._install(state)
 
     def on_receive(self, message: Message) -> Any:
@@ -177,10 +174,9 @@ class TenantActor(AsyncioActor):
         self._context = None
         self._controllers = {}
         self._handlers = {}
-        self._mounts_revision = self._quotas_revision = -1
+        self._mounts_revision = -1
         self._publish_mounts(state.mounts)
-        self._publish_quotas(state.quotas)
-        self._take_standing(state)
+        self._allowance.install(state)
         self._take_revoked(state)
         self._view.sealed = state.keyring is None
         # What controllers had counted is gone with them.
@@ -197,7 +193,7 @@ class TenantActor(AsyncioActor):
             keyring=state.keyring,
             clock=self._services.clock,
             timely=self._services.timely,
-            tallies=Tallies(state.keys, self._limits()),
+            tallies=Tallies(state.keys, self._allowance.limits),
             near_limits=self._services.near_limits,
             spawn=self.spawn,
             spawn_apart=self.spawn_apart,
@@ -244,10 +240,6 @@ class TenantActor(AsyncioActor):
         self._usage = transit.usage
         return transit
 
-    def _make_quota_controller(self, context: TenantContext) -> Controller:
-        view = self._view
-        return QuotaController(context, self._publish_quotas, lambda: view.mounts)
-
     def _make_usage(self, context: TenantContext, records: TransitRecords) -> TransitUsage:
         return TransitUsage(context, records, self._services.usage_seconds, self._observe_use)
 
@@ -265,39 +257,7 @@ class TenantActor(AsyncioActor):
             size = footprint.bytes_of_mounts(mounts)
             self._view.account.add(size - self._mounts_bytes)
             self._mounts_bytes = size
-            self._limit()
-
-    def _publish_quotas(self, quotas: Quotas) -> None:
-        if quotas.revision > self._quotas_revision:
-            self._quotas_revision = quotas.revision
-            self._quotas = quotas
-            self._limit()
-
-    def _take_standing(self, state: TenantState) -> None:
-        """Take in what the cluster's operator says, which readings alone tell: they come one after the other."""
-        self._view.erasure = state.erasure
-        self._view.number = 0 if state.keys is None else state.keys.number
-        if state.grant != self._grant:
-            self._grant = state.grant
-            if self._context is not None:
-                self._context.tallies.limit(self._limits())
-            self._limit()
-
-    def _limits(self) -> Mapping[str, int]:
-        return limits_of(self._grant.limits, self._services.settings)
-
-    def _limit(self) -> None:
-        """Make what decides how often may be asked, of quotas and mounts as they are known now."""
-        view, services = self._view, self._services
-        given = self._grant.rate_limit
-        view.limiter = limiter(
-            () if given is None else (given,),
-            self._quotas,
-            view.mounts,
-            workers=services.workers,
-            before=view.limiter,
-            refused=services.refused,
-        )
+            self._allowance.apply()
 
     def _publish_revoked(self, revocation_id: str, ends: int) -> None:
         added = self._view.revocations.add(revocation_id, ends)
@@ -334,8 +294,8 @@ class TenantActor(AsyncioActor):
         elif found_rank == known_rank:
             self._take_keys(found)
             self._publish_mounts(found.mounts)
-            self._publish_quotas(found.quotas)
-            self._take_standing(found)
+            self._allowance.publish(found.quotas)
+            self._allowance.take_standing(found, None if self._context is None else self._context.tallies)
             self._take_revoked(found)
 
     def _take_keys(self, found: TenantState) -> None:
@@ -422,7 +382,10 @@ class TenantActor(AsyncioActor):
             ),
         ),
         **dict.fromkeys(POLICY_MESSAGES, lambda self, context: PolicyController(context)),
-        **dict.fromkeys(QUOTA_MESSAGES, lambda self, context: self._make_quota_controller(context)),
+        **dict.fromkeys(
+            QUOTA_MESSAGES,
+            lambda self, context: QuotaController(context, self._allowance.publish, self._allowance.mounts),
+        ),
         **LOGIN_CONTROLLERS,
         **dict.fromkeys(
             TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked, self.on_receive)
