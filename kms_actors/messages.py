@@ -53,10 +53,16 @@ class ReadSealStatus(Query, frozen=True):
 
 
 class Initialize(Command, frozen=True):
-    """Make the key of this scope and split it. Answer: Initialization."""
+    """Make the key of this scope and split it. Answer: Initialization. Raises InvalidRequest.
+
+    With `pgp_keys`, certificates in base64, each share is encrypted to one of them; so is the root token to
+    `root_token_pgp_key`.
+    """
 
     shares: int
     threshold: int
+    pgp_keys: tuple[str, ...] = ()
+    root_token_pgp_key: str = ""
 
 
 class Unseal(Command, frozen=True):
@@ -85,7 +91,10 @@ class SealStatus(Message, frozen=True):
 
 
 class Initialization(Message, frozen=True):
-    """Shares (33 bytes each; none when the master key was made before) and the root token (`""` for a node)."""
+    """Shares (33 bytes each; none when the master key was made before) and the root token (`""` for a node).
+
+    Those that are encrypted are OpenPGP messages, the token in base64.
+    """
 
     shares: tuple[bytes, ...]
     root_token: str

@@ -17,12 +17,13 @@ _POLICIES: Final = (
 _AUDIT: Final = (
     "there are no audit devices yet: changes of seals and mounts, and refused tokens, are in the node's log"
 )
-_REKEY: Final = "rekeying is not supported yet: the shares of sys/init stay as they are"
-_ROTATE: Final = "Transit keys are rotated by transit/keys/<name>/rotate, and the keyring by a write to sys/rotate"
-_GENERATE_ROOT: Final = (
-    "root tokens are not generated: a tenant operator's token (`kms-cli biscuit --privilege tenant-operator`) may do "
-    "all that one may"
+_REKEY: Final = "shares are changed at sys/rekey/init, update, verify and backup, or at sys/rotate/root/..."
+_RECOVERY: Final = "there are no recovery keys here: whoever has a quorum of shares may do all that they are for"
+_ROOT_KEY: Final = (
+    "the root key is what the shares give: it is changed together with them, by a write to sys/rotate/root/init"
 )
+_ROTATE: Final = "Transit keys are rotated by transit/keys/<name>/rotate, and the keyring by a write to sys/rotate"
+_GENERATE_ROOT: Final = "root tokens are generated at sys/generate-root/attempt and sys/generate-root/update"
 _LEASES: Final = "this is an older name: use sys/leases/renew, sys/leases/revoke and so on"
 _LEASE_COUNT: Final = (
     "only tokens have leases here, and the operator of the cluster bounds how many a vault has: "
@@ -54,10 +55,9 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/config/auditing": _AUDIT,
     "sys/config/control-group": _ENTERPRISE,
     "sys/control-group": _ENTERPRISE,
-    "sys/decode-token": _GENERATE_ROOT,
     "sys/experiments": _SERVER,
     "sys/external-keys": _EXTERNAL_KEYS,
-    "sys/generate-recovery-token": _GENERATE_ROOT,
+    "sys/generate-recovery-token": _RECOVERY,
     "sys/generate-root": _GENERATE_ROOT,
     "sys/generate-root-token": _GENERATE_ROOT,
     "sys/internal": _INSIGHT,
@@ -73,15 +73,17 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/quotas/lease-count": _LEASE_COUNT,
     "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",
     "sys/rekey": _REKEY,
-    "sys/rekey-recovery-key": _REKEY,
+    "sys/rekey-recovery-key": _RECOVERY,
+    "sys/rekey/recovery-key-backup": _RECOVERY,
     "sys/remount": _REMOUNT,
     "sys/renew": _LEASES,
     "sys/replication": _CLUSTER,
     "sys/revoke": _LEASES,
     "sys/revoke-force": _LEASES,
     "sys/revoke-prefix": _LEASES,
-    "sys/rotate/recovery": _ROTATE,
-    "sys/rotate/root": _ROTATE,
+    "sys/rotate": _ROTATE,
+    "sys/rotate/recovery": _RECOVERY,
+    "sys/rotate/root": _ROOT_KEY,
     "sys/sealwrap": _ENTERPRISE,
     "sys/step-down": _CLUSTER,
     "sys/storage": _CLUSTER,

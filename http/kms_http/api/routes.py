@@ -32,6 +32,8 @@ from kms_http.api.sys.none_there import NONE_THERE_ROUTES
 from kms_http.api.sys.plugins import PLUGIN_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.quotas import QUOTA_ROUTES
+from kms_http.api.sys.rekey import REKEY_ROUTES
+from kms_http.api.sys.root_tokens import ROOT_TOKEN_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.specs import specs_routes
 from kms_http.api.sys.system import SYS_ROUTES
@@ -58,6 +60,8 @@ SYSTEM_ROUTES: Final = Capabilities(
     (
         *SEAL_ROUTES,
         *KEYRING_ROUTES,
+        *REKEY_ROUTES,
+        *ROOT_TOKEN_ROUTES,
         *AUTH_ROUTES,
         *LOCKED_ROUTES,
         *SYS_ROUTES,

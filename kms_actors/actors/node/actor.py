@@ -35,6 +35,7 @@ from kms_actors.actors.tenant.records import (
     status_of,
 )
 from kms_actors.ceremony.messages import ROOT_MESSAGES, BeginRekey
+from kms_actors.ceremony.pgp import Readers
 from kms_actors.config import MasterKeyringProvider
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, Sealed
 from kms_actors.keyring.check_value import has_check_value, key_check_value
@@ -60,6 +61,7 @@ from kms_actors.store.api import Store, Transaction
 T = TypeVar("T")
 
 _log: Final = structlog.get_logger(__name__)
+_NO_ROOT: Final = "a cluster has no root token, a vault has: its operator, or who has its shares, generates one there"
 
 
 class RevokeOperator(Command, frozen=True):
@@ -279,13 +281,19 @@ class NodeActor(AsyncioActor):
     async def _initialise(self, message: Initialize) -> Initialization:
         now = time.time()
         ahead = self._provider.key_check_value
+        if message.root_token_pgp_key:
+            raise InvalidRequest(_NO_ROOT)
+        if ahead is not None and message.pgp_keys:
+            raise InvalidRequest("no shares are made that PGP keys could be for: the master key was made before")
+        readers = await Readers.read(message.shares, message.pgp_keys, "")
         if ahead is not None:
             validate_counts(message.shares, message.threshold)
             await self._records.create(SealConfig(message.shares, message.threshold, ahead, now), None, now)
             return Initialization((), "")
         master_key, parts, seal = make_key(message.shares, message.threshold, now)
+        given = await readers.given(parts)
         await self._records.create(seal, master_key, now)
-        return Initialization(parts, "")
+        return Initialization(given, "")
 
     async def _unseal(self, message: Unseal) -> SealStatus:
         seal, _ = await self._records.read()
@@ -353,9 +361,7 @@ class NodeActor(AsyncioActor):
 
 
 async def _no_root_token(_: Message) -> None:
-    raise InvalidRequest(
-        "a cluster has no root token, a vault has: its operator, or who has its shares, generates one there"
-    )
+    raise InvalidRequest(_NO_ROOT)
 
 
 async def _no_shares(_: Message) -> None:

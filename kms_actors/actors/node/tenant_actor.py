@@ -47,6 +47,7 @@ from kms_actors.actors.transit.controller import TransitController
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.actors.transit.usage import TransitUsage
 from kms_actors.ceremony.messages import RotateKeyringIfDue
+from kms_actors.ceremony.pgp import Readers
 from kms_actors.ceremony.rotation import LEAST_OPERATIONS
 from kms_actors.config import bytes_of
 from kms_actors.errors import KmsError, Sealed, UnsupportedOperation
@@ -334,7 +335,8 @@ class TenantActor(AsyncioActor):
         return reported(self._state.vault_id, message, task)
 
     async def _initialise(self, message: Initialize) -> Initialization:
-        made = await self._records.initialise(message.shares, message.threshold, self._now())
+        readers = await Readers.read(message.shares, message.pgp_keys, message.root_token_pgp_key)
+        made = await self._records.initialise(message.shares, message.threshold, self._now(), readers)
         await self._reload()
         return made
 

@@ -38,6 +38,7 @@ from kms_actors.actors.tenant.standing import COUNT, ERASURE, GRANT, decoded, gr
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.auth.service_token import ServiceToken, new_service_token
+from kms_actors.ceremony.pgp import NOBODY_ELSE, Readers
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring, unwrap, wrap
@@ -94,7 +95,9 @@ class TenantRecords:
         rest = await revocations.load(self._store, state.keys.key("revoked"), begin)
         return msgspec.structs.replace(state, revoked={**state.revoked, **rest})
 
-    async def initialise(self, shares: int, threshold: int, now: float) -> Initialization:
+    async def initialise(
+        self, shares: int, threshold: int, now: float, readers: Readers = NOBODY_ELSE
+    ) -> Initialization:
         """Make the tenant: root key and shares, keyring, default mounts, root token. It stays sealed.
 
         Raises:
@@ -102,6 +105,7 @@ class TenantRecords:
 
         """
         root_key, parts, seal = make_key(shares, threshold, now)
+        given = await readers.given(parts)  # before anything is written: a key that nobody can read opens nothing
         keyring = Keyring.generate(now, owner=self._vault_id)
         mounts = default_mounts()
 
@@ -121,7 +125,7 @@ class TenantRecords:
             tokens.keep(tr, tokens.place(root_token), ServiceToken.root(now))
             return root_token
 
-        return Initialization(parts, await self._store.run(body, idempotency_key=os.urandom(16)))
+        return Initialization(given, readers.token(await self._store.run(body, idempotency_key=os.urandom(16))))
 
     async def _free(self, tr: Transaction) -> TenantKeys:
         """Return the place of a vault that is to be: its own if it was created, or a new one."""

@@ -13,7 +13,23 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kms_actors import request_context
-from kms_actors.ceremony.messages import ConfigureRotation, RotateKeyring, RotateKeyringIfDue
+from kms_actors.ceremony.messages import (
+    BeginRekey,
+    BeginRootGeneration,
+    CancelRekey,
+    CancelRootGeneration,
+    ConfigureRotation,
+    DeleteRekeyBackup,
+    GiveRekeyShare,
+    GiveRootShare,
+    ReadRekeyBackup,
+    RekeyStatus,
+    RestartVerification,
+    RotateKeyring,
+    RotateKeyringIfDue,
+    VerificationStatus,
+    VerifyRekeyShare,
+)
 from kms_actors.errors import InvalidShares, KmsError
 from kms_actors.login.messages import Login
 from kms_actors.messages import (
@@ -58,6 +74,32 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
         "keyring rotation configured",
         {"max_operations": config.max_operations, "interval": config.interval // 10**9, "enabled": config.enabled},
     ),
+    BeginRekey: lambda message, status: (
+        "rekey begun",
+        {
+            "attempt": status.nonce,
+            "shares": message.shares,
+            "threshold": message.threshold,
+            "pgp_keys": len(message.pgp_keys),
+            "backup": message.backup,
+            "verification": message.require_verification,
+        },
+    ),
+    GiveRekeyShare: lambda _, status: _rekey(status),
+    VerifyRekeyShare: lambda _, status: _verification(status),
+    RestartVerification: lambda _, status: ("rekey verification begun anew", {"attempt": status.nonce}),
+    CancelRekey: lambda _, __: ("rekey cancelled", {}),
+    ReadRekeyBackup: lambda _, backup: ("backed-up shares read", {"attempt": backup.nonce}),
+    DeleteRekeyBackup: lambda _, __: ("backed-up shares deleted", {}),
+    BeginRootGeneration: lambda message, status: (
+        "root generation begun",
+        {"attempt": status.nonce, "pgp_key": bool(message.pgp_key)},
+    ),
+    GiveRootShare: lambda _, status: (
+        "root token generated" if status.complete else "root generation share given",
+        {"attempt": status.nonce, "progress": status.progress, "threshold": status.required},
+    ),
+    CancelRootGeneration: lambda _, __: ("root generation cancelled", {}),
 }
 _FAILED: Final = {
     Initialize: "not initialised",
@@ -76,6 +118,23 @@ _FAILED: Final = {
     RotateKeyring: "keyring not rotated",
     RotateKeyringIfDue: "keyring not rotated",
     ConfigureRotation: "keyring rotation not configured",
+    BeginRekey: "rekey not begun",
+    GiveRekeyShare: "rekey share refused",
+    VerifyRekeyShare: "rekey verification share refused",
+    RestartVerification: "rekey verification not begun anew",
+    CancelRekey: "rekey not cancelled",
+    ReadRekeyBackup: "backed-up shares not read",
+    DeleteRekeyBackup: "backed-up shares not deleted",
+    BeginRootGeneration: "root generation not begun",
+    GiveRootShare: "root generation share refused",
+    CancelRootGeneration: "root generation not cancelled",
+}
+
+#: What shares are given for.
+_PROGRESS: Final[Mapping[type[Message], str]] = {
+    GiveRekeyShare: "rekey",
+    VerifyRekeyShare: "rekey verification",
+    GiveRootShare: "root generation",
 }
 
 
@@ -131,9 +190,25 @@ def _report(
         event, fields = _WHAT[type(message)](message, change.result())
         _log.info(event, scope, **fields, **origin)
     elif isinstance(error, InvalidShares):
-        _log.warning("unseal progress dropped: the shares do not give the key", scope, **origin)
+        of = _PROGRESS.get(type(message), "unseal")
+        _log.warning(f"{of} progress dropped: the shares do not give the key", scope, **origin)
     else:
         _log.warning(_FAILED[type(message)], scope, error=_kind(error), **origin)
+
+
+def _rekey(status: RekeyStatus) -> tuple[str, dict[str, Any]]:
+    if status.complete:
+        event = "new shares made, to be verified" if status.require_verification else "rekeyed"
+        return event, {"attempt": status.nonce, "shares": status.shares, "threshold": status.threshold}
+    given = {"progress": status.progress, "threshold": status.required, "attempt": status.nonce}
+    return "rekey share given", given
+
+
+def _verification(status: VerificationStatus) -> tuple[str, dict[str, Any]]:
+    if status.complete:
+        return "rekeyed", {"attempt": status.nonce, "shares": status.shares, "threshold": status.threshold}
+    given = {"progress": status.progress, "threshold": status.threshold, "attempt": status.nonce}
+    return "rekey verification share given", given
 
 
 def _unseal(status: SealStatus) -> tuple[str, dict[str, Any]]:

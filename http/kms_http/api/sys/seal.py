@@ -8,13 +8,13 @@ from __future__ import annotations
 import functools
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from kms_actors import API_VERSION
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.seal import validate_counts
-from kms_actors.keyring.shamir import encode_share, parse_share
+from kms_actors.keyring.shamir import parse_share
 from kms_actors.messages import (
     Initialization,
     Initialize,
@@ -25,7 +25,8 @@ from kms_actors.messages import (
     SealStatus,
     Unseal,
 )
-from kms_http.fields import Fields
+from kms_http.api.sys.rekey import keys_of
+from kms_http.api.sys.struct_fields import StructFields, texts, typed
 from kms_http.routing import (
     ANY_RIGHT,
     SCOPE_ADMIN,
@@ -37,8 +38,6 @@ from kms_http.routing import (
 )
 from kms_http.wire.errors import HttpError
 
-T = TypeVar("T", int, str, bool)
-
 _LEADER: Final = {
     "ha_enabled": False,
     "is_self": False,
@@ -48,15 +47,13 @@ _LEADER: Final = {
     "performance_standby": False,
     "performance_standby_last_remote_wal": 0,
 }
+_RECOVERY: Final = ("recovery_shares", "recovery_threshold", "recovery_pgp_keys")
 _SCOPES: Final = uuid.UUID("b7a1f0c4-5a52-4f0e-8f0a-0d8f3a6f9c55")  # names a scope's `cluster_id`
 _HEALTH_CODES: Final = {
     "active": ("activecode", 200),
     "sealed": ("sealedcode", 503),
     "uninitialized": ("uninitcode", 501),
 }
-_JSON_NAMES: Final = {str: "string", bool: "bool", int: "number", float: "number", list: "array"}
-_GO_NAMES: Final = {str: "string", bool: "bool", int: "int"}
-_NOT_SUPPORTED: Final = ("pgp_keys", "root_token_pgp_key", "recovery_pgp_keys")
 
 
 def _read_status(_: Call) -> ReadSealStatus:
@@ -105,22 +102,21 @@ def _show_initialized(_: Call, status: SealStatus) -> Reply:
 
 def _initialize(call: Call) -> Initialize:
     sent = call.values
-    shares = _typed(sent, "secret_shares", int, "InitRequest.secret_shares")
-    threshold = _typed(sent, "secret_threshold", int, "InitRequest.secret_threshold")
-    if any(sent.get(name) for name in _NOT_SUPPORTED):
-        raise InvalidRequest("PGP keys are not supported")
-    recovery = [name for name in ("recovery_shares", "recovery_threshold") if sent.get(name)]
+    shares = typed(sent, "secret_shares", int, "InitRequest.secret_shares")
+    threshold = typed(sent, "secret_threshold", int, "InitRequest.secret_threshold")
+    pgp_keys = texts(sent, "pgp_keys", "InitRequest.pgp_keys")
+    root_token_pgp_key = typed(sent, "root_token_pgp_key", str, "InitRequest.root_token_pgp_key")
+    recovery = [name for name in _RECOVERY if sent.get(name)]
     if recovery:
         raise InvalidRequest(f"parameters {','.join(recovery)} not applicable to seal type shamir")
     validate_counts(shares, threshold)
-    return Initialize(shares, threshold)
+    return Initialize(shares, threshold, pgp_keys, root_token_pgp_key)
 
 
 def _show_initialization(_: Call, made: Initialization) -> Reply:
     return Reply(
         bare={
-            "keys": [share.hex() for share in made.shares],
-            "keys_base64": [encode_share(share) for share in made.shares],
+            **keys_of(made.shares),
             "root_token": made.root_token,
         }
     )
@@ -128,29 +124,15 @@ def _show_initialization(_: Call, made: Initialization) -> Reply:
 
 def _unseal(call: Call) -> Unseal | ResetUnseal:
     sent = call.values
-    if _typed(sent, "reset", bool, "UnsealRequest.Reset"):
+    if typed(sent, "reset", bool, "UnsealRequest.Reset"):
         return ResetUnseal()
-    key = _typed(sent, "key", str, "UnsealRequest.Key")
+    key = typed(sent, "key", str, "UnsealRequest.Key")
     if not key:
         raise InvalidRequest("'key' must be specified in request body as JSON, or 'reset' set to true")
     share = parse_share(key)
-    if _typed(sent, "migrate", bool, "UnsealRequest.Migrate"):
+    if typed(sent, "migrate", bool, "UnsealRequest.Migrate"):
         raise InvalidRequest("can't perform a seal migration, no migration seal found")
     return Unseal(share)
-
-
-def _typed(sent: Mapping[str, Any], name: str, kind: type[T], go_field: str) -> T:
-    """Return a field that must have just this type; the zero value when it is absent or null.
-
-    These endpoints decode into Go structs and are strict, unlike those of the framework.
-    """
-    value = sent.get(name)
-    if value is None:
-        return kind()
-    if type(value) is not kind:
-        text = f"cannot unmarshal {_JSON_NAMES.get(type(value), 'object')} into Go struct field {go_field}"
-        raise InvalidRequest(f"failed to parse JSON input: json: {text} of type {_GO_NAMES[kind]}")
-    return value
 
 
 def _health(call: Call, status: SealStatus) -> Reply:
@@ -195,13 +177,6 @@ def _show_leader(_: Call, __: None) -> Reply:
 
 def _no_content(_: Call, __: None) -> Reply:
     return Reply(status=204)
-
-
-class StructFields(Fields):
-    """Fields as Go decodes a struct: names in any case, values as they are, unknown ones ignored."""
-
-    def parse(self, sent: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        return {name.lower(): value for name, value in sent.items()}, []
 
 
 def _public(build: Callable[[Call], Message | None], render: Callable[[Call, Any], Reply], **more: Any) -> Endpoint:

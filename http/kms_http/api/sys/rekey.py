@@ -1,0 +1,242 @@
+"""Rekeys of the caller's vault, or of the cluster: in Vault's spelling, without an envelope, and in OpenBao's newer.
+
+Source: Vault's API page `sys/rekey`; OpenBao's `sys/rotate/root`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kms_actors.auth.principal import Capability
+from kms_actors.ceremony.messages import (
+    BeginRekey,
+    CancelRekey,
+    DeleteRekeyBackup,
+    GiveRekeyShare,
+    ReadRekey,
+    ReadRekeyBackup,
+    ReadVerification,
+    RekeyBackup,
+    RekeyStatus,
+    RestartVerification,
+    VerificationStatus,
+    VerifyRekeyShare,
+)
+from kms_actors.errors import InvalidRequest
+from kms_actors.keyring.shamir import encode_share, parse_share
+from kms_actors.messages import Message
+from kms_http.api.sys.struct_fields import StructFields, texts, typed
+from kms_http.fields import Fields, to_bool, to_int, to_list, to_str
+from kms_http.routing import NO_FIELDS, SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
+
+_STRUCT: Final = StructFields()
+_INIT: Final = Fields(
+    secret_shares=to_int,
+    secret_threshold=to_int,
+    pgp_keys=lambda value: [to_str(key) for key in to_list(value)],
+    backup=to_bool,
+    require_verification=to_bool,
+)
+_SHARE: Final = Fields(key=to_str, nonce=to_str)
+
+
+def _begin(call: Call) -> BeginRekey:
+    sent = call.values
+    return BeginRekey(
+        typed(sent, "secret_shares", int, "RekeyRequest.secret_shares"),
+        typed(sent, "secret_threshold", int, "RekeyRequest.secret_threshold"),
+        texts(sent, "pgp_keys", "RekeyRequest.pgp_keys"),
+        typed(sent, "backup", bool, "RekeyRequest.backup"),
+        typed(sent, "require_verification", bool, "RekeyRequest.require_verification"),
+    )
+
+
+def _begin_newer(call: Call) -> BeginRekey:
+    sent = call.values
+    return BeginRekey(
+        sent.get("secret_shares", 0),
+        sent.get("secret_threshold", 0),
+        tuple(sent.get("pgp_keys", ())),
+        sent.get("backup", False),
+        sent.get("require_verification", False),
+        newer=True,
+    )
+
+
+def share_of(call: Call, go_struct: str) -> tuple[bytes, str]:
+    """Return the share and the nonce of a request that decodes into a Go struct."""
+    key, nonce = (typed(call.values, name, str, f"{go_struct}.{name}") for name in ("key", "nonce"))
+    if not key:
+        raise InvalidRequest("'key' must be specified in request body as JSON")
+    return parse_share(key), nonce
+
+
+def _newer_share(call: Call) -> tuple[bytes, str]:
+    for name in ("key", "nonce"):
+        if not call.values.get(name):
+            raise InvalidRequest(f"missing required field '{name}'")
+    return parse_share(call.values["key"]), call.values["nonce"]
+
+
+def _status(status: RekeyStatus) -> dict[str, Any]:
+    """Return what Vault's answers hold of an attempt, in their order."""
+    fingerprints = list(status.fingerprints) or None
+    made: dict[str, Any] = {"nonce": status.nonce}
+    if status.complete:
+        made |= {"complete": True, **keys_of(status.keys), "pgp_fingerprints": fingerprints}
+    else:
+        made |= {
+            "started": bool(status.nonce),
+            "t": status.threshold,
+            "n": status.shares,
+            "progress": status.progress,
+            "required": status.required,
+            "pgp_fingerprints": fingerprints,
+        }
+    made |= {"backup": status.backup, "verification_required": status.require_verification}
+    return made | ({"verification_nonce": status.verification_nonce} if status.verification_nonce else {})
+
+
+def _newer_status(status: RekeyStatus) -> dict[str, Any]:
+    """Return what OpenBao's newer answers hold of it."""
+    if not status.nonce:
+        return {"n": 0, "required": status.required, "started": False, "t": 0}
+    made = _status(status) | {"verification_nonce": status.verification_nonce}
+    if not status.complete and not status.fingerprints:
+        del made["backup"], made["pgp_fingerprints"]
+    return dict(sorted(made.items()))
+
+
+def keys_of(shares: tuple[bytes, ...]) -> dict[str, list[str]]:
+    """Return shares, or what they are encrypted to, in both forms."""
+    return {"keys": [share.hex() for share in shares], "keys_base64": [encode_share(share) for share in shares]}
+
+
+def _verification(status: VerificationStatus) -> dict[str, Any]:
+    if status.complete:
+        return {"nonce": status.nonce, "complete": True}
+    return {
+        "nonce": status.nonce,
+        "started": bool(status.nonce),
+        "t": status.threshold,
+        "n": status.shares,
+        "progress": status.progress,
+    }
+
+
+def _show_backup(_: Call, backup: RekeyBackup) -> Reply:
+    forms: dict[str, dict[str, list[str]]] = {"keys": {}, "keys_base64": {}}
+    for fingerprint, share in zip(backup.fingerprints, backup.keys, strict=True):
+        for name, (shown,) in keys_of((share,)).items():
+            forms[name].setdefault(fingerprint, []).append(shown)
+    return Reply(data={**forms, "nonce": backup.nonce}, mirrored=True)
+
+
+def _no_content(_: Call, __: object) -> Reply:
+    return Reply(status=204)
+
+
+def _bare(show: Callable[[Any], dict[str, Any]]) -> Callable[[Call, Any], Reply]:
+    return lambda _, status: Reply(bare=show(status))
+
+
+def _enveloped(show: Callable[[Any], dict[str, Any]]) -> Callable[[Call, Any], Reply]:
+    return lambda _, status: Reply(data=dict(sorted(show(status).items())))
+
+
+def guarded(
+    build: Callable[[Call], Message],
+    render: Callable[[Call, Any], Reply],
+    capability: Capability = Capability.UPDATE,
+    fields: Fields = NO_FIELDS,
+) -> Endpoint:
+    """Return a step of a ceremony, or a look at it, for who holds the whole scope."""
+    return Endpoint(build, render, capability, fields, SCOPE_ADMIN, sudo=True)
+
+
+def _looks_and_ends(
+    look: Callable[[Call], Message],
+    end: Callable[[Call], Message],
+    shown: Callable[[Call, Any], Reply],
+    ended: Callable[[Call, Any], Reply],
+) -> dict[Operation, Endpoint]:
+    return {
+        Operation.READ: guarded(look, shown, Capability.READ),
+        Operation.DELETE: guarded(end, ended, Capability.DELETE),
+    }
+
+
+_BACKUP: Final = _looks_and_ends(
+    lambda _: ReadRekeyBackup(), lambda _: DeleteRekeyBackup(), _show_backup, _no_content
+)
+
+REKEY_ROUTES: Final = (
+    Route(
+        "sys/rekey/init",
+        {
+            **_looks_and_ends(lambda _: ReadRekey(), lambda _: CancelRekey(), _bare(_status), _no_content),
+            Operation.WRITE: guarded(_begin, _bare(_status), fields=_STRUCT),
+        },
+        bare=True,
+    ),
+    Route(
+        "sys/rekey/update",
+        {
+            Operation.WRITE: guarded(
+                lambda call: GiveRekeyShare(*share_of(call, "RekeyUpdateRequest")), _bare(_status), fields=_STRUCT
+            )
+        },
+        bare=True,
+    ),
+    Route(
+        "sys/rekey/verify",
+        {
+            **_looks_and_ends(
+                lambda _: ReadVerification(),
+                lambda _: RestartVerification(),
+                _bare(_verification),
+                _bare(_verification),
+            ),
+            Operation.WRITE: guarded(
+                lambda call: VerifyRekeyShare(*share_of(call, "RekeyVerificationUpdateRequest")),
+                _bare(_verification),
+                fields=_STRUCT,
+            ),
+        },
+        bare=True,
+    ),
+    Route("sys/rekey/backup", _BACKUP),
+    Route(
+        "sys/rotate/root/init",
+        {
+            **_looks_and_ends(lambda _: ReadRekey(), lambda _: CancelRekey(), _enveloped(_newer_status), _no_content),
+            Operation.WRITE: guarded(_begin_newer, _enveloped(_newer_status), fields=_INIT),
+        },
+    ),
+    Route(
+        "sys/rotate/root/update",
+        {
+            Operation.WRITE: guarded(
+                lambda call: GiveRekeyShare(*_newer_share(call), newer=True), _enveloped(_newer_status), fields=_SHARE
+            )
+        },
+    ),
+    Route(
+        "sys/rotate/root/verify",
+        {
+            **_looks_and_ends(
+                lambda _: ReadVerification(newer=True),
+                lambda _: RestartVerification(newer=True),
+                _enveloped(_verification),
+                _enveloped(_verification),
+            ),
+            Operation.WRITE: guarded(
+                lambda call: VerifyRekeyShare(*_newer_share(call), newer=True),
+                _enveloped(_verification),
+                fields=_SHARE,
+            ),
+        },
+    ),
+    Route("sys/rotate/root/backup", _BACKUP),
+)
