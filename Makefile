@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test audit-test faults lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -44,6 +44,9 @@ cluster-test: test-env ## Three nodes over one database, with the full counts; f
 
 audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines
 	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 $(BIN)/pytest tests/audit/log/test_verification.py
+
+reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupted five times
+	KMS_FAULT_RECORDS=200000 $(BIN)/pytest tests/reseal
 
 faults: test-env ## Models under 100,000 steps of drawn store faults each; nodes and FoundationDB killed under load
 	KMS_FAULT_STEPS=100000 KMS_FAULT_TURNS=10 $(BIN)/pytest tests/faults

@@ -17,7 +17,10 @@ from kms_actors.store.pages import behind
 Span = tuple[bytes, bytes]
 
 #: What a tenant is. Read in one transaction, after all else: the keyring then opens everything that was read before.
-LAST: Final = ("header", "seal", "keyring", "epoch", "grant", "count", "mount", "mount-number", "mount-revision")
+LAST: Final = (
+    *("header", "seal", "keyring", "epoch", "grant", "count"),
+    *("mount", "mount-number", "mount-revision", "rekey-backup"),
+)
 
 #: Belongs to a cluster, not to a tenant: the root key and the shares as this cluster's master keyring wraps them.
 _WRAPPED_BY_MASTER: Final = ("unsealed", "progress")
@@ -34,7 +37,10 @@ _OF_THE_STORE: Final = ("erasure", "used", "measured")
 #: Of the cluster's own records, those that are made anew by nodes as they run, and by ceremonies under way.
 OF_RUNNING_NODES: Final = ("master-key", "upgrade", "sealed", "rekey")
 
-_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, *_OF_THE_STORE, LOCK, _DUE)
+#: Of ceremonies under way, with shares that were given for the seal of that moment.
+_UNDER_WAY: Final = ("rekey", "generate-root")
+
+_SKIPPED: Final = (*LAST, *_WRAPPED_BY_MASTER, *_OF_THE_STORE, *_UNDER_WAY, LOCK, _DUE)
 
 
 class Step(NamedTuple):

@@ -209,9 +209,10 @@ def place_key(digest: bytes, scope: str) -> bytes:
 async def _check_cluster(tr: Transaction, entries: Iterable[Entry]) -> None:
     """Keep a running cluster from getting the keys of another."""
     for key, value in entries:
-        if key != ALLOCATOR and await tr.get(key) not in (None, value):
+        decides = key != ALLOCATOR and keyspace.unpack(key)[2] in ("seal", "keyring", "revoked")
+        if decides and await tr.get(key) not in (None, value):
             raise InvalidRequest(
-                "this store belongs to a cluster with another master key: "
+                "this store belongs to a cluster with another master key, or whose keyring was rotated since: "
                 "restore into an empty store, or vault by vault (--vault)"
             )
 

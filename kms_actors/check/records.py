@@ -19,6 +19,8 @@ from kms_actors.actors.tenant import unmounting
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
+from kms_actors.ceremony.rekey import Backup, Rekey
+from kms_actors.ceremony.root import RootGeneration
 from kms_actors.ceremony.rotation import RotateConfig
 from kms_actors.cubbyhole.records import Held, Taken, WrapInfo
 from kms_actors.errors import FormatError, IntegrityError
@@ -26,6 +28,7 @@ from kms_actors.identity import records as identity
 from kms_actors.insight.cors import Cors
 from kms_actors.insight.records import Installed, Member
 from kms_actors.keyring import stored
+from kms_actors.keyring.place import Place
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
 from kms_actors.kv import records as kv
@@ -127,10 +130,13 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "upgrade", int), Sealing.MASTER_KEYRING, _anything),
     Known(("node", str, "sealed", int), _PLAIN, _counter),
     Known(("node", str, "rotate-config"), Sealing.MASTER_KEYRING, RotateConfig.decode),
+    Known(("node", str, "rekey"), Sealing.MASTER_KEYRING, Rekey.decode),
+    Known(("node", str, "rekey-backup"), Sealing.MASTER_KEYRING, Backup.decode),
     Known(("node", str, "cors"), Sealing.MASTER_KEYRING, _as(Cors)),
     Known(("member", str, str), _PLAIN, _as(Member)),
     Known(("version", str, str), _PLAIN, _as(Installed)),
     Known(("restore", bytes, str), _PLAIN, _counter),
+    Known(("reseal", str, str), _PLAIN, Place.decode),
     Known(("due", int, int), _PLAIN, _anything),
     Known(("time",), _PLAIN, _as(Kept)),
     Known(("due-claim",), _PLAIN, _as(Claim)),
@@ -179,6 +185,9 @@ TENANT_RECORDS: Final = (
     Known(("policy", str, str), _SEALED, _as(PolicyRecord)),
     Known(("sealed", int), _PLAIN, _counter),
     Known(("rotate-config",), _SEALED, RotateConfig.decode),
+    Known(("rekey",), _SEALED, Rekey.decode),
+    Known(("rekey-backup",), _SEALED, Backup.decode),
+    Known(("generate-root",), _SEALED, RootGeneration.decode),
     Known(("keyring-due",), _PLAIN, _counter),
     Known(("restore",), _PLAIN, _as(Lock)),
     Known(("due",), _PLAIN, _counter),

@@ -347,5 +347,6 @@ def certificate_of(holder: Any) -> str:
 
 
 def read_by(holder: Any, message: bytes) -> str:
-    plain: bytes = pysequoia.decrypt(message, decryptor=holder.decryptor()).bytes
+    plain = pysequoia.decrypt(message, decryptor=holder.decryptor()).bytes
+    assert plain is not None
     return plain.decode()

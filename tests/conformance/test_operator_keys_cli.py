@@ -90,7 +90,9 @@ def test_shares_are_encrypted_and_backed_up(cli: VaultCli, program: Path, tenant
         for share in shares:
             made = told(cli, command, f"-nonce={begun['nonce']}", share)
         message = base64.b64decode(made["keys_base64"][0])
-        shares = [pysequoia.decrypt(message, decryptor=holder.decryptor()).bytes.decode()]
+        plain = pysequoia.decrypt(message, decryptor=holder.decryptor()).bytes
+        assert plain is not None
+        shares = [plain.decode()]
         kept = told(cli, command, "-backup-retrieve")
         assert kept["keys"] == {holder.extract_certificate().fingerprint: made["keys"]}
         assert "Success" in cli("operator", command, "-backup-delete").out

@@ -1,4 +1,4 @@
-"""`kms-cli store check`, `backup` and `restore`: work on the store itself, beside running nodes or without any."""
+"""`kms-cli store check` and `reseal`, `backup`, `restore`: work on the store itself, beside nodes or without any."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from kms_actors.cli.store.work import (
     backed_up,
     checked,
     orphans_removed,
+    resealed,
     restored,
 )
 from kms_actors.errors import InvalidRequest, KmsError
@@ -55,6 +56,18 @@ _configuration: Final = click.option(
 )
 
 
+_unseal_keys: Final = click.option(
+    "--unseal-key",
+    "shares",
+    multiple=True,
+    metavar="SHARE",
+    envvar=_UNSEAL_KEYS,
+    help=f"A share of the master key, repeated; others can see arguments: better --prompt, or {_UNSEAL_KEYS}.",
+)
+_prompt: Final = click.option("--prompt", is_flag=True, help="Ask for shares of the master key.")
+_key_file: Final = click.option(
+    "--key-file", type=click.Path(path_type=Path), metavar="FILE", help="Master key in a file, 64 hex."
+)
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -65,16 +78,9 @@ def store() -> None:
 
 @store.command("check")
 @_configuration
-@click.option(
-    "--unseal-key",
-    "shares",
-    multiple=True,
-    metavar="SHARE",
-    envvar=_UNSEAL_KEYS,
-    help=f"A share of the master key, repeated; others can see arguments: better --prompt, or {_UNSEAL_KEYS}.",
-)
-@click.option("--prompt", is_flag=True, help="Ask for shares of the master key.")
-@click.option("--key-file", type=click.Path(path_type=Path), metavar="FILE", help="Master key in a file, 64 hex.")
+@_unseal_keys
+@_prompt
+@_key_file
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def store_check(
     *,
@@ -95,6 +101,36 @@ def store_check(
     report = _run(lambda: checked(configuration, _given_key(configuration, shares, key_file)), _NotChecked)
     click.echo(_as_json(report) if as_json else _as_text(report))
     sys.exit(FINDINGS if report.findings else 0)
+
+
+@store.command("reseal")
+@_configuration
+@_unseal_keys
+@_prompt
+@_key_file
+@click.option("--vault", metavar="ID", help="Only this vault.")
+@click.option("--restart", is_flag=True, help="Begin anew a run that was interrupted.")
+def store_reseal(
+    *,
+    configuration: config.Configuration,
+    shares: tuple[str, ...],
+    prompt: bool,
+    key_file: Path | None,
+    vault: str | None,
+    restart: bool,
+) -> None:
+    """Seal every record that an older version of a keyring has sealed anew, by the newest.
+
+    After a rotation, older records stay as they are, and open; this is for who wants none of them left. It needs the
+    master key, and vaults that are unsealed. Nodes may run meanwhile. A run that was interrupted goes on when it is
+    run again.
+    """
+    if prompt:
+        shares = (*shares, *_asked_shares())
+    key = _given_key(configuration, shares, key_file)
+    if key is None:
+        raise click.UsageError("the master key is needed: --prompt, --unseal-key or --key-file")
+    click.echo(_run(lambda: resealed(configuration, key, vault, restart=restart)))
 
 
 @store.command("remove-orphans")

@@ -1,4 +1,4 @@
-"""What `kms-cli store check`, `backup` and `restore` do once their options are read."""
+"""What `kms-cli store check`, `reseal`, `backup` and `restore` do once their options are read."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from kms_actors.check.orphans import Orphans, find_orphans, remove_orphans
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest, StoreUnavailable
 from kms_actors.request_context import REQUEST_SECONDS
+from kms_actors.reseal.run import Reseal
 from kms_actors.secret import SecretBytes
 from kms_actors.store import schema
 from kms_actors.store.api import Store
@@ -34,6 +35,23 @@ async def checked(configuration: config.Configuration, key: SecretBytes | None) 
         master = None if key is None else await open_master(opened, namespace, key)
         with _bar("check", await count_vaults(opened)) as bar:
             return await check(opened, master, _counting(bar))
+
+
+async def resealed(configuration: config.Configuration, key: SecretBytes, vault: str | None, *, restart: bool) -> str:
+    """Seal anew what older versions of keyrings have sealed; return what to print."""
+    async with opened_store(configuration.cluster) as opened:
+        namespace = configuration.master_keyring_provider.namespace
+        master = await open_master(opened, namespace, key)
+        one = None if vault is None else (vault, await number_of(opened, vault))
+        with _bar("reseal", await count_vaults(opened) if vault is None else 1) as bar:
+            run = Reseal(opened, master, namespace, now=time.time(), advance=_counting(bar), vault=one)
+            outcome = await run.run(restart=restart)
+    lines = [f"{outcome.resealed} records sealed anew"]
+    if outcome.left_out:
+        lines.append(f"{outcome.left_out} vaults are sealed, or being restored, and were left out")
+    if outcome.rotated:
+        lines.append("a keyring was rotated meanwhile: run it again for what was sealed before that")
+    return "\n".join(lines)
 
 
 async def orphans_removed(configuration: config.Configuration, *, dry_run: bool) -> str:
