@@ -7,7 +7,7 @@ costs. These are plain numbers until they are asked for. `metrics` has what is c
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
@@ -49,6 +49,29 @@ class Counted(Collector):
     def collect(self) -> Iterable[CounterMetricFamily]:
         family = CounterMetricFamily(*self._about)
         family.add_metric([], self._value())
+        return [family]
+
+
+class CountedByLabels(Collector):
+    """A counter with labels that another keeps: by their values, how often."""
+
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        counts: Mapping[Labels, int],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._about: Final = (name, text, labels)
+        self._counts: Final = counts
+        registry.register(self)
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        name, text, labels = self._about
+        family = CounterMetricFamily(name, text, labels=labels)
+        for values, count in sorted(self._counts.items()):
+            family.add_metric(values, count)
         return [family]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import ssl
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -23,6 +23,7 @@ from kms_actors.observe.families import (
 )
 from kms_actors.observe.histograms import (
     Counted,
+    CountedByLabels,
     Counts,
     Latencies,
 )
@@ -61,6 +62,10 @@ class Metrics:
     def counter(self, name: str, text: str, value: Callable[[], int]) -> None:
         """Expose what another counts since the start of the process; `_total` is added to `name`."""
         Counted(name, text, value, self.registry)
+
+    def counters(self, name: str, text: str, labels: Sequence[str], counts: Mapping[tuple[str, ...], int]) -> None:
+        """Expose what another counts by these labels, likewise."""
+        CountedByLabels(name, text, labels, counts, self.registry)
 
     def families(self) -> list[Family]:
         """Return all metrics as they are now."""

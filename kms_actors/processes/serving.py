@@ -9,6 +9,7 @@ from kms_actors.actors.cluster.timekeeping import Standing
 from kms_actors.actors.node.insight import Fellows
 from kms_actors.actors.node.link import NodeLink
 from kms_actors.actors.node.service import NodeService
+from kms_actors.actors.tenant.reporting import changes_counted
 from kms_actors.auth.biscuit import BiscuitAuthenticator
 from kms_actors.backup.paging import export_page
 from kms_actors.config import Configuration, bytes_of
@@ -64,6 +65,12 @@ async def node_service(
     )
     metrics.counter(
         "kms_unmounted_records", "Records of mounts that are gone, removed", lambda: service.unmounts.records
+    )
+    metrics.counters(
+        "kms_changes",
+        "Changes of seals, keys, mounts, policies and vaults, by event as logged, and outcome",
+        ("event", "outcome"),
+        changes_counted,
     )
     metrics.counter(
         "kms_change_log_skipped", "Lines of the change log that were not understood", lambda: service.feed.skipped

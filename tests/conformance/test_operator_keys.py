@@ -342,6 +342,21 @@ def test_ceremonies_are_told_of_in_the_log_and_no_share_is(node: Node, tenant: T
         assert secret not in log
 
 
+def test_attempts_are_counted_also_those_that_fail(node: Node, tenant: Tenant) -> None:
+    begun = tenant.operator.call("PUT", "sys/rekey/init", {"secret_shares": 1, "secret_threshold": 1}).json
+    for share in [*tenant.shares[:2], "09" * 33]:
+        tenant.operator.call("PUT", "sys/rekey/update", {"key": share, "nonce": begun["nonce"]})
+    tenant.operator.call("PUT", "sys/rekey/update", {"key": "08" * 33, "nonce": "another"})
+    shown = Api(node.metrics_address).call("GET", "/metrics").body.decode()
+    for event, outcome in (
+        ("rekey begun", "made"),
+        ("rekey share given", "made"),
+        ("rekey progress dropped", "refused"),
+        ("rekey share refused", "refused"),
+    ):
+        assert f'kms_changes_total{{event="{event}",outcome="{outcome}"}}' in shown
+
+
 def certificate_of(holder: Any) -> str:
     return base64.b64encode(bytes(holder.extract_certificate())).decode()
 

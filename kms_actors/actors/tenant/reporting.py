@@ -8,6 +8,7 @@ the answer; and bounded like all that callers can cause. Shares, keys and tokens
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -47,6 +48,9 @@ from kms_actors.mounts import MountTable
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy.messages import DeletePolicy, WritePolicy
 from kms_actors.tenancy.messages import DeleteTenant, GrantTenant, KeepTenant, SealTenant
+
+#: By event and outcome, how many changes there were in this process.
+changes_counted: Final[Counter[tuple[str, ...]]] = Counter()
 
 F = TypeVar("F", bound="asyncio.Future[Any]")
 T = TypeVar("T")
@@ -188,11 +192,14 @@ def _report(
         if change.result() is False:
             return  # there was nothing to change
         event, fields = _WHAT[type(message)](message, change.result())
+        changes_counted[event, "made"] += 1
         _log.info(event, scope, **fields, **origin)
     elif isinstance(error, InvalidShares):
         of = _PROGRESS.get(type(message), "unseal")
+        changes_counted[f"{of} progress dropped", "refused"] += 1
         _log.warning(f"{of} progress dropped: the shares do not give the key", scope, **origin)
     else:
+        changes_counted[_FAILED[type(message)], "refused"] += 1
         _log.warning(_FAILED[type(message)], scope, error=_kind(error), **origin)
 
 
