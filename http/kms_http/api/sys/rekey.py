@@ -34,7 +34,7 @@ _STRUCT: Final = StructFields()
 _INIT: Final = Fields(
     secret_shares=to_int,
     secret_threshold=to_int,
-    pgp_keys=lambda value: [to_str(key) for key in to_list(value)],
+    pgp_keys=to_list,
     backup=to_bool,
     require_verification=to_bool,
 )
@@ -54,6 +54,8 @@ def _begin(call: Call) -> BeginRekey:
 
 def _begin_newer(call: Call) -> BeginRekey:
     sent = call.values
+    if not all(isinstance(key, str) for key in sent.get("pgp_keys", ())):
+        raise InvalidRequest("pgp_keys must be a list of texts")
     return BeginRekey(
         sent.get("secret_shares", 0),
         sent.get("secret_threshold", 0),

@@ -25,6 +25,19 @@ _LOGIN: Final = {
 }
 _WORKFLOW: Final = {"path": "Name of the workflow."}
 _ROTATION: Final = {"interval": "After how long; at least a day, 0 for never."}
+_SHARE: Final = {"nonce": "Nonce of the attempt, as its beginning answered."}
+_REKEY: Final = {
+    "secret_shares": "How many shares the new key is split into.",
+    "secret_threshold": "How many of them give it.",
+    "pgp_keys": "OpenPGP keys, base64: each share is encrypted to one of them.",
+    "backup": "Keep the encrypted shares in the store.",
+    "require_verification": "Have the new shares given back before they count.",
+}
+_ROOT_TOKEN: Final = {
+    "otp": "One-time password that the token is XORed with, as long as a token; made here where none is given.",
+    "pgp_key": "OpenPGP key, base64, that the token is encrypted to.",
+}
+_ENCODED: Final = {"encoded_token": "The token as it was answered.", "otp": "Its one-time password."}
 _HEADER: Final = {"header": "Name of the header."}
 _VAULT_ID: Final = {"vault_id": "Id of the vault."}
 _VAULT: Final = {"path": "Id of the vault."}
@@ -36,6 +49,34 @@ _PLUGIN: Final = {"type": "Type: `auth`, `database` or `secret`.", "name": "Name
 _OPERATORS: Final = "It is told to operators of the cluster."
 _LEVEL: Final = "It holds for this node until it ends. It is for operators of the cluster."
 _TOLD: Final = "Without a token, of the node; with one, of its scope: a vault, or the cluster."
+
+
+def _rekeys(path: str) -> Texts:
+    """Return what is said of the steps of a rekey."""
+    return {
+        f"{path}/init": About(
+            "Begin to have other shares, of a new key; see how far that is, or give it up.",
+            _TOLD,
+            _REKEY,
+            ("secret_shares", "secret_threshold"),
+        ),
+        f"{path}/update": About("Give one share of the key that there is.", _TOLD, _SHARE, ("key", "nonce")),
+        f"{path}/verify": About(
+            "Give one share of the new key, which counts once enough are there.", _TOLD, _SHARE, ("key", "nonce")
+        ),
+        f"{path}/backup": About("The encrypted shares of the last rekey that kept them; forget them.", _TOLD),
+    }
+
+
+def _root_tokens(path: str) -> Texts:
+    """Return what is said of how root tokens are generated."""
+    return {
+        f"{path}/attempt": About(
+            "Begin to generate a root token of the vault; see how far that is, or give it up.", "", _ROOT_TOKEN
+        ),
+        f"{path}/update": About("Give one share of the vault's key.", "", _SHARE, ("key", "nonce")),
+    }
+
 
 TEXTS: Final[Texts] = {
     "sys/seal-status": About("Whether it is sealed, and how many shares are missing.", _TOLD),
@@ -141,6 +182,11 @@ TEXTS: Final[Texts] = {
     "sys/rotate/keyring": About("Rotate the keyring: what is written from then on is sealed by a new key.", _TOLD),
     "sys/rotate/config": About("When the keyring is rotated by itself.", _TOLD, _ROTATION),
     "sys/rotate/keyring/config": About("When the keyring is rotated by itself.", _TOLD, _ROTATION),
+    **_rekeys("sys/rekey"),
+    **_rekeys("sys/rotate/root"),
+    **_root_tokens("sys/generate-root"),
+    **_root_tokens("sys/generate-root-token"),
+    "sys/decode-token": About("Read a root token by its one-time password.", "", _ENCODED, ("encoded_token", "otp")),
     "sys/config/cors": About("Which pages may have browsers send requests.", _OPERATORS, {}, ("allowed_origins",)),
     "sys/version-history": About("The versions of the server that have run, and since when."),
     "sys/plugins/catalog": About("What can be mounted: all of it is part of the program."),
