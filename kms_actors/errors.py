@@ -21,7 +21,9 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── Unavailable               try again later
     │   ├── Overloaded            a mailbox is full
     │   ├── TenantFaulted         one tenant failed too often and rests
-    │   └── PoliciesChanged       what allowed the request may be no more
+    │   ├── PoliciesChanged       what allowed the request may be no more
+    │   └── DevicesChanged        what records the request is no more what it was
+    ├── NotRecorded               no audit device could record the request, so it is refused
     ├── StoreError
     │   ├── StoreUnavailable      the database does not answer
     │   │   └── DeadlinePassed    the request's time is over
@@ -71,7 +73,12 @@ class InvalidWrappingToken(InvalidRequest):
 
 
 class AuthenticationFailed(KmsError):
-    """No token, or a token that proves nothing. The reason goes to the log, never to the caller."""
+    """No token, or a token that proves nothing. The reason goes to the log, never to the caller.
+
+    `scope` is that of a token which proved to be of it, and is good no more; only logs and audit devices have it.
+    """
+
+    scope: str = ""
 
 
 class LoginRefused(KmsError):
@@ -142,6 +149,20 @@ class PoliciesChanged(Unavailable):
 
     def __init__(self, text: str = "policies were changed meanwhile, try again", *, retry_after: int = 1) -> None:
         super().__init__(text, retry_after=retry_after)
+
+
+class DevicesChanged(Unavailable):
+    """Audit devices of the vault were changed between the entry of a request and its commit."""
+
+    def __init__(self, text: str = "audit devices were changed, try again", *, retry_after: int = 1) -> None:
+        super().__init__(text, retry_after=retry_after)
+
+
+class NotRecorded(KmsError):
+    """No audit device could record a request, or its answer."""
+
+    def __init__(self, request_id: str = "") -> None:
+        super().__init__(f"internal error: no audit device could record the request {request_id}".rstrip())
 
 
 class StoreError(KmsError):

@@ -10,7 +10,7 @@ import contextvars
 from collections.abc import Awaitable
 from contextvars import ContextVar
 from math import inf
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from kms_actors.clock import elapsed
 
@@ -38,17 +38,34 @@ class Bearer(NamedTuple):
     entity: tuple[str, bytes] = ("", b"")
 
 
+class Recorded(Protocol):
+    """What was recorded of a request before anything is done for it."""
+
+    @property
+    def revision(self) -> int:
+        """Of the devices that the vault was known to have; 0 where it never had any."""
+
+    async def recorded(self) -> None:
+        """Return once its entries are written; raises NotRecorded where no device could."""
+
+
 class RequestContext(NamedTuple):
     """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it.
 
     `id` is the request's in answers and logs, `by` names the caller where a seal or mounts are changed. `bearer` is
-    whose token the request was allowed by, which its changes rest on.
+    whose token the request was allowed by, which its changes rest on. `record` is what audit devices have of it.
     """
 
     ends: float = inf
     id: str = ""
     by: str = ""
     bearer: Bearer | None = None
+    record: Recorded | None = None
+
+    @property
+    def revision(self) -> int:
+        """That of the devices which have recorded the request."""
+        return 0 if self.record is None else self.record.revision
 
 
 _NONE: Final = RequestContext()
@@ -69,8 +86,14 @@ def arrived() -> None:
 
 def borne_by(bearer: Bearer | None) -> None:
     """Say by whose token the request is allowed; None: by nobody's."""
-    ends, request_id, by, _ = _current.get()
-    _current.set(RequestContext(ends, request_id, by, bearer))  # with each request: `_replace` takes twice as long
+    ends, request_id, by, _, record = _current.get()
+    # With each request: `_replace` takes twice as long.
+    _current.set(RequestContext(ends, request_id, by, bearer, record))
+
+
+def recorded_by(record: Recorded) -> None:
+    """Say what audit devices have of the request."""
+    _current.set(_current.get()._replace(record=record))
 
 
 def caller(name: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from kms_actors.audit.facts import Answered, Asked
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.cubbyhole.records import Taken
@@ -16,6 +18,23 @@ from kms_actors.tenancy.records import Erasure
 
 #: Told of every request once it is answered: route label, status, seconds.
 Observe = Callable[[str, int, float], None]
+
+
+class Trail(Protocol):
+    """Open audit devices. Where any takes an entry, one of the outcomes must be true."""
+
+    @property
+    def revision(self) -> int:
+        """Counts changes of the devices."""
+
+    async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
+        """Mask what is `large`, before its entry is made."""
+
+    def request(self, asked: Asked, error: str = "") -> tuple[asyncio.Future[bool], ...]:
+        """Have the entry of a request written."""
+
+    def answer(self, asked: Asked, answered: Answered) -> tuple[asyncio.Future[bool], ...]:
+        """Have the entry of an answer written."""
 
 
 class Tenant(Protocol):
@@ -41,6 +60,10 @@ class Tenant(Protocol):
 
     async def ask(self, message: Message) -> Any: ...
 
+    @property
+    def trail(self) -> Trail | None:
+        """Its open audit devices; None where it never had any."""
+
     def revoked(self, revocation_ids: tuple[str, ...]) -> bool: ...
 
 
@@ -58,6 +81,13 @@ class Backend(Protocol):
     @property
     def cors(self) -> Cors | None:
         """Which pages may send requests; None: no page is spoken of."""
+
+    @property
+    def audited(self) -> bool:
+        """False where the node has no audit devices of its own, for sure."""
+
+    async def trail(self) -> Trail | None:
+        """Return the node's audit devices, which record requests of all vaults and of none."""
 
     @property
     def default_vault(self) -> str:

@@ -261,4 +261,6 @@ def _refusal(reason: str, scope: str = "") -> AuthenticationFailed:
     """Log why a token is refused, and the scope if it proved one; forged biscuits are logged elsewhere."""
     fields = {"scope": scope} if scope else {}
     _log.info("token refused", reason + scope, reason=reason, request_id=request_context.current().id, **fields)
-    return AuthenticationFailed(reason)
+    refused = AuthenticationFailed(reason)
+    refused.scope = scope
+    return refused

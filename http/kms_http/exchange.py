@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from kms_actors.insight.messages import RequestUnderWay
+from kms_actors.mounts import Mount
 from kms_actors.quota.windows import Verdict
 from kms_http import caller
 from kms_http.caller import NOBODY
 from kms_http.fields import WrongType, to_bool
+from kms_http.recording import Recording
 from kms_http.routing import Operation
 from kms_http.wire.errors import HttpError
 from kms_http.wire.request import Request
@@ -21,15 +23,18 @@ class Exchange:
     """One request on its way through; what is known of it so far."""
 
     __slots__ = (
+        "audited",
         "caller",
         "help",
         "label",
         "method",
+        "mount",
         "namespace",
         "now",
         "operation",
         "path",
         "query",
+        "recording",
         "request",
         "request_id",
         "token",
@@ -54,6 +59,9 @@ class Exchange:
         self.caller = NOBODY
         self.uncounted = False  # by quotas, for which its role must be known
         self.verdict: Verdict | None = None  # of a quota that holds for it
+        self.mount: Mount | None = None  # that it is for, once that is known
+        self.audited = True  # False: of what anybody may look at, there are no entries
+        self.recording: Recording | None = None  # what audit devices have of it
 
 
 def under_way(exchange: Exchange) -> RequestUnderWay:

@@ -21,6 +21,7 @@ from kms_actors.errors import (
     InvalidRequest,
     Leaving,
     NoMount,
+    NotRecorded,
     PermissionDenied,
     Sealed,
     UnsupportedOperation,
@@ -37,6 +38,7 @@ from kms_http import (
     throttle,
     wrapping,
 )
+from kms_http.auditing import Auditing
 from kms_http.authorization import Allowed, authorize
 from kms_http.backend import (
     Authenticator,
@@ -120,6 +122,7 @@ class Handler:
     ) -> None:
         self._backend = backend
         self._callers = Callers(backend, authenticator)
+        self._auditing = Auditing(backend)
         self._wrapping = Wrapping(backend)
         self._system = system
         self._engines = engines
@@ -148,6 +151,8 @@ class Handler:
                 response = await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
             response = self._failed(exchange, error)
+            if exchange.recording is not None or self._auditing.wanted(exchange):
+                response = await self._refused(exchange, error, response)
             # Its frames hold what holds the error: without this, request and token stay until a collection of cycles.
             error.__traceback__ = None
         finally:
@@ -174,6 +179,17 @@ class Handler:
             _log.error("request failed", request_id=exchange.request_id, route=exchange.label, error=kind)
         return response
 
+    async def _refused(self, exchange: Exchange, error: Exception, response: Response) -> Response:
+        """Have a refusal entered; where no device could, it is another one."""
+        if isinstance(error, NotRecorded) or not exchange.path:
+            return response
+        try:
+            await self._auditing.refused(exchange, error, response)
+        except Exception as other:  # noqa: BLE001 - as above
+            response = self._failed(exchange, other)
+            other.__traceback__ = None
+        return response
+
     async def _answer(self, exchange: Exchange) -> Response:
         self._read_target(exchange)
         if exchange.help:
@@ -181,6 +197,8 @@ class Handler:
         system = exchange.path.startswith(_SYSTEM)
         found = self._find_system(exchange) if system else None
         while_sealed = found is not None and found.endpoint is not None and found.endpoint.while_sealed
+        if found is not None and found.route.bare and found.endpoint is not None and found.endpoint.anonymous:
+            exchange.audited = False
         if self._backend.node_sealed and not while_sealed:
             raise Sealed
         if exchange.operation in _WITH_BODY and exchange.path.endswith("/"):
@@ -297,6 +315,7 @@ class Handler:
         if exchange.request.method == "HEAD":
             raise HttpError(405)
         mount, rest = matched
+        exchange.mount = mount
         found = self._engines[mount.engine].find(rest, exchange.operation)
         if found is not None:
             exchange.label = f"{mount.engine}/{found.route.label}"
@@ -317,6 +336,8 @@ class Handler:
         if exchange.operation in _WITH_BODY:
             sent, size = await received.read_body(exchange, None if allowed.looks_at_fields else endpoint.read)
         sent = allowed.passed(exchange.operation, sent)
+        if self._auditing.wanted(exchange):
+            await self._auditing.begin(exchange, {} if found.route.bare else sent, size, endpoint)
         values, warnings = received.values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         if exchange.uncounted:
@@ -345,25 +366,27 @@ class Handler:
         wrap = exchange.wrap_ttl and not (found.route.bare or endpoint.of_wrapping)
         if wrap:
             await self._wrapping.find_room(tenant)
-        if message is None:
-            result = None
-        elif endpoint.of_node:
-            result = await self._backend.ask_node(message)
-        else:
-            result = await self._ask(exchange, message)
+        if exchange.recording is not None:
+            await self._auditing.before(exchange, endpoint, message)
+        result = None if message is None else await self._ask(exchange, message, of_node=endpoint.of_node)
         kind = mount.type if mount is not None else _KINDS[exchange.path.partition("/")[0]]
         reply = endpoint.render(call, result)
         if not isinstance(reply, Reply):
             reply = await reply
+        request_id = exchange.request_id
         if wrap and reply.status != HTTPStatus.NO_CONTENT:
-            return await self._wrapping.wrap(exchange, reply, kind, warnings)
-        return envelope.respond(reply, exchange.request_id, kind, warnings)
+            reply = await self._wrapping.wrap(exchange, reply, kind, warnings)
+            request_id, warnings = "", []
+        response = envelope.respond(reply, request_id, kind, warnings)
+        if exchange.recording is not None or self._auditing.wanted(exchange):
+            await self._auditing.answered(exchange, reply, response)
+        return response
 
-    async def _ask(self, exchange: Exchange, message: Message) -> Any:
+    async def _ask(self, exchange: Exchange, message: Message, *, of_node: bool = False) -> Any:
         tenant = exchange.caller.tenant
         if isinstance(message, OfWrapping):
             return await self._wrapping.ask(tenant, message)
-        if tenant is None:
+        if tenant is None or of_node:
             return await self._backend.ask_node(message)
         try:
             return await tenant.ask(message)

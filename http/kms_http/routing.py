@@ -137,7 +137,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     The message goes to the caller's tenant, or to the node for an operator and for nobody (`anonymous`).
     `build` returns None where the call alone is enough for `render`, which may be a coroutine where it takes long.
     `read` may take a body that has the shape most large ones have, faster than the general way, and returns None for
-    any other.
+    any other; `written` then returns what was sent, for entries.
     """
 
     build: Callable[[Call], Message | None]
@@ -156,6 +156,7 @@ class Endpoint(msgspec.Struct, frozen=True):
     of_node: bool = False  # the message goes to the node, whoever asks
     refuses: bool = False  # only says that this cannot be done: documents leave it out
     read: Callable[[bytes], Mapping[str, Any] | None] | None = None
+    written: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None
 
 
 class Route(msgspec.Struct, frozen=True):

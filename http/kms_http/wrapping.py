@@ -30,7 +30,6 @@ from kms_http.exchange import Exchange
 from kms_http.fields import WrongType, to_duration
 from kms_http.routing import Reply
 from kms_http.times import rfc3339
-from kms_http.wire.response import Response
 
 WRAP_TTL: Final = istr("X-Vault-Wrap-TTL")
 WRAP_FORMAT: Final = istr("X-Vault-Wrap-Format")
@@ -99,7 +98,7 @@ class Wrapping:
             raise InvalidRequest(_NOT_HERE)
         await tenant.ask(FindRoom())
 
-    async def wrap(self, exchange: Exchange, reply: Reply, kind: str, warnings: list[str]) -> Response:
+    async def wrap(self, exchange: Exchange, reply: Reply, kind: str, warnings: list[str]) -> Reply:
         """Keep an answer, and return what goes out in its place."""
         principal, tenant = exchange.caller
         assert tenant is not None  # there was room
@@ -113,7 +112,7 @@ class Wrapping:
         except Exception as error:
             await self._lost(exchange, tenant, reply, error)
             raise
-        return envelope.respond(reply_of(wrapped, exchange.wrap_ttl, _accessor_in(reply)), "", kind, [])
+        return reply_of(wrapped, exchange.wrap_ttl, _accessor_in(reply))
 
     async def ask(self, tenant: Tenant | None, message: OfWrapping) -> Any:
         """Ask the tenant of a caller, or else of the token itself; why nothing is given is told to the log alone."""

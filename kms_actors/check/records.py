@@ -17,6 +17,7 @@ from kms_actors.actors.login.locking import KNOWN, STRANGERS
 from kms_actors.actors.login.oidc import FLOW
 from kms_actors.actors.tenant import unmounting
 from kms_actors.actors.tenant.header import TenantHeader
+from kms_actors.audit.device import Device, Headers
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
 from kms_actors.ceremony.rekey import Backup, Rekey
@@ -135,6 +136,9 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "cors"), Sealing.MASTER_KEYRING, _as(Cors)),
     Known(("member", str, str), _PLAIN, _as(Member)),
     Known(("version", str, str), _PLAIN, _as(Installed)),
+    Known(("node", str, "audit", str), Sealing.MASTER_KEYRING, _as(Device)),
+    Known(("node", str, "audit-headers"), Sealing.MASTER_KEYRING, _as(Headers)),
+    Known(("node", str, "audit-revision"), _PLAIN, _counter),
     Known(("restore", bytes, str), _PLAIN, _counter),
     Known(("reseal", str, str), _PLAIN, Place.decode),
     Known(("due", int, int), _PLAIN, _anything),
@@ -157,6 +161,9 @@ TENANT_RECORDS: Final = (
     Known(("used",), _PLAIN, _as(Used)),
     Known(("measured",), _PLAIN, _as(Measured)),
     Known(("count", str, int), _PLAIN, _counter),
+    Known(("audit", str), _SEALED, _as(Device)),
+    Known(("audit-headers",), _SEALED, _as(Headers)),
+    Known(("audit-revision",), _PLAIN, _counter),
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
     Known(("unmounting", int), _SEALED, unmounting.decode),

@@ -3,6 +3,7 @@
 Each field carries its description and bounds, so `docs/config/configuration.md` can be compared with the code.
 """
 
+from kms_actors.config.audit import Audit
 from kms_actors.config.callers import Authenticator, BiscuitProvider
 from kms_actors.config.keys import Cluster, MasterKeyringProvider, RootTenantKeyringProvider
 from kms_actors.config.listeners import UNIX, Listener, Tls
@@ -14,6 +15,7 @@ from kms_actors.config.whole import Configuration
 
 __all__ = [
     "UNIX",
+    "Audit",
     "Authenticator",
     "BiscuitProvider",
     "Cache",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from kms_actors.config.audit import Audit
 from kms_actors.config.callers import Authenticator
 from kms_actors.config.keys import Cluster, MasterKeyringProvider, RootTenantKeyringProvider
 from kms_actors.config.listeners import Listener, Tls
@@ -36,6 +37,7 @@ class Configuration(Section, frozen=True, kw_only=True):
     transit: Transit = Transit()
     cache: Cache = Cache()
     limits: Limits = Limits()
+    audit: Audit = Audit()
     tls: Tls | None = None
     listeners: tuple[Listener, ...] = ()
     metrics: Metrics = Metrics()

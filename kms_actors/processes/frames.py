@@ -160,6 +160,10 @@ class Gathered(Reply, frozen=True):
     answers: list[msgspec.Raw]
 
 
+class ReopenAudit(Frame, frozen=True):
+    """Open the files of audit devices anew, by their names: they were moved away."""
+
+
 class Drain(Request, frozen=True):
     """Accept no more, serve who is connected until they go, and end. Reply: Samples, the last ones."""
 
@@ -202,6 +206,7 @@ FROM_SUPERVISOR: Final = msgspec.msgpack.Decoder(
     | Question
     | Gathered
     | Samples
+    | ReopenAudit
     | Drain
     | Stop
     | Answer

@@ -33,6 +33,7 @@ from kms_actors.processes.resources import metrics_token
 from kms_actors.processes.serving import authenticator, http_server, node_service
 from kms_actors.processes.sockets import close_all, entries, listening, open_all
 from kms_actors.processes.supervisor import Supervisor
+from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 from kms_actors.store.opening import open_store
@@ -73,7 +74,7 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
 async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[NodeService, Callable[[], None]]]:
     """Run a node in this process; leave in reverse order, also when a later start fails.
 
-    Beside its service, it gives what reads certificates anew.
+    Beside its service, it gives what reads certificates, and opens the files of audit devices, anew.
     """
     async with contextlib.AsyncExitStack() as stack:
         metrics, facts = Metrics(), Facts()
@@ -98,7 +99,13 @@ async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[Nod
         server.serve(entries(configuration, bound, secured.contexts))
         await begin_heartbeat(stack, configuration, store, lambda: service.node_sealed)
         _log_serving(configuration, secured, workers=1)
-        yield service, secured.read_anew
+        reopening = Coalesced(service.audit.reopen, asyncio.get_running_loop().create_task)
+
+        def renew() -> None:
+            secured.read_anew()
+            reopening.run()
+
+        yield service, renew
 
 
 @contextlib.asynccontextmanager

@@ -89,6 +89,10 @@ async def node_service(
         "Requests refused by quotas that the cluster's operator has given vaults",
         lambda: service.refused["operator"],
     )
+    audit = service.audit
+    metrics.gauge("kms_audit_devices", "Audit devices open", lambda: float(audit.devices))
+    metrics.counter("kms_audit_lines", "Lines that audit devices have written", lambda: audit.counts.lines)
+    metrics.counter("kms_audit_failures", "Lines that an audit device did not take", lambda: audit.counts.failures)
     try:
         yield service
     finally:

@@ -40,6 +40,7 @@ from kms_actors.processes.frames import (
     NodeState,
     Question,
     ReadMetrics,
+    ReopenAudit,
     Samples,
     Told,
     asked,
@@ -133,7 +134,12 @@ class Supervisor:
             await self._node.stop()
 
     def restart(self) -> None:
-        """Replace every worker by a new one, without losing a request. While that is under way, nothing more."""
+        """Replace every worker by a new one, without losing a request. While that is under way, nothing more.
+
+        All that serve until then, and those that drain, open the files of audit devices anew.
+        """
+        for child in self._children:
+            child.link.send(ReopenAudit())
         if not self._rolling and not self._stopping:
             self._rolling = True
             self._renew(self._roll())

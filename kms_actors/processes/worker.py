@@ -18,6 +18,7 @@ from typing import Any, Final
 import structlog
 import uvloop
 
+from kms_actors.actors.node.service import NodeService
 from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe import log
@@ -37,6 +38,7 @@ from kms_actors.processes.frames import (
     Prepared,
     Question,
     ReadMetrics,
+    ReopenAudit,
     Samples,
     Serve,
     Serving,
@@ -75,6 +77,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._link = Link(FROM_SUPERVISOR, self._receive)
         self._node = RemoteNode(self._link)
+        self._service: NodeService | None = None
 
     async def run(self, end: socket.socket) -> None:
         """Work until told to end, or until the supervisor is gone."""
@@ -96,15 +99,15 @@ class Worker:
             opened = await open_store(configuration.cluster)
             stack.push_async_callback(opened.close)
             store = AnnouncingStore(self._metrics.metered(opened), self._announce)
-            self._service = await stack.enter_async_context(
+            self._service = service = await stack.enter_async_context(
                 node_service(configuration, store, self._metrics, self._node, Linked(self._link))
             )
-            server = await stack.enter_async_context(http_server(configuration, self._service, self._metrics))
+            server = await stack.enter_async_context(http_server(configuration, service, self._metrics))
             self._facts.in_flight = server.in_flight
             self._link.send(Prepared())
             order = await self._orders.get()
             if isinstance(order, Serve):
-                await self._service.catch_up()  # what was committed while this worker was not yet told of it
+                await service.catch_up()  # what was committed while this worker was not yet told of it
                 server.serve(entries(configuration, self._listeners, self._contexts), alone=False)
                 self._link.send(Serving())
                 order = await self._orders.get()
@@ -135,6 +138,8 @@ class Worker:
                 self._link.send(Samples(frame.number, self._metrics.families()))
             case Question():
                 self._link.send(Told(frame.number, answered(self._facts, frame.question, frame.argument)))
+            case ReopenAudit():
+                self._spawn(self._reopen_audit())
             case _:
                 self._orders.put_nowait(frame)
 
@@ -144,9 +149,14 @@ class Worker:
 
     async def _catch_up(self, frame: CatchUp) -> None:
         # Without the store there is no reply: the supervisor waits until the lease is over, when nothing is served.
+        assert self._service is not None  # it is asked of those that serve
         with contextlib.suppress(KmsError):
             await self._service.catch_up()
             self._link.send(Done(frame.number))
+
+    async def _reopen_audit(self) -> None:
+        if self._service is not None:
+            await self._service.audit.reopen()
 
     async def _announce(self) -> None:
         with contextlib.suppress(Unavailable):  # without a supervisor, all workers end

@@ -32,6 +32,7 @@ from kms_actors.mounts import (
 from kms_actors.quota.limiter import Limiter
 from kms_actors.tenancy.records import Erasure
 from kms_http import server
+from kms_http.backend import Trail
 from kms_http.fields import Fields, to_int, to_str
 from kms_http.routing import EXISTENCE, Call, Endpoint, Operation, Reply, Route, Router
 from kms_http.server import HttpServer
@@ -90,6 +91,7 @@ class FakeTenant(Answering):
         self.limiter: Limiter | None = None
         self.erasure: Erasure | None = None
         self.revoked_ids: set[str] = set()
+        self.trail: Trail | None = None
         self.mounts = MountTable(
             [
                 Mount("secret/", "kv", 1, "9b1c", "kv_9b1c", "key/value secret storage", {"version": "2"}),
@@ -107,6 +109,7 @@ class FakeTenant(Answering):
 class FakeBackend(Answering):
     namespace = NAMESPACE
     default_vault = VAULT_ID
+    audited = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,6 +123,9 @@ class FakeBackend(Answering):
 
     def node_revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         return not self.revoked_ids.isdisjoint(revocation_ids)
+
+    async def trail(self) -> Trail | None:
+        return None
 
     async def ask_node(self, message: Message) -> Any:
         return await self.ask(message)

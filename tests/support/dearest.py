@@ -20,6 +20,7 @@ from kms_http.api.transit.routes import ROUTES as TRANSIT_ROUTES
 from kms_http.routing import Operation
 from tests.support import (
     dearest_asked,
+    dearest_audit,
     dearest_identity,
     dearest_keys,
     dearest_logins,
@@ -347,11 +348,11 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         WRITE: password_policies("sys/policies/password/new"),
         DELETE: nothing("sys/policies/password/none"),
     },
-    "sys/audit": {READ: nothing("sys/audit")},
     **dearest_logins.SYSTEM,
     "sys/internal/ui/mounts": {READ: nothing("sys/internal/ui/mounts")},
     "sys/internal/ui/resultant-acl": {READ: nothing("sys/internal/ui/resultant-acl")},
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
+    **dearest_audit.ROWS,
     **dearest_tokens.ROWS,
     **dearest_tenants.ROWS,
     **dearest_asked.ROWS,

@@ -14,9 +14,6 @@ _POLICIES: Final = (
     "ACL policies are at sys/policies/acl/<name>, each read by itself, and password policies at "
     "sys/policies/password/<name>"
 )
-_AUDIT: Final = (
-    "there are no audit devices yet: changes of seals and mounts, and refused tokens, are in the node's log"
-)
 _REKEY: Final = "shares are changed at sys/rekey/init, update, verify and backup, or at sys/rotate/root/..."
 _RECOVERY: Final = "there are no recovery keys here: whoever has a quorum of shares may do all that they are for"
 _ROOT_KEY: Final = (
@@ -49,10 +46,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "identity/mfa": _MFA,
     "identity/oidc": _OIDC,
     "identity/persona": _OLD_ALIASES,
-    "sys/audit": _AUDIT,
-    "sys/audit-hash": _AUDIT,
     "sys/config": _SERVER,
-    "sys/config/auditing": _AUDIT,
     "sys/config/control-group": _ENTERPRISE,
     "sys/control-group": _ENTERPRISE,
     "sys/experiments": _SERVER,

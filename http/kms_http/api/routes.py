@@ -18,6 +18,7 @@ from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.login import approle, cert, jwt, kubernetes, userpass
 from kms_http.api.login import texts as login_texts
 from kms_http.api.sys import texts as sys_texts
+from kms_http.api.sys.audit import AUDIT_ROUTES
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
 from kms_http.api.sys.cors import CORS_ROUTES
@@ -59,6 +60,7 @@ def _catalogue() -> Catalogue:
 SYSTEM_ROUTES: Final = Capabilities(
     (
         *SEAL_ROUTES,
+        *AUDIT_ROUTES,
         *KEYRING_ROUTES,
         *REKEY_ROUTES,
         *ROOT_TOKEN_ROUTES,

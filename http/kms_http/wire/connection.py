@@ -48,6 +48,7 @@ class Connection(Line):
         "_unsent",
         "_write_paused",
         "remote",
+        "remote_port",
     )
 
     def __init__(self, hub: Hub, share: Share, peer: str, made: Callable[[], None]) -> None:
@@ -61,6 +62,7 @@ class Connection(Line):
         self._eof = False  # the client sends no more
         self._tls = False
         self.remote = peer
+        self.remote_port = 0
 
     @property
     def certificates(self) -> tuple[bytes, ...] | None:
@@ -79,6 +81,9 @@ class Connection(Line):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        address = transport.get_extra_info("peername")
+        if isinstance(address, tuple) and address[0] == self.remote:  # else it is the port of a proxy
+            self.remote_port = int(address[1])
         self._tls = transport.get_extra_info("sslcontext") is not None
         self._hub.connections.add(self)
         self._share.hold()

@@ -37,6 +37,11 @@ class Request:
         return self._connection.certificates
 
     @property
+    def remote_port(self) -> int:
+        """The port of the peer at `remote`; 0 where that is not known."""
+        return self._connection.remote_port if self.remote == self._connection.remote else 0
+
+    @property
     def gone(self) -> bool:
         """True once the client can get no answer any more."""
         return self._connection.lost

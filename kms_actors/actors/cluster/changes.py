@@ -45,6 +45,8 @@ GONE: Final = "gone"
 KEYRING: Final = "keyring"
 #: Of CLUSTER: which pages may send requests. Without a name.
 CORS: Final = "cors"
+#: Of CLUSTER: its audit devices. Those of a vault are of its own records.
+AUDIT: Final = "audit"
 #: Never written: what a line of an unknown area is read as. Anything of the vault may have changed.
 ANYTHING: Final = "*"
 
@@ -62,6 +64,7 @@ _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TOKEN: re.compile(r"[^\0]+"),
     KEYRING: re.compile(""),
     CORS: re.compile(""),
+    AUDIT: re.compile(""),
 }
 
 

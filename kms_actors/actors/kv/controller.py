@@ -28,7 +28,9 @@ from kms_actors.actors.tenant.context import (
 )
 from kms_actors.errors import (
     AuthenticationFailed,
+    DevicesChanged,
     KmsError,
+    NotRecorded,
     PoliciesChanged,
     StoreError,
     TransactionTooLarge,
@@ -116,7 +118,7 @@ class KvController:
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
             outcomes = await self._commit(secret, commands)
-        except (TransactionTooLarge, AuthenticationFailed, PoliciesChanged) as error:
+        except (TransactionTooLarge, AuthenticationFailed, PoliciesChanged, DevicesChanged, NotRecorded) as error:
             # Each may be small enough by itself, or by another token, and none may suffer for another.
             outcomes = [error] if len(commands) == 1 else await self._one_by_one(secret, commands)
         except KmsError as error:
@@ -152,8 +154,8 @@ class KvController:
             request_context.enter(commands[0].request)
         else:
             request_context.enter(min((waiting.request for waiting in commands), key=attrgetter("ends")))
-        bearers = {waiting.request.bearer for waiting in commands if waiting.request.bearer is not None}
-        return await self._context.store.change(body, mount=secret[0], bearers=bearers)
+        requests = [waiting.request for waiting in commands]
+        return await self._context.store.change(body, mount=secret[0], requests=requests)
 
     async def _outcome(self, waiting: Waiting, transaction: Transaction) -> Any:
         """Return a command's answer, or the error that is its answer alone: it was raised before any write."""

@@ -11,6 +11,7 @@ import msgspec
 import pykka
 
 from kms_actors import request_context
+from kms_actors.actors.audit.trail import Trail
 from kms_actors.actors.cluster.changes import ANYTHING, TENANT, Change
 from kms_actors.actors.node.last_uses import LastUses
 from kms_actors.actors.node.services import (
@@ -90,6 +91,11 @@ class TenantHandle:
     def limiter(self) -> Limiter | None:
         """What decides how often may be asked; None: nothing does."""
         return self._view.limiter
+
+    @property
+    def trail(self) -> Trail | None:
+        """The vault's audit devices that are open here; None where it has none."""
+        return self._view.trail
 
     def revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         """Tell whether any of a token's ids is revoked in this tenant."""

@@ -20,7 +20,8 @@ TRANSIT_BYTES: Final = 2_300
 def bytes_of(state: TenantState, revoked: int) -> int:
     """Return about what a tenant takes as it was read."""
     keys = 0 if state.keyring is None else state.keyring.active_version
-    return TENANT_BYTES + KEY_BYTES * keys + bytes_of_mounts(state.mounts) + REVOKED_BYTES * revoked
+    own = TENANT_BYTES + KEY_BYTES * keys + REVOKED_BYTES * revoked
+    return own + bytes_of_mounts(state.mounts) + state.devices.held
 
 
 def bytes_of_mounts(mounts: Mounts) -> int:

@@ -9,7 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from kms_actors import clock as clocks
-from kms_actors.actors.cluster.changes import CLUSTER, CORS, KEYRING, Change
+from kms_actors.actors.audit.opening import Audit
+from kms_actors.actors.audit.outlets import Outlets
+from kms_actors.actors.audit.trail import Trail
+from kms_actors.actors.cluster.changes import AUDIT, CLUSTER, CORS, KEYRING, Change
 from kms_actors.actors.cluster.feed import ChangeFeed
 from kms_actors.actors.cluster.timekeeping import Timekeeper
 from kms_actors.actors.node.actor import (
@@ -18,6 +21,7 @@ from kms_actors.actors.node.actor import (
     RevokeOperator,
     Unsealed,
 )
+from kms_actors.actors.node.auditing import NodeAudit
 from kms_actors.actors.node.cors import CorsSettings
 from kms_actors.actors.node.directory import (
     TenantDirectory,
@@ -106,6 +110,10 @@ class NodeService:
         self._threads, self._turns = Threads(), Turns()
         self._fetcher = Fetcher(configuration.tenants.login_urls)
         self._clock = clock
+        settle = 0.0 if configuration.cluster.backend == "sqlite" else configuration.tenants.lease_seconds
+        #: The open audit devices of this process.
+        self.audit = Audit(Outlets(configuration.audit), self._turns, clock, settle_seconds=settle)
+        self._node_audit = NodeAudit(store, self.namespace, self.audit)
         self._observe_uses = observe_uses
         #: Which keys should not encrypt much more.
         self.near_limits = NearLimits()
@@ -135,6 +143,7 @@ class NodeService:
         await self._close_directory(*self._detach())
         await self._node.stop()
         await self._feed.stop()
+        await self.audit.stop()
         self._threads.close()
         self._fetcher.close()
 
@@ -145,6 +154,16 @@ class NodeService:
     @property
     def node_sealed(self) -> bool:
         return self._directory is None
+
+    @property
+    def audited(self) -> bool:
+        """False where the node has no audit devices of its own, for sure."""
+        return self._node_audit.audited
+
+    async def trail(self) -> Trail | None:
+        """Return the audit devices of the node, which record all vaults' requests; None where there are none."""
+        self._require_fresh()
+        return await self._node_audit.trail()
 
     @property
     def active_tenants(self) -> int:
@@ -183,7 +202,7 @@ class NodeService:
             return await self._revoke(message.principal)
         if isinstance(message, OfTenants):
             return await self._ask_tenancy(message)
-        own = self._insight.handlers.get(type(message))
+        own = self._node_audit.ask if self._node_audit.handles(message) else self._insight.handlers.get(type(message))
         if own is not None:
             return await asyncio.ensure_future(own(message))  # in a task: requests begin outside of one
         if not is_reported(message, sealed=self._unsealed_status is None):
@@ -278,6 +297,7 @@ class NodeService:
         if unsealed is None:
             self._unsealed_status = None
             self._cors.sealed()
+            self._node_audit.sealed()
             self._unsealing.forget()
             return asyncio.ensure_future(self._close_directory(*self._detach()))
         self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
@@ -308,7 +328,9 @@ class NodeService:
             fetcher=self._fetcher,
             workers=self._configuration.worker_count,
             refused=self._note_refused,
+            audit=self.audit,
         )
+        self._node_audit.unsealed(unsealed.keyring)
         self._directory = TenantDirectory(services)
         self._tenancy = Tenancy(
             self._store,
@@ -329,7 +351,11 @@ class NodeService:
             return asyncio.ensure_future(self._renew_master())
         if change is not None and change.area == CORS:
             return asyncio.ensure_future(self._cors.reload())
+        if change is None or (change.vault_id == CLUSTER and change.area == AUDIT):
+            self._node_audit.changed()
         if change is not None and change.vault_id == CLUSTER:
+            if change.area == AUDIT:
+                return None
             self._revoked.add(change.name, change.ends)
             self._revoked.let_go(self._clock() / 1e9)
             return None

@@ -7,12 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from kms_actors.actors.audit.opening import Audit
+from kms_actors.actors.audit.outlets import Outlets
+from kms_actors.actors.audit.trail import Trail
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.revocations import Revocations
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.tenant.unmounting import Unmounts
 from kms_actors.actors.tenant.unsealing import Unsealing
 from kms_actors.cache import Account
+from kms_actors.config import Audit as AuditSettings
 from kms_actors.config import Cache, Tenants
 from kms_actors.fetch import Fetcher
 from kms_actors.mounts import MountTable
@@ -51,6 +55,7 @@ class Services:
     fetcher: Fetcher = field(default_factory=lambda: Fetcher(()))
     workers: int = 1  # of this node, which share what a quota lets through
     refused: Refused = unobserved  # told of requests that quotas refuse
+    audit: Audit = field(default_factory=lambda: Audit(Outlets(AuditSettings()), Turns(), time.time_ns))
 
 
 class TenantView:
@@ -59,7 +64,7 @@ class TenantView:
     `account` counts the memory it takes.
     """
 
-    __slots__ = ("account", "erasure", "limiter", "mounts", "number", "revocations", "sealed", "tenure")
+    __slots__ = ("account", "erasure", "limiter", "mounts", "number", "revocations", "sealed", "tenure", "trail")
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -70,3 +75,4 @@ class TenantView:
         self.tenure = Tenure(lambda: False)
         self.mounts = MountTable(())
         self.revocations = Revocations()
+        self.trail: Trail | None = None

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import msgspec
 import pykka
 
+from kms_actors.actors.audit.controller import AUDIT_MESSAGES, AuditController
 from kms_actors.actors.ceremony.controller import CEREMONY_MESSAGES, CeremonyController
 from kms_actors.actors.ceremony.scope import TenantScope
 from kms_actors.actors.cluster.changes import (
@@ -27,11 +28,12 @@ from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node import footprint
 from kms_actors.actors.node.allowance import Allowance
 from kms_actors.actors.node.heard import events_of
+from kms_actors.actors.node.publishing import Published
 from kms_actors.actors.node.services import Services, TenantView
 from kms_actors.actors.policy.controller import POLICY_MESSAGES, PolicyController
 from kms_actors.actors.quota.controller import QUOTA_MESSAGES, QuotaController
 from kms_actors.actors.tenant.context import Controller, Handler, TenantContext
-from kms_actors.actors.tenant.mounting import MOUNT_MESSAGES, MountController, Mounts
+from kms_actors.actors.tenant.mounting import MOUNT_MESSAGES, MountController
 from kms_actors.actors.tenant.records import (
     TenantRecords,
     TenantState,
@@ -64,7 +66,6 @@ from kms_actors.messages import (
     SealStatus,
     Unseal,
 )
-from kms_actors.mounts import MountTable
 from kms_actors.runtime import AsyncioActor, ask
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Transaction
@@ -108,8 +109,8 @@ class TenantActor(AsyncioActor):
         self._reloads: Coalesced | None = None
         self._tenure = Tenure(services.fresh)
         self._handlers: dict[type[Message], Handler] = {}
-        self._mounts_bytes = 0
         self._allowance = Allowance(services, view)
+        self._published = Published(services, view, state.vault_id, self._allowance)
         self._install(state)
 
     def on_receive(self, message: Message) -> Any:
@@ -135,6 +136,7 @@ class TenantActor(AsyncioActor):
         self._usage = None
         self._reloads = None
         self._handlers = {}
+        self._published.close()
         self._state = TenantState(self._state.vault_id)
 
     def _find_handler(self, kind: type[Message]) -> Handler:
@@ -175,9 +177,7 @@ class TenantActor(AsyncioActor):
         self._context = None
         self._controllers = {}
         self._handlers = {}
-        self._mounts_revision = -1
-        self._publish_mounts(state.mounts)
-        self._allowance.install(state)
+        self._published.begin(state)
         self._take_revoked(state)
         self._view.sealed = state.keyring is None
         # What controllers had counted is gone with them.
@@ -251,15 +251,6 @@ class TenantActor(AsyncioActor):
     def _record(self, tr: Transaction, area: str, name: str, ends: int = 0) -> None:
         record(tr, Change(self._state.vault_id, area, name, self._now(), ends))
 
-    def _publish_mounts(self, mounts: Mounts) -> None:
-        if mounts.revision > self._mounts_revision:
-            self._mounts_revision = mounts.revision
-            self._view.mounts = MountTable(mounts.all)
-            size = footprint.bytes_of_mounts(mounts)
-            self._view.account.add(size - self._mounts_bytes)
-            self._mounts_bytes = size
-            self._allowance.apply()
-
     def _publish_revoked(self, revocation_id: str, ends: int) -> None:
         added = self._view.revocations.add(revocation_id, ends)
         gone = self._view.revocations.let_go(self._now())
@@ -294,9 +285,7 @@ class TenantActor(AsyncioActor):
             self._install(found)
         elif found_rank == known_rank:
             self._take_keys(found)
-            self._publish_mounts(found.mounts)
-            self._allowance.publish(found.quotas)
-            self._allowance.take_standing(found, None if self._context is None else self._context.tallies)
+            self._published.take(found, None if self._context is None else self._context.tallies)
             self._take_revoked(found)
 
     def _take_keys(self, found: TenantState) -> None:
@@ -372,7 +361,7 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(KV_MESSAGES, lambda _, context: KvController(context)),
         **dict.fromkeys(
             MOUNT_MESSAGES,
-            lambda self, context: MountController(context, self._publish_mounts, self._services.unmounts),
+            lambda self, context: MountController(context, self._published.mounts, self._services.unmounts),
         ),
         **dict.fromkeys(CUBBYHOLE_MESSAGES, lambda _, context: CubbyholeController(context)),
         **dict.fromkeys(WRAPPING_MESSAGES, lambda _, context: WrappingController(context)),
@@ -387,6 +376,10 @@ class TenantActor(AsyncioActor):
         **dict.fromkeys(
             QUOTA_MESSAGES,
             lambda self, context: QuotaController(context, self._allowance.publish, self._allowance.mounts),
+        ),
+        **dict.fromkeys(
+            AUDIT_MESSAGES,
+            lambda self, context: AuditController(context, self._services.audit, self._published.devices),
         ),
         **LOGIN_CONTROLLERS,
         **dict.fromkeys(

@@ -2,8 +2,8 @@
 
 Below the tenant's prefix: `header`, `seal` (SealConfig), `keyring` (wrapped by the tenant root key), `epoch` (counts
 initialisation and seals), `flow` (see `quotas`), `grant` and `erasure` (see `standing`), `unsealed` and `progress`
-(see `unsealing`), `mount` (see `mounting`), `token` and what belongs to it (see `token_records`), `revoked` (see
-`revocations`), `due` (see `schedule`).
+(see `unsealing`), `mount` (see `mounting`), `audit` (see `audit_records`), `token` and what belongs to it (see
+`token_records`), `revoked` (see `revocations`), `due` (see `schedule`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kms_actors.actors.cluster.schedule import (
     look_soon,
 )
 from kms_actors.actors.tenant import revocations
+from kms_actors.actors.tenant.audit_records import AuditRecords, audit_span
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.actors.tenant.mounting import (
     Mounts,
@@ -37,6 +38,7 @@ from kms_actors.actors.tenant.quotas import QUOTAS, open_quotas
 from kms_actors.actors.tenant.standing import COUNT, ERASURE, GRANT, decoded, grant_of, require_staying
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.tenant.unsealing import Unsealing
+from kms_actors.audit.device import Devices
 from kms_actors.auth.service_token import ServiceToken, new_service_token
 from kms_actors.ceremony.pgp import NOBODY_ELSE, Readers
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares
@@ -73,6 +75,7 @@ class TenantState(msgspec.Struct, frozen=True):
     quotas: Quotas = Quotas()
     grant: Grant = Grant()
     erasure: Erasure | None = None  # there exactly while it is being deleted
+    devices: Devices = Devices()
     revoked: Mapping[str, int] = msgspec.field(default_factory=dict)  # ids, and when each is needed no more
 
     def __repr__(self) -> str:
@@ -258,7 +261,8 @@ class TenantRecords:
         opened = open_mounts(keyring, (mounts, own.get(keys.key("mount-revision"))))
         place = keys.key(QUOTAS)
         quotas = open_quotas(keyring, place, own.get(place))
-        return msgspec.structs.replace(state, keyring=keyring, mounts=opened, quotas=quotas), begin
+        devices = AuditRecords(keys.key, keyring).opened(own.items())
+        return msgspec.structs.replace(state, keyring=keyring, mounts=opened, quotas=quotas, devices=devices), begin
 
     async def _keys(self, tr: Transaction) -> TenantKeys | None:
         number = await tr.get(keyspace.vault(self._vault_id))
@@ -306,6 +310,7 @@ async def _next_number(tr: Transaction) -> int:
 def own_spans(keys: TenantKeys) -> tuple[tuple[bytes, bytes], ...]:
     """Return where the records lie that a wake needs, beside revocations; what else lies there is as small."""
     return (
+        audit_span(keys.key),
         (keys.key("epoch"), after(keys.key("header"))),
         (keys.key("keyring"), after(keys.key("keyring"))),
         (keys.key("mount"), after(keys.key("mount-revision"))),

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kms_actors import request_context
+from kms_actors.audit.messages import DeleteHeader, DisableDevice, EnableDevice, WriteHeader
 from kms_actors.ceremony.messages import (
     BeginRekey,
     BeginRootGeneration,
@@ -104,6 +105,10 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
         {"attempt": status.nonce, "progress": status.progress, "threshold": status.required},
     ),
     CancelRootGeneration: lambda _, __: ("root generation cancelled", {}),
+    EnableDevice: lambda message, _: ("audit device enabled", {"device": message.path, "type": message.type}),
+    DisableDevice: lambda message, _: ("audit device disabled", {"device": message.path}),
+    WriteHeader: lambda message, _: ("audited header written", {"header": message.name, "hmac": message.hmac}),
+    DeleteHeader: lambda message, _: ("audited header deleted", {"header": message.name}),
 }
 _FAILED: Final = {
     Initialize: "not initialised",
@@ -122,6 +127,10 @@ _FAILED: Final = {
     RotateKeyring: "keyring not rotated",
     RotateKeyringIfDue: "keyring not rotated",
     ConfigureRotation: "keyring rotation not configured",
+    EnableDevice: "audit device not enabled",
+    DisableDevice: "audit device not disabled",
+    WriteHeader: "audited header not written",
+    DeleteHeader: "audited header not deleted",
     BeginRekey: "rekey not begun",
     GiveRekeyShare: "rekey share refused",
     VerifyRekeyShare: "rekey verification share refused",

@@ -9,6 +9,10 @@ The token that a request was allowed by is one of its grounds, too, and so are t
 tokens of the vault were revoked, and policies changed, is read with each change, as one number; a token's own marks,
 and its policies' records, are read once for each such number, so in general a change reads no more.
 
+What audit devices have of a request is a ground likewise: it is written before the change begins, and the change
+holds only if the vault still has the devices that were known then. One that another node has enabled meanwhile would
+know nothing of it.
+
 What a change reads of its grounds is asked for before its own reads and awaited after them: no wait is added.
 """
 
@@ -22,6 +26,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors import request_context
+from kms_actors.actors.tenant.audit_records import REVISION, revision_of
 from kms_actors.actors.tenant.authorities import policy_key, stamp_of
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
@@ -29,6 +34,7 @@ from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.tenant.token_records import hangs_on, line_keys
 from kms_actors.errors import (
     AuthenticationFailed,
+    DevicesChanged,
     KmsError,
     NewerKeyVersion,
     NoMount,
@@ -39,7 +45,7 @@ from kms_actors.errors import (
 )
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.mounts import Mount, MountTable
-from kms_actors.request_context import Bearer
+from kms_actors.request_context import Bearer, RequestContext
 from kms_actors.store.api import Body, Priority, Reads, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 
@@ -93,7 +99,7 @@ class TenantStore:
         self._keys = keys
         self._keyring = keyring
         self._epoch = epoch
-        self._epoch_key = keys.key("epoch")
+        self._vault_keys = keys.key("epoch"), keys.key(REVISION)
         self._mounts = mounts
         self._tenure = tenure
         self._renew = renew
@@ -162,14 +168,18 @@ class TenantStore:
         mount: int | None,
         priority: Priority = Priority.REQUEST,
         bearers: Collection[Bearer] | None = None,
+        requests: Collection[RequestContext] | None = None,
         of_grounds: bool = False,
     ) -> T:
         """Run a change below the mount of this number; None: of what belongs to the vault itself.
 
-        `bearers` are whose tokens it is allowed by, where that is not the one request under way. `of_grounds`: it
-        changes what changes rest on, and must not be taken for the one that undoes its own.
+        `bearers` are whose tokens it is allowed by, where that is not the one request under way. `requests` are what
+        it is made for, where these are several, or none, as what finds out who asks. `of_grounds`: it changes what
+        changes rest on, and must not be taken for the one that undoes its own.
 
         Raises:
+            NotRecorded: no audit device could record the request.
+            DevicesChanged: the vault has other audit devices than those which did.
             AuthenticationFailed: a token it is allowed by was revoked meanwhile.
             PoliciesChanged: policies were, or groups of the bearer's, and it is allowed by some.
             Sealed: the vault was sealed meanwhile, or is being restored.
@@ -179,33 +189,38 @@ class TenantStore:
         """
         self._tenure.check()
         known = None if mount is None else self.require_mount(mount)
+        if requests is None:
+            requests = (request_context.current(),)
         if bearers is None:
-            bearer = request_context.current().bearer
-            bearers = () if bearer is None else (bearer,)
+            bearers = {request.bearer for request in requests if request.bearer is not None}
+        for request in requests:
+            if request.record is not None:
+                await request.record.recorded()
+        revisions = {request.revision for request in requests if request.id}
         grounds = self._grounds[bool(bearers)].get(mount) or self._find_grounds(mount, bool(bearers))
 
         async def grounded(tr: Transaction) -> T:
             found = tr.get_many(grounds)
             if of_grounds:
-                await self._check(tr, known, bearers, await found)
+                await self._check(tr, known, bearers, revisions, await found)
                 return await body(tr)
             try:
                 result = await body(tr)
             except StoreError:
                 raise
             except KmsError:
-                await self._check(tr, known, bearers, await found)  # whose answer comes first
+                await self._check(tr, known, bearers, revisions, await found)  # whose answer comes first
                 raise
-            await self._check(tr, known, bearers, await found)
+            await self._check(tr, known, bearers, revisions, await found)
             return result
 
         return await self._run(grounded, priority)
 
     def _find_grounds(self, mount: int | None, borne: bool) -> tuple[bytes, ...]:
-        """Return the keys of the epoch, of the mount, if any, and of how many were revoked, if a token allows it."""
+        """Return the keys of epoch and devices, of the mount, if any, and of revocations, if a token allows it."""
         of_mount = () if mount is None else (self._keys.key("mount", mount),)
         of_token = (self._revocations_key,) if borne else ()
-        self._grounds[borne][mount] = grounds = (self._epoch_key, *of_mount, *of_token)
+        self._grounds[borne][mount] = grounds = (*self._vault_keys, *of_mount, *of_token)
         return grounds
 
     async def count(self, body: Body[T]) -> T:
@@ -241,12 +256,19 @@ class TenantStore:
         return result
 
     async def _check(
-        self, tr: Reads, known: Mount | None, bearers: Collection[Bearer], found: list[bytes | None]
+        self,
+        tr: Reads,
+        known: Mount | None,
+        bearers: Collection[Bearer],
+        revisions: Collection[int],
+        found: list[bytes | None],
     ) -> None:
         if int.from_bytes(found[0] or b"", "little") != self._epoch:
             raise Sealed
         if known is not None:
-            self._check_mount(known, found[1])
+            self._check_mount(known, found[2])
+        if revisions and revisions != {revision_of(found[1])}:
+            raise DevicesChanged
         for bearer in bearers:
             if self._borne.get(bearer, b"") != found[-1]:
                 await self._check_bearer(tr, bearer, found[-1])

@@ -215,7 +215,7 @@ class Bearers:
             if token is not None:
                 self._records.complete(tr, found.place, token)
 
-        await self._context.store.change(body, mount=None, bearers=())
+        await self._context.store.change(body, mount=None, bearers=(), requests=())
 
     async def _use(self, message: AuthenticateToken) -> ServicePrincipal:
         """Count a use: the last one is good, and ends the token."""
@@ -224,7 +224,7 @@ class Bearers:
         async def body(tr: Transaction) -> tuple[Found, int]:
             return await self._using.use(tr, place, now)
 
-        found, left = await self._context.store.change(body, mount=None, bearers=())
+        found, left = await self._context.store.change(body, mount=None, bearers=(), requests=())
         counted = msgspec.structs.replace(found.token, num_uses=left or -1)  # as Vault shows the last
         return await self.resolved(found._replace(token=counted), spent=left <= 0)
 

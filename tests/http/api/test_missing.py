@@ -24,8 +24,6 @@ ASKED = [
     ("POST", "sys/workflows/manage/x", "no workflows"),
     ("POST", "sys/config/ui/headers/X-A", "no web console"),
     ("PUT", "sys/policies/rgp/x", "Enterprise"),
-    ("PUT", "sys/audit/file", "no audit devices"),
-    ("POST", "sys/audit-hash/file", "no audit devices"),
     ("GET", "sys/rekey/init", "not supported yet"),
     ("PUT", "sys/rekey/update", "not supported yet"),
     ("GET", "sys/generate-root/attempt", "root tokens"),
@@ -77,8 +75,3 @@ async def test_all_else_is_told_to_who_has_a_token(service: Service, path: str) 
 @pytest.mark.parametrize("path", ["sys/nosuch", "sys/policiesx", "auth/token/nosuch", "nosuch/x"])
 async def test_what_vault_has_not_either_is_not_found(service: Service, path: str) -> None:
     assert (await service.call("GET", f"/v1/{path}", "root")).status == 404
-
-
-async def test_there_are_no_audit_devices(service: Service) -> None:
-    answer = await service.call("GET", "/v1/sys/audit", "data")
-    assert (answer.status, answer.json["data"]) == (200, {})

@@ -42,10 +42,6 @@ def _list_mounts(call: Call, _: None) -> Reply:
     return Reply(data=dict(sorted({**system_mounts(call), **_entries(call)}.items())), mirrored=True)
 
 
-def _list_no_devices(_: Call, __: None) -> Reply:
-    return Reply(data={})
-
-
 def _read_mount(call: Call, _: None) -> Reply:
     path = _mount_path(call)
     shown = _shown(call, path)
@@ -134,5 +130,4 @@ SYS_ROUTES: Final = (
             Operation.DELETE: Endpoint(_disable, _no_content, Capability.DELETE, rights=TENANT_ADMIN),
         },
     ),
-    Route("sys/audit", {Operation.READ: Endpoint(_nothing, _list_no_devices, Capability.READ)}),
 )

@@ -95,6 +95,15 @@ def _read_plain_batch(body: bytes) -> Mapping[str, Any] | None:
     return {"batch_input": batch} if batch else None
 
 
+def _written(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a batch as it was sent, if `_read_plain_batch` has read it."""
+    batch = values.get("batch_input")
+    if not _is_plain(batch):
+        return values
+    assert batch is not None
+    return {"batch_input": [{"plaintext": encode(item.plaintext)} for item in batch]}
+
+
 def _is_plain(batch: Any) -> bool:
     return batch.__class__ is list and bool(batch) and batch[0].__class__ is Plaintext
 
@@ -239,6 +248,7 @@ ROUTES: Final = (
                     **_PARTIAL,
                 ),
                 read=_read_plain_batch,
+                written=_written,
             )
         },
     ),

@@ -1,0 +1,187 @@
+"""Entries of requests for audit devices: when they are made, and from what.
+
+A request is entered once it is allowed and its body is read, before anything is done for it; one that is refused
+before that, when it is refused. Its answer is entered before it leaves. Both wait for what devices say only where it
+matters: before a change, which the change itself sees to (`TenantStore.change`), and before the answer leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from kms_actors import exact_json, request_context
+from kms_actors.audit.facts import Answered, Asked, Bearer, Place
+from kms_actors.auth.principal import Principal
+from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.errors import AuthenticationFailed, PermissionDenied
+from kms_actors.exact_json import RawJson
+from kms_actors.messages import Command, Message
+from kms_actors.mounts import Mount
+from kms_http import wrapping
+from kms_http.backend import Backend, Tenant, Trail
+from kms_http.exchange import Exchange
+from kms_http.recording import Recording
+from kms_http.routing import EXISTENCE, Endpoint, Operation, Reply
+from kms_http.wire.response import Response
+
+#: Vault's names of operations, where they are others.
+_OPERATIONS: Final = {Operation.WRITE: "update"}
+_NO_ACCESSOR: Final = "n/a"
+#: What Vault mounts by itself, by the first segments of paths.
+_SYSTEM: Final = {
+    "sys": Place("sys/", "system"),
+    "cubbyhole": Place("cubbyhole/", "cubbyhole"),
+    "identity": Place("identity/", "identity"),
+}
+_TOKENS: Final = Place("auth/token/", "token")
+_ERRORS: Final = msgspec.json.Decoder(dict[str, list[str]])
+
+
+class Auditing:
+    """Makes the entries of requests. `wanted` is asked of each request; all else only where there are devices."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def wanted(self, exchange: Exchange) -> bool:
+        """Tell whether a request is to be recorded, as far as is known now."""
+        tenant = exchange.caller.tenant
+        return (self._backend.audited or (tenant is not None and tenant.trail is not None)) and exchange.audited
+
+    async def begin(self, exchange: Exchange, sent: Mapping[str, Any], size: int, endpoint: Endpoint) -> None:
+        """Enter a request that is allowed, with what was sent; `size` is that of its body."""
+        trails = await self._trails(exchange.caller.tenant)
+        if not trails:
+            return
+        data = endpoint.written(sent) if endpoint.written is not None and size else sent
+        asked = _asked(exchange, self._scope(exchange), data, size, allowed=True)
+        exchange.recording = recording = Recording(asked, _revision(exchange.caller.tenant))
+        request_context.recorded_by(recording)
+        await recording.request(trails)
+
+    async def before(self, exchange: Exchange, endpoint: Endpoint, message: Message | None) -> None:
+        """Wait until a request is recorded that changes something. What is decided in a transaction waits there."""
+        if exchange.recording is not None and isinstance(message, Command) and endpoint.capability is not EXISTENCE:
+            await exchange.recording.recorded()
+
+    async def answered(self, exchange: Exchange, reply: Reply, response: Response) -> None:
+        """Enter an answer, and wait until all is recorded; raises NotRecorded."""
+        data: Any = reply.data
+        if isinstance(data, RawJson):
+            data = exact_json.loads(data.text)
+        if reply.whole:
+            data = {
+                "http_content_type": "application/json",
+                "http_raw_body": reply.whole.decode(),
+                "http_status_code": reply.status,
+            }
+        answered = Answered(data, len(response.body), reply.auth, reply.wrap_info, reply.warnings)
+        await self._answer(exchange, exchange.caller.tenant, answered)
+
+    async def refused(self, exchange: Exchange, error: Exception, response: Response) -> None:
+        """Enter a refusal, and the request if it is not yet entered. Raises NotRecorded."""
+        tenant = exchange.caller.tenant
+        if tenant is None and isinstance(error, AuthenticationFailed) and error.scope:
+            tenant = self._backend.awake(error.scope)
+        text = "\n".join(_ERRORS.decode(response.body).get("errors", ())) if response.body else ""
+        data = {"error": text} if text else None
+        await self._answer(exchange, tenant, Answered(data, error=text), error)
+
+    async def _answer(
+        self, exchange: Exchange, tenant: Tenant | None, answered: Answered, error: Exception | None = None
+    ) -> None:
+        trails = await self._trails(tenant)
+        recording = exchange.recording
+        if recording is None:
+            if not trails:
+                return
+            allowed = not isinstance(error, PermissionDenied | AuthenticationFailed)
+            scope = self._scope(exchange) if tenant is None else tenant.vault_id
+            asked = _asked(exchange, scope, exchange.query, 0, allowed=allowed)
+            recording = exchange.recording = Recording(asked, _revision(tenant))
+            if error is not None:
+                await recording.request(trails, answered.error)
+        await recording.answer(trails, answered)
+        await recording.recorded()
+
+    async def _trails(self, tenant: Tenant | None) -> list[Trail]:
+        trails = []
+        if tenant is not None and tenant.trail is not None:
+            trails.append(tenant.trail)
+        if self._backend.audited and (of_node := await self._backend.trail()) is not None:
+            trails.append(of_node)
+        return trails
+
+    def _scope(self, exchange: Exchange) -> str:
+        principal, tenant = exchange.caller
+        if tenant is not None:
+            return tenant.vault_id
+        return "" if principal is None else principal.resource
+
+
+def _asked(exchange: Exchange, scope: str, data: Mapping[str, Any], size: int, *, allowed: bool) -> Asked:
+    request = exchange.request
+    return Asked(
+        exchange.request_id,
+        _OPERATIONS.get(exchange.operation) or exchange.operation.value,
+        exchange.path,
+        scope,
+        _place(exchange.mount, exchange.path),
+        token=exchange.token,
+        identity=exchange.caller.principal,
+        describe=describe,
+        allowed=allowed,
+        data=data,
+        size=size,
+        remote=request.remote,
+        port=request.remote_port,
+        headers=lambda name: list(map(str, request.headers.getall(name, ()))),
+        wrap_ttl=wrapping.whole_seconds(exchange.wrap_ttl),
+    )
+
+
+def _place(mount: Mount | None, path: str) -> Place | None:
+    if mount is None:
+        first = path.partition("/")[0]
+        return _TOKENS if path.startswith(_TOKENS.path) else _SYSTEM.get(first)
+    config = mount.config
+    if not (config.audit_non_hmac_request_keys or config.audit_non_hmac_response_keys):
+        return Place(mount.path, mount.type, mount.accessor)
+    return Place(
+        mount.path,
+        mount.type,
+        mount.accessor,
+        frozenset(config.audit_non_hmac_request_keys),
+        frozenset(config.audit_non_hmac_response_keys),
+    )
+
+
+def describe(principal: Principal) -> Bearer:
+    """Return what entries have of who bears a token; of a biscuit, which has no accessor, its revocation id."""
+    if isinstance(principal, ServicePrincipal):
+        record = principal.record
+        return Bearer(
+            record.accessor,
+            record.display_name,
+            tuple(sorted({*record.policies, *principal.identity_policies})),
+            record.policies,
+            principal.identity_policies,
+            record.metadata,
+            record.entity_id,
+            "batch" if principal.batch else "service",
+            record.creation_ttl,
+            int(record.created),
+        )
+    metadata = dict(principal.metadata or {})
+    if principal.revocation_ids:
+        metadata["revocation_id"] = principal.revocation_ids[-1]
+    accessor = "" if principal.accessor == _NO_ACCESSOR else principal.accessor
+    names = tuple(principal.policies)
+    return Bearer(accessor, principal.display_name, names, names, (), metadata, issued=principal.issued_at)
+
+
+def _revision(tenant: Tenant | None) -> int:
+    return 0 if tenant is None or tenant.trail is None else tenant.trail.revision

@@ -1,0 +1,150 @@
+"""What is to be written to a device, gathered: all lines of one turn of the loop are one write.
+
+While a write is under way, lines gather for the next. A write that takes too long counts as failed, and so does all
+that comes until it has ended after all: a device that hangs costs each request its patience once, and no memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from kms_actors import request_context
+from kms_actors.audit.sink import Sink, SinkFailed
+from kms_actors.observe.bounded import BoundedLog
+
+#: Seconds that a write may take.
+PATIENCE: Final = 5.0
+#: Bytes that may wait for a write.
+MOST_WAITING: Final = 64 << 20
+
+_log: Final = BoundedLog("kms_actors.audit")
+
+
+class Counts:
+    """What all devices of a process did since its start."""
+
+    def __init__(self) -> None:
+        self.lines = 0  # written
+        self.failures = 0  # lines that a device did not take
+
+
+class Writer:
+    """The way to one sink. `scope` and `name` are what logs call the device."""
+
+    def __init__(self, sink: Sink, scope: str, name: str, counts: Counts) -> None:
+        self._sink = sink
+        self._scope = scope
+        self._name = name
+        self._counts = counts
+        self._loop = asyncio.get_running_loop()
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._next: asyncio.Future[bool] | None = None  # of the lines that wait
+        self._working: asyncio.Task[None] | None = None
+        self._stuck = False
+        self._reopening: asyncio.Future[None] | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """True once nothing is written here any more."""
+        return self._closed
+
+    def put(self, line: bytes) -> asyncio.Future[bool]:
+        """Have a line written; the future tells whether it was."""
+        if self._stuck or self._closed or self._bytes > MOST_WAITING:
+            self._counts.failures += 1
+            refused: asyncio.Future[bool] = self._loop.create_future()
+            refused.set_result(False)
+            return refused
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self._next is None:
+            self._next = self._loop.create_future()
+            if self._working is None:
+                self._loop.call_soon(self._begin)
+        return self._next
+
+    async def reopen(self) -> None:
+        """Have the sink opened anew, between two writes."""
+        if self._closed:
+            return
+        if self._reopening is None:
+            self._reopening = self._loop.create_future()
+            self._begin()
+        await asyncio.shield(self._reopening)
+
+    async def close(self) -> None:
+        """Write what waits, and let go of the sink."""
+        self._begin()
+        self._closed = True
+        working = self._working
+        if working is not None and not self._stuck:
+            await asyncio.wait([working], timeout=PATIENCE)
+        await self._sink.close()
+
+    def _begin(self) -> None:
+        if self._working is None and (self._next is not None or self._reopening is not None):
+            # For all who wait, and none of their requests.
+            self._working = self._loop.create_task(self._work(), context=request_context.apart())
+
+    async def _work(self) -> None:
+        try:
+            while self._next is not None or self._reopening is not None:
+                if self._reopening is not None:
+                    await self._reopen(self._reopening)
+                if self._next is not None:
+                    await self._write(self._next)
+        finally:
+            self._working = None
+
+    async def _write(self, done: asyncio.Future[bool]) -> None:
+        lines, self._lines, self._bytes, self._next = self._lines, [], 0, None
+        patience = self._loop.call_later(PATIENCE, self._give_up, done, len(lines))
+        written = False
+        try:
+            await self._sink.write(lines)
+            written = True
+        except SinkFailed as failed:
+            self._failed(str(failed), done, len(lines))
+        except Exception as error:  # noqa: BLE001 - of whatever kind, who waits is told, and the next write is tried
+            self._failed(type(error).__name__, done, len(lines))
+        finally:
+            patience.cancel()
+            self._stuck = False
+            if not done.done():
+                done.set_result(written)
+        if written:
+            self._counts.lines += len(lines)
+
+    def _give_up(self, done: asyncio.Future[bool], lines: int) -> None:
+        """Let nobody wait any longer for a write that does not end, nor for those behind it."""
+        self._stuck = True
+        self._failed(f"a write takes longer than {PATIENCE:.0f} seconds", done, lines)
+        behind, self._next = self._next, None
+        if behind is not None:
+            self._failed("a write before it does not end", behind, len(self._lines))
+        self._lines, self._bytes = [], 0
+
+    def _failed(self, reason: str, done: asyncio.Future[bool], lines: int) -> None:
+        if done.done():
+            return  # given up before, and counted then
+        done.set_result(False)
+        self._counts.failures += lines
+        _log.warning("audit device failed", self._scope, scope=self._scope, device=self._name, reason=reason)
+
+    async def _reopen(self, asked: asyncio.Future[None]) -> None:
+        self._reopening = None
+        try:
+            await self._sink.reopen()
+        except SinkFailed as failed:
+            _log.warning(
+                "audit device not reopened", self._scope, scope=self._scope, device=self._name, reason=str(failed)
+            )
+        finally:
+            asked.set_result(None)
+
+
+#: Tells whether a line was written.
+Outcome = asyncio.Future[bool]
