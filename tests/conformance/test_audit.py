@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -44,7 +45,7 @@ def node(directory: Path, port: int, issuer: Issuer) -> Iterator[Node]:
 [audit]
 folder = "{directory / "audit"}"
 vault_devices = ["file", "socket", "syslog"]
-vault_file_bytes = "64 kB"
+vault_file_bytes = "256 kB"
 sockets = ["tcp://127.0.0.1:{port}"]
 syslog = "{syslog}"
 """
@@ -237,7 +238,7 @@ def test_a_file_that_is_as_large_as_it_may_be_ends_its_vault_until_it_is_rotated
     node: Node, tenant: Tenant, folder: Path, other: Tenant
 ) -> None:
     tenant.root.put("sys/audit/file", FILE)
-    wait_until(lambda: tenant.user.get("auth/token/lookup-self").status == 500, "64 kB are written")
+    wait_until(lambda: tenant.user.get("auth/token/lookup-self").status == 500, "256 kB are written")
     refused = refuse(tenant)
     assert "no audit device could record the request" in refused.errors[0]
     assert other.user.post("secret/data/x", {"data": {"a": "b"}}).status == 200
@@ -352,3 +353,64 @@ def test_a_folder_that_was_removed_is_not_made_anew(tenant: Tenant, folder: Path
     assert tenant.user.get("secret/data/x").status == 500
     folder.mkdir()
     assert tenant.user.get("secret/data/x").status == 404
+
+
+CANARY = "canary-Zm9vYmFy-secret"
+
+
+def test_a_canary_is_in_no_line_of_any_device(tenant: Tenant, operator: Api, folder: Path, directory: Path) -> None:
+    """Whatever is sent and answered as a secret, of each kind of request, also of those that are refused."""
+    assert operator.put("sys/audit/all", {"type": "file", "options": {"file_path": "canary.log"}}).status == 204
+    assert tenant.root.put("sys/audit/file", FILE).status == 204
+    root, user = tenant.root, tenant.user
+    data = {"data": {"a": CANARY, "deep": [{"b": [CANARY]}]}, "options": {"cas": 0}}
+    encoded = base64.b64encode(CANARY.encode()).decode()
+    root.post("sys/mounts/plain", {"type": "kv", "description": CANARY, "options": {"version": "1"}})
+    root.post("sys/auth/userpass", {"type": "userpass"})
+    root.post("auth/userpass/users/me", {"password": CANARY})
+    user.post("transit/keys/k")
+    made = root.post("auth/token/create", {"meta": {"who": "me"}, "explicit_max_ttl": "1h"}).json["auth"]
+    nobody = Api(root.address, None, {"X-Vault-Namespace": tenant.vault_id})
+    answers = [
+        user.post("secret/data/x", data),
+        user.post("secret/data/x", data),  # refused by its `cas`
+        user.get("secret/data/x"),
+        user.post("plain/x", {"a": CANARY}),
+        user.get("plain/x"),
+        user.call(
+            "PATCH", "secret/data/x", {"data": {"c": CANARY}}, {"Content-Type": "application/merge-patch+json"}
+        ),
+        user.post("secret/metadata/x", {"custom_metadata": {"a": CANARY}}),
+        user.get("secret/metadata/x"),
+        user.post("transit/encrypt/k", {"plaintext": encoded}),
+        user.post("transit/encrypt/k", {"batch_input": [{"plaintext": encoded}] * 300}),
+        user.post("transit/encrypt/k", {"plaintext": CANARY}),  # no base64
+        user.post("transit/encrypt/k", {"batch_input": CANARY}),
+        user.post("transit/hmac/k", {"input": encoded}),
+        user.post("transit/decrypt/k", {"ciphertext": f"vault:v1:{CANARY}"}),
+        user.post("secret/data/y", {CANARY: CANARY, "data": CANARY}),
+        user.get(f"secret/data/x?version={CANARY}"),
+        user.post("cubbyhole/x", {"a": CANARY}),
+        root.post("cubbyhole/x", {"a": CANARY}),
+        root.get("cubbyhole/x"),
+        root.with_headers(**{"X-Vault-Wrap-TTL": "60"}).post("sys/wrapping/wrap", {"a": CANARY}),
+        nobody.post("auth/userpass/login/me", {"password": CANARY}),
+        nobody.post("auth/userpass/login/me", {"password": f"x{CANARY}"}),
+        nobody.post("auth/userpass/login/me", CANARY.encode()),
+        root.post("auth/token/lookup", {"token": made["client_token"]}),
+        root.post("auth/token/create", {"id": CANARY}),
+        root.post("sys/audit-hash/file", {"input": CANARY}),
+        root.post("sys/policies/acl/p", {"policy": f'path "{CANARY}" {{'}),
+        user.with_token(CANARY).get("secret/data/x"),
+        user.with_headers(Authorization=f"Bearer {CANARY}", Cookie=CANARY).get("secret/data/x"),
+        operator.post("sys/audit-hash/all", {"input": CANARY}),
+    ]
+    wrapped = answers[19].json["wrap_info"]["token"]
+    answers.append(user.with_token(wrapped).post("sys/wrapping/unwrap"))
+    assert answers[-1].status == 200
+    secrets = [CANARY, encoded, made["client_token"], wrapped, root.token or "-", user.token or "-"]
+    for path in (folder / "audit.log", directory / "audit/node/canary.log"):
+        text = path.read_text(encoding="utf-8").replace(f'"{CANARY}":', "")  # names of fields are shown, as in Vault
+        assert len(text.splitlines()) > 60
+        for secret in secrets:
+            assert secret not in text, secret[:8]
