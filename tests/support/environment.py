@@ -22,6 +22,7 @@ _KEPT_BEGINNINGS: Final = ("GO", "CGO_", "PIP_", "PYTHON", "PYTEST_", "HYPOTHESI
 #: Settings of the tests and benches themselves; `KMS_ROOT_PRIVATE_KEY` and the like are the user's.
 _OWN_BEGINNINGS: Final = (
     "KMS_TEST_",
+    "KMS_AUDIT_",
     "KMS_CLUSTER_",
     "KMS_FAULT_",
     "KMS_DIFFERENTIAL_",
