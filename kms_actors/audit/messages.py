@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from kms_actors.audit.log.anchors import StoredAnchor
+from kms_actors.audit.log.findings import Trust
 from kms_actors.messages import Command, Query
 
 
@@ -32,6 +36,19 @@ class HashInput(Query, frozen=True):
     text: str
 
 
+class Checkpoints(msgspec.Struct, frozen=True):
+    """How far the logs of a device are known to go, and the key that signs them."""
+
+    trust: Trust
+    logs: tuple[StoredAnchor, ...]
+
+
+class ReadCheckpoints(Query, frozen=True):
+    """Answer: Checkpoints. Raises InvalidRequest where there is no device, or none with proofs."""
+
+    path: str
+
+
 class WriteHeader(Command, frozen=True):
     """Show a header of requests in entries, as its HMAC or as it is. Answer: None."""
 
@@ -46,4 +63,4 @@ class DeleteHeader(Command, frozen=True):
 
 
 #: All of them.
-AUDIT_MESSAGES = (ReadDevices, EnableDevice, DisableDevice, HashInput, WriteHeader, DeleteHeader)
+AUDIT_MESSAGES = (ReadDevices, EnableDevice, DisableDevice, HashInput, ReadCheckpoints, WriteHeader, DeleteHeader)

@@ -53,6 +53,11 @@ class FileOptions(NamedTuple):
     mode: int | None = 0o600
     proof: Literal["strict", "lagged", "off"] = "lagged"
 
+    @property
+    def proven(self) -> bool:
+        """Whether its lines are those of a log."""
+        return self.proof != "off" and self.name not in {STDOUT, DISCARD}
+
 
 class SocketOptions(NamedTuple):
     """Where to, by `tcp`, `udp` or `unix`, and how many seconds a write may take."""

@@ -18,6 +18,7 @@ from kms_actors.actors.login.oidc import FLOW
 from kms_actors.actors.tenant import unmounting
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.audit.device import Device, Headers
+from kms_actors.audit.log.anchors import StoredAnchor
 from kms_actors.auth.service_token import ServiceToken, TokenProof
 from kms_actors.backup.claim import Lock
 from kms_actors.ceremony.rekey import Backup, Rekey
@@ -139,6 +140,7 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "audit", str), Sealing.MASTER_KEYRING, _as(Device)),
     Known(("node", str, "audit-headers"), Sealing.MASTER_KEYRING, _as(Headers)),
     Known(("node", str, "audit-revision"), _PLAIN, _counter),
+    Known(("node", str, "auditlog", str, str), Sealing.MASTER_KEYRING, _as(StoredAnchor)),
     Known(("restore", bytes, str), _PLAIN, _counter),
     Known(("reseal", str, str), _PLAIN, Place.decode),
     Known(("due", int, int), _PLAIN, _anything),
@@ -164,6 +166,7 @@ TENANT_RECORDS: Final = (
     Known(("audit", str), _SEALED, _as(Device)),
     Known(("audit-headers",), _SEALED, _as(Headers)),
     Known(("audit-revision",), _PLAIN, _counter),
+    Known(("auditlog", str, str), _SEALED, _as(StoredAnchor)),
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
     Known(("unmounting", int), _SEALED, unmounting.decode),

@@ -3,7 +3,7 @@
 The key is derived from the keyring of the vault, or of the cluster for the node's own devices: made with the keyring,
 kept with it, and the same on every node. Whoever has the keyring can sign; nobody else can.
 
-Records: (…, `auditlog`, id of the device, id of the log) StoredAnchor, sealed.
+Records: see `tenant.audit_records`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from urllib.parse import quote
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from kms_actors.actors.tenant import audit_records
+from kms_actors.actors.tenant.audit_records import ANCHORS as AREA
+from kms_actors.actors.tenant.audit_records import MakeKey
+from kms_actors.audit.device import Device
 from kms_actors.audit.log.anchors import StoredAnchor
 from kms_actors.audit.log.findings import Trust
 from kms_actors.audit.log.notes import Signer
@@ -22,16 +26,9 @@ from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import after
 
-AREA: Final = "auditlog"
 _LABEL: Final = b"audit log"
 #: Anchors of one device that are read; each process has one, and some are left of those that crashed.
 _MOST: Final = 1000
-
-
-class MakeKey(Protocol):
-    """Returns the key of a record of a scope."""
-
-    def __call__(self, *parts: str | bytes) -> bytes: ...
 
 
 class Book(Protocol):
@@ -57,40 +54,50 @@ def key_scope(name: str, *, is_node: bool) -> str:
     return f"clever-kms/{kind}/{quote(name, safe='')}/audit"
 
 
-class StoredBook:
-    """That of one device. `key` makes keys of the scope's records, which `keyring` seals."""
+class Books:
+    """Those of the devices of one scope; `key` makes keys of its records, which `keyring` seals."""
 
-    def __init__(
-        self, store: Store, key: MakeKey, keyring: Keyring, *, scope: str, device: str, of: tuple[str, ...]
-    ) -> None:
-        """`device` is its id, `of` names its own record, without which it has no anchors."""
-        self._store = store
-        self._of = key(*of)
-        self._key = key
-        self._keyring = keyring
-        self._scope = scope
-        self._device = device
+    def __init__(self, store: Store, key: MakeKey, keyring: Keyring, scope: str) -> None:
+        self.store: Final = store
+        self.key: Final = key
+        self.keyring = keyring
+        self.scope: Final = scope
+
+    def of(self, device: Device) -> StoredBook:
+        """Return that of a device."""
+        return StoredBook(self, device)
+
+
+class StoredBook:
+    """That of one device."""
+
+    def __init__(self, books: Books, device: Device) -> None:
+        self._books = books
+        self._device = device.uuid
+        self._own = books.key(audit_records.AREA, device.path)
 
     @property
     def trust(self) -> Trust:
-        return Trust(self._scope, self._keyring.issuer(_LABEL))
+        return Trust(self._books.scope, self._books.keyring.issuer(_LABEL))
 
     def signer(self, log: str) -> Signer:
-        return Signer(f"{self._scope}/{log}", Ed25519PrivateKey.from_private_bytes(self._keyring.derive(_LABEL)))
+        """See `Book`."""
+        seed = self._books.keyring.derive(_LABEL)
+        return Signer(f"{self._books.scope}/{log}", Ed25519PrivateKey.from_private_bytes(seed))
 
     async def anchors(self) -> list[StoredAnchor]:
         """See `Book`."""
-        begin = self._key(AREA, self._device)
-        found = await self._store.run(lambda tr: tr.get_range(begin, after(begin), limit=_MOST))
+        begin = self._books.key(AREA, self._device)
+        found = await self._books.store.run(lambda tr: tr.get_range(begin, after(begin), limit=_MOST))
         return [self._opened(key, record) for key, record in found]
 
     async def advance(self, before: StoredAnchor | None, anchor: StoredAnchor) -> bool:
         """See `Book`. A device that is not enabled, or not any more, has no anchors: nothing is done."""
-        key = self._key(AREA, self._device, anchor.log)
-        sealed = self._keyring.seal(key, stored.encode(anchor))
+        key = self._books.key(AREA, self._device, anchor.log)
+        sealed = self._books.keyring.seal(key, stored.encode(anchor))
 
         async def body(tr: Transaction) -> bool:
-            device, record = await tr.get_many((self._of, key))
+            device, record = await tr.get_many((self._own, key))
             if device is None:
                 return True
             if (None if record is None else self._opened(key, record)) != before:
@@ -98,7 +105,7 @@ class StoredBook:
             tr.set(key, sealed)
             return True
 
-        return await self._store.run(body, idempotency_key=os.urandom(16))
+        return await self._books.store.run(body, idempotency_key=os.urandom(16))
 
     def _opened(self, key: bytes, record: bytes) -> StoredAnchor:
-        return stored.decode(self._keyring.open(key, record), StoredAnchor, "anchor of an audit log")
+        return stored.decode(self._books.keyring.open(key, record), StoredAnchor, "anchor of an audit log")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
+from kms_actors.actors.audit.book import Books
 from kms_actors.actors.audit.opening import Audit
 from kms_actors.actors.audit.outlets import Scope
 from kms_actors.audit import changes, options
@@ -16,10 +17,12 @@ from kms_actors.audit.entries import Entries
 from kms_actors.audit.facts import Asked
 from kms_actors.audit.masking import Masker
 from kms_actors.audit.messages import (
+    Checkpoints,
     DeleteHeader,
     DisableDevice,
     EnableDevice,
     HashInput,
+    ReadCheckpoints,
     ReadDevices,
     WriteHeader,
 )
@@ -36,6 +39,10 @@ Change = Callable[[Devices], Devices]
 
 class Place(Protocol):
     """Where the devices of a scope are kept."""
+
+    @property
+    def books(self) -> Books:
+        """What signs their logs, and keeps how far these are."""
 
     async def read(self) -> Devices:
         """Return them as they are."""
@@ -59,6 +66,7 @@ class Changing:
             EnableDevice: self._enable,
             DisableDevice: self._disable,
             HashInput: self._hash,
+            ReadCheckpoints: self._checkpoints,
             WriteHeader: self._write_header,
             DeleteHeader: self._delete_header,
         }
@@ -69,7 +77,7 @@ class Changing:
         made = new(message.path, message.type, message.options, description=message.description, local=message.local)
         self._audit.outlets.check(self._scope, made, chosen)
         changes.enabled(await self._place.read(), made)  # refused before anything is written to what another has
-        opened = self._audit.open(self._scope, made)
+        opened = self._audit.open(self._scope, made, self._place.books)
         try:
             entries: Entries = opened.entries
             asked = Asked(str(uuid.uuid4()), "update", _TEST_PATH, self._scope.name, None, allowed=False)
@@ -91,6 +99,18 @@ class Changing:
         if device is None:
             raise InvalidRequest(f'unknown audit backend "{message.path}"')
         return Masker(device.key).hmac(message.text)
+
+    async def _checkpoints(self, message: ReadCheckpoints) -> Checkpoints:
+        device = (await self._place.read()).get(message.path)
+        if device is None:
+            raise InvalidRequest(f"unknown audit backend {message.path}")
+        outlet = options.read(device.type, device.options).outlet
+        if not isinstance(outlet, options.FileOptions) or not outlet.proven:
+            raise InvalidRequest(
+                f"the lines of {message.path} are not proven: it is no file, or has the option proof=off"
+            )
+        book = self._place.books.of(device)
+        return Checkpoints(book.trust, tuple(await book.anchors()))
 
     async def _write_header(self, message: WriteHeader) -> None:
         await self._place.change(partial(changes.shown, name=message.name, hmac=message.hmac))

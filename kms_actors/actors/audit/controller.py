@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
+from kms_actors.actors.audit.book import Books
 from kms_actors.actors.audit.changing import Change, Changing
 from kms_actors.actors.audit.opening import Audit
 from kms_actors.actors.audit.outlets import Scope
@@ -14,17 +15,28 @@ from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.reporting import reported
 from kms_actors.audit.device import Devices
 from kms_actors.audit.messages import AUDIT_MESSAGES as AUDIT_REQUESTS
-from kms_actors.audit.messages import HashInput, ReadDevices
+from kms_actors.audit.messages import HashInput, ReadCheckpoints, ReadDevices
 from kms_actors.messages import Event, Message
 from kms_actors.store.api import Transaction
 
-_LOOKS: Final = frozenset({ReadDevices, HashInput})
+_LOOKS: Final = frozenset({ReadDevices, HashInput, ReadCheckpoints})
 
 
 class DevicesChangedTo(Event, frozen=True):
     """The devices as a change has left them."""
 
     devices: Devices
+
+
+class Published(Protocol):
+    """What has devices open in this process."""
+
+    @property
+    def books(self) -> Books:
+        """What signs their logs."""
+
+    def devices(self, devices: Devices) -> None:
+        """Have just these open."""
 
 
 #: What an `AuditController` handles.
@@ -34,17 +46,16 @@ AUDIT_MESSAGES: Final[tuple[type[Message], ...]] = (*AUDIT_REQUESTS, DevicesChan
 class AuditController:
     """Of one unsealed tenant."""
 
-    def __init__(self, context: TenantContext, audit: Audit, publish: Callable[[Devices], None]) -> None:
-        """`publish` has the devices open in this process."""
+    def __init__(self, context: TenantContext, audit: Audit, published: Published) -> None:
         self._context = context
-        self._publish = publish
+        self._published = published
         self._records = AuditRecords(context.keys.key, context.keyring)
         self._work = Changing(audit, Scope(context.vault_id), self).work()
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
             **dict.fromkeys(AUDIT_REQUESTS, self._begin),
-            DevicesChangedTo: lambda event: self._publish(event.devices),
+            DevicesChangedTo: lambda event: self._published.devices(event.devices),
         }
 
     def _begin(self, message: Message) -> Any:
@@ -53,6 +64,11 @@ class AuditController:
 
     async def _carry_out(self, message: Message) -> Any:
         return await self._work[type(message)](message)
+
+    @property
+    def books(self) -> Books:
+        """See `Place`."""
+        return self._published.books
 
     async def read(self) -> Devices:
         """See `Place`."""

@@ -7,13 +7,18 @@ from collections.abc import Callable
 from typing import Final
 
 from kms_actors import request_context
+from kms_actors.actors.audit.book import Books, key_scope
 from kms_actors.actors.audit.outlets import Outlets, Scope
 from kms_actors.actors.audit.trail import OpenDevice, Trail
 from kms_actors.actors.audit.writing import Counts, Writer
+from kms_actors.actors.tenant.audit_records import MakeKey
 from kms_actors.audit import options
 from kms_actors.audit.device import Device, Devices
 from kms_actors.audit.entries import Entries
+from kms_actors.errors import Sealed
+from kms_actors.keyring.keyring import Keyring
 from kms_actors.runtime import Turns
+from kms_actors.store.api import Store
 
 
 class Audit:
@@ -36,11 +41,11 @@ class Audit:
         """How many devices are open."""
         return len(self._open)
 
-    def open(self, scope: Scope, device: Device) -> OpenDevice:
+    def open(self, scope: Scope, device: Device, books: Books) -> OpenDevice:
         """Open a device; its file or socket is opened with the first line."""
         chosen = options.read(device.type, device.options)
         entries = Entries(chosen, device.key, whole=not scope.is_node)
-        writer = Writer(self.outlets.sink(scope, device, chosen), scope.name, device.path, self.counts)
+        writer = Writer(self.outlets.sink(scope, chosen, books.of(device)), scope.name, device.path, self.counts)
         opened = OpenDevice(device, entries, writer)
         self._open.add(opened)
         return opened
@@ -73,7 +78,22 @@ class ScopeDevices:
         self._audit = audit
         self._scope = scope
         self._open: dict[str, OpenDevice] = {}
+        self._books: Books | None = None
         self.trail: Trail | None = None
+
+    @property
+    def books(self) -> Books:
+        """The books of its devices. Raises Sealed."""
+        if self._books is None:
+            raise Sealed
+        return self._books
+
+    def unsealed(self, store: Store, key: MakeKey, keyring: Keyring) -> None:
+        """Take the keyring that signs logs and seals their anchors, in the place of an older one of its own."""
+        if self._books is None:
+            scope = key_scope(self._scope.name, is_node=self._scope.is_node)
+            self._books = Books(store, key, keyring, scope)
+        self._books.keyring = keyring
 
     def take(self, devices: Devices) -> Trail | None:
         """Have just these open; return the trail, if there is one."""
@@ -84,7 +104,7 @@ class ScopeDevices:
             if kept is not None and kept.device != device:
                 audit.close(kept)
                 kept = None
-            self._open[device.path] = opened = kept or audit.open(self._scope, device)
+            self._open[device.path] = opened = kept or audit.open(self._scope, device, self.books)
             opened.entries.headers = devices.headers.shown
         for gone in before.values():
             audit.close(gone)
@@ -104,4 +124,5 @@ class ScopeDevices:
         for opened in self._open.values():
             self._audit.close(opened)
         self._open = {}
+        self._books = None  # those that are being closed have it until they are
         self.trail = None

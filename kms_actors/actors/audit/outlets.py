@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from kms_actors.actors.audit.book import Book
+from kms_actors.actors.audit.proven_file import ProvenFile, Settings
 from kms_actors.actors.audit.sinks.datagrams import DatagramSink, syslog_frame
 from kms_actors.actors.audit.sinks.discarding import DiscardSink
 from kms_actors.actors.audit.sinks.file import FileSink
@@ -39,8 +41,10 @@ class Scope(NamedTuple):
 class Outlets:
     """What one process writes entries to."""
 
-    def __init__(self, settings: Audit) -> None:
+    def __init__(self, settings: Audit, node: str = "") -> None:
+        """`node` is what anchors call this node."""
         self._settings = settings
+        self._node = node
         self._node_pool = ThreadPoolExecutor(_NODE_THREADS, thread_name_prefix="audit-node")
         self._vault_pool = ThreadPoolExecutor(_VAULT_THREADS, thread_name_prefix="audit")
 
@@ -59,11 +63,11 @@ class Outlets:
         if isinstance(outlet, SocketOptions) and outlet.url not in settings.sockets:
             raise InvalidRequest("no device may write to this address here (setting audit.sockets)")
 
-    def sink(self, scope: Scope, device: Device, options: Options) -> Sink:
+    def sink(self, scope: Scope, options: Options, book: Book) -> Sink:
         """Return where a device writes to; nothing is opened yet."""
         outlet = options.outlet
         if isinstance(outlet, FileOptions):
-            return self._file(scope, outlet)
+            return self._file(scope, options, outlet, book)
         if isinstance(outlet, SocketOptions):
             if outlet.kind == "udp":
                 return DatagramSink(outlet.address, outlet.write_seconds)
@@ -81,14 +85,19 @@ class Outlets:
         self._node_pool.shutdown(wait=False, cancel_futures=True)
         self._vault_pool.shutdown(wait=False, cancel_futures=True)
 
-    def _file(self, scope: Scope, outlet: FileOptions) -> Sink:
+    def _file(self, scope: Scope, options: Options, outlet: FileOptions, book: Book) -> Sink:
         if outlet.name == DISCARD:
             return DiscardSink()
         pool = self._node_pool if scope.is_node else self._vault_pool
         if outlet.name == STDOUT:
             return OutputSink(pool)
         most = None if scope.is_node else bytes_of(self._settings.vault_file_bytes)
-        return FileSink(self.folder(scope) / outlet.name, outlet.mode, pool, most)
+        path = self.folder(scope) / outlet.name
+        if outlet.proof == "off":
+            return FileSink(path, outlet.mode, pool, most)
+        strict = outlet.proof == "strict"
+        settings = Settings(path, outlet.mode, self._node, strict, options.prefix, most)
+        return ProvenFile(settings, book, pool)
 
 
 __all__ = ["Outlets", "Scope", "SyslogOptions"]

@@ -176,7 +176,7 @@ class ProvenFile:
             log.go_back(before)
             raise
         file.torn = file.torn[len(torn) :]
-        anchor = self._writer.anchor(log, note, self._clock() / _SECOND, closed=last)
+        anchor = self._writer.anchor(log, note, self._clock(), closed=last)
         self._newest = anchor, None if sync else file
         self._unsynced = 0
         self._spawn(self._anchor())

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from kms_actors import request_context
+from kms_actors.actors.audit.book import Books
 from kms_actors.actors.audit.changing import Change, Changing
 from kms_actors.actors.audit.opening import Audit, ScopeDevices
 from kms_actors.actors.audit.outlets import Scope
@@ -59,7 +60,9 @@ class NodeAudit:
 
     def unsealed(self, keyring: Keyring) -> None:
         """Take the master keyring, which opens the records."""
-        self._records = AuditRecords(partial(keyspace.node, self._namespace), keyring)
+        key = partial(keyspace.node, self._namespace)
+        self._records = AuditRecords(key, keyring)
+        self._open.unsealed(self._store, key, keyring)
         self._known = False
 
     def sealed(self) -> None:
@@ -83,6 +86,11 @@ class NodeAudit:
                 raise
             if self._records is records:
                 self._open.take(devices)
+
+    @property
+    def books(self) -> Books:
+        """See `Place`."""
+        return self._open.books
 
     @staticmethod
     def handles(message: Message) -> bool:

@@ -5,6 +5,7 @@ Each has a revision, so that of two readings the later is shown, whichever ends 
 
 from __future__ import annotations
 
+from kms_actors.actors.audit.book import Books
 from kms_actors.actors.audit.opening import ScopeDevices
 from kms_actors.actors.audit.outlets import Scope
 from kms_actors.actors.node.allowance import Allowance
@@ -23,6 +24,7 @@ class Published:
     """Of one tenant, changed only in its actor's turns."""
 
     def __init__(self, services: Services, view: TenantView, vault_id: str, allowance: Allowance) -> None:
+        self._services = services
         self._view = view
         self._allowance = allowance
         self._devices = ScopeDevices(services.audit, Scope(vault_id))
@@ -32,6 +34,10 @@ class Published:
     def begin(self, state: TenantState) -> None:
         """Show what was read, whatever is shown."""
         self._mounts_revision = self._devices_revision = _NONE
+        if state.keys is None or state.keyring is None:
+            self._devices.close()
+        else:
+            self._devices.unsealed(self._services.store, state.keys.key, state.keyring)
         self.mounts(state.mounts)
         self._allowance.install(state)
         self.devices(state.devices)
@@ -58,6 +64,11 @@ class Published:
         if devices.revision > self._devices_revision:
             self._devices_revision = devices.revision
             self._view.trail = self._devices.take(devices)
+
+    @property
+    def books(self) -> Books:
+        """What signs the logs of audit devices. Raises Sealed."""
+        return self._devices.books
 
     def close(self) -> None:
         """Close audit devices."""

@@ -111,8 +111,9 @@ class NodeService:
         self._fetcher = Fetcher(configuration.tenants.login_urls)
         self._clock = clock
         settle = 0.0 if configuration.cluster.backend == "sqlite" else configuration.tenants.lease_seconds
+        outlets = Outlets(configuration.audit, configuration.master_keyring_provider.node_name)
         #: The open audit devices of this process.
-        self.audit = Audit(Outlets(configuration.audit), self._turns, clock, settle_seconds=settle)
+        self.audit = Audit(outlets, self._turns, clock, settle_seconds=settle)
         self._node_audit = NodeAudit(store, self.namespace, self.audit)
         self._observe_uses = observe_uses
         #: Which keys should not encrypt much more.

@@ -379,7 +379,7 @@ class TenantActor(AsyncioActor):
         ),
         **dict.fromkeys(
             AUDIT_MESSAGES,
-            lambda self, context: AuditController(context, self._services.audit, self._published.devices),
+            lambda self, context: AuditController(context, self._services.audit, self._published),
         ),
         **LOGIN_CONTROLLERS,
         **dict.fromkeys(

@@ -3,6 +3,7 @@
 (…, `audit`, path)      Device, sealed
 (…, `audit-headers`)    Headers, sealed
 (…, `audit-revision`)   how often any of these was changed
+(…, `auditlog`, id of a device, id of a log)  StoredAnchor, sealed; see `actors.audit.book`
 
 The revision of a vault is read by each of its changes: what was decided while other devices were known is not done.
 """
@@ -21,6 +22,7 @@ from kms_actors.store.keyspace import after
 AREA: Final = "audit"
 HEADERS: Final = "audit-headers"
 REVISION: Final = "audit-revision"
+ANCHORS: Final = "auditlog"
 
 #: Returns the key of a record of a scope.
 MakeKey = Callable[..., bytes]
@@ -71,6 +73,8 @@ class AuditRecords:
         for device in before.all:
             if after_it.get(device.path) is None:
                 tr.clear(self._key(AREA, device.path))
+                anchors = self._key(ANCHORS, device.uuid)
+                tr.clear_range(anchors, after(anchors))
         if before.headers != after_it.headers:
             key = self._key(HEADERS)
             tr.set(key, self._keyring.seal(key, stored.encode(after_it.headers)))

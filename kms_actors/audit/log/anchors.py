@@ -37,7 +37,7 @@ class StoredAnchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     owner: str
     node: str
     file: str
-    time: float  # seconds since 1970
+    time: int  # nanoseconds since 1970
     closed: bool = False
     format: int = FORMAT
 
@@ -64,7 +64,7 @@ class Writer(NamedTuple):
     node: str
     file: str
 
-    def anchor(self, log: Log, checkpoint: str, now: float, *, closed: bool = False) -> StoredAnchor:
+    def anchor(self, log: Log, checkpoint: str, now: int, *, closed: bool = False) -> StoredAnchor:
         """Return the anchor of a log whose last line is the control line with this checkpoint."""
         return StoredAnchor(
             log=log.id,

@@ -107,7 +107,7 @@ def elsewhere(book: MemoryBook, log: str) -> StoredAnchor:
     other.add(some(1, 99)[0])
     note = other.note()
     other.checkpoint("interval", "t")
-    return Writer("other", "node-1", "elsewhere").anchor(other, note, 0.0)
+    return Writer("other", "node-1", "elsewhere").anchor(other, note, 0)
 
 
 async def until(condition: Callable[[], bool]) -> None:

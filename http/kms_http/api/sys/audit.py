@@ -5,14 +5,17 @@ Source: Vault's API pages `sys/audit`, `sys/audit-hash` and `sys/config/auditing
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Final
 
 from kms_actors.audit.device import Devices
 from kms_actors.audit.messages import (
+    Checkpoints,
     DeleteHeader,
     DisableDevice,
     EnableDevice,
     HashInput,
+    ReadCheckpoints,
     ReadDevices,
     WriteHeader,
 )
@@ -20,6 +23,7 @@ from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_http.fields import Fields, WrongType, to_bool, to_map, to_str
 from kms_http.routing import SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.times import rfc3339
 
 
 def _path(call: Call) -> str:
@@ -80,6 +84,29 @@ def _show_hash(_: Call, made: str) -> Reply:
     return Reply(data={"hash": made}, mirrored=True)
 
 
+def _checkpoints(call: Call) -> ReadCheckpoints:
+    return ReadCheckpoints(_path(call))
+
+
+def _show_checkpoints(_: Call, known: Checkpoints) -> Reply:
+    logs = [
+        {
+            "checkpoint": anchor.checkpoint,
+            "closed": anchor.closed,
+            "file": anchor.file.rpartition("/")[2],
+            "head": anchor.head,
+            "key": str(known.trust.verifier(anchor.log)),
+            "lines": anchor.lines,
+            "log": anchor.log,
+            "node": anchor.node,
+            "time": rfc3339(anchor.time),
+        }
+        for anchor in known.logs
+    ]
+    public_key = base64.b64encode(known.trust.public_key).decode()
+    return Reply(data={"logs": logs, "public_key": public_key, "scope": known.trust.scope})
+
+
 def _show_headers(_: Call, devices: Devices) -> Reply:
     headers = {name: {"hmac": hmac} for name, hmac in sorted(devices.headers.shown.items())}
     return Reply(data={"headers": headers}, mirrored=True)
@@ -115,6 +142,10 @@ AUDIT_ROUTES: Final = (
     Route(
         "sys/audit-hash/{path...}",
         {Operation.WRITE: Endpoint(_hash, _show_hash, Capability.UPDATE, Fields(input=to_str), SCOPE_ADMIN)},
+    ),
+    Route(
+        "sys/audit-checkpoint/{path...}",
+        {Operation.READ: Endpoint(_checkpoints, _show_checkpoints, Capability.READ, rights=SCOPE_ADMIN)},
     ),
     Route(
         "sys/config/auditing/request-headers",
