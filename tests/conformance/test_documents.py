@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from kms_actors.cli.development import VAULT_ID
 from tests.conformance.vault_cli import find_vault
 from tests.support.api import Api
 from tests.support.documents import Commands, commands
@@ -242,3 +243,27 @@ def test_the_page_of_listeners(project: Path, environment: dict[str, str], ports
     assert ["display_name", "cert-app"] in lines
     assert ["token_policies", '["app"', '"default"]'] in lines
     assert '"initialized":true' in printed
+
+
+def test_the_page_on_audit_proofs(
+    project: Path, environment: dict[str, str], ports: tuple[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "audit"
+    with (project / "config/embedded.toml").open("a", encoding="utf-8") as file:
+        file.write(f'\n[audit]\nfolder = "{folder}"\n')
+    (script,) = read("docs/audit-proofs.md", ports).shells
+    with typed("make run", project, environment) as shell:
+        serves_development(project, ports)
+        further = {
+            "VAULT_ADDR": f"http://127.0.0.1:{ports[0]}",
+            "VAULT_TOKEN": (project / ".dev/tenant-operator.token").read_text(encoding="ascii").strip(),
+            "PATH": f"{project / '.venv/bin'}:{environment['PATH']}",
+            "LOG": str(folder / "vaults" / VAULT_ID / "audit.log"),
+        }
+        printed = worked(script, project, {**environment, **further})
+        assert shell.poll() is None
+    findings = re.findall(r"forged.log:\d+: (\w+)|^(removed|cut|unproven):", printed, re.MULTILINE)
+    assert {kind for pair in findings for kind in pair if kind} >= {"changed", "removed", "cut"}
+    assert "(found: 1)" in printed
+    assert printed.count("0 findings") == 2
+    assert printed.count('"path":"secret/data/payroll"') >= 3

@@ -21,6 +21,7 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
         ],
         DELETE: nothing("sys/audit/dear"),
     },
+    "sys/audit-checkpoint/{path...}": {READ: nothing("sys/audit-checkpoint/dear")},
     "sys/audit-hash/{path...}": {WRITE: [Dear("sys/audit-hash/dear", fields(input=text()))]},
     "sys/config/auditing/request-headers": {READ: nothing("sys/config/auditing/request-headers")},
     "sys/config/auditing/request-headers/{header}": {

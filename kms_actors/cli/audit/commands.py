@@ -66,7 +66,9 @@ def verify_files(*, files: tuple[Path, ...], as_json: bool, **against: Any) -> N
 @click.option("--at", metavar="FILE:LINE", help="The line to prove, by where it stands.")
 @click.option("--log", metavar="ID", help="Or by its log…")
 @click.option("--index", type=click.IntRange(min=0), help="…and its number there.")
-@click.option("--output", type=_OUTPUT, metavar="FILE", help="The proof; else it is printed. Never overwritten.")
+@click.option(
+    "--output", type=_OUTPUT, metavar="FILE", help="The proof, never overwritten; what is printed is the key then."
+)
 @click.option("--entry", type=_OUTPUT, metavar="FILE", help="Write the line there, as it is to be verified.")
 def prove(
     *,
@@ -86,7 +88,8 @@ def prove(
     opened = opener(files)
     found = _line(opened, at, log, index)
     assert found.line is not None
-    proven = Proven(verifying.read(opened()), known(**against).trust, found.line.log, found.line.index + 1)
+    trust = known(**against).trust
+    proven = Proven(verifying.read(opened()), trust, found.line.log, found.line.index + 1)
     proof = proven.proof(found.line.index)
     if entry is not None:
         _write(entry, found.entry)
@@ -94,6 +97,7 @@ def prove(
         click.echo(proof.text(), nl=False)
     else:
         _write(output, proof.text().encode())
+        click.echo(str(trust.verifier(found.line.log)))
 
 
 @audit.command("check-proof")
