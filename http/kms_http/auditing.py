@@ -14,6 +14,7 @@ import msgspec
 
 from kms_actors import exact_json, request_context
 from kms_actors.audit.facts import Answered, Asked, Bearer, Place
+from kms_actors.audit.receipts import Ticket
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.errors import AuthenticationFailed, PermissionDenied
@@ -30,6 +31,8 @@ from kms_http.wire.response import Response
 #: Vault's names of operations, where they are others.
 _OPERATIONS: Final = {Operation.WRITE: "update"}
 _NO_ACCESSOR: Final = "n/a"
+#: A request with this header gets one of the same name for each device that can prove its line.
+RECEIPT: Final = "X-Kms-Audit-Receipt"
 #: What Vault mounts by itself, by the first segments of paths.
 _SYSTEM: Final = {
     "sys": Place("sys/", "system"),
@@ -79,7 +82,14 @@ class Auditing:
                 "http_status_code": reply.status,
             }
         answered = Answered(data, len(response.body), reply.auth, reply.wrap_info, reply.warnings)
-        await self._answer(exchange, exchange.caller.tenant, answered)
+        principal, tenant = exchange.caller
+        receipts: list[Ticket] | None = None
+        if RECEIPT in exchange.request.headers and principal is not None and (tenant is None or tenant.trail):
+            receipts = []  # of the caller's own devices alone: what the node records besides is the operator's
+        await self._answer(exchange, tenant, answered, receipts=receipts)
+        for ticket in receipts or ():
+            if ticket.receipt is not None:
+                response.add_header(RECEIPT.encode(), ticket.receipt.text().encode())
 
     async def refused(self, exchange: Exchange, error: Exception, response: Response) -> None:
         """Enter a refusal, and the request if it is not yet entered. Raises NotRecorded."""
@@ -91,7 +101,12 @@ class Auditing:
         await self._answer(exchange, tenant, Answered(data, error=text), error)
 
     async def _answer(
-        self, exchange: Exchange, tenant: Tenant | None, answered: Answered, error: Exception | None = None
+        self,
+        exchange: Exchange,
+        tenant: Tenant | None,
+        answered: Answered,
+        error: Exception | None = None,
+        receipts: list[Ticket] | None = None,
     ) -> None:
         trails = await self._trails(tenant)
         recording = exchange.recording
@@ -104,7 +119,7 @@ class Auditing:
             recording = exchange.recording = Recording(asked, _revision(tenant))
             if error is not None:
                 await recording.request(trails, answered.error)
-        await recording.answer(trails, answered)
+        await recording.answer(trails, answered, receipts)
         await recording.recorded()
 
     async def _trails(self, tenant: Tenant | None) -> list[Trail]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.receipts import Ticket
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import TokenProof
 from kms_actors.cubbyhole.records import Taken
@@ -33,8 +34,10 @@ class Trail(Protocol):
     def request(self, asked: Asked, error: str = "") -> tuple[asyncio.Future[bool], ...]:
         """Have the entry of a request written."""
 
-    def answer(self, asked: Asked, answered: Answered) -> tuple[asyncio.Future[bool], ...]:
-        """Have the entry of an answer written."""
+    def answer(
+        self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None
+    ) -> tuple[asyncio.Future[bool], ...]:
+        """Have the entry of an answer written; with `receipts`, add a ticket of each device to them."""
 
 
 class Tenant(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.receipts import Ticket
 from kms_actors.errors import NotRecorded
 from kms_http.backend import Trail
 
@@ -29,12 +30,13 @@ class Recording:
                 await trail.prepare(asked)
             self._expect(trail.request(asked, error))
 
-    async def answer(self, trails: Sequence[Trail], answered: Answered) -> None:
-        """Have the answer written, likewise."""
+    async def answer(self, trails: Sequence[Trail], answered: Answered, receipts: list[Ticket] | None = None) -> None:
+        """Have the answer written, likewise; `receipts` are those of the first, which is the caller's own."""
         for trail in trails:
             if answered.large:
                 await trail.prepare(self.asked, answered)
-            self._expect(trail.answer(self.asked, answered))
+            self._expect(trail.answer(self.asked, answered, receipts))
+            receipts = None
 
     async def recorded(self) -> None:
         """Return once all that was to be written is, by one device at least of each scope. Raises NotRecorded."""

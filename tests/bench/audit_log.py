@@ -34,9 +34,7 @@ Write = Callable[[list[bytes]], Awaitable[None]]
 @click.option("--lines", "count", default=50_000, show_default=True)
 @click.option("--bytes", "size", default=900, show_default=True, help="Of each line.")
 @click.option("--callers", default=64, show_default=True, help="Who wait for their lines at once.")
-@click.option(
-    "--folder", type=click.Path(path_type=Path), help="Where files are written."
-)
+@click.option("--folder", type=click.Path(path_type=Path), help="Where files are written.")
 def main(*, count: int, size: int, callers: int, folder: Path | None) -> None:
     """Measure it."""
     line = b'{"time":"2026-01-01T00:00:00.000000000Z","data":"' + bytes(size).replace(b"\0", b"a")[:-52] + b'"}\n'

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import os
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from kms_http.auditing import RECEIPT
 from tests.support.api import Api
 from tests.support.audit_verifier import find_audit_verifier
 from tests.support.node import Node, sqlite_table, wait_until
@@ -188,6 +190,47 @@ def test_the_nodes_own_log_proves_itself_by_a_key_of_its_own(node: Node, tenant:
     assert code == 0, text
     assert json.loads(text)["logs"]
     assert "/node/" in json.loads(text)["logs"][0]["origin"]
+
+
+@pytest.mark.parametrize("proof", ["lagged", "strict"])
+def test_a_receipt_proves_the_line_of_an_answer_and_holds_the_log_to_it(
+    node: Node, tenant: Tenant, tmp_path: Path, proof: str
+) -> None:
+    enable(tenant, proof)
+    path, kept = path_of(node, tenant), tmp_path / "receipts"
+    asking = tenant.user.with_headers(**{RECEIPT: "1"})
+    answers = [asking.put(f"secret/data/{number}", {"data": {}}) for number in range(3)]
+    texts = [answer.headers[RECEIPT.lower()] for answer in answers]
+    assert RECEIPT.lower() not in tenant.user.put("secret/data/9", {"data": {}}).headers
+    content = path.read_bytes().splitlines(keepends=True)
+    for answer, text in zip(answers, texts, strict=True):
+        receipt = json.loads(text)
+        (at,) = [
+            number
+            for number, line in enumerate(content)
+            if b'"type":"response"' in line and answer.json["request_id"].encode() in line
+        ]
+        placed = json.loads(content[at])["proof"]
+        assert (placed["log"], placed["index"]) == (receipt["log"], receipt["index"])
+        assert ("proof" in receipt) == (proof == "strict")
+        if proof == "strict":
+            target, entry = tmp_path / "a.tlog-proof", tmp_path / "entry"
+            target.write_bytes(base64.b64decode(receipt["proof"]))
+            entry.write_bytes(content[at].removesuffix(b"\n"))
+            assert find_audit_verifier().accepts("proof", receipt["key"], target, entry)
+    kept.write_text("\n".join(texts), encoding="utf-8")
+    key = json.loads(texts[0])["key"]
+    assert cli(node, tenant.operator, "verify", path, "--key", key, "--receipts", kept)[0] == 0
+    log = json.loads(texts[-1])["log"].encode()
+    last = json.loads(texts[-1])["index"]
+    path.write_bytes(
+        b"".join(
+            line for line in content if b'"log":"%b"' % log not in line or json.loads(line)["proof"]["index"] < last
+        )
+    )
+    code, text = cli(node, tenant.operator, "verify", path, "--key", key, "--receipts", kept)
+    assert code == 1
+    assert "cut" in text
 
 
 class Writers:

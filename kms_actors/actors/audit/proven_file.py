@@ -12,7 +12,7 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,14 @@ from typing import Any, Final, NamedTuple, TypeVar
 from kms_actors import request_context
 from kms_actors.actors.audit.appending import AppendFile, Gone, Uncertain
 from kms_actors.actors.audit.book import Book
-from kms_actors.audit.log import anchors, lines
+from kms_actors.audit.log import anchors, base64, lines
 from kms_actors.audit.log.anchors import Choice, StoredAnchor
 from kms_actors.audit.log.lines import MOST_UNSIGNED
+from kms_actors.audit.log.proofs import Proof
 from kms_actors.audit.log.recovering import Found
+from kms_actors.audit.log.tree import Tree, leaf_hash
 from kms_actors.audit.log.writing import Log, new_id
+from kms_actors.audit.receipts import Receipt
 from kms_actors.audit.sink import SinkFailed
 from kms_actors.errors import KmsError
 from kms_actors.observe.bounded import BoundedLog
@@ -59,13 +62,6 @@ class Settings(NamedTuple):
     checkpoint_seconds: float = CHECKPOINT_SECONDS
 
 
-class Placed(NamedTuple):
-    """Where the lines of a write stand, and the leaf of each, in base64; control lines are not among them."""
-
-    log: str
-    lines: tuple[tuple[int, str], ...]
-
-
 class _Open(NamedTuple):
     file: AppendFile
     log: Log
@@ -92,20 +88,24 @@ class ProvenFile:
         self._working: set[asyncio.Task[None]] = set()
         self._anchoring = asyncio.Lock()
         self._newest: tuple[StoredAnchor, AppendFile | None] | None = None  # the file, if it is to be synced before
-        self.placed = Placed("", ())  #: of the last write
 
     async def write(self, written: Sequence[bytes]) -> None:
         """See `Sink`."""
+        await self.write_for(written, ())
+
+    async def write_for(self, written: Sequence[bytes], wanted: Collection[int]) -> dict[int, Receipt]:
+        """See `GivesReceipts`: with proofs, if `strict`, for which a checkpoint is written behind the lines."""
         async with self._turn:
             try:
-                await self._write(written)
+                receipts = await self._write(written, wanted)
             except Gone:  # as if it had been moved away, only that nothing can be written to it any more
                 await self._move()
-                await self._write(written)
+                receipts = await self._write(written, wanted)
             except Uncertain:
                 self._shut()
                 raise
             self._remind()
+        return receipts
 
     async def reopen(self) -> None:
         """See `Sink`."""
@@ -130,12 +130,12 @@ class ProvenFile:
 
     # Lines.
 
-    async def _write(self, written: Sequence[bytes]) -> None:
+    async def _write(self, written: Sequence[bytes], wanted: Collection[int]) -> dict[int, Receipt]:
         file, log = self._open or await self._begin()
         before = log.state
         few = len(written) <= _FEW and sum(map(len, written)) <= _SHORT
-        arrange = partial(self._arrange, log, written)
-        data = arrange() if few else await self._run(arrange)
+        arrange = partial(self._arrange, log, written, wanted)
+        data, receipts = arrange() if few else await self._run(arrange)
         self._unsynced += len(data)
         sync = self._settings.strict or self._unsynced >= MOST_UNSYNCED
         try:
@@ -147,17 +147,32 @@ class ProvenFile:
             raise
         if sync:
             self._unsynced = 0
+        return receipts
 
-    def _arrange(self, log: Log, written: Sequence[bytes]) -> bytes:
-        """Return lines with their places, and a checkpoint among them where one is due."""
-        data, placed = [], []
+    def _arrange(
+        self, log: Log, written: Sequence[bytes], wanted: Collection[int]
+    ) -> tuple[bytes, dict[int, Receipt]]:
+        """Return lines with their places, and checkpoints among them where they are due; and receipts."""
+        data: list[bytes] = []
+        begin, places = log.state.tree, []
         for line in written:
             if log.unsigned >= MOST_UNSIGNED:
                 data.append(log.checkpoint(lines.INTERVAL, self._now()))
             data.append(log.add(line))
-            placed.append((log.size - 1, log.leaf))
-        self.placed = Placed(log.id, tuple(placed))
-        return b"".join(data)
+            places.append(len(data) - 1)
+        if not wanted:
+            return b"".join(data), {}
+        tree = Tree(begin, (leaf_hash(entry[:-1]) for entry in data))
+        note = ""
+        if self._settings.strict:
+            note = log.note()
+            data.append(log.checkpoint(lines.INTERVAL, self._now()))
+        return b"".join(data), {each: self._receipt(log, tree, begin.size + places[each], note) for each in wanted}
+
+    @staticmethod
+    def _receipt(log: Log, tree: Tree, index: int, note: str) -> Receipt:
+        proof = Proof(index, tuple(tree.inclusion(index, tree.size)), note).text() if note else ""
+        return Receipt(log.id, index, base64.encode(tree.leaf(index)), str(log.signer.verifier), proof)
 
     async def _control(self, cause: str, choice: Choice | None = None) -> None:
         """Write a control line, and have it anchored once it is on the disk."""

@@ -9,6 +9,7 @@ from kms_actors.actors.audit.writing import Outcome, Writer
 from kms_actors.audit.device import Device
 from kms_actors.audit.entries import Entries
 from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.receipts import Ticket
 from kms_actors.runtime import Turns
 
 
@@ -53,10 +54,15 @@ class Trail:
         now = self._clock()
         return tuple(d.writer.put(d.entries.request(asked, error, now)) for d in self._takers(asked))
 
-    def answer(self, asked: Asked, answered: Answered) -> tuple[Outcome, ...]:
-        """Have the line of an answer written, likewise."""
-        now = self._clock()
-        return tuple(d.writer.put(d.entries.answer(asked, answered, now)) for d in self._takers(asked))
+    def answer(self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None) -> tuple[Outcome, ...]:
+        """Have the line of an answer written, likewise; with `receipts`, add a ticket of each device."""
+        now, takers = self._clock(), self._takers(asked)
+        if receipts is None:
+            return tuple(d.writer.put(d.entries.answer(asked, answered, now)) for d in takers)
+        tickets = [Ticket() for _ in takers]
+        receipts += tickets
+        pairs = zip(takers, tickets, strict=True)
+        return tuple(d.writer.put(d.entries.answer(asked, answered, now), ticket) for d, ticket in pairs)
 
     def _takers(self, asked: Asked) -> list[OpenDevice]:
         return [device for device in self.devices if not device.writer.closed and device.entries.takes(asked)]

@@ -10,6 +10,7 @@ import asyncio
 from typing import Final
 
 from kms_actors import request_context
+from kms_actors.audit.receipts import GivesReceipts, Ticket
 from kms_actors.audit.sink import Sink, SinkFailed
 from kms_actors.observe.bounded import BoundedLog
 
@@ -39,6 +40,7 @@ class Writer:
         self._counts = counts
         self._loop = asyncio.get_running_loop()
         self._lines: list[bytes] = []
+        self._tickets: dict[int, Ticket] = {}  # of these, by their places
         self._bytes = 0
         self._next: asyncio.Future[bool] | None = None  # of the lines that wait
         self._working: asyncio.Task[None] | None = None
@@ -51,13 +53,15 @@ class Writer:
         """True once nothing is written here any more."""
         return self._closed
 
-    def put(self, line: bytes) -> asyncio.Future[bool]:
-        """Have a line written; the future tells whether it was."""
+    def put(self, line: bytes, ticket: Ticket | None = None) -> asyncio.Future[bool]:
+        """Have a line written; the future tells whether it was. With a ticket, it has a receipt by then, if any."""
         if self._stuck or self._closed or self._bytes > MOST_WAITING:
             self._counts.failures += 1
             refused: asyncio.Future[bool] = self._loop.create_future()
             refused.set_result(False)
             return refused
+        if ticket is not None and isinstance(self._sink, GivesReceipts):
+            self._tickets[len(self._lines)] = ticket
         self._lines.append(line)
         self._bytes += len(line)
         if self._next is None:
@@ -101,10 +105,15 @@ class Writer:
 
     async def _write(self, done: asyncio.Future[bool]) -> None:
         lines, self._lines, self._bytes, self._next = self._lines, [], 0, None
+        tickets, self._tickets = self._tickets, {}
         patience = self._loop.call_later(PATIENCE, self._give_up, done, len(lines))
         written = False
         try:
-            await self._sink.write(lines)
+            if tickets and isinstance(self._sink, GivesReceipts):
+                for place, receipt in (await self._sink.write_for(lines, tickets)).items():
+                    tickets[place].receipt = receipt
+            else:
+                await self._sink.write(lines)
             written = True
         except SinkFailed as failed:
             self._failed(str(failed), done, len(lines))
@@ -125,7 +134,7 @@ class Writer:
         behind, self._next = self._next, None
         if behind is not None:
             self._failed("a write before it does not end", behind, len(self._lines))
-        self._lines, self._bytes = [], 0
+        self._lines, self._bytes, self._tickets = [], 0, {}
 
     def _failed(self, reason: str, done: asyncio.Future[bool], lines: int) -> None:
         if done.done():

@@ -27,7 +27,13 @@ class _Stray(NamedTuple):
 _Somewhere = _Stray | Record
 
 
-def diagnose(reads: Iterable[Read], verified: Verified, trust: Trust, anchors: Sequence[Anchor]) -> list[Finding]:
+def diagnose(
+    reads: Iterable[Read],
+    verified: Verified,
+    trust: Trust,
+    anchors: Sequence[Anchor],
+    receipts: Sequence[Former] = (),
+) -> list[Finding]:
     """Return what was done, where something is wrong; raises InvalidRequest where nothing is of the trusted key."""
     records: dict[str, list[Record]] = defaultdict(list)
     strays: list[_Somewhere] = []
@@ -44,8 +50,9 @@ def diagnose(reads: Iterable[Read], verified: Verified, trust: Trust, anchors: S
             strays.append(_Stray(place, each.file, each.number))
     findings: list[Finding] = []
     logs: list[_Diagnosis] = []
-    for log in {*records, *(anchor.log for anchor in anchors)}:
-        elsewhere: list[Anchor | Former] = [*anchors, *verified.former]
+    told: list[Anchor | Former] = [*anchors, *receipts]
+    for log in {*records, *(each.log for each in told)}:
+        elsewhere = [*told, *verified.former]
         signed = [each.signed(trust) for each in anchors if each.log == log]
         evidence = Evidence(records[log], [each for each in elsewhere if each.log == log], signed)
         if evidence.known:

@@ -6,7 +6,7 @@ What is not as it should be is only noticed here; `diagnosing` then says what wa
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from kms_actors.audit.log import lines
@@ -48,6 +48,7 @@ class Follower:
         self.former: list[Former] = []
         self.torn: list[Torn] = []
         self.sound = True
+        self.wanted: Collection[int] = ()  # further numbers of lines to keep heads of
         self._fingerprints: list[bytes] = []
 
     def take(self, entry: bytes, line: Line) -> None:
@@ -72,7 +73,7 @@ class Follower:
         self.tree.append(line.leaf)
         self.head = b2a_base64(line.leaf, newline=False)
         self._fingerprints.append(line.leaf[:FINGERPRINT])
-        if said is not None:
+        if said is not None or self.tree.size in self.wanted:
             self.heads[self.tree.size] = self.head
         return True
 
@@ -118,8 +119,8 @@ class Verified(NamedTuple):
         return [each for follower in self.followers.values() for each in follower.former]
 
 
-def follow(reads: Iterable[Read], trust: Trust) -> Verified:
-    """Follow all logs of some files."""
+def follow(reads: Iterable[Read], trust: Trust, receipts: Sequence[Former] = ()) -> Verified:
+    """Follow all logs of some files; the leaves of lines that receipts are of are kept, as those of control lines."""
     followers: dict[str, Follower] = {}
     strays: list[Read] = []
     count = 0
@@ -131,11 +132,12 @@ def follow(reads: Iterable[Read], trust: Trust) -> Verified:
         follower = followers.get(each.line.log)
         if follower is None:
             follower = followers[each.line.log] = Follower(trust.verifier(each.line.log))
+            follower.wanted = {receipt.lines for receipt in receipts if receipt.log == each.line.log}
         follower.take(each.entry, each.line)
     return Verified(followers, strays, count)
 
 
-def is_sound(verified: Verified, anchors: Sequence[Anchor]) -> bool:
+def is_sound(verified: Verified, anchors: Sequence[Anchor | Former]) -> bool:
     """Tell whether nothing is wrong with what was seen, and with what anchors tell of these logs."""
     followers = verified.followers
     known = {*((each.length, each.sha256) for each in verified.torn)}

@@ -16,7 +16,7 @@ from kms_actors.audit.log.proving import Proven
 from kms_actors.audit.log.verification import verify
 from kms_actors.cli.audit.searching import Wanted, search
 from kms_actors.cli.audit.server import server
-from kms_actors.cli.audit.sources import FILES, Known, known, opener, read_told, with_trust
+from kms_actors.cli.audit.sources import FILES, Known, known, opener, read_receipts, read_told, with_trust
 from kms_actors.errors import InvalidRequest
 
 #: Exit codes: something was done to a log; and, it could not be verified.
@@ -39,8 +39,14 @@ def audit() -> None:
 @FILES
 @with_trust
 @click.option("--node", metavar="NAME", help="Expect the logs of this node alone; else those of all nodes.")
+@click.option(
+    "--receipts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Receipts of answers, one a line: their lines must be there.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def verify_files(*, files: tuple[Path, ...], as_json: bool, **against: Any) -> None:
+def verify_files(*, files: tuple[Path, ...], receipts: Path | None, as_json: bool, **against: Any) -> None:
     """Say whether anything was done to logs, and to which lines.
 
     Give all files of a log, moved away and compressed ones too, in any order. Lines that were changed, removed,
@@ -53,7 +59,8 @@ def verify_files(*, files: tuple[Path, ...], as_json: bool, **against: Any) -> N
     """  # noqa: D301  click keeps lines after \b
     try:
         against_ = known(**against)
-        report = verify(opener(files), against_.trust, against_.anchors)
+        kept = read_receipts(receipts, against_.trust)
+        report = verify(opener(files), against_.trust, against_.anchors, kept)
     except InvalidRequest as error:
         raise _NotVerified(str(error)) from None
     click.echo(msgspec.json.encode(_plain(report, against_)).decode() if as_json else _as_text(report, against_))

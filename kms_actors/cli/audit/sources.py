@@ -13,6 +13,8 @@ import msgspec
 
 from kms_actors.audit.log import base64
 from kms_actors.audit.log.findings import Anchor, Trust
+from kms_actors.audit.log.lines import Former
+from kms_actors.audit.receipts import Receipt
 from kms_actors.cli.audit.server import server
 from kms_actors.errors import InvalidRequest
 
@@ -107,6 +109,21 @@ def read_told(data: Any) -> Told:
         return msgspec.convert(data, Told)
     except msgspec.ValidationError:
         raise InvalidRequest("these are no anchors of audit logs") from None
+
+
+def read_receipts(path: Path | None, trust: Trust) -> list[Former]:
+    """Return what the receipts in a file tell; raises InvalidRequest for those of another key."""
+    if path is None:
+        return []
+    try:
+        receipts = [
+            msgspec.json.decode(line, type=Receipt) for line in path.read_bytes().splitlines() if line.strip()
+        ]
+    except msgspec.DecodeError:
+        raise InvalidRequest(f"{path}: a line is no receipt") from None
+    if any(each.key != str(trust.verifier(each.log)) for each in receipts):
+        raise InvalidRequest(f"{path}: a receipt is of another key")
+    return [Former(each.log, each.index + 1, each.leaf) for each in receipts]
 
 
 def opener(files: Sequence[Path]) -> Callable[[], Iterable[tuple[str, Iterable[bytes]]]]:

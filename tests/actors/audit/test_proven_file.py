@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from kms_actors.actors.audit.proven_file import ProvenFile, Settings
-from kms_actors.audit.log import base64
+from kms_actors.audit.log import base64, proofs
 from kms_actors.audit.log.anchors import StoredAnchor, Writer
 from kms_actors.audit.log.findings import Kind, Report
+from kms_actors.audit.log.notes import Verifier
 from kms_actors.audit.log.tree import leaf_hash
 from kms_actors.audit.log.verification import verify
 from kms_actors.audit.log.writing import Log
@@ -118,19 +119,38 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_lines_are_placed_and_the_closed_log_is_sound(make: Make, book: MemoryBook, path: Path) -> None:
     file = make(prefix=b"@cee: ")
-    await file.write([b"@cee: " + line for line in some(3)])
-    placed = file.placed
+    receipts = await file.write_for([b"@cee: " + line for line in some(3)], {0, 2})
     await file.close()
     found = report(book, path)
     assert found.findings == []
     (log,) = found.logs
     assert log.closed
-    assert log.lines == log.anchored == 5
-    assert [index for index, _ in placed.lines] == [1, 2, 3]
-    assert placed.log == log.log
+    assert log.lines == log.anchored == 6  # with begin, the receipts' checkpoint, and end
     assert all(line.startswith(b"@cee: {") for line in content(path).splitlines())
     leaves = [base64.encode(leaf_hash(line)) for line in content(path).splitlines()]
-    assert [leaf for _, leaf in placed.lines] == leaves[1:4]
+    written = content(path).splitlines()
+    for place, receipt in receipts.items():
+        assert (receipt.log, receipt.index, receipt.leaf) == (log.log, 1 + place, leaves[1 + place])
+        verifier = Verifier.parse(receipt.key)
+        assert proofs.parse(receipt.proof).check(written[1 + place], verifier).size == 4
+
+
+async def test_receipts_are_of_lines_among_many_and_without_proofs_where_nothing_is_on_the_disk_yet(
+    make: Make, book: MemoryBook, path: Path
+) -> None:
+    strict = make()
+    receipts = await strict.write_for(some(1500), {0, 700, 1499})
+    await strict.close()
+    written = content(path).splitlines()
+    for place, receipt in receipts.items():
+        assert b'"number":%d,' % place in written[receipt.index]
+        proofs.parse(receipt.proof).check(written[receipt.index], Verifier.parse(receipt.key))
+    lagged = make(strict=False)
+    (receipt,) = (await lagged.write_for(some(1), {0})).values()
+    await lagged.close()
+    assert receipt.proof == ""
+    assert receipt.leaf == base64.encode(leaf_hash(content(path).splitlines()[receipt.index]))
+    assert report(book, path).findings == []
 
 
 async def test_a_log_goes_on_after_a_restart(make: Make, book: MemoryBook, path: Path) -> None:
