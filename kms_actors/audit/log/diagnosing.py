@@ -38,28 +38,30 @@ def diagnose(
     records: dict[str, list[Record]] = defaultdict(list)
     strays: list[_Somewhere] = []
     torn = {(each.length, each.sha256) for each in verified.torn}
+    told: list[Anchor | Former] = [*anchors, *receipts, *verified.former]
+    sound = verified.sound(told)
     last: Read | None = None
     for place, each in enumerate(reads):
         last = each
         if each.line is not None and each.complete:
-            verifier = verified.followers[each.line.log].verifier
-            records[each.line.log].append(record(place, each, verifier))
+            if each.line.log not in sound:
+                verifier = verified.followers[each.line.log].verifier
+                records[each.line.log].append(record(place, each, verifier))
             continue
         fragment = Torn.of(each.entry)
         if (fragment.length, fragment.sha256) not in torn:
             strays.append(_Stray(place, each.file, each.number))
     findings: list[Finding] = []
     logs: list[_Diagnosis] = []
-    told: list[Anchor | Former] = [*anchors, *receipts]
-    for log in {*records, *(each.log for each in told)}:
-        elsewhere = [*told, *verified.former]
+    named = {*records, *(each.log for each in anchors), *(each.log for each in receipts)}
+    for log in named - sound:
         signed = [each.signed(trust) for each in anchors if each.log == log]
-        evidence = Evidence(records[log], [each for each in elsewhere if each.log == log], signed)
+        evidence = Evidence(records[log], [each for each in told if each.log == log], signed)
         if evidence.known:
             logs.append(_Diagnosis(log, evidence))
         else:
             strays += records[log]
-    if not logs:
+    if not logs and not sound:
         raise InvalidRequest("nothing here is signed by this key: is it the key of another vault, or node?")
     for diagnosis in logs:
         strays += diagnosis.sort_out()

@@ -118,6 +118,12 @@ class Verified(NamedTuple):
     def former(self) -> list[Former]:
         return [each for follower in self.followers.values() for each in follower.former]
 
+    def sound(self, told: Sequence[Anchor | Former]) -> set[str]:
+        """Return the logs with which nothing is wrong, nor with what is told of them."""
+        known = self.followers
+        wrong = {each.log for each in told if each.log in known and not known[each.log].agrees_with(each)}
+        return {log for log, follower in known.items() if follower.sound} - wrong
+
 
 def follow(reads: Iterable[Read], trust: Trust, receipts: Sequence[Former] = ()) -> Verified:
     """Follow all logs of some files; the leaves of lines that receipts are of are kept, as those of control lines."""
@@ -139,14 +145,13 @@ def follow(reads: Iterable[Read], trust: Trust, receipts: Sequence[Former] = ())
 
 def is_sound(verified: Verified, anchors: Sequence[Anchor | Former]) -> bool:
     """Tell whether nothing is wrong with what was seen, and with what anchors tell of these logs."""
-    followers = verified.followers
+    followers, told = verified.followers, [*anchors, *verified.former]
     known = {*((each.length, each.sha256) for each in verified.torn)}
     return (
         bool(followers)
-        and all(follower.sound for follower in followers.values())
+        and len(verified.sound(told)) == len(followers)
         and all(_is_torn(stray, known) for stray in verified.strays)
-        and all(each.log in followers and followers[each.log].agrees_with(each) for each in anchors)
-        and all(each.log not in followers or followers[each.log].agrees_with(each) for each in verified.former)
+        and all(each.log in followers for each in anchors)
     )
 
 
