@@ -87,7 +87,9 @@ def folder(directory: Path, tenant: Tenant) -> Path:
 
 
 def lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """Return a file's entries, without the checkpoints among them."""
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [entry for entry in found if entry["type"] != "checkpoint"]
 
 
 def of(entries: list[Any], request_id: str) -> list[str]:
