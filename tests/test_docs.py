@@ -129,6 +129,7 @@ def metrics_of(node: Node) -> set[str]:
                 "Seal and health",
                 "Keys of the operator",
                 "Mounts",
+                "Audit devices",
                 "Logins",
                 "Policies",
                 "Tokens",
