@@ -55,12 +55,15 @@ class AppendFile:
         self._most = most
         self._end = -1  # where this process knows that a line ends
         self.torn: list[Torn] = []  # found before lines of this process, and in no control line yet
-        if mode is not None:
-            try:
+        try:
+            if mode is not None:
                 os.fchmod(self._file, mode)
-            except OSError:
-                self.close()
-                raise
+            if os.fstat(self._file).st_size == 0:  # its name is to be on the disk, too
+                for folder in (path.parent, path.parent.parent):
+                    _sync_folder(folder)
+        except OSError:
+            self.close()
+            raise
 
     def is_same(self, other: AppendFile) -> bool:
         """Tell whether this is the same file."""
@@ -170,3 +173,11 @@ class AppendFile:
 
     def _set_lock(self, command: int, kind: int, start: int) -> None:
         fcntl.fcntl(self._file, command, struct.pack(_LOCK, kind, os.SEEK_SET, start, 1, 0))
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,9 +1,9 @@
 """A file whose lines prove themselves: each process writes a log of its own into it, and signs how far that is.
 
 `strict`: a write is done when its lines are on the disk; all that wait together share one `fdatasync`. `lagged`: when
-they are the system's. They are on the disk `CHECKPOINT_SECONDS` later, or once `MOST_UNSYNCED` bytes wait, so a
-machine that fails may lose as much; a process that ends loses nothing. Either way a checkpoint follows within that
-time, and, once it is on the disk, the log's anchor in the store.
+they are the system's. They are to be on the disk `CHECKPOINT_SECONDS` later; where `MOST_UNSYNCED` bytes are not, or
+any for `MOST_LAG` seconds, writes wait for it: a machine that fails loses no more, a process that ends none.
+In any case a checkpoint follows, and, once it is on the disk, the log's anchor in the store.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from kms_actors.audit.log.lines import MOST_UNSIGNED
 from kms_actors.audit.log.proofs import Proof
 from kms_actors.audit.log.recovering import Found
 from kms_actors.audit.log.tree import Tree, leaf_hash
-from kms_actors.audit.log.writing import Log, new_id
+from kms_actors.audit.log.writing import BLANK, Log, new_id
 from kms_actors.audit.receipts import Receipt
 from kms_actors.audit.sink import SinkFailed
 from kms_actors.errors import KmsError
@@ -38,8 +38,9 @@ T = TypeVar("T")
 
 #: Seconds until lines are held by a checkpoint, if the disk keeps up.
 CHECKPOINT_SECONDS: Final = 0.5
-#: Bytes that `lagged` may leave to the system before it has them on the disk.
+#: Bytes, and seconds, that `lagged` may be ahead of the disk.
 MOST_UNSYNCED: Final = 4 << 20
+MOST_LAG: Final = 1.0
 #: Seconds that a device which is closed may take to anchor its log.
 _CLOSE_SECONDS: Final = 2.0
 #: Lines, and bytes, that are given their place on the loop; for more there are threads.
@@ -67,6 +68,40 @@ class _Open(NamedTuple):
     log: Log
 
 
+class Mark(NamedTuple):
+    """How many bytes were written to a file, all in all, at some time."""
+
+    bytes: int
+    time: float
+
+
+class Lag:
+    """How far a file is ahead of the disk."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._bytes = 0  # written, all in all
+        self._on_disk = Mark(0, clock())  # what is, at least, and since when nothing that is not was written
+
+    def too_far(self, further: int) -> bool:
+        """Tell whether so many bytes more may only be written with all before them on the disk."""
+        waiting = self._bytes - self._on_disk.bytes
+        late = self._clock() - self._on_disk.time >= MOST_LAG
+        return waiting + further >= MOST_UNSYNCED or (waiting > 0 and late)
+
+    def written(self, further: int = 0) -> Mark:
+        """Count bytes; return what is on the disk after a sync that begins now."""
+        now = self._clock()
+        if self._bytes == self._on_disk.bytes:
+            self._on_disk = Mark(self._bytes, now)
+        self._bytes += further
+        return Mark(self._bytes, now)
+
+    def synced(self, reached: Mark) -> None:
+        """Note that all is on the disk which was written by then."""
+        self._on_disk = max(self._on_disk, reached)
+
+
 class ProvenFile:
     """The log of one device that this process writes. See `Sink`."""
 
@@ -82,7 +117,7 @@ class ProvenFile:
         self._turn = asyncio.Lock()
         self._open: _Open | None = None
         self._begun = False  # once it was open: then its folder is there, or was removed by somebody
-        self._unsynced = 0
+        self._lag = Lag()
         self._anchored: StoredAnchor | None = None
         self._due: asyncio.TimerHandle | None = None
         self._working: set[asyncio.Task[None]] = set()
@@ -136,8 +171,8 @@ class ProvenFile:
         few = len(written) <= _FEW and sum(map(len, written)) <= _SHORT
         arrange = partial(self._arrange, log, written, wanted)
         data, receipts = arrange() if few else await self._run(arrange)
-        self._unsynced += len(data)
-        sync = self._settings.strict or self._unsynced >= MOST_UNSYNCED
+        sync = self._settings.strict or self._lag.too_far(len(data))
+        reached = self._lag.written(len(data))
         try:
             await self._run(partial(file.append, data, sync=sync))
         except Uncertain:
@@ -146,7 +181,7 @@ class ProvenFile:
             log.go_back(before)
             raise
         if sync:
-            self._unsynced = 0
+            self._lag.synced(reached)
         return receipts
 
     def _arrange(
@@ -154,7 +189,7 @@ class ProvenFile:
     ) -> tuple[bytes, dict[int, Receipt]]:
         """Return lines with their places, and checkpoints among them where they are due; and receipts."""
         data: list[bytes] = []
-        begin, places = log.state.tree, []
+        begin, places = log.state.tree if wanted else BLANK.tree, []
         for line in written:
             if log.unsigned >= MOST_UNSIGNED:
                 data.append(log.checkpoint(lines.INTERVAL, self._now()))
@@ -181,6 +216,7 @@ class ProvenFile:
         before, torn = log.state, tuple(file.torn)
         note = log.note()
         line = log.checkpoint(cause, self._now(), choice.former if choice else (), torn)
+        reached = self._lag.written(len(line))
         last = cause in (lines.CLOSE, lines.ROTATE)
         sync = last or self._settings.strict
         try:
@@ -193,7 +229,8 @@ class ProvenFile:
         file.torn = file.torn[len(torn) :]
         anchor = self._writer.anchor(log, note, self._clock(), closed=last)
         self._newest = anchor, None if sync else file
-        self._unsynced = 0
+        if sync:
+            self._lag.synced(reached)
         self._spawn(self._anchor())
 
     def _remind(self) -> None:
@@ -299,7 +336,7 @@ class ProvenFile:
     def _shut(self) -> None:
         """Let go of the file; whoever writes next reads its end again."""
         opened, self._open = self._open, None
-        self._unsynced = 0
+        self._lag = Lag()
         if opened is not None:
             opened.file.close()
 
@@ -334,6 +371,7 @@ class ProvenFile:
             self._shut()
 
     async def _synced(self, file: AppendFile) -> bool:
+        lag, reached = self._lag, self._lag.written()
         try:
             await self._run(file.sync)
         except Uncertain as failed:
@@ -343,6 +381,7 @@ class ProvenFile:
             if self._open is not None and self._open.file is file:
                 self._shut()
             return False
+        lag.synced(reached)
         return True
 
     # Odds and ends.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kms_actors.actors.audit.proven_file import ProvenFile, Settings
+from kms_actors.actors.audit.proven_file import MOST_LAG, MOST_UNSYNCED, Lag, ProvenFile, Settings
 from kms_actors.audit.log import base64, proofs
 from kms_actors.audit.log.anchors import StoredAnchor, Writer
 from kms_actors.audit.log.findings import Kind, Report
@@ -440,4 +440,48 @@ async def test_without_its_folder_nothing_is_written(make: Make, path: Path) -> 
     move(path.parent, path.parent.with_name("moved"))
     with pytest.raises(SinkFailed):
         await file.reopen()
+    await file.close()
+
+
+def test_lagged_is_ahead_of_the_disk_by_so_many_bytes_and_seconds() -> None:
+    now = 0.0
+    lag = Lag(lambda: now)
+    first = lag.written(MOST_UNSYNCED - 10)
+    assert not lag.too_far(9)
+    assert lag.too_far(10)
+    now = 0.5
+    second = lag.written(5)
+    now = MOST_LAG
+    assert lag.too_far(0)
+    lag.synced(first)
+    assert lag.too_far(0)  # that sync began at 0.0, and what came behind it may be as old
+    lag.synced(second)
+    now = 100.0
+    assert not lag.too_far(10)  # there is nothing that waits
+    lag.written(1)
+    assert not lag.too_far(10)
+    now = 100.0 + MOST_LAG
+    assert lag.too_far(0)
+
+
+async def test_lagged_waits_for_the_disk_where_that_is_behind(
+    make: Make, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    sync = os.fdatasync
+
+    def counted(number: int) -> None:
+        synced.append(path.stat().st_size)
+        sync(number)
+
+    monkeypatch.setattr(os, "fdatasync", counted)
+    file = make(strict=False)
+    await file.write(some(1))
+    await until(lambda: len(synced) == 1)  # before the first anchor
+    written = 0
+    while len(synced) == 1:
+        await file.write([b'{"a":"%b"}\n' % (b"x" * 100_000)] * 4)
+        written += 400_000
+    assert MOST_UNSYNCED <= written + 10_000 < MOST_UNSYNCED + 500_000
+    assert synced[1] >= written  # in that write, not after it
     await file.close()
