@@ -1,0 +1,147 @@
+"""When entries are made, and what waits for them: before a change, and before an answer leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.messages import DisableDevice
+from kms_actors.errors import DevicesChanged
+from tests.http.conftest import CANARY, VAULT_ID, Service, ToyCommand, ToyQuery
+
+Told = tuple[str, Asked, Any]
+
+
+class FakeTrail:
+    """Devices that say what they are told to, in the order of `good`, and then always the last."""
+
+    revision = 7
+
+    def __init__(self, *good: bool) -> None:
+        self.good = list(good) or [True]
+        self.entries: list[Told] = []
+
+    async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
+        self.entries.append(("prepare", asked, answered))
+
+    def request(self, asked: Asked, error: str = "") -> tuple[asyncio.Future[bool], ...]:
+        self.entries.append(("request", asked, error))
+        return (self._outcome(),)
+
+    def answer(self, asked: Asked, answered: Answered, _: Any = None) -> tuple[asyncio.Future[bool], ...]:
+        self.entries.append(("answer", asked, answered))
+        return (self._outcome(),)
+
+    def _outcome(self) -> asyncio.Future[bool]:
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        good = self.good.pop(0) if len(self.good) > 1 else self.good[0]
+        asyncio.get_running_loop().call_later(0.01, outcome.set_result, good)
+        return outcome
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _, _ in self.entries]
+
+
+@pytest.fixture
+def trail(service: Service) -> FakeTrail:
+    service.tenant.trail = made = FakeTrail()
+    service.tenant.answers |= {ToyQuery: "done", ToyCommand: "done"}
+    return made
+
+
+async def test_a_request_and_its_answer_have_an_entry_each(service: Service, trail: FakeTrail) -> None:
+    answer = await service.call("POST", "/v1/toy/names/a", "data", json={"text": "t"})
+    assert answer.status == 200
+    (_, asked, error), (_, again, answered) = trail.entries
+    assert (asked.id, asked.path, asked.operation) == (answer.json["request_id"], "toy/names/a", "update")
+    assert (asked.data, asked.token, asked.namespace, error) == ({"text": "t"}, "data", VAULT_ID, "")
+    assert asked.remote == "127.0.0.1"
+    assert asked.port > 0
+    assert asked.place is not None
+    assert asked.place.path == "toy/"
+    assert again is asked
+    assert answered.data == {"result": "done"}
+
+
+async def test_without_devices_nothing_is_entered(service: Service) -> None:
+    service.toys_answer("done")
+    assert (await service.call("GET", "/v1/toy/names/a", "data")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("good", "asked"),
+    [((False,), False), ((True, False), True)],
+)
+async def test_an_answer_leaves_only_if_all_is_recorded_and_a_change_waits_for_its_entry(
+    service: Service, good: tuple[bool, ...], asked: bool
+) -> None:
+    """Of a command that the store does not decide, the edge itself waits; the entry of the answer comes after it."""
+    service.tenant.trail = FakeTrail(*good)
+    service.toys_answer("done")
+    answer = await service.call("DELETE", "/v1/toy/names/a", "data")
+    assert answer.status == 500
+    assert answer.errors[0].startswith("internal error: no audit device could record the request ")
+    assert [type(message) for message in service.tenant.asked] == ([ToyCommand] if asked else [])
+
+
+async def test_what_only_looks_waits_once(service: Service) -> None:
+    """It is asked while its entry is written: nothing of it leaves before."""
+    service.tenant.trail = trail = FakeTrail(False)
+    service.toys_answer(CANARY)
+    answer = await service.call("GET", "/v1/toy/names/a", "data")
+    assert [type(message) for message in service.tenant.asked] == [ToyQuery]
+    assert answer.status == 500
+    assert CANARY.encode() not in answer.body
+    assert trail.kinds == ["request", "answer"]
+
+
+async def test_what_is_refused_is_entered_too(service: Service, trail: FakeTrail) -> None:
+    assert (await service.call("GET", "/v1/toy/names/a", "nothing")).status == 403
+    assert (await service.call("GET", "/v1/nosuch/x", "data")).status == 404
+    assert (await service.call("POST", "/v1/toy/names/a", "data", data=b"{")).status == 400
+    assert (await service.call("POST", "/v1/toy/names/a", "data", json={"limit": "x"})).status == 400
+    assert (await service.call("POST", "/v1/toy/names", "data")).status == 405
+    service.toys_answer(DevicesChanged)
+    assert (await service.call("POST", "/v1/toy/names/a", "data", json={})).status == 503
+    assert trail.kinds == ["request", "answer"] * 6
+    texts = [answered.error for kind, _, answered in trail.entries if kind == "answer"]
+    assert "permission denied" in texts[0]
+    assert "no handler for route" in texts[1]
+    assert texts[2] == "error parsing JSON"
+    assert "limit" in texts[3]
+    assert "unsupported operation" in texts[4]
+    assert "devices were changed" in texts[5]
+    allowed = [asked.allowed for kind, asked, _ in trail.entries if kind == "request"]
+    assert allowed == [False, True, True, True, True, True]
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_another_one(service: Service) -> None:
+    service.tenant.trail = FakeTrail(False)
+    assert (await service.call("GET", "/v1/toy/names/a", "nothing")).status == 500
+
+
+@pytest.mark.parametrize("path", ["sys/health", "sys/seal-status", "sys/leader", "sys/init"])
+async def test_what_anybody_may_look_at_has_no_entry(service: Service, trail: FakeTrail, path: str) -> None:
+    assert (await service.call("GET", f"/v1/{path}", "data")).status == 200
+    assert trail.entries == []
+
+
+async def test_many_values_are_masked_before_their_entry(service: Service, trail: FakeTrail) -> None:
+    service.toys_answer(["x"] * 10_000)
+    answer = await service.call("POST", "/v1/toy/names/a", "data", json={"text": "x" * 100_000})
+    assert answer.status == 200
+    assert trail.kinds == ["prepare", "request", "prepare", "answer"]
+
+
+async def test_devices_belong_to_operators(service: Service) -> None:
+    for token, status in (("data", 403), ("root", 204)):
+        assert (await service.call("DELETE", "/v1/sys/audit/a/b", token)).status == status
+    assert [message for message in service.tenant.asked if isinstance(message, DisableDevice)] == [
+        DisableDevice("a/b/")
+    ]
+    assert (await service.call("DELETE", "/v1/sys/audit/a", "operator")).status == 204
+    assert service.backend.asked[-1] == DisableDevice("a/")
