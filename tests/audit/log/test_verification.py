@@ -220,11 +220,11 @@ def fork(made: Written, draw: random.Random) -> tuple[Lines, Named]:
     tampered = kept[:place] + branch + kept[place:] if draw.random() < 0.5 else kept + branch
 
     def named(findings: list[Finding]) -> bool:
-        forks = [each for each in findings if each.kind is Kind.FORKED and each.log == log]
-        if forks:
-            return forks[0].first == index
-        unproven = [each for each in findings if each.kind is Kind.UNPROVEN and each.log == log]
-        return any(each.first <= index <= each.last for each in unproven if each.first is not None and each.last)
+        if any((each.kind, each.log, each.first) == (Kind.FORKED, log, index) for each in findings):
+            return True
+        # With all that was signed behind it gone, nobody can say where in a few lines it began.
+        spans = [(each.first, each.last) for each in findings if each.log == log]
+        return any(first <= index <= last for first, last in spans if first is not None and last is not None)
 
     return tampered, named
 
