@@ -63,11 +63,11 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def reference(directory: Path, *, durable: bool = False) -> Iterator[Reference]:
+def reference(directory: Path, *, durable: bool = False, settings: str = "") -> Iterator[Reference]:
     """Yield the server that the environment names, or one of our own for as long as this lasts.
 
     Ours is a development server, which keeps all in memory; with `durable`, one of integrated storage (Raft, one
-    node), on disk.
+    node), on disk. `settings` are further lines of the former's configuration.
     """
     if address := os.environ.get(ADDRESS):
         yield Reference(address, os.environ.get(TOKEN, "root"))
@@ -75,6 +75,10 @@ def reference(directory: Path, *, durable: bool = False) -> Iterator[Reference]:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
     arguments = _raft(directory, address) if durable else [*_DEVELOPMENT, f"-dev-listen-address=127.0.0.1:{port}"]
+    if settings:
+        further = directory / "further.hcl"
+        further.write_text(settings, encoding="utf-8")
+        arguments += ["-config", str(further)]
     with (directory / "reference.log").open("wb") as log:
         process = subprocess.Popen(
             [str(find_bao()), "server", *arguments],
