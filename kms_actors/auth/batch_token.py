@@ -8,16 +8,16 @@ first may have checks, which are run as those of other biscuits, and facts that 
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from biscuit_auth import Algorithm, Biscuit, BiscuitBuilder, PrivateKey, PublicKey, Rule
+from biscuit_auth import Biscuit, PublicKey, Rule
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kms_actors.auth import cost, datalog, service_token, wire
+from kms_actors.auth import authority, cost, datalog, service_token, wire
+from kms_actors.auth.authority import Fact
 from kms_actors.auth.checks import BiscuitPrincipal
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import ServiceToken
@@ -34,7 +34,6 @@ MAX_FACTS: Final = 400
 
 _HEAD: Final = re.compile(r"hvb\.([0-9A-Za-z]{6})", re.ASCII)
 _HEAD_LENGTH: Final = len(PREFIX) + 6
-_EXPIRY: Final = "check if time($time), $time < {end};"
 #: A public key that verifies nothing here: that of nobody.
 _NOBODY: Final = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
 
@@ -63,8 +62,8 @@ def public_key(seed: bytes) -> bytes:
     return Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
 
 
-def build(seed: bytes, tenant: int, record: ServiceToken) -> str:
-    """Return a batch token that says what `record` does.
+def build(seed: bytes, public: bytes, tenant: int, record: ServiceToken) -> str:
+    """Return a batch token that says what `record` does, signed by an issuing key: its seed, and its public key.
 
     Raises:
         InvalidRequest: it would be longer than a server takes.
@@ -73,13 +72,9 @@ def build(seed: bytes, tenant: int, record: ServiceToken) -> str:
     facts = list(_facts(record))
     if len(facts) > MAX_FACTS:
         raise InvalidRequest("a batch token with so many policies, metadata and addresses cannot be made")
-    parameters: dict[str, Any] = {}
-    lines = [_line(number, name, values, parameters) for number, (name, values) in enumerate(facts)]
     assert record.expires_at is not None  # no batch token is without end
-    parameters["end"] = datetime.datetime.fromtimestamp(int(record.expires_at), datetime.UTC)
-    builder = BiscuitBuilder("\n".join([*lines, _EXPIRY]), parameters)
-    key = PrivateKey.from_bytes(seed, Algorithm.Ed25519)  # type: ignore[call-arg, attr-defined]  # stubs lag
-    text = PREFIX + service_token.base62(tenant) + wire.encode(bytes(builder.build(key).to_bytes()))
+    block = authority.payload(facts, int(record.expires_at))
+    text = PREFIX + service_token.base62(tenant) + wire.encode(authority.sign(block, seed, public))
     if len(text) > wire.MAX_TOKEN_LENGTH:
         raise InvalidRequest("a batch token that says so much cannot be made: it would be longer than servers take")
     return text
@@ -131,7 +126,7 @@ def _read(token: str, key: bytes, vault_id: str, service: str) -> BatchToken:
     return BatchToken(record, checks)
 
 
-def _facts(record: ServiceToken) -> Iterator[tuple[str, tuple[str | int, ...]]]:
+def _facts(record: ServiceToken) -> Iterator[Fact]:
     """Yield the facts of a token: a name, and strings or integers."""
     yield "batch_token", (FORMAT,)
     yield "right", (record.right.value,)
@@ -152,13 +147,6 @@ def _facts(record: ServiceToken) -> Iterator[tuple[str, tuple[str | int, ...]]]:
             yield name, (value,)
     if record.mount is not None:
         yield "mount_number", (record.mount,)
-
-
-def _line(number: int, name: str, values: tuple[str | int, ...], parameters: dict[str, Any]) -> str:
-    """Return a fact as Datalog, in which texts are parameters only."""
-    names = [f"p{number}_{place}" for place in range(len(values))]
-    parameters |= zip(names, values, strict=True)
-    return f"{name}({', '.join(f'{{{each}}}' for each in names)});"
 
 
 class _Claims:

@@ -19,6 +19,10 @@ _KNOWN: Final = (
 )
 _FIRST_OWN: Final = 1024
 
+_NUMBERS: Final = {text: number for number, text in enumerate(_KNOWN)}
+#: Returns the number of a text that is known to all, or None.
+number_of_known: Final = _NUMBERS.get
+
 
 class Symbols:
     """The texts that one block's numbers stand for."""

@@ -46,12 +46,16 @@ def read(token: str, seed: bytes = SEED) -> batch_token.BatchToken:
     return batch_token.read(token, batch_token.public_key(seed), "vault_1", "kms")
 
 
+def build(tenant: int, record: ServiceToken) -> str:
+    return batch_token.build(SEED, KEY, tenant, record)
+
+
 def use(path: str = "secret/data/a", operation: Capability = Capability.READ, time: float = NOW) -> Access:
     return Access(operation, path, "secret/", "GET", "127.0.0.1", time)
 
 
 def test_says_what_the_vault_has_said() -> None:
-    token = batch_token.build(SEED, 61 * 62, RECORD)
+    token = build(61 * 62, RECORD)
     assert token.startswith("hvb.0000z0")
     assert batch_token.tenant_of(token) == 61 * 62
     said = read(token)
@@ -77,11 +81,11 @@ def test_any_texts_come_back(policies: list[str], metadata: dict[str, str], line
         parent=line[-1] if line else None,
         display_name=name,
     )
-    assert read(batch_token.build(SEED, 1, record)).record == record
+    assert read(build(1, record)).record == record
 
 
 def test_a_token_of_another_vault_is_refused() -> None:
-    token = batch_token.build(SEED, 1, RECORD)
+    token = build(1, RECORD)
     assert batch_token.is_signed_by(token, KEY)
     assert not batch_token.is_signed_by(token, batch_token.public_key(OTHER_SEED))
     assert not batch_token.is_signed_by(token, None)
@@ -110,7 +114,7 @@ def _appended(token: str, code: str) -> str:
 
 class TestHolders:
     def test_narrow_it_without_a_server(self) -> None:
-        token = batch_token.build(SEED, 1, RECORD)
+        token = build(1, RECORD)
         narrowed = attenuate(token, now=NOW, ttl=60, paths=["secret/data/app/*"], operations=[Capability.READ])
         said = read(narrowed)
         assert said.record == RECORD
@@ -134,15 +138,15 @@ class TestHolders:
         ],
     )
     def test_say_nothing_that_is_believed(self, fact: str) -> None:
-        assert read(_appended(batch_token.build(SEED, 1, RECORD), f"{fact};")).record == RECORD
+        assert read(_appended(build(1, RECORD), f"{fact};")).record == RECORD
 
     def test_have_no_rules(self) -> None:
-        token = _appended(batch_token.build(SEED, 1, RECORD), 'policy("boss") <- created($x);')
+        token = _appended(build(1, RECORD), 'policy("boss") <- created($x);')
         with pytest.raises(TokenRefused):
             read(token)
 
     def test_bring_no_block_of_another(self) -> None:
-        head, biscuit = batch_token.split(batch_token.build(SEED, 1, RECORD))
+        head, biscuit = batch_token.split(build(1, RECORD))
         third = KeyPair()
         made = Biscuit.from_base64(biscuit, PublicKey(f"ed25519/{KEY.hex()}"))
         block = made.third_party_request().create_block(third.private_key, BlockBuilder('policy("boss");'))
@@ -152,7 +156,7 @@ class TestHolders:
     def test_cannot_add_checks_that_cost_much(self) -> None:
         costly = "check if " + ", ".join(f"policy($p{n}), metadata($a{n}, $b{n})" for n in range(20)) + ";"
         with pytest.raises(TokenRefused):
-            read(_appended(batch_token.build(SEED, 1, RECORD), costly))
+            read(_appended(build(1, RECORD), costly))
 
 
 def test_one_that_says_too_much_is_not_made() -> None:
@@ -161,11 +165,11 @@ def test_one_that_says_too_much_is_not_made() -> None:
         msgspec.structs.replace(RECORD, policies=tuple(f"p{n:03}" for n in range(500))),
     ):
         with pytest.raises(InvalidRequest):
-            batch_token.build(SEED, 1, more)
+            build(1, more)
 
 
 def test_a_narrowed_batch_token_is_told_in_words() -> None:
-    text = describe(attenuate(batch_token.build(SEED, 1, RECORD), now=NOW, paths=["secret/data/app/*"]))
+    text = describe(attenuate(build(1, RECORD), now=NOW, paths=["secret/data/app/*"]))
     assert text.startswith("Kind: batch token")
     assert text.count("Narrowed to:") == 1
     assert 'policy("app")' in text

@@ -87,6 +87,7 @@ class ApproleLogins:
             raise InvalidRequest(FAILED) from None
 
     async def _prove(self, mount: Mount, place: bytes, message: LoginRole, tr: Transaction, now: float) -> Outcome:
+        self._familiar.look_ahead(tr, mount, message.role_id)
         found = await self._look(tr, mount, place, message)
         role, secret_id, moment = found.role, found.secret_id, int(now * _SECOND)
         if not message.secret_id and (role is None or role.bind_secret_id):

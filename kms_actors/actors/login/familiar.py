@@ -40,6 +40,12 @@ class Familiar:
         self._keys = IdentityKeys(context.keys, context.keyring)
         self._seen: ByteCache[tuple[int, str], _Seen] = ByteCache(_CACHE_BYTES, _size, account=context.account)
 
+    def look_ahead(self, tr: Transaction, mount: Mount, alias: str) -> None:
+        """Have what `find` reads be read with what else is, where a login says itself who comes."""
+        seen = self._seen.get((mount.number, alias))
+        if seen is not None:
+            tr.get_many(seen.keys)
+
     async def find(self, tr: Transaction, mount: Mount, outcome: Outcome) -> Resolved | None:
         """Return who logs in, if that is as it was; None where it has to be worked out."""
         seen = self._seen.get((mount.number, outcome.alias))

@@ -53,9 +53,9 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
         raise InvalidRequest("parent token lookup failed: no parent found")
     token = _record(spec, "" if spec.batch else new.accessor, now, expires_at)
     if spec.batch:
-        seed = context.keyring.derive(batch_token.LABEL)
-        await keep_issuer(tr, context.keys, context.keyring.issuer(batch_token.LABEL))
-        return Issued(batch_token.build(seed, context.keys.number, token), "", spec, now, expires_at)
+        seed, public = context.keyring.derive(batch_token.LABEL), context.keyring.issuer(batch_token.LABEL)
+        await keep_issuer(tr, context.keys, public)
+        return Issued(batch_token.build(seed, public, context.keys.number, token), "", spec, now, expires_at)
     await context.tallies.grow(tr, "tokens")
     records.keep(tr, records.place(new.text), token)
     if expires_at is not None:

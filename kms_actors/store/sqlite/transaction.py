@@ -67,13 +67,14 @@ class Reads:
 class SqliteTransaction:
     """See `kms_actors.store.api.Transaction`."""
 
-    __slots__ = ("_connection", "_ended", "_pool", "_priority", "_writes", "reads")
+    __slots__ = ("_asked", "_connection", "_ended", "_pool", "_priority", "_writes", "reads")
 
     def __init__(self, pool: SnapshotPool, priority: Priority = Priority.REQUEST) -> None:
         self.reads = Reads()
         self._pool = pool
         self._priority = priority
         self._writes = Writes()
+        self._asked: list[Sequence[bytes]] = []  # to be read with the next statement, if they fit into it
         self._connection: sqlite3.Connection | None = None
         self._ended = False
 
@@ -83,15 +84,19 @@ class SqliteTransaction:
             return writes.view(key, None)
         seen = self.reads.values
         if key not in seen:
-            connection = self._connection or await self._snapshot()
-            try:
-                seen[key] = read_value(connection, key)
-            except sqlite3.Error as error:
-                raise translate(error) from error
+            if self._asked:
+                await self._read([key])
+            else:
+                connection = self._connection or await self._snapshot()
+                try:
+                    seen[key] = read_value(connection, key)
+                except sqlite3.Error as error:
+                    raise translate(error) from error
         return writes.view(key, seen[key])
 
     def get_many(self, keys: Sequence[bytes]) -> Awaitable[list[bytes | None]]:
         self._open_writes()
+        self._asked.append(keys)
         return _Values(self, keys)
 
     async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -99,16 +104,26 @@ class SqliteTransaction:
         writes, seen = self._open_writes(), self.reads.values
         written = writes.touch(keys)
         unread = [key for key in keys if key not in seen and (not written or writes.reads_through(key))]
-        for begin in range(0, len(unread), TOGETHER):
-            some = unread[begin : begin + TOGETHER]
+        if unread:
+            await self._read(unread)
+        if self._open_writes().touch(keys):  # meanwhile, too
+            return [writes.view(key, seen.get(key)) for key in keys]
+        return [seen[key] for key in keys]
+
+    async def _read(self, keys: list[bytes]) -> None:
+        """Read values that were not read yet, and beside them what else was asked for and fits into a statement."""
+        seen, asked = self.reads.values, self._asked
+        if asked:
+            self._asked = []
+            more = dict.fromkeys(key for each in asked for key in each if key not in seen)
+            keys += [key for key in more if key not in keys][: -len(keys) % TOGETHER]
+        for begin in range(0, len(keys), TOGETHER):
+            some = keys[begin : begin + TOGETHER]
             connection = self._connection or await self._snapshot()
             try:
                 seen.update(zip(some, read_values(connection, some), strict=True))
             except sqlite3.Error as error:
                 raise translate(error) from error
-        if self._open_writes().touch(keys):  # meanwhile, too
-            return [writes.view(key, seen.get(key)) for key in keys]
-        return [seen[key] for key in keys]
 
     @property
     def size(self) -> int:
@@ -142,7 +157,8 @@ class SqliteTransaction:
             entries = [(key, b"") for key in keys]
             found += [key for key, _ in self._open_writes().merge(entries, begin, behind, reverse=False)]
             begin = behind
-            await asyncio.sleep(0)
+            if begin < end and len(found) < limit:
+                await asyncio.sleep(0)
         return found[:limit]
 
     async def snapshot_stamp(self) -> bytes:

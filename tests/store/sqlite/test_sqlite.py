@@ -311,3 +311,33 @@ async def test_what_is_queued_is_written_at_a_close_batch_work_too(path: Path) -
     again = await SqliteStore.open(path)
     assert len(await _order(again)) == 5
     await again.close()
+
+
+async def test_what_was_asked_for_comes_with_the_next_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[int] = []
+    inner = sqlite_transaction.read_values
+
+    def counted(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        statements.append(len(keys))
+        return inner(connection, keys)
+
+    monkeypatch.setattr(sqlite_transaction, "read_values", counted)
+    keys = [b"%d" % number for number in range(12)]
+
+    async def body(transaction: Transaction) -> list[bytes | None]:
+        first, repeated = transaction.get_many(keys[:2]), transaction.get_many(keys[:1])
+        transaction.set(b"1", b"written")
+        alone = await transaction.get(b"2")
+        assert statements == [3]  # one statement for all that was asked for
+        both = [*await first, *await repeated]
+        assert statements == [3]
+        transaction.get_many(keys[3:])  # nine more than fit beside the next
+        last = await transaction.get(b"0"), await transaction.get(b"3")
+        assert statements == [3, 8]
+        return [alone, *both, *last, *await transaction.get_many(keys[11:])]
+
+    async with opened(path) as store:
+        await put(store, *((key, key) for key in keys))
+        statements.clear()
+        assert await store.run(body) == [b"2", b"0", b"written", b"0", b"0", b"3", b"11"]
+        assert statements == [3, 8, 1]
