@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from sys import getsizeof
 from typing import Any, Final
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -19,6 +20,19 @@ SYSTEM_LEASE_TTL: Final = 32 * 24 * 3600
 
 #: What the paths of mounts begin with that give tokens; no other mount's does.
 LOGINS: Final = "auth/"
+#: Names the mounts that every vault has, without a record.
+_OWN_MOUNTS: Final = UUID("0f7c2d5e-6d0a-4c35-9a53-0c5b1c6f2a11")
+
+
+def own_mount_id(vault_id: str, kind: str) -> str:
+    """Return the UUID of a mount that every vault has: of `token`, `sys` and others."""
+    return str(uuid5(_OWN_MOUNTS, (kind if kind != "token" else "") + vault_id))
+
+
+def token_mount_accessor(vault_id: str) -> str:
+    """Return the accessor of the mount that a vault's tokens come from, which aliases of entities name."""
+    return f"auth_token_{own_mount_id(vault_id, 'token')[:8]}"
+
 
 #: Types of mounts for logins. Each keeps its records in an area of its name.
 LOGIN_TYPES: Final = ("approle", "cert", "jwt", "kubernetes", "oidc", "userpass")

@@ -36,6 +36,16 @@ def root(tenant: Tenant, bearer: Callable[[str], Any]) -> Any:
     return client
 
 
+def test_a_token_made_under_an_alias_is_of_the_entity_that_has_it(root: Any, bearer: Callable[[str], Any]) -> None:
+    accessor = root.sys.list_auth_methods()["data"]["token/"]["accessor"]
+    ann = root.secrets.identity.create_or_update_entity("ann")["data"]["id"]
+    root.secrets.identity.create_or_update_entity_alias("ann-app", ann, accessor)
+    root.auth.token.create_or_update_role("by-alias", allowed_policies="app", allowed_entity_aliases="ann-*")
+    made = root.auth.token.create(role_name="by-alias", policies=["app"], entity_alias="ann-app")["auth"]
+    assert made["entity_id"] == ann
+    assert bearer(made["client_token"]).auth.token.lookup_self()["data"]["entity_id"] == ann
+
+
 def test_the_class_for_tokens(root: Any, bearer: Callable[[str], Any]) -> None:
     made = root.auth.token.create(policies=["app"], ttl="1h", meta={"who": "me"}, display_name="x", renewable=True)
     child = bearer(made["auth"]["client_token"])

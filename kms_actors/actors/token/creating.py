@@ -13,6 +13,7 @@ from kms_actors.actors.token.issuing import draw, issue
 from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.messages import Resolved
+from kms_actors.mounts import token_mount_accessor
 from kms_actors.policy.builtin import BUILTIN
 from kms_actors.policy.messages import PolicyKind
 from kms_actors.store.api import Reads, Transaction
@@ -20,8 +21,6 @@ from kms_actors.token.making import Plan, plan
 from kms_actors.token.messages import CreateToken
 from kms_actors.token.spec import Issued
 
-#: The login mount that tokens are of which tokens have made.
-TOKEN_MOUNT: Final = "auth_token"  # noqa: S105 - a name, not a token
 _SECOND: Final = 1e9
 
 
@@ -63,7 +62,7 @@ class Creating:
         entity = await entity_for(
             tr,
             self._context,
-            mount_accessor=TOKEN_MOUNT,
+            mount_accessor=token_mount_accessor(self._context.vault_id),
             mount_type="token",
             mount_path="auth/token/",
             alias_name=message.wanted.entity_alias.lower(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,6 +14,8 @@ from kms_actors.mounts import (
     SYSTEM_LEASE_TTL,
     LockoutConfig,
     Mount,
+    own_mount_id,
+    token_mount_accessor,
 )
 from kms_http.routing import Call
 
@@ -29,7 +30,6 @@ _SYSTEM_MOUNTS: Final[Mapping[str, tuple[str, str, Mapping[str, Any]]]] = {
         {"passthrough_request_headers": ["Accept"], "seal_wrap": True},
     ),
 }
-_TOKEN_MOUNTS: Final = uuid.UUID("0f7c2d5e-6d0a-4c35-9a53-0c5b1c6f2a11")  # names the token mount of each tenant
 
 
 def entry(mount: Mount) -> dict[str, Any]:
@@ -62,7 +62,8 @@ def tuning(shown: Mapping[str, Any]) -> dict[str, Any]:
 
 def token_mount(call: Call) -> dict[str, Any]:
     """Return the mount that every vault's tokens come from."""
-    shown = _own_mount(call, "token", "auth_token", "token based credentials")
+    shown = _own_mount(call, "token", "token based credentials")
+    shown["accessor"] = token_mount_accessor(_vault_of(call))
     shown["config"]["token_type"] = _DEFAULT_TOKENS
     return shown
 
@@ -70,7 +71,7 @@ def token_mount(call: Call) -> dict[str, Any]:
 def system_mounts(call: Call) -> dict[str, Any]:
     """Return the mounts that every vault shows in Vault, whatever can be done below them here."""
     return {
-        f"{path}/": _with(_own_mount(call, kind, kind, description), own)
+        f"{path}/": _with(_own_mount(call, kind, description), own)
         for path, (kind, description, own) in _SYSTEM_MOUNTS.items()
     }
 
@@ -101,10 +102,14 @@ def _lockout(config: LockoutConfig) -> dict[str, Any]:
     }
 
 
-def _own_mount(call: Call, kind: str, accessor: str, description: str) -> dict[str, Any]:
+def _own_mount(call: Call, kind: str, description: str) -> dict[str, Any]:
+    identity = own_mount_id(_vault_of(call), kind)
+    return _describe(kind, f"{kind}_{identity[:8]}", identity, description, None)
+
+
+def _vault_of(call: Call) -> str:
     assert call.principal is not None
-    identity = str(uuid.uuid5(_TOKEN_MOUNTS, (kind if kind != "token" else "") + call.principal.resource))
-    return _describe(kind, f"{accessor}_{identity[:8]}", identity, description, None)
+    return call.principal.resource
 
 
 def _describe(kind: str, accessor: str, identity: str, description: str, options: Any) -> dict[str, Any]:
