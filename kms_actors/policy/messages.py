@@ -65,10 +65,6 @@ class DescribePolicies(Query, frozen=True):
     limit: int = 0
 
 
-class ReadPolicies(Query, frozen=True):
-    """Answer: PolicyRecord by name, of all ACL policies that a list names."""
-
-
 class GeneratePassword(Query, frozen=True):
     """Answer: a password of the password policy `name`; raises NotFound."""
 
