@@ -152,6 +152,27 @@ class DisableMount(Command, frozen=True):
     path: str
 
 
+class MoveMount(Command, frozen=True):
+    """Give a mount another path (both with their trailing slash). Answer: what tells of it later, see ReadMove."""
+
+    source: str
+    target: str
+
+
+class ReadMove(Query, frozen=True):
+    """Answer: Moved; raises NotFound for a move that is not known, or no more."""
+
+    id: str
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A mount got another path."""
+
+    source: str
+    target: str
+    format: int = 1
+
+
 class TuneMount(Command, frozen=True):
     """Change description, options or settings of a mount; None, and what `config` has not, stay. Answer: None.
 

@@ -93,6 +93,7 @@ class Mount(msgspec.Struct, frozen=True):
     config: MountConfig = MountConfig()
     local: bool = False
     seal_wrap: bool = False
+    moves: int = 0  # how often it got another path; tokens of logins end by that
 
     @property
     def engine(self) -> str:

@@ -27,7 +27,8 @@ class Bearer(NamedTuple):
 
     A biscuit's revocation ids; the digest of a service token's proof, the accessors of its parents, and the number of
     the mount that gave it. A token that a biscuit made has both. `policies`: the names of its policies, each with the
-    stamp of its record. `entity`: whose it is, with the stamp of what that one and its groups give.
+    stamp of its record. `entity`: whose it is, with the stamp of what that one and its groups give. `moves`: how
+    often that mount had been moved when it gave a token that ends by such a move.
     """
 
     revocation_ids: tuple[str, ...] = ()
@@ -36,6 +37,7 @@ class Bearer(NamedTuple):
     mount: int | None = None
     policies: tuple[tuple[str, bytes], ...] = ()
     entity: tuple[str, bytes] = ("", b"")
+    moves: int | None = None
 
 
 class Recorded(Protocol):
@@ -53,7 +55,8 @@ class RequestContext(NamedTuple):
     """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it.
 
     `id` is the request's in answers and logs, `by` names the caller where a seal or mounts are changed. `bearer` is
-    whose token the request was allowed by, which its changes rest on. `record` is what audit devices have of it.
+    whose token the request was allowed by, which its changes rest on. `record` is what audit devices have of it. `below`
+    is the mount that it is below, by number and path: it was allowed for that path alone.
     """
 
     ends: float = inf
@@ -61,6 +64,7 @@ class RequestContext(NamedTuple):
     by: str = ""
     bearer: Bearer | None = None
     record: Recorded | None = None
+    below: tuple[int, str] | None = None
 
     @property
     def revision(self) -> int:
@@ -86,14 +90,20 @@ def arrived() -> None:
 
 def borne_by(bearer: Bearer | None) -> None:
     """Say by whose token the request is allowed; None: by nobody's."""
-    ends, request_id, by, _, record = _current.get()
+    ends, request_id, by, _, record, below = _current.get()
     # With each request: `_replace` takes twice as long.
-    _current.set(RequestContext(ends, request_id, by, bearer, record))
+    _current.set(RequestContext(ends, request_id, by, bearer, record, below))
 
 
 def recorded_by(record: Recorded) -> None:
     """Say what audit devices have of the request."""
     _current.set(_current.get()._replace(record=record))
+
+
+def is_below(mount: int, path: str) -> None:
+    """Say which mount the request is below, by its number and its path."""
+    ends, request_id, by, bearer, record, _ = _current.get()
+    _current.set(RequestContext(ends, request_id, by, bearer, record, (mount, path)))
 
 
 def caller(name: str) -> None:

@@ -229,10 +229,9 @@ class Callers:
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
             proven = not principal.batch and (message.use or not record.num_uses)
             ids = () if maker is None else maker.revocation_ids
-            made_of = _made_of(principal)
-            request_context.borne_by(
-                Bearer(ids, message.digest if proven else b"", record.line, record.mount, made_of, principal.entity)
-            )
+            digest, made_of = message.digest if proven else b"", _made_of(principal)
+            moves = None if principal.batch else record.mount_moves
+            request_context.borne_by(Bearer(ids, digest, record.line, record.mount, made_of, principal.entity, moves))
         return Caller(principal, tenant)
 
     async def _maker(self, text: str, tenant: Tenant, now: float) -> Principal:

@@ -52,6 +52,7 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     line: tuple[str, ...] = ()  # accessors of all its parents, the nearest last
     mount: int | None = None  # number of the login mount that gave it; ends with that
+    mount_moves: int = 0  # how often that had been moved; but for batch tokens, it ends with the next move
     under: str = ""  # text of the biscuit that made it, which it never exceeds
     bound_cidrs: tuple[str, ...] = ()
     entity_id: str = ""
@@ -89,6 +90,11 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     def wraps(self) -> bool:
         """Whether it is a wrapping token."""
         return self.policies == (RESPONSE_WRAPPING,)
+
+    @property
+    def moves(self) -> int | None:
+        """How often its mount must have been moved, that it is good; None: it does not matter."""
+        return self.mount_moves if self.accessor else None  # a batch token has no accessor
 
     def expired(self, now: float) -> bool:
         """Tell whether the token has ended."""

@@ -15,7 +15,7 @@ from kms_actors.actors.cluster.timekeeping import Kept
 from kms_actors.actors.login.jwt_records import CONFIG, ROLE
 from kms_actors.actors.login.locking import KNOWN, STRANGERS
 from kms_actors.actors.login.oidc import FLOW
-from kms_actors.actors.tenant import unmounting
+from kms_actors.actors.tenant import moving, unmounting
 from kms_actors.actors.tenant.header import TenantHeader
 from kms_actors.audit.device import Device, Headers
 from kms_actors.audit.log.anchors import StoredAnchor
@@ -43,6 +43,7 @@ from kms_actors.login.kubernetes import KubernetesConfig, KubernetesRole
 from kms_actors.login.lockout import Failures
 from kms_actors.login.oidc_requests import OidcRequest
 from kms_actors.login.userpass import User
+from kms_actors.messages import Moved
 from kms_actors.mounts import LOGIN_TYPES, Mount
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.quota.records import Quotas
@@ -169,6 +170,7 @@ TENANT_RECORDS: Final = (
     Known(("auditlog", str, str), _SEALED, _as(StoredAnchor)),
     Known(("mount", int), _SEALED, _mount),
     Known(("mount-number",), _PLAIN, _counter),
+    Known((moving.AREA, int, str), _SEALED, _as(Moved)),
     Known(("unmounting", int), _SEALED, unmounting.decode),
     Known(("mount-revision",), _PLAIN, _counter),
     Known(("revocations",), _PLAIN, _counter),

@@ -56,6 +56,7 @@ def token_of(outcome: Outcome, mount: Mount, *, path: str, client_ip: str, entit
         bound_cidrs=(client_ip,) if parameters.strictly_bind_ip else parameters.bound_cidrs,
         entity_id=entity_id,
         mount=mount.number,
+        mount_moves=mount.moves,
         certificate=outcome.certificate,
     )
     return Given(spec, granted.warnings)

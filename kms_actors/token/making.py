@@ -53,6 +53,7 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
     accessor: str = ""  # empty for a biscuit
     line: tuple[str, ...] = ()
     mount: int | None = None
+    mount_moves: int = 0
     batch: bool = False
     counted: bool = False  # whether its uses are
     entity_id: str = ""
@@ -118,6 +119,7 @@ def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float) -> Pl
         parent="" if orphan else maker.accessor,
         line=() if orphan or not maker.accessor else (*maker.line, maker.accessor),
         mount=None if orphan else maker.mount,
+        mount_moves=0 if orphan else maker.mount_moves,
         under="" if free else maker.under,
         not_after=None if free else maker.not_after,
     )

@@ -36,6 +36,7 @@ class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_ttl: int = 0  # of a role of logins: it lives no longer, however often it is renewed; 0: the mount's
     not_after: float | None = None  # when it ends at the latest, in seconds since 1970
     mount: int | None = None  # number of the login mount that gave it: unmounting ends it
+    mount_moves: int = 0  # how often that had been moved, when it gave this token or what made it
     certificate: str = ""  # SHA-256, in hexadecimal, of the one that its login showed
     under: str = ""  # text of the biscuit that made it, which it may never exceed
     #: The right by itself; DATA has a child of a biscuit that may all in the vault, without naming a policy.

@@ -80,6 +80,41 @@ def walk(seed: str, length: int) -> Iterator[Step]:
             yield from _of_engines(drawn)
 
 
+#: Moves that are made or refused, in this order; paths are those of both servers.
+MOVES: Final = tuple(
+    Step("POST", "sys/remount", {"from": source, "to": target})
+    for source, target in (
+        ("walked0", "walked1"),
+        ("walked1", "walked0"),
+        ("walked0/", "/walked1/"),
+        ("walked0", "walked2"),
+        ("walked1", "walked1"),
+        ("walked1", "walked1/below"),
+        ("sys", "walked2"),
+        ("cubbyhole", "walked2"),
+        ("identity", "walked2"),
+        ("auth/token", "auth/walked2"),
+        ("walked1", "sys"),
+        ("walked1", "auth/walked2"),
+        ("walked1", "auth/token/below"),
+        ("walked1", "identity/below"),
+        ("auth/walked", "walked2"),
+        ("auth/walked", "auth/token/below"),
+        ("auth/walked", "auth"),
+        ("auth/walked", "auth/walked2"),
+        ("auth/walked2", "auth/walked"),
+        ("walked1", "a//b"),
+        ("walked1", "a/../b"),
+        ("walked1 ", "walked2"),
+        ("walked1", "walked2 "),
+        ("", "walked2"),
+        ("walked1", ""),
+        (None, None),
+        (1, 2),
+    )
+)
+
+
 def _of_engines(drawn: random.Random) -> Iterator[Step]:
     path = drawn.choice(ENGINES)
     kind = drawn.choices(("tune", "enable", "disable"), (8, 3, 1))[0]

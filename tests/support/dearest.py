@@ -24,6 +24,7 @@ from tests.support import (
     dearest_identity,
     dearest_keys,
     dearest_logins,
+    dearest_mounts,
     dearest_tenants,
     dearest_tokens,
 )
@@ -354,6 +355,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/internal/ui/mounts/{path...}": {READ: nothing(f"sys/internal/ui/mounts/secret/{_LONG}")},
     **dearest_audit.ROWS,
     **dearest_tokens.ROWS,
+    **dearest_mounts.ROWS,
     **dearest_tenants.ROWS,
     **dearest_asked.ROWS,
     "sys/capabilities": {WRITE: [Dear("sys/capabilities", fields(paths=lambda: ["x"] * 190_000))]},

@@ -26,7 +26,6 @@ _LEASE_COUNT: Final = (
     "only tokens have leases here, and the operator of the cluster bounds how many a vault has: "
     "`kms-cli tenants limit <vault id> --tokens <number>` (docs/tenants.md)"
 )
-_REMOUNT: Final = "mounts cannot be moved: enable another one and copy what is to be kept"
 _PLUGINS: Final = "there are no plugins: sys/plugins/catalog lists what is part of the program"
 _OLD_ALIASES: Final = "this is an older name: use identity/entity-alias"
 _OIDC: Final = "identity tokens are not issued, and this is no OpenID provider: use the issuer that people log in by"
@@ -69,7 +68,6 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/rekey": _REKEY,
     "sys/rekey-recovery-key": _RECOVERY,
     "sys/rekey/recovery-key-backup": _RECOVERY,
-    "sys/remount": _REMOUNT,
     "sys/renew": _LEASES,
     "sys/replication": _CLUSTER,
     "sys/revoke": _LEASES,

@@ -34,6 +34,7 @@ from kms_http.api.sys.plugins import PLUGIN_ROUTES
 from kms_http.api.sys.policies import POLICY_ROUTES
 from kms_http.api.sys.quotas import QUOTA_ROUTES
 from kms_http.api.sys.rekey import REKEY_ROUTES
+from kms_http.api.sys.remount import REMOUNT_ROUTES
 from kms_http.api.sys.root_tokens import ROOT_TOKEN_ROUTES
 from kms_http.api.sys.seal import SEAL_ROUTES
 from kms_http.api.sys.specs import specs_routes
@@ -67,6 +68,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *AUTH_ROUTES,
         *LOCKED_ROUTES,
         *SYS_ROUTES,
+        *REMOUNT_ROUTES,
         *VISIBLE_ROUTES,
         *POLICY_ROUTES,
         *_TOKEN_ROUTES,

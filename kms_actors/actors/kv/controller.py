@@ -30,6 +30,7 @@ from kms_actors.errors import (
     AuthenticationFailed,
     DevicesChanged,
     KmsError,
+    NoMount,
     NotRecorded,
     PoliciesChanged,
     StoreError,
@@ -118,7 +119,14 @@ class KvController:
         outcomes: list[Any] = [Unavailable("stopped before the outcome was known")] * len(commands)
         try:
             outcomes = await self._commit(secret, commands)
-        except (TransactionTooLarge, AuthenticationFailed, PoliciesChanged, DevicesChanged, NotRecorded) as error:
+        except (
+            TransactionTooLarge,
+            AuthenticationFailed,
+            PoliciesChanged,
+            NoMount,
+            DevicesChanged,
+            NotRecorded,
+        ) as error:
             # Each may be small enough by itself, or by another token, and none may suffer for another.
             outcomes = [error] if len(commands) == 1 else await self._one_by_one(secret, commands)
         except KmsError as error:
@@ -152,6 +160,8 @@ class KvController:
 
         if len(commands) == 1:
             request_context.enter(commands[0].request)
+        elif len({waiting.request.below for waiting in commands}) > 1:
+            raise NoMount  # of some: the mount was moved
         else:
             request_context.enter(min((waiting.request for waiting in commands), key=attrgetter("ends")))
         requests = [waiting.request for waiting in commands]

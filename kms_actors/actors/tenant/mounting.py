@@ -15,7 +15,8 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors.actors.cluster.changes import IDENTITY, TENANT
-from kms_actors.actors.cluster.schedule import LEASE_REVOKING
+from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_by
+from kms_actors.actors.tenant import moving
 from kms_actors.actors.tenant.authorities import DutyLeft, note_change
 from kms_actors.actors.tenant.context import (
     Handler,
@@ -33,6 +34,9 @@ from kms_actors.messages import (
     EnableMount,
     Event,
     Message,
+    Moved,
+    MoveMount,
+    ReadMove,
     TuneMount,
 )
 from kms_actors.mounts import (
@@ -55,9 +59,6 @@ ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
     "kv-v2": ("kv", {"version": "2"}),
     "transit": ("transit", {}),
 }
-_RESERVED = ("sys/", "cubbyhole/", "identity/", "audit/")
-#: What no mount of logins may lie at, above or below: tokens of the vault itself.
-_TOKENS = f"{LOGINS}token/"
 
 T = TypeVar("T")
 SealedMounts: TypeAlias = tuple[list[Entry], bytes | None]
@@ -78,7 +79,7 @@ class MountsChanged(Event, frozen=True):
 
 
 #: What a `MountController` handles.
-MOUNT_MESSAGES = (EnableMount, DisableMount, TuneMount, EndMounts, MountsChanged)
+MOUNT_MESSAGES = (EnableMount, DisableMount, TuneMount, MoveMount, ReadMove, EndMounts, MountsChanged)
 
 
 def default_mounts() -> tuple[Mount, ...]:
@@ -120,6 +121,8 @@ class MountController:
             EnableMount: lambda message: self._reported(message, self._enable(message)),
             DisableMount: lambda message: self._reported(message, self._disable(message)),
             TuneMount: lambda message: self._reported(message, self._tune(message)),
+            MoveMount: lambda message: self._reported(message, self._move(message)),
+            ReadMove: lambda message: self._context.spawn(moving.read(self._context, message.id)),
             EndMounts: lambda _: self._context.spawn(self._unmounter.resume()),
             MountsChanged: lambda event: self._publish(event.mounts),
         }
@@ -194,6 +197,33 @@ class MountController:
         await self._unmounter.begin(number)
         return True
 
+    async def _move(self, message: MoveMount) -> str:
+        """Give a mount another path: what lies below it is found by its number, and stays where it is."""
+        keys, source, target = self._context.keys, message.source, message.target
+        moving.check_paths(source, target)
+        migration = str(uuid.uuid4())
+
+        async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
+            mount = MountTable(mounts).get(source)
+            if mount is None:
+                raise InvalidRequest(f'no matching mount at "{source}"')
+            existing = MountTable(mounts).collides(target)
+            if existing is not None:
+                raise InvalidRequest(f'path already in use at "{existing.path}"')
+            moved = msgspec.structs.replace(mount, path=target, moves=mount.moves + 1)
+            check(moved)
+            tr.set(*mount_record(keys, self._context.keyring, moved))
+            if mount.for_logins:
+                now = self._context.clock()
+                note_change(tr, keys)  # the tokens that it has given at the other path end
+                tr.set(keys.key(LEASE_REVOKING, source, mount.number), b"")
+                await look_by(tr, keys, now, now)
+            await moving.note(tr, self._context, migration, Moved(source, target))
+            return tuple(moved if entry.number == moved.number else entry for entry in mounts)
+
+        await self._change(change)
+        return migration
+
     def _leave_aliases(self, tr: Transaction, gone: Mount) -> None:
         """Leave the aliases of a mount to be removed: there may be very many, see `actors.identity.duties`."""
         key = self._context.keys.key("identity", "duty", uuid.UUID(gone.uuid))
@@ -262,9 +292,9 @@ def _engine(message: EnableMount) -> tuple[str, dict[str, str]]:
 
 
 def _check_path(path: str) -> None:
-    if any(path.startswith(reserved) for reserved in _RESERVED):
+    if any(path.startswith(reserved) for reserved in moving.RESERVED):
         raise InvalidRequest(f'cannot mount "{path}"')
-    if path.startswith(_TOKENS):
+    if path.startswith(moving.TOKENS):
         raise InvalidRequest("path is already in use at token/")
     check_path(path)
 

@@ -112,18 +112,28 @@ class TenantStore:
         self._seen: dict[int, tuple[bytes, Mount]] = {}  # the record of a mount that is as this node knows it
 
     def require_mount(self, number: int) -> Mount:
-        """Return a mount as it is known now: a request may have been on its way for long. Raises NoMount."""
+        """Return a mount as it is known now: a request may have been on its way for long.
+
+        Raises NoMount also where it is at another path than the request that is under way was allowed for.
+        """
         known = self._mounts().numbered(number)
-        if known is None:
+        if known is None or request_context.current().below not in {None, (number, known.path)}:
             raise NoMount
         return known
 
-    def has_mount(self, number: int) -> bool:
-        """Tell whether a mount is known to be there."""
-        return self._mounts().numbered(number) is not None
+    def has_mount(self, number: int, moves: int | None = None) -> bool:
+        """Tell whether a mount is known to be there, and to have been moved so often where that is given."""
+        known = self._mounts().numbered(number)
+        return known is not None and moves in {None, known.moves}
 
     async def read(self, look: Look[T], *, priority: Priority = Priority.REQUEST) -> T:
-        """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends."""
+        """Run what only looks; raises Sealed, or Unavailable, if the vault may not be served by the time it ends.
+
+        Where the request under way is below a mount, NoMount if that is gone, or at another path.
+        """
+        below = request_context.current().below
+        if below is not None:
+            look = self._below(look, *below)
         try:
             found = await self._store.run(look, priority=priority)
         except NewerKeyVersion:
@@ -136,6 +146,40 @@ class TenantStore:
     def uncounted(self) -> int:
         """Records that this process has sealed by the active version, and not yet added to the store's counter."""
         return self._sealed.uncounted
+
+    def _below(self, look: Look[T], number: int, path: str) -> Look[T]:
+        key = self._keys.key("mount", number)
+
+        async def grounded(tr: Reads) -> T:
+            found = tr.get_many((key,))
+            try:
+                result = await look(tr)
+            except StoreError:
+                raise
+            except KmsError:
+                self._check_place(number, path, (await found)[0])  # whose answer comes first
+                raise
+            self._check_place(number, path, (await found)[0])
+            return result
+
+        return grounded
+
+    def _check_place(self, number: int, path: str, record: bytes | None) -> None:
+        """Raise NoMount unless a mount is there, and at this path."""
+        if record is None:
+            raise NoMount
+        seen = self._seen.get(number)
+        if seen is None or seen[0] != record or seen[1] is not self._mounts().numbered(number):
+            known = self._opened(number, record)
+            if known.path != path:
+                raise NoMount
+            if known == self._mounts().numbered(number):
+                self._seen[number] = record, self.require_mount(number)
+        elif seen[1].path != path:
+            raise NoMount
+
+    def _opened(self, number: int, record: bytes) -> Mount:
+        return msgspec.json.decode(self._keyring.open(self._keys.key("mount", number), record), type=Mount)
 
     async def read_below(self, look: Look[T], known: Mount) -> T:
         """As `read`, of what lies below a mount and means something else once its options are others.
@@ -284,8 +328,13 @@ class TenantStore:
         found = iter(await tr.get_many([*marks, *parents, *needed]))
         revoked = any(mark is not None for mark in islice(found, len(marks)))
         orphaned = hangs_on(tuple(islice(found, len(parents)))) is None
-        if revoked or orphaned or None in found:
+        rest = list(found)
+        if revoked or orphaned or None in rest:
             raise AuthenticationFailed("token was revoked")
+        if bearer.mount is not None and bearer.moves is not None:
+            assert rest[-1] is not None
+            if self._opened(bearer.mount, rest[-1]).moves != bearer.moves:
+                raise AuthenticationFailed("the mount that gave the token was moved")
         stamps = map(stamp_of, await tr.get_many(policies) if policies else ())
         if any(stamp != known for stamp, (_, known) in zip(stamps, bearer.policies, strict=True)):
             raise PoliciesChanged
@@ -305,8 +354,7 @@ class TenantStore:
         seen = self._seen.get(known.number)
         if seen is not None and seen[1] is known and seen[0] == record:
             return
-        key = self._keys.key("mount", known.number)
-        stored = msgspec.json.decode(self._keyring.open(key, record), type=Mount)
+        stored = self._opened(known.number, record)
         if (stored.path, stored.type) != (known.path, known.type):
             raise NoMount
         if stored.options != known.options or (known.for_logins and stored.config != known.config):

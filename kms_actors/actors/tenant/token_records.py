@@ -32,6 +32,7 @@ from kms_actors.auth.service_token import ServiceToken, proof_digest, token_hash
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.mounts import Mount
 from kms_actors.store.api import Entry, Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.token.records import Accessor, UsesLeft
@@ -76,6 +77,15 @@ class TokenRecords:
         key = self._keys.key(TOKEN, hash_)
         raw = await tr.get(key)
         return None if raw is None else ServiceToken.decode(self._keyring.open(key, raw))
+
+    async def given(self, tr: Reads, number: int, moves: int | None) -> bool:
+        """Tell whether a mount is there, and was moved so often where that is given: then its tokens are good."""
+        key = self._keys.key("mount", number)
+        raw = await tr.get(key)
+        if raw is None or moves is None:
+            return raw is not None
+        mount = msgspec.json.decode(self._keyring.open(key, raw), type=Mount)
+        return mount.moves == moves
 
     async def accessor(self, tr: Reads, name: str) -> Accessor | None:
         """Return the record of an accessor."""

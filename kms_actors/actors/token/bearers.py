@@ -135,7 +135,7 @@ class Bearers:
         if (
             now >= kept.found.ends
             or not self._gone.isdisjoint(token.line)
-            or (token.mount is not None and not self._context.store.has_mount(token.mount))
+            or (token.mount is not None and not self._context.store.has_mount(token.mount, token.moves))
         ):
             self._cache.changed(digest)
             return None

@@ -93,6 +93,7 @@ def _record(spec: TokenSpec, accessor: str, now: float, expires_at: float | None
         metadata=spec.metadata,
         line=spec.line,
         mount=spec.mount,
+        mount_moves=spec.mount_moves,
         under=spec.under,
         bound_cidrs=spec.bound_cidrs,
         entity_id=spec.entity_id,

@@ -104,8 +104,8 @@ class Leases:
             elif mount == ANY_MOUNT:
                 await self._ending.end(tr, *named)
                 count += 1
-            elif named[1].mount == mount:
-                await self._ending.remove(tr, *named)  # its mount is gone: it is dead already
+            elif named[1].mount == mount and not await self._records.given(tr, mount, named[1].moves):
+                await self._ending.remove(tr, *named)  # its mount is gone, or was moved: it is dead already
                 count += 1
         if len(entries) == ENDED_TOGETHER:
             return Step(count, True, behind(entries[-1]))

@@ -77,8 +77,8 @@ class TokenReader:
         ends = inf if token.expires_at is None else token.expires_at
         if now >= ends:
             raise AuthenticationFailed("service token expired")
-        if token.mount is not None and await tr.get(self._keys.key("mount", token.mount)) is None:
-            raise AuthenticationFailed("the mount that gave the service token is gone")
+        if token.mount is not None and not await self._records.given(tr, token.mount, token.moves):
+            raise AuthenticationFailed("the mount that gave the service token is gone, or was moved")
         if token.line:
             parents = await self._records.parents(tr, token.line)
             if parents is None:

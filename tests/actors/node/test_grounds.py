@@ -41,7 +41,7 @@ from kms_actors.errors import (
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv import messages as kv
 from kms_actors.kv.settings import Settings
-from kms_actors.messages import DisableMount, EnableMount, Message, RevokeToken, Seal, TuneMount
+from kms_actors.messages import DisableMount, EnableMount, Message, MoveMount, RevokeToken, Seal, TuneMount
 from kms_actors.mounts import Mount, MountTable
 from kms_actors.policy.messages import PolicyKind, ResolveAcl, WritePolicy
 from kms_actors.request_context import Bearer
@@ -184,6 +184,34 @@ async def test_nothing_is_written_below_a_mount_that_another_node_disables(
     assert [place for place in left if place[1:2] == (mount.number,)] == []
     report = await check(pair.bare, None, lambda *_: None)
     assert list(report.findings) == []
+
+
+@pytest.mark.parametrize(("engine", "change"), [("kv", changes_of_kv), ("transit", changes_of_transit)])
+async def test_nothing_is_written_for_a_path_that_a_mount_has_left(
+    pair: Pair, engine: str, change: Callable[[Mount, int], Message]
+) -> None:
+    """Drawn: node 2 allows a request below a path, node 1 gives the mount another one, node 2 commits."""
+    await pair.here.ask(EnableMount("more/", ENGINES[engine], "", {}))
+    await pair.nodes[1].catch_up()
+    mount = pair.there.mounts.get("more/")
+    assert mount is not None
+
+    def message(number: int) -> Message:
+        request_context.begin()
+        request_context.is_below(mount.number, "more/")
+        return change(mount, number)
+
+    writers = Writers(pair.there, message)
+    writing = asyncio.create_task(writers.run())
+    await asyncio.sleep(pair.random.uniform(0, 0.05))
+    await pair.here.ask(MoveMount("more/", "moved/"))
+    before = await pair.records(engine)
+    writers.over = True
+    await writing
+    assert writers.late == 0
+    assert writers.refusals <= {NoMount, InvalidRequest}, "InvalidRequest: a key is not made yet"
+    assert NoMount in writers.refusals
+    assert await pair.records(engine) == before
 
 
 async def test_nothing_of_version_1_is_answered_once_another_node_enabled_versions(pair: Pair) -> None:

@@ -22,6 +22,7 @@ def maker_of(call: Call) -> Maker:
             accessor=record.accessor,
             line=record.line,
             mount=record.mount,
+            mount_moves=record.mount_moves,
             counted=record.num_uses != 0,
             batch=principal.batch,
             entity_id=record.entity_id,

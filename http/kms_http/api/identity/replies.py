@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from kms_actors.errors import NotFound
 from kms_actors.identity.messages import FoundAlias, FoundEntity, FoundGroup, ListedGroup
@@ -12,6 +12,9 @@ from kms_http.routing import Call, Reply
 from kms_http.times import rfc3339
 
 _NAMESPACE = "root"
+
+#: Paths of mounts of logins, by accessor.
+_Paths: TypeAlias = Mapping[str, str]
 
 
 def show_nothing(_: Call, __: Any) -> Reply:
@@ -45,14 +48,15 @@ def show_entity(call: Call, found: FoundEntity | None) -> Reply:
     return look_up_entity(call, found)
 
 
-def look_up_entity(_: Call, found: FoundEntity | None) -> Reply:
+def look_up_entity(call: Call, found: FoundEntity | None) -> Reply:
     """Answer a lookup of an entity, which says nothing of what is not there."""
+    paths = _paths(call)
     if found is None:
         return Reply(status=204)
     entity = found.entity
     return Reply(
         data={
-            "aliases": [_entity_alias(alias, entity.id) for alias in entity.aliases],
+            "aliases": [_entity_alias(paths, alias, entity.id) for alias in entity.aliases],
             "creation_time": rfc3339(entity.created),
             "direct_group_ids": found.direct,
             "disabled": entity.disabled,
@@ -69,9 +73,9 @@ def look_up_entity(_: Call, found: FoundEntity | None) -> Reply:
     )
 
 
-def show_alias(_: Call, found: FoundAlias) -> Reply:
+def show_alias(call: Call, found: FoundAlias) -> Reply:
     """Answer a read of an alias, of an entity or a group."""
-    return Reply(data={**_entity_alias(found.alias, found.owner), "namespace_id": _NAMESPACE})
+    return Reply(data={**_entity_alias(_paths(call), found.alias, found.owner), "namespace_id": _NAMESPACE})
 
 
 def show_group(call: Call, found: FoundGroup | None) -> Reply:
@@ -81,13 +85,13 @@ def show_group(call: Call, found: FoundGroup | None) -> Reply:
     return look_up_group(call, found)
 
 
-def look_up_group(_: Call, found: FoundGroup | None) -> Reply:
+def look_up_group(call: Call, found: FoundGroup | None) -> Reply:
     """Answer a lookup of a group, which says nothing of what is not there."""
     if found is None:
         return Reply(status=204)
     group = found.group
     data = {
-        "alias": {} if group.alias is None else _alias(group.alias, group.id),
+        "alias": {} if group.alias is None else _alias(_paths(call), group.alias, group.id),
         "creation_time": rfc3339(group.created),
         "id": group.id,
         "last_update_time": rfc3339(group.updated),
@@ -105,9 +109,10 @@ def look_up_group(_: Call, found: FoundGroup | None) -> Reply:
     return Reply(data=data, warnings=(more,) if found.more else ())
 
 
-def list_entities(_: Call, found: Sequence[Entity]) -> Reply:
+def list_entities(call: Call, found: Sequence[Entity]) -> Reply:
     """Answer a list of entities by id."""
-    info = {entity.id: _entity_info(entity) for entity in found}
+    paths = _paths(call)
+    info = {entity.id: _entity_info(paths, entity) for entity in found}
     return Reply(data={"key_info": info, "keys": list(info)})
 
 
@@ -116,15 +121,17 @@ def list_entity_names(_: Call, found: Sequence[Entity]) -> Reply:
     return Reply(data={"keys": sorted(entity.name for entity in found)})
 
 
-def list_aliases(_: Call, found: Sequence[FoundAlias]) -> Reply:
+def list_aliases(call: Call, found: Sequence[FoundAlias]) -> Reply:
     """Answer a list of aliases of entities."""
-    info = {each.alias.id: _alias_info(each.alias, each.owner) for each in found}
+    paths = _paths(call)
+    info = {each.alias.id: _alias_info(paths, each.alias, each.owner) for each in found}
     return Reply(data={"key_info": info, "keys": list(info)})
 
 
-def list_groups(_: Call, found: Sequence[ListedGroup]) -> Reply:
+def list_groups(call: Call, found: Sequence[ListedGroup]) -> Reply:
     """Answer a list of groups by id."""
-    info = {each.group.id: _group_info(each) for each in found}
+    paths = _paths(call)
+    info = {each.group.id: _group_info(paths, each) for each in found}
     return Reply(data={"key_info": info, "keys": list(info)})
 
 
@@ -133,17 +140,23 @@ def list_group_names(_: Call, found: Sequence[ListedGroup]) -> Reply:
     return Reply(data={"keys": sorted(each.group.name for each in found)})
 
 
-def list_group_aliases(_: Call, found: Sequence[ListedGroup]) -> Reply:
+def list_group_aliases(call: Call, found: Sequence[ListedGroup]) -> Reply:
     """Answer a list of aliases of groups."""
+    paths = _paths(call)
     groups = (each.group for each in found)
-    known = {group.alias.id: _alias_info(group.alias, group.id) for group in groups if group.alias is not None}
+    known = {group.alias.id: _alias_info(paths, group.alias, group.id) for group in groups if group.alias is not None}
     if not known:
         raise NotFound
     info = dict(sorted(known.items()))
     return Reply(data={"key_info": info, "keys": list(info)})
 
 
-def _alias(alias: Alias, owner: str) -> dict[str, Any]:
+def _paths(call: Call) -> _Paths:
+    """Return where mounts of logins are now: they may have been moved since an alias was made."""
+    return {mount.accessor: mount.path for mount in call.mounts if mount.for_logins}
+
+
+def _alias(paths: _Paths, alias: Alias, owner: str) -> dict[str, Any]:
     return {
         "canonical_id": owner,
         "creation_time": rfc3339(alias.created),
@@ -151,31 +164,32 @@ def _alias(alias: Alias, owner: str) -> dict[str, Any]:
         "last_update_time": rfc3339(alias.updated),
         "merged_from_canonical_ids": alias.merged_from or None,
         "metadata": alias.metadata or None,
-        **_place(alias),
+        **_place(paths, alias),
     }
 
 
-def _entity_alias(alias: Alias, owner: str) -> dict[str, Any]:
-    return dict(sorted({**_alias(alias, owner), "custom_metadata": alias.custom_metadata, "local": False}.items()))
+def _entity_alias(paths: _Paths, alias: Alias, owner: str) -> dict[str, Any]:
+    own = {"custom_metadata": alias.custom_metadata, "local": False}
+    return dict(sorted({**_alias(paths, alias, owner), **own}.items()))
 
 
-def _place(alias: Alias) -> dict[str, Any]:
+def _place(paths: _Paths, alias: Alias) -> dict[str, Any]:
     return {
         "mount_accessor": alias.mount_accessor,
-        "mount_path": alias.mount_path,
+        "mount_path": paths.get(alias.mount_accessor, alias.mount_path),
         "mount_type": alias.mount_type,
         "name": alias.name,
     }
 
 
-def _entity_info(entity: Entity) -> dict[str, Any]:
-    aliases = [{"id": alias.id, **_place(alias)} for alias in entity.aliases]
+def _entity_info(paths: _Paths, entity: Entity) -> dict[str, Any]:
+    aliases = [{"id": alias.id, **_place(paths, alias)} for alias in entity.aliases]
     return {"aliases": aliases, "name": entity.name} if aliases else {"name": entity.name}
 
 
-def _group_info(each: ListedGroup) -> dict[str, Any]:
+def _group_info(paths: _Paths, each: ListedGroup) -> dict[str, Any]:
     group = each.group
-    alias = {} if group.alias is None else {"alias": {"id": group.alias.id, **_place(group.alias)}}
+    alias = {} if group.alias is None else {"alias": {"id": group.alias.id, **_place(paths, group.alias)}}
     return {
         **alias,
         "name": group.name,
@@ -184,11 +198,11 @@ def _group_info(each: ListedGroup) -> dict[str, Any]:
     }
 
 
-def _alias_info(alias: Alias, owner: str) -> dict[str, Any]:
+def _alias_info(paths: _Paths, alias: Alias, owner: str) -> dict[str, Any]:
     return {
         "canonical_id": owner,
         "custom_metadata": alias.custom_metadata,
         "local": False,
         "metadata": alias.metadata or None,
-        **_place(alias),
+        **_place(paths, alias),
     }
