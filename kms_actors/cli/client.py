@@ -17,6 +17,7 @@ from kms_actors.cli.biscuit.commands import (
 )
 from kms_actors.cli.key_file import write_key_file
 from kms_actors.cli.master_key import master_key
+from kms_actors.cli.migrate.command import migrate
 from kms_actors.cli.rewrap.command import transit
 from kms_actors.cli.store import commands as store_commands
 from kms_actors.cli.tenants.commands import tenants
@@ -42,7 +43,7 @@ class _Commands(click.Group):
 def main() -> None:
     """Make keys, tokens and master keys for Clever KMS; look after its store, its vaults and its audit logs.
 
-    Only `tenants` and `transit` talk to a server.
+    Only `migrate`, `tenants` and `transit` talk to servers.
 
     \b
     kms-cli keys
@@ -62,6 +63,7 @@ main.add_command(biscuit)
 main.add_command(master_key)
 main.add_command(transit)
 main.add_command(tenants)
+main.add_command(migrate)
 store_commands.register(main)
 
 

@@ -1,0 +1,107 @@
+"""`kms-cli migrate`: copy what a Vault or OpenBao has into a vault here, or the other way."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from kms_actors.cli.migrate.findings import Report
+from kms_actors.cli.migrate.migration import Migration
+from kms_actors.cli.migrate.server import Server, ServerFailed
+from kms_actors.errors import InvalidRequest
+from kms_actors.secret import SecretBytes
+
+
+@click.command()
+@click.option(
+    "--address", envvar="VAULT_ADDR", show_envvar=True, required=True, metavar="URL", help="The vault here."
+)
+@click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of VAULT_TOKEN.")
+@click.option("--from", "source", metavar="URL", help="The server to copy from.")
+@click.option("--to", "target", metavar="URL", help="The server to copy to: the way out.")
+@click.option("--other-token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of MIGRATE_TOKEN.")
+@click.option("--dry-run", is_flag=True, help="Say what would be copied, and write nothing.")
+@click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests at a time.")
+@click.option("--no-compare", is_flag=True, help="Do not read all back in the end.")
+def migrate(
+    *,
+    address: str,
+    token_file: Path | None,
+    source: str | None,
+    target: str | None,
+    other_token_file: Path | None,
+    dry_run: bool,
+    threads: int,
+    no_compare: bool,
+) -> None:
+    """Copy mounts, policies, secrets, Transit keys and roles of logins from another server, or to one.
+
+    What is there already is left alone, so an interrupted run goes on when it is repeated. In the end all is read
+    on both sides and compared. What could not be copied is listed with the reason, and the exit code is 1.
+
+    \b
+    kms-cli migrate --from https://vault.example:8200 --other-token-file token --dry-run
+    kms-cli migrate --from https://vault.example:8200 --other-token-file token
+    kms-cli migrate --to https://bao.example:8200 --other-token-file token
+    """  # noqa: D301  click keeps lines after \b
+    if (source is None) == (target is None):
+        raise InvalidRequest("give --from, or --to")
+    own = Server(address, _token(token_file, "VAULT_TOKEN", "--token-file"))
+    other = Server(source or target or "", _token(other_token_file, "MIGRATE_TOKEN", "--other-token-file"))
+    sides = (other, own) if source else (own, other)
+    try:
+        report = _run(*sides, threads=threads, dry_run=dry_run, compare=not no_compare)
+    except ServerFailed as error:
+        raise click.ClickException(f"{error}; what was done stays: run it again") from None
+    finally:
+        own.close()
+        other.close()
+    if not _told(report):
+        sys.exit(1)
+
+
+def _run(source: Server, target: Server, *, threads: int, dry_run: bool, compare: bool) -> Report:
+    bar = click.progressbar(length=1, label="Looking", file=sys.stderr)
+    migration = Migration(source, target, threads, bar.update)
+    found = migration.found()
+    if dry_run:
+        for place, names in found:
+            click.echo(f"{place.path} ({place.kind}): {len(names)}")
+        return migration.report
+    total = sum(len(names) for _, names in found)
+    bar.length, bar.label = max(1, total * (2 if compare else 1)), "Copying"
+    with bar:
+        began = time.monotonic()
+        migration.copy(found)
+        seconds = time.monotonic() - began
+        if compare:
+            bar.label = "Comparing"
+            migration.compare(found)
+    number = migration.report.copied["secrets"]
+    click.echo(f"{number} secrets in {seconds:.1f} s, {number / max(seconds, 0.001):.0f} a second", err=True)
+    return migration.report
+
+
+def _told(report: Report) -> bool:
+    """Tell what came of it; return whether all was copied, and is the same."""
+    for kind, number in sorted(report.copied.items()):
+        click.echo(f"{kind}: {number}")
+    for text, number in sorted(report.notes.items()):
+        click.echo(f"not kept, {number} times: {text}")
+    for what, why in sorted(report.left):
+        click.echo(f"not copied: {what}: {why}")
+    for what, why in sorted(report.different):
+        click.echo(f"different: {what}: {why}")
+    return not report.left and not report.different
+
+
+def _token(file: Path | None, variable: str, option: str) -> SecretBytes:
+    text = os.environ.get(variable, "") if file is None else file.read_text(encoding="utf-8", errors="replace")
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise InvalidRequest(f"no token: set {variable}, or give {option}")
+    return SecretBytes(token.encode("ascii"))

@@ -1,0 +1,43 @@
+"""What came of a migration: how much was copied, and what could not be, with the reason of each."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+#: One thing to be done, by itself; it tells `Report` what came of it.
+Job: TypeAlias = Callable[[], None]
+
+
+@dataclass
+class Report:
+    """Filled by several threads."""
+
+    copied: Counter[str] = field(default_factory=Counter)  # by kind
+    left: list[tuple[str, str]] = field(default_factory=list)  # what, and why
+    notes: Counter[str] = field(default_factory=Counter)  # what was not kept of what was copied
+    different: list[tuple[str, str]] = field(default_factory=list)  # what a comparison found
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def copy(self, kind: str, number: int = 1) -> None:
+        """Count what was copied, or was there already."""
+        with self._lock:
+            self.copied[kind] += number
+
+    def leave(self, what: str, why: str) -> None:
+        """Note what was not copied."""
+        with self._lock:
+            self.left.append((what, why))
+
+    def note(self, text: str, number: int = 1) -> None:
+        """Count what of something copied could not be kept."""
+        with self._lock:
+            self.notes[text] += number
+
+    def differ(self, what: str, why: str) -> None:
+        """Note what is not as it was."""
+        with self._lock:
+            self.different.append((what, why))
