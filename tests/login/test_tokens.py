@@ -63,7 +63,7 @@ def test_no_token_lives_longer_than_role_and_mount_allow(parameters: TokenParame
     except InvalidRequest:
         assert parameters.period
         return
-    for most in (parameters.max_ttl, parameters.explicit_max_ttl, config.max_lease_ttl, 32 * 86_400):
+    for most in (parameters.max_ttl, parameters.explicit_max_ttl, config.max_lease_ttl or 32 * 86_400):
         assert not most or 0 < spec.ttl <= most
     assert not (spec.batch and (spec.period or spec.renewable))
     assert (spec.mount, spec.entity_id, spec.line) == (7, "e", ())
