@@ -70,7 +70,8 @@ def copy_versioned(source: Server, target: Server, mount: str, path: str, report
         kept = source.read(data, version=number) if states.get(number) == _ALIVE else None
         written = {} if kept is None else kept["data"]
         _write_version(target, mount, path, number, written)
-    _delete(target, mount, path, states, target.read(metadata))
+    if any(states.get(number) != _ALIVE for number in range(1, last + 1)):
+        _delete(target, mount, path, states, target.read(metadata))
     report.copy("secrets")
     report.copy("versions", last)
     if last:
