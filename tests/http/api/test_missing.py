@@ -28,7 +28,6 @@ ASKED = [
     ("PUT", "sys/rekey/update", "not supported yet"),
     ("GET", "sys/generate-root/attempt", "root tokens"),
     ("PUT", "sys/renew", "sys/leases/renew"),
-    ("POST", "sys/remount", "cannot be moved"),
     ("GET", "sys/plugins/runtimes/catalog", "no plugins"),
     ("POST", "sys/plugins/reload/backend", "no plugins"),
     ("PUT", "sys/plugins/catalog/secret/x", "no plugins"),

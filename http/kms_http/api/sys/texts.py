@@ -97,6 +97,15 @@ TEXTS: Final[Texts] = {
     "sys/mounts/{path...}": About("Enable, show and disable a mount.", "", _MOUNT, ("type",)),
     "sys/mounts/{path...}/tune": About("Show and change the settings of a mount.", "", _MOUNT),
     "sys/mounts/auth/{path...}/tune": About("Show and change the settings of a mount of logins.", "", _LOGIN),
+    "sys/remount": About(
+        "Give a mount another path.",
+        "What lies below it comes along; tokens that a mount of logins gave end.",
+        {"from": "Path of the mount.", "to": "The path that it gets."},
+        ("from", "to"),
+    ),
+    "sys/remount/status/{migration_id}": About(
+        "Tell of a move.", "", {"migration_id": "What the move was answered with."}
+    ),
     "sys/auth": About("List the mounts of logins."),
     "sys/auth/{path...}": About("Enable, show and disable a mount of logins.", "", _LOGIN, ("type",)),
     "sys/auth/{path...}/tune": About("Show and change the settings of a mount of logins.", "", _LOGIN),
