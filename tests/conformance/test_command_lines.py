@@ -135,6 +135,8 @@ def test_every_command_works_or_says_why_not(program: Program, site: Site) -> No
         if command.local or command.name not in program.commands:
             continue
         code, said = _follow(program, site, command) if command.name == "monitor" else _run(program, site, command)
+        if command.pending and code == 0:
+            continue
         if code != command.code or command.says.format(**site.words) not in " ".join(said.split()):
             wrong.append((command.name, code, said))
     assert wrong == []
