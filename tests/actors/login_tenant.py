@@ -55,6 +55,7 @@ class Tenant:
         self.store = store
         self.keyring = keyring
         self.now = float(T0)
+        self.timely = True
         self.recorded: list[tuple[str, str]] = []
         self.context = TenantContext(
             vault_id="vault",
@@ -62,6 +63,7 @@ class Tenant:
             keys=KEYS,
             keyring=keyring,
             clock=lambda: int(self.now * SECOND),
+            timely=lambda: self.timely,
             spawn=asyncio.ensure_future,
             spawn_apart=asyncio.ensure_future,
             ask=self.ask,

@@ -36,6 +36,7 @@ class Tenant:
     def __init__(self, store: Store, keyring: Keyring) -> None:
         self.store = store
         self.now = float(T0)
+        self.timely = True
         self.keys = TenantKeys(NUMBER)
         self.acls: dict[tuple[str, ...], Acl] = {}
         self.entities: dict[str, Resolved] = {}
@@ -46,6 +47,7 @@ class Tenant:
             keys=self.keys,
             keyring=keyring,
             clock=lambda: int(self.now * SECOND),
+            timely=lambda: self.timely,
             spawn=asyncio.ensure_future,
             spawn_apart=asyncio.ensure_future,
             ask=self.ask,

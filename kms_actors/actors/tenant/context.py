@@ -66,6 +66,14 @@ class TenantContext:
     fetch: OwnFetch = field(default_factory=nowhere)  # requests to other servers, for logins
     proceed: Callable[[], None] = proceed  # raises where work on keys must not go on; asked before each slice
 
+    def trusted_time(self) -> int | None:
+        """Return the time by which something may be found due, or over; None while the clock must not decide that.
+
+        It is asked once for each piece of work, and that time is kept: a clock may be set while work waits.
+        """
+        now = self.clock()
+        return now if self.timely() else None
+
 
 class Record(Protocol):
     """Adds a change to the log: an area, a name within it, and when a revocation is needed no more."""

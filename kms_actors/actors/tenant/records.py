@@ -182,7 +182,7 @@ class TenantRecords:
                 unsealing.keep_progress(tr, keys, progress)
                 return status_of(seal, progress, sealed=True)
             unsealing.keep_root_key(tr, keys, epoch, root_key)
-            await look_soon(tr, keys, int(now * 1e9))
+            await look_soon(tr, keys)
             record(tr, Change(self._vault_id, TENANT, "", now))
             return status_of(seal, None, sealed=False)
 

@@ -23,7 +23,7 @@ import structlog
 from msgspec.structs import replace
 
 from kms_actors.actors.cluster.removing import MOST, next_size, remove_page
-from kms_actors.actors.cluster.schedule import UNMOUNTING, look_by
+from kms_actors.actors.cluster.schedule import UNMOUNTING, look_now
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.clock import elapsed
 from kms_actors.errors import KmsError
@@ -93,7 +93,7 @@ class Unmounter:
         """Leave what lies below a mount to be removed, in the transaction that unmounts it."""
         now = self._context.clock()
         self._put(tr, gone.number, Unmounting(gone.path, gone.type, now / _SECOND, worker=self._worker, until=now))
-        await look_by(tr, self._context.keys, now, now)
+        await look_now(tr, self._context.keys)
 
     async def begin(self, number: int) -> None:
         """Remove the first page of a mount, and go on apart from whoever waits for this."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from kms_actors import request_context
 from kms_actors.actors.cluster.changes import TOKEN
-from kms_actors.actors.cluster.schedule import REVOKING, look_by
+from kms_actors.actors.cluster.schedule import REVOKING, look_now
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import CHILD, LEFT, Place, TokenRecords
 from kms_actors.auth.service_token import ServiceToken
@@ -40,7 +40,7 @@ class Ending:
             self._records.remember(tr, place, token, taken)
         if not had_children:
             return False
-        await look_by(tr, self._keys, now, now)
+        await look_now(tr, self._keys)
         return True
 
     async def remove(self, tr: Transaction, place: Place, token: ServiceToken) -> bool:

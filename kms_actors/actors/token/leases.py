@@ -14,7 +14,7 @@ import re
 from functools import partial
 from typing import Final, NamedTuple
 
-from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_by
+from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_now
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.listing import PAGE, Names, list_names
 from kms_actors.actors.tenant.token_records import LEASE, Place, TokenRecords, lease_id
@@ -81,9 +81,8 @@ class Leases:
             return await self._context.store.change(body, mount=None, of_grounds=True)
 
         async def mark(tr: Transaction) -> bool:
-            now = self._context.clock()
             tr.set(self._keys.key(LEASE_REVOKING, message.prefix, ANY_MOUNT), b"")
-            await look_by(tr, self._keys, now, now)
+            await look_now(tr, self._keys)
             return True
 
         return await self._context.store.change(mark, mount=None)

@@ -129,8 +129,10 @@ class Tidying:
 
     async def _proof(self, tr: Transaction, parts: tuple[Any, ...], entry: Entry) -> bool:
         """Remove a proof that has ended long ago: whose it is, nobody can tell from it."""
-        ends = TokenProof.decode(entry[1]).expires_at
-        return ends is not None and ends * _SECOND + KEPT < self._context.clock() and _clear(tr, entry)
+        ends, now = TokenProof.decode(entry[1]).expires_at, self._context.trusted_time()
+        if ends is None or now is None:
+            return False
+        return ends * _SECOND + KEPT < now and _clear(tr, entry)
 
 
 def _clear(tr: Transaction, entry: Entry) -> bool:

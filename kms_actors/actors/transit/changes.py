@@ -123,7 +123,9 @@ class TransitChanges:
 
     async def rotate_due(self, mount: int, name: str) -> bool:
         """Add the version that is due; return False if there was nothing to do, since another node was first."""
-        records, now = self._records, self._context.clock()
+        records, now = self._records, self._context.trusted_time()
+        if now is None:
+            return False
 
         async def due(tr: Reads) -> KeyPolicy | None:
             key = await records.key(tr, mount, name)

@@ -184,7 +184,9 @@ class TransitController:
             self._context.spawn_apart(self._rotate_due(key_id))
 
     async def _rotate_all_due(self) -> int:
-        now = self._context.clock()
+        now = self._context.trusted_time()
+        if now is None:
+            return 0
         rotated = 0
         if elapsed() - self._noted >= _NOTED_EVERY:
             await self._changes.note_again(now)

@@ -386,3 +386,16 @@ async def test_lists_come_in_pages(tenant: Tenant) -> None:
     assert await tenant.ask(ListRoles(MOUNT, "a", 1)) == ["b"]
     accessors = sorted([(await new(tenant, "a")).accessor for _ in range(3)])
     assert await tenant.ask(ListSecretIds(MOUNT, "a", accessors[0], 1)) == [accessors[1]]
+
+
+async def test_a_clock_that_is_not_trusted_ends_no_secret_id(tenant: Tenant) -> None:
+    """It may be off by a year, set while the sweep or the tidying was under way."""
+    await add(tenant)
+    made = await new(tenant, ttl=60)
+    tenant.now += 365 * 86_400
+    tenant.timely = False
+    assert await tenant.ask(EndSecretIds()) == 0
+    await tenant.ask(TidySecretIds(MOUNT))
+    await asyncio.sleep(0.1)
+    tenant.now, tenant.timely = float(T0), True
+    assert await tenant.ask(LookUpSecretId(MOUNT, "app", secret_id=made.secret_id)) is not None

@@ -334,3 +334,15 @@ class TestBatch:
         made = await tenant.issue(batch=True)
         with pytest.raises(AuthenticationFailed):
             await other.bearer(made)
+
+
+async def test_a_clock_that_is_not_trusted_ends_no_token(tenant: Tenant) -> None:
+    """It may be off by a year, set while the sweep was under way; what is removed does not come back."""
+    made = await tenant.issue(ttl=60)
+    tenant.now += 365 * 86_400
+    tenant.timely = False
+    assert await tenant.ask(EndTokens()) == 0
+    tenant.now, tenant.timely = float(T0), True
+    await tenant.bearer(made)
+    tenant.now += 60 + KEPT / SECOND
+    assert await tenant.ask(EndTokens()) == 1
