@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults simulate hunt lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -62,6 +62,12 @@ types: test-env ## Check types
 format: test-env ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+simulate: test-env ## SEEDS (100) simulations from seed FIRST (1) on, of nodes and everything that goes wrong
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1)
+
+hunt: test-env ## Which seed finds each of the bugs that the simulation must find; hours
+	$(BIN)/python -m tests.simulation.hunt
 
 bench: test-env ## Measure under load, alone or against a reference server (needs wrk); 20 minutes or more
 	$(BIN)/python -m tests.bench.run

@@ -22,6 +22,7 @@ from tests.simulation.native import OUTSIDE, SimulatedStore, Sky
 
 #: Virtual seconds a client waits for an answer.
 PATIENCE: Final = 15.0
+_CLIENT: Final = "198.51.100.7"
 #: Virtual seconds between client and node, each way, at most.
 _WAY: Final = 0.0005
 
@@ -99,7 +100,7 @@ class SimulatedNode:
         handler = Handler(
             service, authenticator(self._settings), lambda *_: None, system=SYSTEM, engines=ENGINES, absent=missing
         )
-        self._hub = Hub(handler, Limits(), 75, 5)
+        self._hub = Hub(handler, Limits(), 75, 5, 75)
         assert self._hub.loop is loop
 
     @property
@@ -118,7 +119,7 @@ class SimulatedNode:
         if self._hub is None:
             return None
         hub, context = self._hub, self.process.context.copy()
-        connection = context.run(Connection, hub, lambda: None)
+        connection = context.run(Connection, hub, hub.shares.hold(_CLIENT, many=False), _CLIENT, lambda: None)
         transport = _Transport(connection, answered, context)
         context.run(connection.connection_made, transport)
         return connection
@@ -128,7 +129,7 @@ class _Transport(asyncio.Transport):
     """The client's end of a connection, as a node sees it."""
 
     def __init__(self, connection: Connection, answered: Callable[[bytes], None], context: Any) -> None:
-        super().__init__({"peername": ("198.51.100.7", 1)})
+        super().__init__({"peername": (_CLIENT, 1)})
         self._connection, self._answered, self._context = connection, answered, context
         self._closing = False
 
