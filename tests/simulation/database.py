@@ -39,6 +39,13 @@ class Read(NamedTuple):
     ranges: tuple[Range, ...]
 
 
+class Snapshot(NamedTuple):
+    """What a transaction reads: a version, of one run of versions. `Database.move` begins another."""
+
+    run: int
+    version: int
+
+
 class _Commit(NamedTuple):
     version: int
     keys: frozenset[bytes]
@@ -52,6 +59,7 @@ class Database:
         self._now = now
         self._begun = VERSIONS
         self.version = VERSIONS
+        self._run = 0
         self._entries: dict[bytes, _History] = {}
         self._keys: list[bytes] = []  # of them, in order
         self._commits: deque[_Commit] = deque()
@@ -64,6 +72,7 @@ class Database:
 
     def move(self) -> None:
         """Go on as another cluster to which everything was copied: its versions are far lower."""
+        self._run += 1
         self._begun = VERSIONS - int(self._now() * VERSIONS)
         self.version = VERSIONS
         self._commits.clear()
@@ -77,26 +86,30 @@ class Database:
         self.version = max(self.version, self._begun + int(self._now() * VERSIONS))
         return self.version
 
-    def get(self, key: bytes, version: int) -> bytes | None:
-        """Return the value at `key` as of a version; raises `Failure` 1007."""
-        self._check(version)
-        history = self._entries.get(key)
-        return None if history is None else _at(history, version)
+    def snapshot(self) -> Snapshot:
+        """Return what a transaction reads that begins now."""
+        return Snapshot(self._run, self.read_version())
 
-    def entries(self, begin: bytes, end: bytes, version: int, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
-        """Give the entries of a range as of a version, in order; raises `Failure` 1007."""
-        self._check(version)
+    def get(self, key: bytes, at: Snapshot) -> bytes | None:
+        """Return the value at `key` as of a snapshot; raises `Failure` 1007."""
+        self._check(at)
+        history = self._entries.get(key)
+        return None if history is None else _at(history, at.version)
+
+    def entries(self, begin: bytes, end: bytes, at: Snapshot, *, reverse: bool) -> Iterator[tuple[bytes, bytes]]:
+        """Give the entries of a range as of a snapshot, in order; raises `Failure` 1007."""
+        self._check(at)
         keys = self._between(begin, end)
         for key in reversed(keys) if reverse else keys:
-            value = _at(self._entries[key], version)
+            value = _at(self._entries[key], at.version)
             if value is not None:
                 yield key, value
 
-    def commit(self, version: int, read: Read, log: list[Mutation]) -> int:
-        """Apply what a transaction wrote that read so much at `version`; raises `Failure`."""
-        self._check(version)
+    def commit(self, at: Snapshot, read: Read, log: list[Mutation]) -> int:
+        """Apply what a transaction wrote that read so much of a snapshot; raises `Failure`."""
+        self._check(at)
         for commit in reversed(self._commits):
-            if commit.version <= version:
+            if commit.version <= at.version:
                 break
             if _meet(commit, read):
                 raise Failure(NOT_COMMITTED)
@@ -118,8 +131,8 @@ class Database:
     def _between(self, begin: bytes, end: bytes) -> list[bytes]:
         return self._keys[bisect_left(self._keys, begin) : bisect_left(self._keys, end)]
 
-    def _check(self, version: int) -> None:
-        if not self.read_version() - KEPT <= version <= self.version:
+    def _check(self, at: Snapshot) -> None:
+        if at.run != self._run or at.version < self.read_version() - KEPT:
             raise Failure(TOO_OLD)
 
     def _apply(self, version: int, log: list[Mutation]) -> None:

@@ -27,7 +27,7 @@ from kms_actors.store.foundationdb.engine import RETRIES, RETRY_MILLISECONDS, Fo
 from kms_actors.store.foundationdb.native import Failure, Native
 from kms_actors.store.foundationdb.operations import Operations
 from kms_actors.store.writes import Mutation, SetVersionstamped, Writes
-from tests.simulation.database import Database, Range, Read
+from tests.simulation.database import Database, Range, Read, Snapshot
 from tests.simulation.loop import Process, VirtualLoop, running
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ class SimulatedNative:
 
     def _begin(self) -> None:
         self._ends = self._sky.loop.now + ATTEMPT_SECONDS
-        self._version: int | None = None
+        self._snapshot: Snapshot | None = None
         self._asked: float | None = None  # when the version is there
         self._writes = Writes()
         self._keys: set[bytes] = set()
@@ -116,20 +116,20 @@ class SimulatedNative:
         self._ends = self._sky.loop.now + seconds
 
     def read_version(self) -> asyncio.Future[int]:
-        return self._call(lambda version: version)
+        return self._call(lambda at: at.version)
 
     def get(self, key: bytes, *, snapshot: bool = False) -> asyncio.Future[bytes | None]:
         if not snapshot and self._writes.reads_through(key):
             self._keys.add(key)
-        return self._call(lambda version: self._writes.view(key, self._database.get(key, version)))
+        return self._call(lambda at: self._writes.view(key, self._database.get(key, at)))
 
     def get_many(self, keys: Sequence[bytes]) -> asyncio.Future[list[bytes | None]]:
         self._keys.update(key for key in keys if self._writes.reads_through(key))
         get, view = self._database.get, self._writes.view
-        return self._call(lambda version: [view(key, get(key, version)) for key in keys])
+        return self._call(lambda at: [view(key, get(key, at)) for key in keys])
 
     async def get_range(self, begin: bytes, end: bytes, *, limit: int, reverse: bool) -> list[Entry]:
-        return await self._call(lambda version: self._read_range(begin, end, version, limit, reverse=reverse))
+        return await self._call(lambda at: self._read_range(begin, end, at, limit, reverse=reverse))
 
     async def get_keys(self, begin: bytes, end: bytes, *, limit: int) -> list[bytes]:
         return [key for key, _ in await self.get_range(begin, end, limit=limit, reverse=False)]
@@ -173,7 +173,7 @@ class SimulatedNative:
         call.add_done_callback(self._under_way.discard)
         return call
 
-    def _call(self, read: Callable[[int], T]) -> asyncio.Future[T]:
+    def _call(self, read: Callable[[Snapshot], T]) -> asyncio.Future[T]:
         """Send a read off. What it gives is that of its version, whenever it arrives."""
         loop, sky = self._sky.loop, self._sky
         answer: asyncio.Future[T] = loop.create_future()
@@ -188,15 +188,15 @@ class SimulatedNative:
         return self._note(answer)
 
     def _take_version(self) -> None:
-        self._version = self._database.read_version()
+        self._snapshot = self._database.snapshot()
 
-    def _answer(self, answer: asyncio.Future[T], read: Callable[[int], T] | None) -> None:
+    def _answer(self, answer: asyncio.Future[T], read: Callable[[Snapshot], T] | None) -> None:
         if answer.done():
             return
-        if self._sky.loop.now < self._ends and (self._sky.cut_off(self._process) or self._version is None):
+        if self._sky.loop.now < self._ends and (self._sky.cut_off(self._process) or self._snapshot is None):
             self._sky.loop.call_at(self._ends, self._answer, answer, None)
             return
-        if read is None or self._version is None:
+        if read is None or self._snapshot is None:
             self._sky.note("timed out")
             answer.set_exception(Failure(TIMED_OUT))
         elif self._sky.happens("too_old"):
@@ -205,12 +205,12 @@ class SimulatedNative:
             answer.set_exception(Failure(FUTURE_VERSION))
         else:
             try:
-                answer.set_result(read(self._version))
+                answer.set_result(read(self._snapshot))
             except Failure as failure:
                 answer.set_exception(failure)
 
-    def _read_range(self, begin: bytes, end: bytes, version: int, limit: int, *, reverse: bool) -> list[Entry]:
-        stored = list(self._database.entries(begin, end, version, reverse=reverse)) if begin < end else []
+    def _read_range(self, begin: bytes, end: bytes, at: Snapshot, limit: int, *, reverse: bool) -> list[Entry]:
+        stored = list(self._database.entries(begin, end, at, reverse=reverse)) if begin < end else []
         found = self._writes.merge(stored, begin, end, reverse=reverse)
         if limit and len(found) >= limit:  # what was read ends where the limit was met
             found = found[:limit]
@@ -221,18 +221,18 @@ class SimulatedNative:
 
     async def _commit(self) -> None:
         """Send the commit off: from there on it is the network's, and goes on whatever becomes of who has sent it."""
-        version = await self.read_version() if self._keys or self._ranges else self._database.read_version()
+        at = await self._call(lambda at: at) if self._keys or self._ranges else self._database.snapshot()
         if self._writes.log:
             outcome: asyncio.Future[None] = self._sky.loop.create_future()
             late = self._sky.loop.call_at(self._ends, self._end, outcome)
             read = Read(frozenset(self._keys), tuple(self._ranges))
-            _Arrival(self._sky, version, read, list(self._writes.log), outcome).send(self._process)
+            _Arrival(self._sky, at, read, list(self._writes.log), outcome).send(self._process)
             try:
                 await outcome
             finally:
                 late.cancel()
         for key, future in self._watched:
-            _watch(self._sky, self._process, key, version, future)
+            _watch(self._sky, self._process, key, at, future)
 
     def _end(self, outcome: asyncio.Future[None]) -> None:
         if not outcome.done():
@@ -252,9 +252,9 @@ class _Arrival:
     """A commit on its way to the database, and its answer on the way back."""
 
     def __init__(
-        self, sky: Sky, version: int, read: Read, log: list[Mutation], outcome: asyncio.Future[None]
+        self, sky: Sky, at: Snapshot, read: Read, log: list[Mutation], outcome: asyncio.Future[None]
     ) -> None:
-        self._sky, self._version, self._read, self._log, self._outcome = sky, version, read, log, outcome
+        self._sky, self._at, self._read, self._log, self._outcome = sky, at, read, log, outcome
 
     def send(self, process: Process | None) -> None:
         """Let it travel; raises nothing, and is not the sender's any more."""
@@ -290,7 +290,7 @@ class _Arrival:
     def _arrive(self, process: Process | None, answered: bool = False) -> None:
         failure: Failure | None = None
         try:
-            self._sky.database.commit(self._version, self._read, self._log)
+            self._sky.database.commit(self._at, self._read, self._log)
         except Failure as error:
             failure = error
         if answered:
@@ -306,7 +306,7 @@ class _Arrival:
             self._outcome.set_exception(failure)
 
 
-def _watch(sky: Sky, process: Process | None, key: bytes, version: int, future: asyncio.Future[None]) -> None:
+def _watch(sky: Sky, process: Process | None, key: bytes, at: Snapshot, future: asyncio.Future[None]) -> None:
     """Complete `future` once `key` has changed: late, or without a change, as the weather has it."""
     database, loop, weather = sky.database, sky.loop, sky.weather
 
@@ -329,7 +329,11 @@ def _watch(sky: Sky, process: Process | None, key: bytes, version: int, future: 
 
     database.listeners.append(listener)
     future.add_done_callback(end)
-    if database.get(key, database.read_version()) != database.get(key, version):
+    try:
+        differs = database.get(key, database.snapshot()) != database.get(key, at)
+    except Failure:  # the snapshot is gone
+        differs = True
+    if differs:
         changed({key})
     elif sky.happens("watch_false"):
         loop.call_later(sky.chance.random(), complete, context=OUTSIDE)

@@ -29,62 +29,60 @@ def database(clock: Clock) -> Database:
     return Database(clock)
 
 
-def write(database: Database, key: bytes, value: bytes) -> int:
-    return database.commit(database.read_version(), NOTHING, [Set(key, value)])
+def write(database: Database, key: bytes, value: bytes) -> Snapshot:
+    database.commit(database.snapshot(), NOTHING, [Set(key, value)])
+    return database.snapshot()
 
 
 def test_a_snapshot_stays_as_it_was(database: Database) -> None:
+    before = database.snapshot()
     first = write(database, b"a", b"1")
     second = write(database, b"a", b"2")
     database.commit(second, NOTHING, [Clear(b"a")])
-    assert [database.get(b"a", version) for version in (first - 1, first, second, second + 1)] == [
-        None,
-        b"1",
-        b"2",
-        None,
-    ]
+    moments = (before, first, second, database.snapshot())
+    assert [database.get(b"a", moment) for moment in moments] == [None, b"1", b"2", None]
     assert list(database.entries(b"a", b"b", second, reverse=False)) == [(b"a", b"2")]
 
 
 def test_a_key_that_was_read_and_written_since_is_a_conflict(database: Database) -> None:
-    version = database.read_version()
+    before = database.snapshot()
     write(database, b"a", b"1")
     with pytest.raises(Failure) as caught:
-        database.commit(version, Read(frozenset([b"a"]), ()), [Set(b"b", b"")])
+        database.commit(before, Read(frozenset([b"a"]), ()), [Set(b"b", b"")])
     assert caught.value.code == NOT_COMMITTED
-    database.commit(version, Read(frozenset([b"c"]), ()), [Set(b"b", b"")])
+    database.commit(before, Read(frozenset([b"c"]), ()), [Set(b"b", b"")])
 
 
 @pytest.mark.parametrize("log", [[Set(b"b", b"")], [ClearRange(b"", b"bb")], [Add(b"b", 1)]])
 def test_a_range_that_was_read_and_written_since_is_a_conflict(database: Database, log: list[Set]) -> None:
-    version = database.read_version()
-    database.commit(version, NOTHING, list(log))
+    before = database.snapshot()
+    database.commit(before, NOTHING, list(log))
     with pytest.raises(Failure):
-        database.commit(version, Read(frozenset(), (Range(b"b", b"c"),)), [Set(b"x", b"")])
+        database.commit(before, Read(frozenset(), (Range(b"b", b"c"),)), [Set(b"x", b"")])
     with pytest.raises(Failure):
-        database.commit(version, Read(frozenset([b"b"]), ()), [Set(b"x", b"")])
+        database.commit(before, Read(frozenset([b"b"]), ()), [Set(b"x", b"")])
 
 
 def test_versions_are_kept_for_five_seconds(database: Database, clock: Clock) -> None:
-    version = write(database, b"a", b"1")
+    written = write(database, b"a", b"1")
     clock.now = 4.9
-    assert database.get(b"a", version) == b"1"
+    assert database.get(b"a", written) == b"1"
     clock.now = 5.1
     with pytest.raises(Failure) as caught:
-        database.get(b"a", version)
+        database.get(b"a", written)
     assert caught.value.code == TOO_OLD
 
 
 def test_a_jump_of_versions_ends_what_is_under_way(database: Database) -> None:
-    version = database.read_version()
+    before = database.snapshot()
     database.jump(100 * VERSIONS)
     with pytest.raises(Failure):
-        database.commit(version, NOTHING, [Set(b"a", b"")])
-    assert database.read_version() >= version + 100 * VERSIONS
+        database.commit(before, NOTHING, [Set(b"a", b"")])
+    assert database.read_version() >= before.version + 100 * VERSIONS
 
 
 def test_versionstamps_are_those_of_commits(database: Database) -> None:
-    version = database.commit(database.read_version(), NOTHING, [SetVersionstamped(b"p", b"s", b"v")])
+    version = database.commit(database.snapshot(), NOTHING, [SetVersionstamped(b"p", b"s", b"v")])
     assert database.latest() == {b"p" + version.to_bytes(8, "big") + bytes(2) + b"s": b"v"}
 
 
@@ -92,9 +90,11 @@ def test_a_move_keeps_all_data_and_no_version(database: Database, clock: Clock) 
     clock.now = 60.0
     before = write(database, b"a", b"1")
     write(database, b"gone", b"1")
-    database.commit(database.read_version(), NOTHING, [Clear(b"gone")])
+    database.commit(database.snapshot(), NOTHING, [Clear(b"gone")])
     database.move()
-    assert database.read_version() < before
+    assert database.read_version() < before.version
+    with pytest.raises(Failure):
+        database.commit(before, NOTHING, [Set(b"a", b"2")])
     assert database.latest() == {b"a": b"1"}
     clock.now = 200.0
-    assert database.get(b"gone", database.read_version()) is None
+    assert database.get(b"gone", database.snapshot()) is None
