@@ -7,7 +7,7 @@ import pytest
 from kms_actors.store.foundationdb.attempts import NOT_COMMITTED, TOO_OLD
 from kms_actors.store.foundationdb.native import Failure
 from kms_actors.store.writes import Add, Clear, ClearRange, Set, SetVersionstamped
-from tests.simulation.database import VERSIONS, Database, Range, Read
+from tests.simulation.database import VERSIONS, Database, Range, Read, Snapshot
 
 NOTHING = Read(frozenset(), ())
 
