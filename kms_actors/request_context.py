@@ -55,8 +55,8 @@ class RequestContext(NamedTuple):
     """`ends` is of the clock `elapsed`: nothing of the request is begun in the store after it.
 
     `id` is the request's in answers and logs, `by` names the caller where a seal or mounts are changed. `bearer` is
-    whose token the request was allowed by, which its changes rest on. `record` is what audit devices have of it. `below`
-    is the mount that it is below, by number and path: it was allowed for that path alone.
+    whose token the request was allowed by, which its changes rest on. `record` is what audit devices have of it.
+    `below` is the mount that it is below, by number and path: it was allowed for that path alone.
     """
 
     ends: float = inf

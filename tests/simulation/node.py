@@ -12,7 +12,7 @@ from kms_actors import config
 from kms_actors.actors.node.service import NodeService
 from kms_actors.processes.serving import authenticator
 from kms_http.api import missing
-from kms_http.api.routes import ENGINES, SYSTEM
+from kms_http.api.routes import CATALOGUE, ENGINES, SYSTEM
 from kms_http.handler import Handler
 from kms_http.wire.connection import Connection
 from kms_http.wire.hub import Hub
@@ -98,7 +98,13 @@ class SimulatedNode:
                 await asyncio.sleep(1.0)
         self.service = service
         handler = Handler(
-            service, authenticator(self._settings), lambda *_: None, system=SYSTEM, engines=ENGINES, absent=missing
+            service,
+            authenticator(self._settings),
+            lambda *_: None,
+            system=SYSTEM,
+            engines=ENGINES,
+            absent=missing,
+            catalogue=CATALOGUE,
         )
         self._hub = Hub(handler, Limits(), 75, 5, 75)
         assert self._hub.loop is loop

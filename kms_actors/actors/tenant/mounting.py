@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar
 import msgspec
 
 from kms_actors.actors.cluster.changes import IDENTITY, TENANT
-from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_by
+from kms_actors.actors.cluster.schedule import LEASE_REVOKING, look_now
 from kms_actors.actors.tenant import moving
 from kms_actors.actors.tenant.authorities import DutyLeft, note_change
 from kms_actors.actors.tenant.context import (
@@ -214,10 +214,9 @@ class MountController:
             check(moved)
             tr.set(*mount_record(keys, self._context.keyring, moved))
             if mount.for_logins:
-                now = self._context.clock()
                 note_change(tr, keys)  # the tokens that it has given at the other path end
                 tr.set(keys.key(LEASE_REVOKING, source, mount.number), b"")
-                await look_by(tr, keys, now, now)
+                await look_now(tr, keys)
             await moving.note(tr, self._context, migration, Moved(source, target))
             return tuple(moved if entry.number == moved.number else entry for entry in mounts)
 

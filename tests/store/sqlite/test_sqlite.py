@@ -28,6 +28,7 @@ from kms_actors.store.sqlite import (
     writer as sqlite_writer,
 )
 from kms_actors.store.sqlite.engine import SqliteStore
+from kms_actors.store.sqlite.file import read_values
 from tests.store.access import clear, get, get_all, put
 from tests.store.model import INITIAL, STEPS, check_against_model
 from tests.store.sqlite_files import locked, opened
@@ -315,7 +316,7 @@ async def test_what_is_queued_is_written_at_a_close_batch_work_too(path: Path) -
 
 async def test_what_was_asked_for_comes_with_the_next_statement(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     statements: list[int] = []
-    inner = sqlite_transaction.read_values
+    inner = read_values
 
     def counted(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         statements.append(len(keys))
