@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -28,9 +28,9 @@ from kms_actors.messages import Seal
 from kms_actors.policy.messages import PolicyKind, WritePolicy
 from kms_actors.reseal.run import ALL, Outcome, Reseal
 from kms_actors.secret import SecretBytes
-from kms_actors.store.api import Store
+from kms_actors.store.api import Entry, Store
 from tests.actors.node.test_schedule_sweep import Clock, assert_clean, cluster
-from tests.store.access import get_all
+from tests.store.access import END, get_all
 from tests.store.conftest import open_store, place, store
 from tests.support.backups import backup
 from tests.support.faulty_store import CountingStore, Interrupted
@@ -64,10 +64,19 @@ async def resealed(
     return await run.run(restart=restart)
 
 
+async def entries(store: Store) -> AsyncIterator[Entry]:
+    """Yield all there is, a page at a time: there may be very much."""
+    begin = b""
+    while page := await store.run(lambda tr: tr.get_range(begin, END, limit=500)):  # noqa: B023 - awaited at once
+        for entry in page:
+            yield entry
+        begin = page[-1][0] + b"\0"
+
+
 async def versions(store: Store) -> dict[tuple[object, ...], set[int]]:
     """Return which key versions there are of sealed records: of each tenant's, and of those of the master keyring."""
     found: dict[tuple[object, ...], set[int]] = {}
-    for key, value in await get_all(store):
+    async for key, value in entries(store):
         parts = parts_of(key) or ()
         of_tenant = parts[:1] == ("t",)
         known = find(TENANT_RECORDS if of_tenant else CLUSTER_RECORDS, parts[2:] if of_tenant else parts)
