@@ -124,7 +124,7 @@ async def test_a_vault_that_wakes_has_its_devices_open_and_one_that_sleeps_has_n
     directory.deliver(None)  # all sleep
     assert (await two.one.tenant(VAULT)).trail is not None
     lines = (tmp_path / "audit/vaults" / VAULT / "audit.log").read_text().splitlines()
-    assert json.loads(lines[0])["request"]["path"] == "sys/audit/test"
+    assert json.loads(lines[1])["request"]["path"] == "sys/audit/test"
 
 
 async def test_devices_of_the_cluster_are_read_anew_where_they_were_changed(two: Two, tmp_path: Path) -> None:
