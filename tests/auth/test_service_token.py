@@ -114,14 +114,16 @@ FIRST = (
     b'"creation_ttl":3600,"explicit_max_ttl":0,"period":0,"num_uses":0,"renewable":true,"orphan":false,'
     b'"parent":"BBBBBBBBBBBBBBBBBBBBBBBB","metadata":{"who":"canary"},"format":1}'
 )
-#: What they wrote before mounts were moved.
+#: What they wrote before mounts were moved, and logins showed certificates.
 UNMOVED = (
     FIRST.removesuffix(b',"format":1}')
     + b',"line":["BBBBBBBBBBBBBBBBBBBBBBBB"],"mount":7,"under":"En0KEw","bound_cidrs":["10.0.0.0/8"],'
     b'"entity_id":"e","role":"r","renewed":1800000001.5,"max_ttl":7200,"not_after":1800009000.5,"indexed":true,"format":1}'
 )
 #: What they write now.
-GOLDEN = UNMOVED.replace(b'"mount":7,', b'"mount":7,"mount_moves":0,')
+GOLDEN = UNMOVED.replace(b'"mount":7,', b'"mount":7,"mount_moves":0,').replace(
+    b'"indexed"', b'"certificate":"","indexed"'
+)
 FULL = msgspec.structs.replace(
     RECORD,
     line=("B" * 24,),
