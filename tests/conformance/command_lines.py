@@ -54,6 +54,7 @@ def local(name: str) -> Command:
 
 
 _NO_HA: Final = "there is no high availability to manage"
+_NO_TRANSFORM: Final = "no mount found at transform"
 _NOT_NAMESPACES: Final = "not as namespaces"
 
 COMMANDS: Final = (
@@ -67,7 +68,6 @@ COMMANDS: Final = (
     Command("status", "", "Sealed"),
     Command("unwrap", "{wrapped}", "canary"),
     Command("path-help", "secret/data/app", "Read, write, patch"),
-    local("agent"),
     local("agent generate-config"),
     local("proxy"),
     local("server"),
@@ -136,7 +136,7 @@ COMMANDS: Final = (
     refused("operator raft remove-peer", "x", _NO_HA),
     refused("operator raft snapshot restore", "{file}", _NO_HA),
     refused("operator raft snapshot save", "snapshot", _NO_HA),
-    refused("pki health-check", "pki", "non-PKI mount", code=1),
+    refused("pki health-check", "pki", "route entry not found", code=1),
     refused("pki issue", "pki/issuer/default pki2 common_name=x", "pki/issuer/default", code=1),
     refused("pki list-intermediates", "pki/issuer/default", "Failed to read parent issuer", code=1),
     refused("pki reissue", "pki/issuer/default pki2 common_name=x", "certificate field unavailable", code=1),
@@ -164,6 +164,11 @@ COMMANDS: Final = (
     Command("token renew", "{child}", "token"),
     Command("token capabilities", "secret/data/app", "root"),
     Command("token revoke", "{child}", "Success"),
+    refused("events subscribe", "kv*", "events endpoint not found", code=1),
+    refused("transform import", "transform/transformations/fpe/x {key}", "no mount found at transform", code=3),
+    refused(
+        "transform import-version", "transform/transformations/fpe/x {key}", "no mount found at transform", code=3
+    ),
     Command("transit import", "transit/keys/imported {key} type=aes256-gcm96"),
     Command("transit import-version", "transit/keys/imported {key}"),
     Command("version-history", "", "1.14.2", by=OPERATOR),

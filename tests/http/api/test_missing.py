@@ -24,9 +24,11 @@ ASKED = [
     ("POST", "sys/workflows/manage/x", "no workflows"),
     ("POST", "sys/config/ui/headers/X-A", "no web console"),
     ("PUT", "sys/policies/rgp/x", "Enterprise"),
-    ("GET", "sys/rekey/init", "not supported yet"),
-    ("PUT", "sys/rekey/update", "not supported yet"),
-    ("GET", "sys/generate-root/attempt", "root tokens"),
+    ("GET", "sys/rekey/none", "sys/rekey/init"),
+    ("PUT", "sys/rekey-recovery-key/init", "no recovery keys"),
+    ("GET", "sys/generate-root/none", "sys/generate-root/attempt"),
+    ("PUT", "sys/rotate/root", "the root key"),
+    ("GET", "sys/rotate/none", "the keyring"),
     ("PUT", "sys/renew", "sys/leases/renew"),
     ("GET", "sys/plugins/runtimes/catalog", "no plugins"),
     ("POST", "sys/plugins/reload/backend", "no plugins"),
@@ -57,7 +59,7 @@ def test_the_table_has_all_of_them_and_no_path_that_is_there() -> None:
     families = {family for _, path, _ in ASKED for family in missing._SENTENCES if path.startswith(family)}
     untested = set(missing._SENTENCES) - families
     assert all(missing.sentence(family) for family in untested - {"auth/token", "sys/quotas"})
-    for family in missing._SENTENCES:
+    for family in set(missing._SENTENCES) - {"sys/rotate"}:  # which is there itself: what is told is of paths below
         found = SYSTEM.find(family, Operation.WRITE)
         assert found is None or found.endpoint is None
 
