@@ -8,13 +8,13 @@ holds no more than one request and one read of the socket. See decisions 15 and 
 from __future__ import annotations
 
 import asyncio
-import types
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, cast
 
 import structlog
 
 from kms_http.wire import errors, head, response
+from kms_http.wire.begun import go_on
 from kms_http.wire.errors import HttpError
 from kms_http.wire.hub import Hub
 from kms_http.wire.inbound import Inbound
@@ -110,7 +110,7 @@ class Connection(Line):
             else:
                 self.close()
         elif self._inbound is not None and self._inbound.flows:
-            self._inbound.fail(_broken_off())
+            self._inbound.fail(errors.broken_off())
         elif self._task is not None:
             self._set_timer(PROBE_SECONDS, self._probe)
         return not self._tls
@@ -129,7 +129,7 @@ class Connection(Line):
         self._stop_timer()
         self._put_by(b"")
         if self._inbound is not None:
-            self._inbound.fail(_broken_off())
+            self._inbound.fail(errors.broken_off())
             if self._request is None:
                 self._inbound = None
         if self._unsent is not None:
@@ -217,7 +217,7 @@ class Connection(Line):
         except BaseException as error:  # noqa: BLE001  # panics of native libraries are no Exceptions
             self._give_up(error)
         else:
-            self._task = self._hub.loop.create_task(self._answer_later(request, _rest(answer, awaited)))
+            self._task = self._hub.loop.create_task(self._answer_later(request, go_on(answer, awaited)))
 
     def _begin_with_body_to_come(self, request: Request, understood: head.Head, rest: bytes) -> None:
         """Answer `request`, whose body is read only once somebody asks for it."""
@@ -241,7 +241,7 @@ class Connection(Line):
         self._feed(data)
         if not inbound.complete:
             if self._eof or self.lost:
-                inbound.fail(_broken_off())
+                inbound.fail(errors.broken_off())
             self._resume_reading()
         try:
             return await whole
@@ -393,23 +393,3 @@ class Connection(Line):
         error.__traceback__ = None
         self._end_request()
         self.close()
-
-
-def _broken_off() -> HttpError:
-    return HttpError(400, "malformed or incomplete request body", close=True)
-
-
-@types.coroutine
-def _rest(answer: Coroutine[Any, Any, Response], awaited: Any) -> Generator[Any, None, Response]:
-    """Go on with a coroutine that was begun outside of the task, where it stopped to wait for `awaited`."""
-    while True:
-        try:
-            yield awaited
-        except BaseException as error:  # noqa: BLE001 - a cancellation before the first step is the coroutine's own
-            try:
-                awaited = answer.throw(error)
-            except StopIteration as done:
-                made: Response = done.value
-                return made
-        else:
-            return (yield from answer.__await__())

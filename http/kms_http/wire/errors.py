@@ -52,6 +52,11 @@ def too_busy() -> HttpError:
     return HttpError(503, "too many requests at once, try again", close=True, retry_after=1)
 
 
+def broken_off() -> HttpError:
+    """Return the error of a body that does not come to its end."""
+    return HttpError(400, "malformed or incomplete request body", close=True)
+
+
 class _Answer(NamedTuple):
     status: int
     text: str | None = None  # None: no text at all
