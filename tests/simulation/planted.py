@@ -34,7 +34,7 @@ _FEED: Final = f"{_ACTORS}.cluster.feed"
 
 PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
     # What a change rests on.
-    "mount-not-read": [Edit(_STORE, "if known is not None:\n            self._check_mount(known, found[1])", "pass")],
+    "mount-not-read": [Edit(_STORE, "if known is not None:\n            self._check_mount(known, found[2])", "pass")],
     "epoch-not-read": [
         Edit(_STORE, 'if int.from_bytes(found[0] or b"", "little") != self._epoch:\n            raise Sealed', "pass")
     ],
@@ -140,7 +140,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         Edit(
             f"{_FDB}.operations",
             "native.set(self._key, self._operations.next_number())\n        await native.commit()\n",
-            "",
+            "pass\n",
         )
     ],
     "time-out-taken-for-failed": [
@@ -165,6 +165,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
             "return _Found",
         )
     ],
+    "rekey-leaves-the-seal": [Edit(f"{_ACTORS}.ceremony.rekeying", "tr.set(scope.key(SEAL), seal.encode())", "pass")],
     "children-outlive-parents": [
         Edit(
             f"{_ACTORS}.tenant.token_records",

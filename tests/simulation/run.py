@@ -26,6 +26,7 @@ from tests.simulation.workloads.biscuits import Biscuits
 from tests.simulation.workloads.mounts import Mounts
 from tests.simulation.workloads.policies import Policies
 from tests.simulation.workloads.registers import Registers
+from tests.simulation.workloads.rekeys import Rekeys
 from tests.simulation.workloads.seals import Seals
 from tests.simulation.workloads.tokens import Tokens
 from tests.simulation.workloads.transit import Keys
@@ -38,6 +39,7 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
     "mounts": Mounts,
     "policies": Policies,
     "biscuits": Biscuits,
+    "rekeys": Rekeys,
     "seals": Seals,
 }
 #: Virtual seconds of work, then of rest before it is judged.

@@ -26,10 +26,11 @@ class Seals(Clients):
                 self.world.sealed.begin(answer.got)
             await self.pause(2)
             self.world.sealed.end(self.world.now)
-            for share in self.world.shares[:2]:
-                answer = await self.world.ask("PUT", "sys/unseal", self.world.operator, {"key": share})
-                if answer.unknown:
-                    self.world.sealed.doubt(answer.got)
+            for shares in (self.world.shares, self.world.other_shares):
+                for share in shares[:2]:
+                    answer = await self.world.ask("PUT", "sys/unseal", self.world.operator, {"key": share})
+                    if answer.unknown:
+                        self.world.sealed.doubt(answer.got)
 
     async def judge(self) -> None:
         await asyncio.sleep(0)
