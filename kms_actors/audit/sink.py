@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kms_actors.errors import KmsError
 
@@ -33,3 +33,14 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Let go of what is open; raises nothing. Nothing is written afterwards."""
+
+
+@runtime_checkable
+class WritesAtOnce(Protocol):
+    """A sink that can do without waiting, at times."""
+
+    def write_at_once(self, lines: Sequence[bytes]) -> bool:
+        """As `write`, on the loop; False, and nothing done, where it could take longer than the loop may be held.
+
+        It is called while no `write` is under way.
+        """

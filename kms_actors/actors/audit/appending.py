@@ -71,6 +71,11 @@ class AppendFile:
         return (mine.st_dev, mine.st_ino) == (others.st_dev, others.st_ino)
 
     @property
+    def number(self) -> int:
+        """The system's, of the open file."""
+        return self._file
+
+    @property
     def closed(self) -> bool:
         return self._file < 0
 
@@ -107,7 +112,24 @@ class AppendFile:
                     return decide(found)
                 length *= 8
 
-    def append(self, data: bytes, *, sync: bool, control: bool = False) -> None:
+    def append_at_once(self, data: bytes) -> bool:
+        """As `append`; False, and nothing done, where that would have to wait, or to look for what was torn."""
+        try:
+            self._set_lock(fcntl.F_OFD_SETLK, fcntl.F_WRLCK, _WRITING)
+            try:
+                state = os.fstat(self._file)
+                if state.st_size not in (self._end, 0) and os.pread(self._file, 1, state.st_size - 1) != b"\n":
+                    return False
+                self._append(data, 0, state)
+            finally:
+                self._unlock()
+        except OSError as error:
+            if error.errno in {EACCES, EAGAIN}:
+                return False
+            raise SinkFailed(in_words(error)) from None
+        return True
+
+    def append(self, data: bytes, *, sync: bool = False, control: bool = False) -> None:
         """Write whole lines at the end, all of them or none.
 
         Raises:
@@ -117,7 +139,7 @@ class AppendFile:
         """
         try:
             with self._writing():
-                self._append(data, _CONTROL_ROOM if control else 0)
+                self._append(data, _CONTROL_ROOM if control else 0, os.fstat(self._file))
         except OSError as error:
             raise SinkFailed(in_words(error)) from None
         if sync:
@@ -130,8 +152,7 @@ class AppendFile:
         except OSError as error:
             raise Uncertain(in_words(error)) from None
 
-    def _append(self, data: bytes, room: int) -> None:
-        state = os.fstat(self._file)
+    def _append(self, data: bytes, room: int, state: os.stat_result) -> None:
         if not state.st_nlink:
             raise Gone("the file was removed")
         if self._most is not None and state.st_size + len(data) > self._most + room:
@@ -169,7 +190,10 @@ class AppendFile:
         try:
             yield
         finally:
-            self._set_lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _WRITING)
+            self._unlock()
+
+    def _unlock(self) -> None:
+        self._set_lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, _WRITING)
 
     def _set_lock(self, command: int, kind: int, start: int) -> None:
         fcntl.fcntl(self._file, command, struct.pack(_LOCK, kind, os.SEEK_SET, start, 1, 0))

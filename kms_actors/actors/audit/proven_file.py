@@ -21,6 +21,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from kms_actors import request_context
 from kms_actors.actors.audit.appending import AppendFile, Gone, Uncertain
 from kms_actors.actors.audit.book import Book
+from kms_actors.actors.audit.lag import Lag
+from kms_actors.actors.audit.sinks.promptness import SHORT, Promptness, is_short
 from kms_actors.audit.log import anchors, base64, lines
 from kms_actors.audit.log.anchors import Choice, StoredAnchor
 from kms_actors.audit.log.lines import MOST_UNSIGNED
@@ -38,14 +40,8 @@ T = TypeVar("T")
 
 #: Seconds until lines are held by a checkpoint, if the disk keeps up.
 CHECKPOINT_SECONDS: Final = 0.5
-#: Bytes, and seconds, that `lagged` may be ahead of the disk.
-MOST_UNSYNCED: Final = 4 << 20
-MOST_LAG: Final = 1.0
 #: Seconds that a device which is closed may take to anchor its log.
 _CLOSE_SECONDS: Final = 2.0
-#: Lines, and bytes, that are given their place on the loop; for more there are threads.
-_FEW: Final = 64
-_SHORT: Final = 1 << 16
 _SECOND: Final = 10**9
 
 _log: Final = BoundedLog("kms_actors.audit")
@@ -68,40 +64,6 @@ class _Open(NamedTuple):
     log: Log
 
 
-class Mark(NamedTuple):
-    """How many bytes were written to a file, all in all, at some time."""
-
-    bytes: int
-    time: float
-
-
-class Lag:
-    """How far a file is ahead of the disk."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._bytes = 0  # written, all in all
-        self._on_disk = Mark(0, clock())  # what is, at least, and since when nothing that is not was written
-
-    def too_far(self, further: int) -> bool:
-        """Tell whether so many bytes more may only be written with all before them on the disk."""
-        waiting = self._bytes - self._on_disk.bytes
-        late = self._clock() - self._on_disk.time >= MOST_LAG
-        return waiting + further >= MOST_UNSYNCED or (waiting > 0 and late)
-
-    def written(self, further: int = 0) -> Mark:
-        """Count bytes; return what is on the disk after a sync that begins now."""
-        now = self._clock()
-        if self._bytes == self._on_disk.bytes:
-            self._on_disk = Mark(self._bytes, now)
-        self._bytes += further
-        return Mark(self._bytes, now)
-
-    def synced(self, reached: Mark) -> None:
-        """Note that all is on the disk which was written by then."""
-        self._on_disk = max(self._on_disk, reached)
-
-
 class ProvenFile:
     """The log of one device that this process writes. See `Sink`."""
 
@@ -118,6 +80,7 @@ class ProvenFile:
         self._open: _Open | None = None
         self._begun = False  # once it was open: then its folder is there, or was removed by somebody
         self._lag = Lag()
+        self._promptness = Promptness()
         self._anchored: StoredAnchor | None = None
         self._due: asyncio.TimerHandle | None = None
         self._working: set[asyncio.Task[None]] = set()
@@ -168,13 +131,12 @@ class ProvenFile:
     async def _write(self, written: Sequence[bytes], wanted: Collection[int]) -> dict[int, Receipt]:
         file, log = self._open or await self._begin()
         before = log.state
-        few = len(written) <= _FEW and sum(map(len, written)) <= _SHORT
         arrange = partial(self._arrange, log, written, wanted)
-        data, receipts = arrange() if few else await self._run(arrange)
+        data, receipts = arrange() if is_short(written) else await self._run(arrange)
         sync = self._settings.strict or self._lag.too_far(len(data))
         reached = self._lag.written(len(data))
         try:
-            await self._run(partial(file.append, data, sync=sync))
+            await self._run(partial(self._append, file, data, sync=sync))
         except Uncertain:
             raise
         except SinkFailed:
@@ -183,6 +145,40 @@ class ProvenFile:
         if sync:
             self._lag.synced(reached)
         return receipts
+
+    def write_at_once(self, written: Sequence[bytes]) -> bool:
+        """See `WritesAtOnce`: where nothing is to be on the disk before, and no other process writes just now."""
+        settings, opened = self._settings, self._open
+        if opened is None or settings.strict or self._turn.locked() or not self._promptness.allows(written):
+            return False
+        if self._lag.too_far(SHORT):
+            return False
+        file, log = opened
+        before, done = log.state, False
+        data, _ = self._arrange(log, written, ())
+        begun = self._promptness.begin()
+        try:
+            done = file.append_at_once(data)
+        except Gone:
+            pass  # `write` makes it anew
+        except Uncertain:
+            self._shut()
+            raise
+        finally:
+            self._promptness.end(begun)
+            if not done:
+                log.go_back(before)
+        if done:
+            self._lag.written(len(data))
+            self._remind()
+        return done
+
+    def _append(self, file: AppendFile, data: bytes, *, sync: bool) -> None:
+        begun = self._promptness.begin()
+        file.append(data)
+        self._promptness.end(begun)
+        if sync:
+            file.sync()
 
     def _arrange(
         self, log: Log, written: Sequence[bytes], wanted: Collection[int]
@@ -237,8 +233,8 @@ class ProvenFile:
         """Have a checkpoint written soon, if there are lines that no checkpoint holds."""
         if self._due is None and self._open is not None and self._open.log.unsigned > 1:
             loop = asyncio.get_running_loop()
-            seconds = self._settings.checkpoint_seconds
-            self._due = loop.call_later(seconds, lambda: self._spawn(self._checkpoint()))
+            seconds, apart = self._settings.checkpoint_seconds, request_context.apart()
+            self._due = loop.call_later(seconds, lambda: self._spawn(self._checkpoint()), context=apart)
 
     async def _checkpoint(self) -> None:
         async with self._turn:
@@ -331,6 +327,7 @@ class ProvenFile:
         except OSError as error:
             raise SinkFailed(in_words(error)) from None
         self._begun = True
+        self._promptness.opened(settings.path, file.number)
         return file
 
     def _shut(self) -> None:

@@ -57,12 +57,14 @@ class Trail:
     def answer(self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None) -> tuple[Outcome, ...]:
         """Have the line of an answer written, likewise; with `receipts`, add a ticket of each device."""
         now, takers = self._clock(), self._takers(asked)
-        if receipts is None:
-            return tuple(d.writer.put(d.entries.answer(asked, answered, now)) for d in takers)
-        tickets = [Ticket() for _ in takers]
-        receipts += tickets
-        pairs = zip(takers, tickets, strict=True)
-        return tuple(d.writer.put(d.entries.answer(asked, answered, now), ticket) for d, ticket in pairs)
+        tickets = [Ticket() if receipts is not None else None for _ in takers]
+        if receipts is not None:
+            receipts += filter(None, tickets)
+        outcomes = []
+        for device, ticket in zip(takers, tickets, strict=True):
+            outcomes.append(device.writer.put(device.entries.answer(asked, answered, now), ticket))
+            device.writer.hasten()  # who enters an answer waits for all that is entered
+        return tuple(outcomes)
 
     def _takers(self, asked: Asked) -> list[OpenDevice]:
         return [device for device in self.devices if not device.writer.closed and device.entries.takes(asked)]

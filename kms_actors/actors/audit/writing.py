@@ -1,5 +1,6 @@
-"""What is to be written to a device, gathered: all lines of one turn of the loop are one write.
+"""What is to be written to a device, gathered: all lines of one turn of the loop are one write, at most.
 
+What the sink can do at once is done with no task, nor a wait: `hasten` is for who would wait for it next.
 While a write is under way, lines gather for the next. A write that takes too long counts as failed, and so does all
 that comes until it has ended after all: a device that hangs costs each request its patience once, and no memory.
 """
@@ -11,7 +12,7 @@ from typing import Final
 
 from kms_actors import request_context
 from kms_actors.audit.receipts import GivesReceipts, Ticket
-from kms_actors.audit.sink import Sink, SinkFailed
+from kms_actors.audit.sink import Sink, SinkFailed, WritesAtOnce
 from kms_actors.observe.bounded import BoundedLog
 
 #: Seconds that a write may take.
@@ -35,6 +36,7 @@ class Writer:
 
     def __init__(self, sink: Sink, scope: str, name: str, counts: Counts) -> None:
         self._sink = sink
+        self._at_once = sink.write_at_once if isinstance(sink, WritesAtOnce) else None
         self._scope = scope
         self._name = name
         self._counts = counts
@@ -43,6 +45,7 @@ class Writer:
         self._tickets: dict[int, Ticket] = {}  # of these, by their places
         self._bytes = 0
         self._next: asyncio.Future[bool] | None = None  # of the lines that wait
+        self._called = False  # to begin, in this turn of the loop
         self._working: asyncio.Task[None] | None = None
         self._stuck = False
         self._reopening: asyncio.Future[None] | None = None
@@ -66,9 +69,27 @@ class Writer:
         self._bytes += len(line)
         if self._next is None:
             self._next = self._loop.create_future()
-            if self._working is None:
-                self._loop.call_soon(self._begin)
+            if self._working is None and not self._called:
+                self._called = True
+                self._loop.call_soon(self._begin_gathered)
         return self._next
+
+    def hasten(self) -> None:
+        """Write what waits now, if the sink can do so without a wait: what `put` returned then is done."""
+        done = self._next
+        if done is None or self._at_once is None or self._working or self._reopening or self._tickets:
+            return
+        try:
+            if not self._at_once(self._lines):
+                return
+        except SinkFailed as failed:
+            self._failed(str(failed), done, len(self._lines))
+        except Exception as error:  # noqa: BLE001 - as below
+            self._failed(type(error).__name__, done, len(self._lines))
+        else:
+            self._counts.lines += len(self._lines)
+            done.set_result(True)
+        self._lines, self._bytes, self._next = [], 0, None
 
     async def reopen(self) -> None:
         """Have the sink opened anew, between two writes."""
@@ -88,7 +109,12 @@ class Writer:
             await asyncio.wait([working], timeout=PATIENCE)
         await self._sink.close()
 
+    def _begin_gathered(self) -> None:
+        self._called = False
+        self._begin()
+
     def _begin(self) -> None:
+        self.hasten()
         if self._working is None and (self._next is not None or self._reopening is not None):
             # For all who wait, and none of their requests.
             self._working = self._loop.create_task(self._work(), context=request_context.apart())

@@ -63,7 +63,9 @@ class CompactRange:
 
     def copy(self) -> CompactRange:
         """Return another that grows by itself."""
-        return CompactRange(self.size, self._roots)
+        made = CompactRange.__new__(CompactRange)  # with each write: what is checked of others is true of this one
+        made.size, made._roots = self.size, self._roots.copy()  # noqa: SLF001 - its own class
+        return made
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CompactRange) and (self.size, self._roots) == (other.size, other._roots)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kms_actors.actors.audit.proven_file import MOST_LAG, MOST_UNSYNCED, Lag, ProvenFile, Settings
+from kms_actors.actors.audit.lag import MOST_LAG, MOST_UNSYNCED, Lag
+from kms_actors.actors.audit.proven_file import ProvenFile, Settings
 from kms_actors.audit.log import base64, proofs
 from kms_actors.audit.log.anchors import StoredAnchor, Writer
 from kms_actors.audit.log.findings import Kind, Report

@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Final
 
+from kms_actors.actors.audit.sinks.promptness import Promptness
 from kms_actors.audit.sink import SinkFailed
 from kms_actors.system_errors import in_words
 
@@ -21,7 +22,7 @@ _FLAGS: Final = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOF
 
 
 class FileSink:
-    """Writes in a thread: a disk, or a network's file system, may hold up whoever writes to it."""
+    """Writes on the loop what is prompt there, else in a thread: a disk may hold up whoever writes to it."""
 
     def __init__(self, path: Path, mode: int | None, pool: Executor, most: int | None = None) -> None:
         """`mode` is that of the file, None: as it is; `most` bytes may be in it."""
@@ -32,10 +33,25 @@ class FileSink:
         self._file: int | None = None
         self._begun = False  # once it was open: then its folder is there, or was removed by somebody
         self._torn = False  # a line was written in part
+        self._promptness = Promptness()
 
     async def write(self, lines: Sequence[bytes]) -> None:
         """See `Sink`."""
         await self._run(self._append, b"".join(lines))
+
+    def write_at_once(self, lines: Sequence[bytes]) -> bool:
+        """See `WritesAtOnce`."""
+        file = self._file
+        if file is None or not self._promptness.allows(lines):
+            return False
+        try:
+            state = os.fstat(file)
+            if not state.st_nlink:
+                return False  # `write` makes it anew
+            self._append_to(file, state.st_size, b"".join(lines))
+        except OSError as error:
+            raise SinkFailed(in_words(error)) from None
+        return True
 
     async def reopen(self) -> None:
         """See `Sink`."""
@@ -52,15 +68,20 @@ class FileSink:
     def _append(self, data: bytes) -> None:
         try:
             file = self._opened()
-            if self._most is not None and os.fstat(file).st_size + len(data) > self._most:
-                raise SinkFailed("the file is as large as it may be (setting audit.vault_file_bytes): rotate it")
-            rest = memoryview(b"\n" + data if self._torn else data)
-            while rest:
-                written = os.write(file, rest)
-                self._torn = written < len(rest)
-                rest = rest[written:]
+            self._append_to(file, os.fstat(file).st_size, data)
         except OSError as error:
             raise SinkFailed(in_words(error)) from None
+
+    def _append_to(self, file: int, size: int, data: bytes) -> None:
+        if self._most is not None and size + len(data) > self._most:
+            raise SinkFailed("the file is as large as it may be (setting audit.vault_file_bytes): rotate it")
+        rest = memoryview(b"\n" + data if self._torn else data)
+        begun = self._promptness.begin()
+        while rest:
+            written = os.write(file, rest)
+            self._torn = written < len(rest)
+            rest = rest[written:]
+        self._promptness.end(begun)
 
     def _opened(self) -> int:
         """Return the file, open; one that was removed, or never was, is made."""
@@ -74,6 +95,7 @@ class FileSink:
         try:
             if self._mode is not None:
                 os.fchmod(file, self._mode)
+            self._promptness.opened(self._path, file)
         except OSError:
             os.close(file)
             raise
