@@ -198,7 +198,7 @@ def test_records_of_mounts_stay_readable() -> None:
     config = MountConfig(60, audit_non_hmac_request_keys=("a",))
     mount = Mount("x/", "kv", 3, "u", "kv_1", "d", {"version": "2"}, config, local=True)
     assert msgspec.json.decode(today, type=Mount) == mount
-    assert msgspec.json.encode(mount) == today
+    assert msgspec.json.encode(mount) == today[:-1] + b',"moves":0}'
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.store.api import Store
+from kms_actors.store.api import Store, Transaction
 from kms_actors.token.messages import ListLeases, LookUpLease, RevokeLeases
 from kms_actors.token.spec import Issued
 from tests.actors.token_tenant import MOUNT, T0, Tenant
-from tests.store.access import put
 
 LOGIN = "auth/approle/login"
 
@@ -91,7 +90,12 @@ async def test_what_is_left_of_a_mount_that_is_gone_goes_too(tenant: Tenant) -> 
     gone = [await tenant.issue(path=LOGIN, mount=MOUNT) for _ in range(3)]
     child = await tenant.issue(gone[0], mount=MOUNT)
     later = await tenant.issue(path=LOGIN, mount=None)  # of another mount at the same path
-    await put(tenant.store, (tenant.keys.key(LEASE_REVOKING, "auth/approle/", MOUNT), b""))
+
+    async def unmount(tr: Transaction) -> None:
+        tr.clear(tenant.keys.key("mount", MOUNT))
+        tr.set(tenant.keys.key(LEASE_REVOKING, "auth/approle/", MOUNT), b"")
+
+    await tenant.store.run(unmount)
     await tenant.ask(EndTokens())
     await tenant.ask(EndTokens())
     assert await dead(tenant, *gone, child)

@@ -70,3 +70,4 @@ class Rekeys(Clients):
         sealed = await self.world.expect("PUT", "sys/seal", self.world.operator)
         self.require(sealed.good, "a vault can be sealed", sealed)
         await self.world.unseal()
+        await asyncio.sleep(self.world.lease)  # until all nodes have heard of it
