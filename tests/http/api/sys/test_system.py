@@ -129,7 +129,6 @@ class TestInit:
                     "InitRequest.secret_shares of type int"
                 ),
             ),
-            ({"secret_shares": 1, "secret_threshold": 1, "pgp_keys": ["zz"]}, "PGP keys are not supported"),
             (
                 {"secret_shares": 5, "secret_threshold": 3, "recovery_shares": 5, "recovery_threshold": 3},
                 "parameters recovery_shares,recovery_threshold not applicable to seal type shamir",
