@@ -39,6 +39,7 @@ Texts name fields and paths, never values.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Self
 
 
 class KmsError(Exception):
@@ -60,9 +61,11 @@ class UnknownVersion(InvalidRequest):
 class LimitReached(InvalidRequest):
     """A vault has as many of something as the cluster's operator lets it have."""
 
-    def __init__(self, kind: str, limit: int) -> None:
+    @classmethod
+    def of(cls, kind: str, limit: int) -> Self:
+        """Return what is told of a limit."""
         what = "bytes in secrets" if kind == "bytes" else kind
-        super().__init__(f"this vault may have {limit} {what} at most: the operator of the cluster sets the limit")
+        return cls(f"this vault may have {limit} {what} at most: the operator of the cluster sets the limit")
 
 
 class InvalidWrappingToken(InvalidRequest):
@@ -117,15 +120,16 @@ class Sealed(KmsError):
 
 
 class Leaving(Sealed):
-    """The tenant is sealed because the operator of the cluster has it deleted; `due` is in seconds since 1970."""
+    """The tenant is sealed because the operator of the cluster has it deleted."""
 
-    def __init__(self, due: float, *, begun: bool = False) -> None:
-        moment = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    @classmethod
+    def by(cls, due: float, *, begun: bool = False) -> Self:
+        """Return what is told of a deletion that is due, in seconds since 1970, or has begun."""
         if begun:
-            super().__init__("this vault is being deleted")
-        else:
-            text = f"this vault is to be deleted at {moment}"
-            super().__init__(f"{text}; until then the operator of the cluster can keep it")
+            return cls("this vault is being deleted")
+        moment = datetime.fromtimestamp(due, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = f"this vault is to be deleted at {moment}"
+        return cls(f"{text}; until then the operator of the cluster can keep it")
 
 
 class Unavailable(KmsError):
@@ -161,8 +165,13 @@ class DevicesChanged(Unavailable):
 class NotRecorded(KmsError):
     """No audit device could record a request, or its answer."""
 
-    def __init__(self, request_id: str = "") -> None:
-        super().__init__(f"internal error: no audit device could record the request {request_id}".rstrip())
+    def __init__(self, text: str = "internal error: no audit device could record the request") -> None:
+        super().__init__(text)
+
+    @classmethod
+    def of(cls, request_id: str) -> Self:
+        """Return what is told of a request with this id."""
+        return cls(f"internal error: no audit device could record the request {request_id}".rstrip())
 
 
 class StoreError(KmsError):

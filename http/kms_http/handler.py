@@ -206,7 +206,9 @@ class Handler:
         await self._identify(exchange, found)
         tenant = exchange.caller.tenant
         if tenant is not None and tenant.sealed and not while_sealed:
-            raise Sealed if tenant.erasure is None else Leaving(tenant.erasure.due, begun=bool(tenant.erasure.begun))
+            raise (
+                Sealed if tenant.erasure is None else Leaving.by(tenant.erasure.due, begun=bool(tenant.erasure.begun))
+            )
         mount = None
         if found is None and (not system or exchange.path.startswith(LOGINS)):
             mount, found = self._find_mounted(exchange)

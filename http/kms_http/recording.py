@@ -49,7 +49,7 @@ class Recording:
             failed |= not good
         if failed:
             self._outcomes = outcomes  # whoever asks again is told the same
-            raise NotRecorded(self.asked.id)
+            raise NotRecorded.of(self.asked.id)
 
     def _expect(self, outcomes: tuple[asyncio.Future[bool], ...]) -> None:
         """Keep what is to become true; where no device takes the entry, nothing is."""

@@ -19,6 +19,10 @@ CANARY: Final = "canary-6b1f2d0c"
 ECHOING: Final = (
     "invalid hash algorithm ",
     "unknown key type",
+    "unknown backend type: ",
+    "unknown option: ",
+    "no matching mount at ",
+    "path already in use at ",
     "unknown hash function: ",
     "unsupported encoding format ",
     "unsupported algorithm ",

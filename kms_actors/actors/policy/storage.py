@@ -112,7 +112,7 @@ class PolicyRecords:
         begin, end = self._context.keys.span("policy", kind.value)
         most = self._context.tallies.most("policies")
         if most and len(await tr.get_keys(begin, end, limit=most)) >= most:
-            raise LimitReached("policies", most)
+            raise LimitReached.of("policies", most)
 
     def _key(self, kind: PolicyKind, name: str) -> bytes:
         return policy_key(self._context.keys, name, kind.value)

@@ -148,7 +148,7 @@ class MountController:
                 raise InvalidRequest(f"path is already in use at {existing.path.removeprefix(LOGINS)}")
             most = self._context.tallies.most("mounts")
             if most and len(mounts) >= most:
-                raise LimitReached("mounts", most)
+                raise LimitReached.of("mounts", most)
             last = await tr.get(counter)
             number = 1 + max(
                 len(default_mounts()),

@@ -51,7 +51,7 @@ async def require_staying(tr: Reads, keys: TenantKeys) -> None:
 
 def leaving(erasure: Erasure) -> Leaving:
     """Return the error of a request to a tenant that is being deleted."""
-    return Leaving(erasure.due, begun=bool(erasure.begun))
+    return Leaving.by(erasure.due, begun=bool(erasure.begun))
 
 
 def put(tr: Transaction, keys: TenantKeys, area: str, record: msgspec.Struct) -> None:

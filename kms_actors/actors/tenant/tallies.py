@@ -78,7 +78,7 @@ class Tallies:
         entries = await tr.get_range(*self._keys.span(COUNT, kind))
         left = limit - counted(self._keys, entries).get(kind, 0) - number
         if left < 0:
-            raise LimitReached(kind, limit)
+            raise LimitReached.of(kind, limit)
         self._unseen[kind] = min(left // _PART, _BYTES_AHEAD if kind == "bytes" else _AHEAD), now + _SECONDS
 
     def forget(self, tr: Transaction, mount: int) -> None:

@@ -32,7 +32,7 @@ class Recorded:
 
     async def recorded(self) -> None:
         if not self.good:
-            raise NotRecorded("id")
+            raise NotRecorded.of("id")
 
 
 class Two(NamedTuple):
