@@ -20,22 +20,18 @@ _METHODS: Final = ("DELETE", "GET", "OPTIONS", "POST", "PUT", "LIST", "PATCH", "
 _SECONDS: Final = b"300"  # for which a browser need not ask again
 
 
-def refuse_others(cors: Cors, request: Request) -> None:
-    """Raise HttpError for a request of a page that may send none, or by a method that none may use."""
+def before(cors: Cors, request: Request) -> Response | None:
+    """Return the answer to a browser that asks what it may send, and sends nothing yet; None for all else.
+
+    Raises HttpError for a request of a page that may send none, or by a method that none may use.
+    """
     asked = request.headers.get(_ASKED_METHOD, "")
     if asked and asked not in _METHODS:
         raise HttpError(405)
     if not cors.allows(request.headers[ORIGIN]):
         raise HttpError(403, "origin not allowed")
-
-
-def is_asked(request: Request) -> bool:
-    """Tell whether a browser asks what it may send, and sends nothing yet."""
-    return request.method == "OPTIONS" and bool(request.headers.get(_ASKED_METHOD))
-
-
-def answer_asked(cors: Cors) -> Response:
-    """Return the answer to a browser that asks."""
+    if request.method != "OPTIONS" or not asked:
+        return None
     response = Response(200)
     response.add_header(b"Access-Control-Allow-Methods", ",".join(_METHODS).encode())
     response.add_header(b"Access-Control-Allow-Headers", ",".join(cors.allowed_headers).encode())

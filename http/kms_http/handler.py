@@ -143,12 +143,8 @@ class Handler:
         if shared is not None and not request.headers.get(cors.ORIGIN):
             shared = None
         try:
-            if shared is not None:
-                cors.refuse_others(shared, request)
-            if shared is not None and cors.is_asked(request):
-                response = cors.answer_asked(shared)
-            else:
-                response = await self._answer(exchange)
+            told = cors.before(shared, request) if shared is not None else None
+            response = told or await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
             response = self._failed(exchange, error)
             if exchange.recording is not None or self._auditing.wanted(exchange):
