@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from itertools import islice
 from typing import Final, TypeAlias, TypeVar
 
@@ -133,7 +134,10 @@ class TenantStore:
         """
         below = request_context.current().below
         if below is not None:
-            look = self._below(look, *below)
+            look = self._grounded(look, below[0], partial(self._check_place, *below))
+        return await self._read(look, priority)
+
+    async def _read(self, look: Look[T], priority: Priority = Priority.REQUEST) -> T:
         try:
             found = await self._store.run(look, priority=priority)
         except NewerKeyVersion:
@@ -147,7 +151,8 @@ class TenantStore:
         """Records that this process has sealed by the active version, and not yet added to the store's counter."""
         return self._sealed.uncounted
 
-    def _below(self, look: Look[T], number: int, path: str) -> Look[T]:
+    def _grounded(self, look: Look[T], number: int, check: Callable[[bytes | None], None]) -> Look[T]:
+        """Return `look` with a mount's record read beside it, for `check` to raise what comes before any answer."""
         key = self._keys.key("mount", number)
 
         async def grounded(tr: Reads) -> T:
@@ -157,9 +162,9 @@ class TenantStore:
             except StoreError:
                 raise
             except KmsError:
-                self._check_place(number, path, (await found)[0])  # whose answer comes first
+                check((await found)[0])  # whose answer comes first
                 raise
-            self._check_place(number, path, (await found)[0])
+            check((await found)[0])
             return result
 
         return grounded
@@ -189,21 +194,9 @@ class TenantStore:
             Unavailable: its options were changed meanwhile.
 
         """
-        key = self._keys.key("mount", known.number)
-
-        async def grounded(tr: Reads) -> T:
-            found = tr.get_many((key,))
-            try:
-                result = await look(tr)
-            except StoreError:
-                raise
-            except KmsError:
-                self._check_mount(known, (await found)[0])  # whose answer comes first
-                raise
-            self._check_mount(known, (await found)[0])
-            return result
-
-        return await self.read(grounded)
+        if request_context.current().below not in {None, (known.number, known.path)}:
+            raise NoMount
+        return await self._read(self._grounded(look, known.number, partial(self._check_mount, known)))
 
     async def change(
         self,
