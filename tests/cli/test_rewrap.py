@@ -23,8 +23,6 @@ from kms_actors.cli.client import main
 from kms_actors.cli.rewrap.campaign import Campaign
 from kms_actors.cli.rewrap.client import (
     ATTEMPTS,
-    MAX_WAIT,
-    RequestFailed,
     RewrapClient,
     Rewrapped,
     Wanted,
@@ -40,6 +38,7 @@ from kms_actors.cli.rewrap.records import (
     Record,
     read_lines,
 )
+from kms_actors.cli.sender import MAX_WAIT, RequestFailed
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 from tests.support.api import Api, b64, initialise, unseal

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import ssl
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import click
 
-from kms_actors.errors import InvalidRequest
+from kms_actors.cli.sender import RequestFailed, Sender, refusal
 from kms_actors.secret import SecretBytes
-from kms_actors.system_errors import in_words
 
-_TIMEOUT: Final = 30.0
 _TOKEN: Final = "VAULT_TOKEN"  # noqa: S105  # a name
 
 
@@ -31,11 +27,7 @@ class Server:
 
     def __init__(self, address: str, token: SecretBytes) -> None:
         """Raise InvalidRequest if `address` is no http(s) address."""
-        parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidRequest("the address is not like https://kms.example:8202")
-        self._parts = parts
-        self._token = token
+        self._sender = Sender(address, token, again=frozenset())  # what is asked for here is not waited for
 
     def checkpoints(self, device: str) -> Any:
         """Return the data of the answer of `sys/audit-checkpoint/`."""
@@ -47,37 +39,19 @@ class Server:
         return str(data["hash"])
 
     def _ask(self, method: str, path: str, body: dict[str, str] | None = None) -> Any:
-        connection = self._connect()
-        headers = {"X-Vault-Token": self._token.reveal().decode("ascii"), "Content-Type": "application/json"}
-        target = f"{self._parts.path.rstrip('/')}/v1/{quote(path)}"
+        content = None if body is None else json.dumps(body).encode()
         try:
-            connection.request(method, target, None if body is None else json.dumps(body).encode(), headers)
-            response = connection.getresponse()
-            content = response.read()
-        except ssl.SSLCertVerificationError as error:
-            raise ServerFailed(f"the server's certificate is not trusted: {error.verify_message}") from None
-        except OSError as error:
-            raise ServerFailed(f"no answer from the server: {in_words(error)}") from None
-        except HTTPException:
-            raise ServerFailed("what answers does not speak HTTP") from None
+            status, answer = self._sender.send(method, f"{self._sender.root}{quote(path)}", content)
+        except RequestFailed as failure:
+            raise ServerFailed(str(failure)) from None
         finally:
-            connection.close()
+            self._sender.close()
         try:
-            answer = json.loads(content)
-            if response.status == 200:
-                return answer["data"]
-            errors = "; ".join(map(str, answer["errors"]))
+            if status == 200:
+                return json.loads(answer)["data"]
         except (ValueError, LookupError, TypeError):
-            errors = ""
-        raise ServerFailed(f"the server answered {response.status} {errors}".strip())
-
-    def _connect(self) -> HTTPConnection:
-        host, port = self._parts.hostname, self._parts.port
-        assert host is not None
-        if self._parts.scheme == "http":
-            return HTTPConnection(host, port, timeout=_TIMEOUT)
-        context = ssl.create_default_context(cafile=os.environ.get("VAULT_CACERT") or None)
-        return HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)
+            raise ServerFailed("the answer is not one of this API") from None
+        raise ServerFailed(f"the server answered {refusal(status, answer)}")
 
 
 def server(address: str, token_file: Path | None) -> Server:

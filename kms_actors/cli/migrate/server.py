@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from functools import partial
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from kms_actors.errors import InvalidRequest
+from kms_actors.cli.sender import AGAIN, RequestFailed, Sender
 from kms_actors.secret import SecretBytes
 
 #: Times that one request is sent.
 ATTEMPTS: Final = 8
-#: Seconds waited at most between two of them.
-MAX_WAIT: Final = 15
-_TIMEOUT: Final = 60.0
-_AGAIN: Final = frozenset({412, 429, 502, 503})
+#: Vault answers 412 where it is behind, proxies 502 where nobody is.
+_AGAIN: Final = AGAIN | {412, 502}
 
 
 class ServerFailed(Exception):
@@ -44,29 +41,20 @@ class Answer(NamedTuple):
 
 
 class Server:
-    """Redirects are not followed: they would take the token elsewhere."""
+    """Each thread has a connection of its own."""
 
     def __init__(self, address: str, token: SecretBytes, sleep: Callable[[float], None] = time.sleep) -> None:
         """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address."""
-        parts = urlsplit(address)
-        if not parts.hostname or parts.scheme not in ("http", "https"):
-            raise InvalidRequest("an address is like https://kms.example:8202")
         self.address = address
-        self._host, self._port, self._tls = parts.hostname, parts.port, parts.scheme == "https"
-        self._base = f"{parts.path.rstrip('/')}/v1/"
-        self._headers = {
-            "X-Vault-Token": token.reveal().decode("ascii"),
-            "X-Vault-Request": "true",
-            "Content-Type": "application/json",
-        }
-        self._sleep = sleep
+        self._make = partial(Sender, address, token, attempts=ATTEMPTS, again=_AGAIN, sleep=sleep)
         self._local = threading.local()
-        self._opened: list[HTTPConnection] = []
+        self._opened = [self._make()]
+        self._local.sender = self._opened[0]
 
     def close(self) -> None:
         """Close the connections of all threads, which must have ended."""
-        for connection in self._opened:
-            connection.close()
+        for sender in self._opened:
+            sender.close()
 
     def read(self, path: str, **query: object) -> Any:
         """Return what is at a path; None if there is nothing. Raises ServerFailed."""
@@ -93,38 +81,19 @@ class Server:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, object] | None = None
     ) -> Answer:
         """Send a request; raises ServerFailed where no answer comes. All that is sent here may be sent twice."""
-        target = self._base + quote(path, safe="/") + (f"?{urlencode(query)}" if query else "")
-        content = None if body is None else json.dumps(body).encode()
-        failure = ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._sleep(min(0.2 * (1 << attempt), MAX_WAIT))
-            connection = self._connection()
-            try:
-                connection.request(method, target, content, self._headers)
-                response = connection.getresponse()
-                raw = response.read()
-            except (OSError, HTTPException) as error:
-                connection.close()
-                failure = type(error).__name__
-                continue
-            answer = _answer(response.status, raw)
-            if answer.status not in _AGAIN:
-                return answer
-            failure = answer.why
-        raise ServerFailed(f"{self.address}: {failure} ({ATTEMPTS} attempts)")
+        sender = self._sender()
+        target = sender.root + quote(path, safe="/") + (f"?{urlencode(query)}" if query else "")
+        try:
+            return _answer(*sender.send(method, target, None if body is None else json.dumps(body).encode()))
+        except RequestFailed as failure:
+            raise ServerFailed(f"{self.address}: {failure}") from None
 
-    def _connection(self) -> HTTPConnection:
-        connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            if self._tls:
-                context = ssl.create_default_context()
-                connection = HTTPSConnection(self._host, self._port, timeout=_TIMEOUT, context=context)
-            else:
-                connection = HTTPConnection(self._host, self._port, timeout=_TIMEOUT)
-            self._local.connection = connection
-            self._opened.append(connection)
-        return connection
+    def _sender(self) -> Sender:
+        sender: Sender | None = getattr(self._local, "sender", None)
+        if sender is None:
+            sender = self._local.sender = self._make()
+            self._opened.append(sender)
+        return sender
 
 
 def _answer(status: int, raw: bytes) -> Answer:

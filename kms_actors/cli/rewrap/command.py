@@ -16,10 +16,7 @@ from kms_actors.cli.rewrap.campaign import (
     Campaign,
     Counts,
 )
-from kms_actors.cli.rewrap.client import (
-    RequestFailed,
-    RewrapClient,
-)
+from kms_actors.cli.rewrap.client import RewrapClient
 from kms_actors.cli.rewrap.csv_file import csv_reader
 from kms_actors.cli.rewrap.json_file import json_reader
 from kms_actors.cli.rewrap.records import (
@@ -27,6 +24,7 @@ from kms_actors.cli.rewrap.records import (
     Reader,
     read_lines,
 )
+from kms_actors.cli.sender import RequestFailed
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 

@@ -192,7 +192,7 @@ def test_the_commands_of_the_document_work(sides: Sides, tmp_path: Path, monkeyp
     [
         (["--from", "http://127.0.0.1:1", "--to", "http://127.0.0.1:2"], "give --from, or --to"),
         ([], "give --from, or --to"),
-        (["--from", "127.0.0.1"], "an address is like https://kms.example:8202"),
+        (["--from", "127.0.0.1"], "the address is not like https://kms.example:8202"),
     ],
 )
 def test_a_mistake_is_told(arguments: list[str], text: str) -> None:
