@@ -92,7 +92,7 @@ def bad_tokens(victim: Victim) -> Iterator[str]:
     yield from (good[:-1], good[1:], good[: len(good) // 2], good + good, good.swapcase(), good + " x", f"{good}.")
     yield from (root[:-1], root.swapcase(), root + "A", "hvs." + root)
     yield Issuer().tenant(victim.tenant.vault_id)
-    yield victim.issuer.cluster_operator("another-cluster")
+    yield victim.issuer.cluster_operator(namespace="another-cluster")
     yield "é" * 20
 
 

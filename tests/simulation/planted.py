@@ -120,6 +120,13 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
             "from tests.simulation.loop import moving as elapsed  # noqa: E402\n_unused: Final[Clock] = (",
         )
     ],
+    "revocations-end-by-any-clock": [
+        Edit(
+            f"{_ACTORS}.node.tenant_actor",
+            "return time_of_ends(self._services.trusted_time())",
+            "return time_of_ends(self._services.clock())",
+        )
+    ],
     "clock-always-trusted": [
         Edit(f"{_ACTORS}.cluster.timekeeping", "if abs(now - time) <= BOUND:", "if True:"),
         Edit(

@@ -25,8 +25,8 @@ class Issuer:
 
     keys: TokenKeys = field(default_factory=TokenKeys.generate)
 
-    def cluster_operator(self, namespace: str = NAMESPACE) -> str:
-        return self._token(namespace, Privilege.CLUSTER_OPERATOR)
+    def cluster_operator(self, ttl: int | None = None, *, namespace: str = NAMESPACE) -> str:
+        return self._token(namespace, Privilege.CLUSTER_OPERATOR, ttl)
 
     def tenant_operator(self, vault_id: str) -> str:
         return self._token(vault_id, Privilege.TENANT_OPERATOR)

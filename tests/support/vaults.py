@@ -70,6 +70,14 @@ async def node(
         await service.stop()
 
 
+async def trust(service: NodeService) -> None:
+    """Have the cluster come to trust the clock of `service`, which is alone."""
+    for _ in range(40):
+        if await service.timekeeper.look():
+            return
+    raise AssertionError("the clock is not trusted")
+
+
 @dataclass(frozen=True)
 class Vault:
     """What a vault's operators and users know of it."""

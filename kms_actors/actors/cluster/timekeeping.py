@@ -106,6 +106,15 @@ class Timekeeper:
         return before, after
 
 
+def trusted(clock: Callable[[], int], timely: Callable[[], bool]) -> int | None:
+    """Return the time of `clock`, by which something may be found due, or over; None where it must not decide that.
+
+    It is asked once for each piece of work, and that time is kept: a clock may be set while work waits.
+    """
+    now = clock()
+    return now if timely() else None
+
+
 def standing_of(now: int, time: int) -> Standing:
     """Return how a clock that says `now` stands to a cluster's `time`."""
     if abs(now - time) <= BOUND:

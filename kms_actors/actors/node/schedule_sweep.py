@@ -86,7 +86,7 @@ class ScheduleSweep:
         self._services = services
         self._directory = directory
         self._timekeeper = timekeeper
-        self._eraser = Eraser(services.store, services.clock)
+        self._eraser = Eraser(services.store, services.trusted_time)
         self._own = own
         self._owner = uuid.uuid4().hex
         # Where each node is unsealed for itself, no other may be able to do what this one can.

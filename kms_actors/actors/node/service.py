@@ -14,7 +14,7 @@ from kms_actors.actors.audit.outlets import Outlets
 from kms_actors.actors.audit.trail import Trail
 from kms_actors.actors.cluster.changes import AUDIT, CLUSTER, CORS, KEYRING, Change
 from kms_actors.actors.cluster.feed import ChangeFeed
-from kms_actors.actors.cluster.timekeeping import Timekeeper
+from kms_actors.actors.cluster.timekeeping import Timekeeper, trusted
 from kms_actors.actors.node.actor import (
     NodeRecords,
     RenewMaster,
@@ -43,7 +43,7 @@ from kms_actors.actors.node.tenancy import Export, Tenancy, not_exported
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.records import status_of
 from kms_actors.actors.tenant.reporting import is_reported, reported
-from kms_actors.actors.tenant.revocations import Revocations, end_of, ended
+from kms_actors.actors.tenant.revocations import Revocations, end_of, time_of_ends
 from kms_actors.actors.tenant.token_records import UNWRAPPED
 from kms_actors.actors.tenant.unmounting import Unmounts
 from kms_actors.actors.tenant.unsealing import (
@@ -72,6 +72,9 @@ from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.tenancy.messages import OfTenant, OfTenants
+
+#: Revocations of operators that are let go of at one look.
+_MOST_ENDED: Final = 1000
 
 
 class NodeService:
@@ -341,7 +344,7 @@ class NodeService:
             clock=self._clock,
             export=self._export,
         )
-        self._sweep = ScheduleSweep(services, self._directory, self._timekeeper, self._look_after_keyring)
+        self._sweep = ScheduleSweep(services, self._directory, self._timekeeper, self._look_after_cluster)
         return asyncio.ensure_future(self._cors.unsealed(unsealed.keyring))
 
     def _note_refused(self, given: bool) -> None:
@@ -358,7 +361,9 @@ class NodeService:
             if change.area == AUDIT:
                 return None
             self._revoked.add(change.name, change.ends)
-            self._revoked.let_go(self._clock() / 1e9)
+            now = self._time_of_ends()
+            if now is not None:
+                self._revoked.let_go(now)
             return None
         applied = None if self._directory is None else self._directory.deliver(change)
         return applied if change is not None else asyncio.ensure_future(self._read_revoked(applied))
@@ -368,10 +373,13 @@ class NodeService:
             with contextlib.suppress(KmsError):  # the sweep does so, too, and a record of a newer version does
                 await self._node.ask(RenewMaster())
 
-    async def _look_after_keyring(self) -> None:
-        """Have the master keyring rotated when it is time."""
+    async def _look_after_cluster(self) -> None:
+        """Have the master keyring rotated when it is time, and revocations removed that are needed no more."""
         await self.ask_node(RotateKeyringIfDue())
         await self._renew_master()
+        now = self._time_of_ends()
+        if now is not None and self._revoked.let_go(now, _MOST_ENDED):
+            await self._records.sweep_revoked(now)
 
     async def _read_revoked(self, before: asyncio.Future[None] | None) -> None:
         """Read all revocations of the cluster anew, for some may have gone by unheard."""
@@ -380,16 +388,10 @@ class NodeService:
         await self._renew_master()
         await self._cors.reload()
         # Beside what was heard since the reading began.
-        now = self._clock() / 1e9
-        over = False
-        for revocation_id, ends in (await self._records.revoked()).items():
-            if ended(ends, now):
-                over = True
-            else:
-                self._revoked.add(revocation_id, ends)
-        if over:
-            with contextlib.suppress(KmsError):  # they are taken away another time
-                await self._records.sweep_revoked(now)
+        self._revoked.take(await self._records.revoked(), self._time_of_ends())
+
+    def _time_of_ends(self) -> float | None:
+        return time_of_ends(trusted(self._clock, lambda: self._timekeeper.good))
 
     def _detach(self) -> tuple[TenantDirectory | None, ScheduleSweep | None]:
         """Let nobody get to the tenants any more, nor anything that is under way use their keys."""

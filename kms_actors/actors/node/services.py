@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from kms_actors.actors.audit.opening import Audit
 from kms_actors.actors.audit.outlets import Outlets
 from kms_actors.actors.audit.trail import Trail
+from kms_actors.actors.cluster.timekeeping import trusted
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.revocations import Revocations
 from kms_actors.actors.tenant.tenure import Tenure
@@ -56,6 +57,10 @@ class Services:
     workers: int = 1  # of this node, which share what a quota lets through
     refused: Refused = unobserved  # told of requests that quotas refuse
     audit: Audit = field(default_factory=lambda: Audit(Outlets(AuditSettings()), Turns(), time.time_ns))
+
+    def trusted_time(self) -> int | None:
+        """Return the time by which something may be found due, or over; None while the clock must not decide that."""
+        return trusted(self.clock, self.timely)
 
 
 class TenantView:

@@ -40,7 +40,7 @@ from kms_actors.actors.tenant.records import (
     status_of,
 )
 from kms_actors.actors.tenant.reporting import is_reported, login_watched, reported
-from kms_actors.actors.tenant.revocations import ended, sweep
+from kms_actors.actors.tenant.revocations import sweep, time_of_ends
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tallies import Tallies
 from kms_actors.actors.tenant.tenure import Tenure
@@ -253,26 +253,24 @@ class TenantActor(AsyncioActor):
 
     def _publish_revoked(self, revocation_id: str, ends: int) -> None:
         added = self._view.revocations.add(revocation_id, ends)
-        gone = self._view.revocations.let_go(self._now())
+        now = self._time_of_ends()
+        gone = 0 if now is None else self._view.revocations.let_go(now)
         self._view.account.add(footprint.REVOKED_BYTES * (added - gone))
         if gone and not len(self._view.revocations) % _SWEEP_EVERY:
-            self._sweep_revocations()
+            self._sweep_revocations(now)
 
     def _take_revoked(self, state: TenantState) -> None:
         """Take in what was read, beside what was heard while it was: none is ever taken back."""
-        now = self._now()
-        over = False
-        for revocation_id, ends in state.revoked.items():
-            if ended(ends, now):
-                over = True
-            else:
-                self._view.revocations.add(revocation_id, ends)
-        if over:
-            self._sweep_revocations()
+        now = self._time_of_ends()
+        if self._view.revocations.take(state.revoked, now):
+            self._sweep_revocations(now)
 
-    def _sweep_revocations(self) -> None:
-        if self._state.keys is not None:
-            self.spawn_apart(sweep(self._services.store, self._state.keys.key("revoked"), self._now()))
+    def _time_of_ends(self) -> float | None:
+        return time_of_ends(self._services.trusted_time())
+
+    def _sweep_revocations(self, now: float | None) -> None:
+        if self._state.keys is not None and now is not None:
+            self.spawn_apart(sweep(self._services.store, self._state.keys.key("revoked"), now))
 
     async def _ask_self(self, message: Message) -> Any:
         return await ask(self.actor_ref, message)

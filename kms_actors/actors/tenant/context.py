@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from kms_actors.actors.cluster.timekeeping import trusted
 from kms_actors.actors.tenant.limits import NearLimits
 from kms_actors.actors.tenant.listing import LongReads
 from kms_actors.actors.tenant.store import TenantStore
@@ -67,12 +68,8 @@ class TenantContext:
     proceed: Callable[[], None] = proceed  # raises where work on keys must not go on; asked before each slice
 
     def trusted_time(self) -> int | None:
-        """Return the time by which something may be found due, or over; None while the clock must not decide that.
-
-        It is asked once for each piece of work, and that time is kept: a clock may be set while work waits.
-        """
-        now = self.clock()
-        return now if self.timely() else None
+        """Return the time by which something may be found due, or over; None while the clock must not decide that."""
+        return trusted(self.clock, self.timely)
 
 
 class Record(Protocol):

@@ -2,7 +2,8 @@
 
 A biscuit that has ended needs no revocation, since its own checks refuse it, and those of all that was narrowed from
 it. So each is kept until a day behind the end of the token, for clocks are not all the same, and is then taken out of
-memory and store. That of a token without end is kept for ever.
+memory and store. That of a token without end is kept for ever. Only a clock that the cluster trusts decides that:
+by one that is wrong, tokens would become good again.
 
 A record is at (…, `revoked`, id): empty, or the end in seconds since 1970, 8 bytes, little-endian.
 """
@@ -54,6 +55,16 @@ class Revocations:
             heapq.heappush(self._ends, (ends, revocation_id))
         return True
 
+    def take(self, found: Mapping[str, int], now: float | None) -> bool:
+        """Take in what was read, but for what has ended at `now` (None: nothing has); return whether some has."""
+        over = False
+        for revocation_id, ends in found.items():
+            if now is not None and ended(ends, now):
+                over = True
+            else:
+                self.add(revocation_id, ends)
+        return over
+
     def let_go(self, now: float, most: int = _LET_GO) -> int:
         """Forget a few that are needed no more; return how many."""
         count = 0
@@ -61,6 +72,11 @@ class Revocations:
             self._known.discard(heapq.heappop(self._ends)[1])
             count += 1
         return count
+
+
+def time_of_ends(trusted: int | None) -> float | None:
+    """Return the seconds since 1970 by which revocations end, of a trusted time in nanoseconds; None: none ends."""
+    return None if trusted is None else trusted / 1e9
 
 
 def ended(ends: int, now: float) -> bool:

@@ -246,7 +246,7 @@ class TestMasterKeyring:
         async with cluster(open_store, tmp_path, clock, 2) as (first, second):
             await first.ask_node(RotateKeyring())
             upgrade = keyspace.node("kms-c1", master.UPGRADE, 1)
-            await first._look_after_keyring()
+            await first._look_after_cluster()
             assert await get(store, upgrade) is not None
             await second.catch_up()
             await second._feed.stop()
@@ -263,10 +263,10 @@ class TestMasterKeyring:
             await first.ask_node(ConfigureRotation(max_operations=LEAST_OPERATIONS))
             counter = keyspace.node("kms-c1", master.SEALED, 1)
             await put(store, (counter, LEAST_OPERATIONS.to_bytes(8, "little")))
-            await asyncio.gather(*(service._look_after_keyring() for service in services))
+            await asyncio.gather(*(service._look_after_cluster() for service in services))
             assert (await first.ask_node(ReadKeyStatus())).term == 2
             monkeypatch.setattr("kms_actors.actors.node.master.UPGRADE_SECONDS", 0.0)
-            await first._look_after_keyring()
+            await first._look_after_cluster()
             left = [key for key, _ in await get_all(store) if key.startswith(keyspace.node("kms-c1", master.UPGRADE))]
             assert left == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ from kms_actors.tenancy.messages import (
 )
 from tests.store.access import get_all
 from tests.store.conftest import open_store, place, store
-from tests.support.vaults import Vault, filled, node
+from tests.support.vaults import Vault, filled, node, trust
 
 __all__ = ["open_store", "place", "store"]
 
@@ -80,7 +81,7 @@ async def told(service: NodeService, vault_id: str = VAULT) -> Tenant:
 
 async def sweep(service: NodeService) -> None:
     assert service._sweep is not None
-    await service._timekeeper.look()
+    await trust(service)
     await service._sweep.sweep()
 
 
@@ -219,6 +220,22 @@ async def test_nothing_goes_before_the_waiting_time_is_over_and_all_does_then(
     await other.check(nodes[0])
 
 
+async def test_a_clock_that_is_not_trusted_deletes_nothing(
+    nodes: tuple[NodeService, NodeService], vault: Vault, clock: Clock, store: Store
+) -> None:
+    number = (await told(nodes[0])).number
+    await trust(nodes[1])
+    await nodes[0].ask_node(DeleteTenant(VAULT, 50 * DAY))
+    before = await records_of(store, number)
+    clock.seconds += 60 * DAY
+    assert nodes[1]._sweep is not None
+    await nodes[1]._sweep.sweep()
+    assert set(before) <= set(await records_of(store, number))
+    await trust(nodes[1])
+    await nodes[1]._sweep.sweep()
+    assert await records_of(store, number) == []
+
+
 async def test_a_vault_of_the_same_id_has_nothing_of_the_deleted_one(
     nodes: tuple[NodeService, NodeService], vault: Vault, clock: Clock
 ) -> None:
@@ -251,7 +268,8 @@ async def test_a_deletion_goes_on_where_it_was_interrupted_and_is_not_taken_back
         eraser = nodes[turn % 2]._sweep
         assert eraser is not None
         eraser._eraser._size = 3
-        left = await store.run(lambda tr, e=eraser: e._eraser._step(tr, TenantKeys(number), VAULT, 3))  # type: ignore[misc]
+        step = partial(eraser._eraser._step, keys=TenantKeys(number), vault_id=VAULT, size=3, now=clock.seconds)
+        left = await store.run(step)
         if left is None:
             break
         steps += 1
