@@ -49,9 +49,13 @@ class DeletePolicy(OfPolicy, Command, frozen=True):
 
 
 class ListPolicies(Query, frozen=True):
-    """Answer: the names in order, `default` and `root` among those of ACL policies."""
+    """Answer: the names in order, `default` and `root` among those of ACL policies.
+
+    With a `folder`, which ends in a slash, the names of all that lies below it.
+    """
 
     kind: PolicyKind
+    folder: str = ""
 
 
 class DescribePolicies(Query, frozen=True):

@@ -123,10 +123,13 @@ def test_required_characters_may_be_anywhere() -> None:
 def test_names_have_one_spelling() -> None:
     assert acl_name(" Team-A ") == "team-a"
     assert acl_name("ROOT") == "root"
-    assert password_name("Team-A") == "Team-A"
+    assert acl_name(" Team/ App/b ") == "team/ app/b"
+    assert password_name("Team-A/b") == "Team-A/b"
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "a\nb", "a\0", "x" * (MAX_NAME + 1), "é" * 129])
+@pytest.mark.parametrize(
+    "name", ["", "/", "/a", "a/ ", "a//b", "a/./b", "..", "a/..", "a\nb", "a\0", "x" * (MAX_NAME + 1), "é" * 129]
+)
 def test_names_that_no_policy_has(name: str) -> None:
     with pytest.raises(InvalidRequest):
         acl_name(name)

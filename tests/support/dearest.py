@@ -331,6 +331,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
     "sys/policies/acl": {LIST: nothing("sys/policies/acl")},
     "sys/policies/acl/{name...}": {
+        LIST: nothing("sys/policies/acl/folder"),
         READ: nothing("sys/policies/acl/default"),
         WRITE: policies("sys/policies/acl/new"),
         PATCH: policies("sys/policies/acl/new"),
@@ -338,6 +339,7 @@ SYSTEM: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
     "sys/policy": {READ: nothing("sys/policy"), LIST: nothing("sys/policy")},
     "sys/policy/{name...}": {
+        LIST: nothing("sys/policy/folder"),
         READ: nothing("sys/policy/default"),
         WRITE: policies("sys/policy/new", "rules"),
         DELETE: nothing("sys/policy/none"),

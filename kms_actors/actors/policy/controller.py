@@ -19,7 +19,7 @@ from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.reporting import reported
 from kms_actors.cache import ByteCache
-from kms_actors.errors import FormatError, InvalidRequest, NotFound
+from kms_actors.errors import FormatError, InvalidRequest, NamedNotFound, NotFound
 from kms_actors.messages import Event, Message
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy import builtin, document, passwords
@@ -203,7 +203,7 @@ class PolicyController:
         kind, name = message.kind, message.name
         record = await self._context.store.read(partial(self._records.read, kind=kind, name=name))
         if record is None or record.ended(self._context.clock()):
-            raise NotFound(f"no policy {name}")
+            raise NotFound(f"no policy {name}") if kind is PolicyKind.ACL else NamedNotFound("policy does not exist")
         return record
 
     async def _write(self, message: WritePolicy) -> None:
@@ -244,6 +244,8 @@ class PolicyController:
 
     async def _list(self, message: ListPolicies) -> list[str]:
         names = await self._context.store.read(partial(self._records.names, kind=message.kind))
+        if message.folder:
+            return [name for name in names if name.startswith(message.folder)]
         if message.kind is PolicyKind.PASSWORD:
             return names
         return [*sorted({*names, builtin.DEFAULT}), builtin.ROOT]

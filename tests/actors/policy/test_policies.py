@@ -126,6 +126,17 @@ async def test_what_is_written_is_read_listed_and_deleted(tenant: TenantHandle, 
         await read(tenant, "a")
 
 
+async def test_what_lies_below_a_folder_is_listed(tenant: TenantHandle) -> None:
+    for name in ("team", "team/a", "team/a/b", "teams/a", "root/a"):
+        await write(tenant, name)
+    assert await tenant.ask(ListPolicies(ACL, "team/")) == ["team/a", "team/a/b"]
+    assert await tenant.ask(ListPolicies(ACL, "team/a/")) == ["team/a/b"]
+    assert await tenant.ask(ListPolicies(ACL, "root/")) == ["root/a"]
+    assert await tenant.ask(ListPolicies(ACL, "default/")) == []
+    assert await tenant.ask(DeletePolicy(ACL, "team")) is True
+    assert await tenant.ask(ListPolicies(ACL, "team/")) == ["team/a", "team/a/b"]
+
+
 async def test_what_is_no_policy_is_refused_and_nothing_is_stored(tenant: TenantHandle) -> None:
     with pytest.raises(InvalidRequest, match="line 1, column 26: invalid capability 'red'"):
         await write(tenant, "a", 'path "a" { capabilities=["red"] }'.replace("capabilities=", "capabilities="))

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, UnsupportedOperation
 from kms_actors.messages import Message
 from kms_actors.policy import hcl
 from kms_actors.policy.messages import (
@@ -54,8 +54,9 @@ def _to_moment(value: Any) -> int:
 # From calls to messages.
 
 
-def _list_acl(_: Call) -> ListPolicies:
-    return ListPolicies(PolicyKind.ACL)
+def _list_acl(call: Call) -> ListPolicies:
+    folder = call.captures.get("name", "").strip().lower()
+    return ListPolicies(PolicyKind.ACL, f"{folder.removesuffix('/')}/" if folder else "")
 
 
 def _read_acl(call: Call) -> ReadPolicy:
@@ -102,6 +103,8 @@ def _list_password(_: Call) -> ListPolicies:
 
 def _password(call: Call) -> Message:
     name = password_name(call.captures["name"])
+    if name.endswith("/generate"):  # a read of that path gives a password, so it can be no policy's own
+        raise UnsupportedOperation("unsupported operation")
     if call.operation is Operation.READ:
         return ReadPolicy(PolicyKind.PASSWORD, name)
     if call.operation is Operation.DELETE:
@@ -147,6 +150,8 @@ def _show_names(_: Call, names: list[str]) -> Reply:
 
 
 def _show_old_names(_: Call, names: list[str]) -> Reply:
+    if not names:  # of a folder; the form of the reference
+        return Reply(data={"policies": None}, mirrored=True)
     return Reply(data={"keys": names, "policies": names}, mirrored=True)
 
 
@@ -222,15 +227,18 @@ def _of(build: Any, show: Any, capability: Capability, fields: Fields | None = N
     return Endpoint(build, show, capability, fields or Fields(), TENANT_ADMIN)
 
 
+_NAMES: Final = _of(_list_acl, _show_names, Capability.LIST)
+_OLD_NAMES: Final = _of(_list_acl, _show_old_names, Capability.LIST)
 _DESCRIBED: Final = _of(_describe, _show_described, Capability.LIST, Fields(after=to_str, limit=to_int))
 
 POLICY_ROUTES: Final = (
     Route("sys/policies/detailed/acl", {Operation.LIST: _DESCRIBED}),
     Route("sys/policies/detailed/acl/{name...}", {Operation.LIST: _DESCRIBED}),
-    Route("sys/policies/acl", {Operation.LIST: _of(_list_acl, _show_names, Capability.LIST)}),
+    Route("sys/policies/acl", {Operation.LIST: _NAMES}),
     Route(
         "sys/policies/acl/{name...}",
         {
+            Operation.LIST: _NAMES,
             Operation.READ: _of(_read_acl, _show_acl, Capability.READ),
             Operation.WRITE: _of(_write_acl, _show_written, Capability.UPDATE, _NEW),
             Operation.PATCH: _of(_patch_acl, _show_patched, Capability.PATCH, _NEW),
@@ -241,12 +249,13 @@ POLICY_ROUTES: Final = (
         "sys/policy",
         {
             Operation.READ: _of(_list_acl, _show_old_names, Capability.READ),
-            Operation.LIST: _of(_list_acl, _show_old_names, Capability.LIST),
+            Operation.LIST: _OLD_NAMES,
         },
     ),
     Route(
         "sys/policy/{name...}",
         {
+            Operation.LIST: _OLD_NAMES,
             Operation.READ: _of(_read_acl, _show_old_acl, Capability.READ),
             Operation.WRITE: _of(_write_acl, _show_written, Capability.UPDATE, _OLD),
             Operation.DELETE: _of(_delete_acl, _no_content, Capability.DELETE),

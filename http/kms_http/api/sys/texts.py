@@ -150,11 +150,13 @@ TEXTS: Final[Texts] = {
         "What the token of an accessor may do at paths.", "", {}, ("paths", "accessor")
     ),
     "sys/policies/acl": About("List the ACL policies."),
-    "sys/policies/acl/{name...}": About("Read, write and delete an ACL policy.", "", _ACL, ("policy",)),
+    "sys/policies/acl/{name...}": About(
+        "Read, write and delete an ACL policy, or list those below a folder.", "", _ACL, ("policy",)
+    ),
     "sys/policies/detailed/acl": About("List the ACL policies with their texts."),
     "sys/policies/detailed/acl/{name...}": About("List some ACL policies with their texts.", "", _BEGINNING),
     "sys/policy": About("List the ACL policies; the older form."),
-    "sys/policy/{name...}": About("Read, write and delete an ACL policy; the older form.", "", _ACL),
+    "sys/policy/{name...}": About("Read, write, delete and list ACL policies; the older form.", "", _ACL),
     "sys/policies/password": About("List the password policies."),
     "sys/policies/password/{name...}": About(
         "Read, write and delete a password policy.", "", _PASSWORDS, ("policy",)

@@ -33,6 +33,7 @@ async def asked(service: Service, method: str, path: str, body: Any = None) -> A
     answer = await service.call(method, f"/v1/{path}", "root", json=body)
     assert answer.status in (200, 204), answer.json
     (message,) = service.tenant.asked
+    service.tenant.asked.clear()
     return message
 
 
@@ -116,10 +117,22 @@ async def test_what_is_not_taken_is_named(service: Service, body: Any, text: str
     assert await refused(service, "sys/policies/acl/a", body) == text
 
 
-async def test_names_have_one_spelling_and_no_slash(service: Service) -> None:
-    assert "no slash" in await refused(service, "sys/policies/acl/a/b", {"policy": TEXT})
-    assert "no slash" in await refused(service, "sys/policies/password/a/b", {"policy": TEXT})
-    assert await asked(service, "GET", "sys/policies/password/Team") == ReadPolicy(PASSWORD, "Team")
+async def test_names_have_one_spelling_and_may_have_slashes(service: Service) -> None:
+    assert await asked(service, "PUT", "sys/policies/acl/Team/%20App%20", {"policy": TEXT}) == WritePolicy(
+        ACL, "team/ app", TEXT
+    )
+    assert await asked(service, "GET", "sys/policies/password/Team/a") == ReadPolicy(PASSWORD, "Team/a")
+    assert await asked(service, "DELETE", "sys/policy/a/b/C") == DeletePolicy(ACL, "a/b/c")
+    assert "empty or dots" in await refused(service, "sys/policies/acl/%20/x", {"policy": TEXT})
+    assert "empty or dots" in await refused(service, "sys/policies/acl/x/%20", {"policy": TEXT})
+
+
+async def test_a_password_policy_whose_reads_would_generate_is_not_made(service: Service) -> None:
+    for name in ("a/generate", "generate/generate"):
+        answer = await service.call("PUT", f"/v1/sys/policies/password/{name}", "root", json={"policy": "x"})
+        assert answer.status == 405
+    assert await asked(service, "GET", "sys/policies/password/a/b/generate") == GeneratePassword("a/b")
+    assert await asked(service, "GET", "sys/policies/password/generate") == ReadPolicy(PASSWORD, "generate")
 
 
 async def test_a_policy_is_read(service: Service) -> None:
@@ -166,6 +179,20 @@ async def test_policies_are_listed(service: Service, path: str) -> None:
     assert service.tenant.asked == [ListPolicies(ACL)]
     assert (await service.call("GET", f"/v1/{path}?list=true", "root")).json["data"] == answer.json["data"]
     assert (await service.call("GET", "/v1/sys/policies/acl", "root")).status == 405
+
+
+@pytest.mark.parametrize("path", ["sys/policies/acl/Team/a", "sys/policies/acl/Team/a/", "sys/policy/team/a"])
+async def test_folders_of_policies_are_listed(service: Service, path: str) -> None:
+    service.tenant.answers[ListPolicies] = ["team/a/b"]
+    answer = await service.call("LIST", f"/v1/{path}", "root")
+    assert answer.json["data"]["keys"] == ["team/a/b"]
+    assert service.tenant.asked == [ListPolicies(ACL, "team/a/")]
+    service.tenant.answers[ListPolicies] = []
+    answer = await service.call("GET", f"/v1/{path}?list=true", "root")
+    if path.startswith("sys/policy/"):
+        assert (answer.status, answer.json["data"]) == (200, {"policies": None})
+    else:
+        assert answer.status == 404
 
 
 @pytest.mark.parametrize("method", ["GET", "LIST"])
