@@ -7,7 +7,7 @@ matters: before a change, which the change itself sees to (`TenantStore.change`)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -71,7 +71,7 @@ class Auditing:
             await exchange.recording.recorded()
 
     async def answered(self, exchange: Exchange, reply: Reply, response: Response) -> None:
-        """Enter an answer, and wait until all is recorded; raises NotRecorded."""
+        """Enter an answer; it is held until all is recorded. Raises NotRecorded where it waits for receipts."""
         data: Any = reply.data
         if isinstance(data, RawJson):
             data = exact_json.loads(data.text)
@@ -87,12 +87,15 @@ class Auditing:
         if RECEIPT in exchange.request.headers and principal is not None and (tenant is None or tenant.trail):
             receipts = []  # of the caller's own devices alone: what the node records besides is the operator's
         await self._answer(exchange, tenant, answered, receipts=receipts)
-        for ticket in receipts or ():
-            if ticket.receipt is not None:
-                response.add_header(RECEIPT.encode(), ticket.receipt.text().encode())
+        if receipts:
+            assert exchange.recording is not None
+            await exchange.recording.recorded()
+            for ticket in receipts:
+                if ticket.receipt is not None:
+                    response.add_header(RECEIPT.encode(), ticket.receipt.text().encode())
 
     async def refused(self, exchange: Exchange, error: Exception, response: Response) -> None:
-        """Enter a refusal, and the request if it is not yet entered. Raises NotRecorded."""
+        """Enter a refusal, and the request if it is not yet entered; as `answered`."""
         tenant = exchange.caller.tenant
         if tenant is None and isinstance(error, AuthenticationFailed) and error.scope:
             tenant = self._backend.awake(error.scope)
@@ -120,15 +123,13 @@ class Auditing:
             if error is not None:
                 await recording.request(trails, answered.error)
         await recording.answer(trails, answered, receipts)
-        await recording.recorded()
 
-    async def _trails(self, tenant: Tenant | None) -> list[Trail]:
-        trails = []
-        if tenant is not None and tenant.trail is not None:
-            trails.append(tenant.trail)
-        if self._backend.audited and (of_node := await self._backend.trail()) is not None:
-            trails.append(of_node)
-        return trails
+    async def _trails(self, tenant: Tenant | None) -> Sequence[Trail]:
+        own = () if tenant is None or tenant.trail is None else (tenant.trail,)
+        if not self._backend.audited:
+            return own
+        of_node = await self._backend.trail()
+        return own if of_node is None else (*own, of_node)
 
     def _scope(self, exchange: Exchange) -> str:
         principal, tenant = exchange.caller

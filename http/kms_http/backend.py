@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from kms_actors.audit.facts import Answered, Asked
@@ -31,12 +31,15 @@ class Trail(Protocol):
     async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
         """Mask what is `large`, before its entry is made."""
 
-    def request(self, asked: Asked, error: str = "") -> tuple[asyncio.Future[bool], ...]:
+    def hasten(self) -> None:
+        """Have what waits written now, if that can be done without a wait."""
+
+    def request(self, asked: Asked, error: str = "") -> Sequence[asyncio.Future[bool]]:
         """Have the entry of a request written."""
 
     def answer(
         self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None
-    ) -> tuple[asyncio.Future[bool], ...]:
+    ) -> Sequence[asyncio.Future[bool]]:
         """Have the entry of an answer written; with `receipts`, add a ticket of each device to them."""
 
 

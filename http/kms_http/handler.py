@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -63,8 +64,8 @@ from kms_http.routing import (
     Reply,
     Router,
 )
+from kms_http.unrecorded import Unrecorded, failed
 from kms_http.wire import (
-    errors,
     paths,
 )
 from kms_http.wire.errors import HttpError
@@ -146,7 +147,7 @@ class Handler:
             told = cors.before(shared, request) if shared is not None else None
             response = told or await self._answer(exchange)
         except Exception as error:  # noqa: BLE001  # nothing but an answer leaves the edge
-            response = self._failed(exchange, error)
+            response = failed(exchange, error)
             if exchange.recording is not None or self._auditing.wanted(exchange):
                 response = await self._refused(exchange, error, response)
             # Its frames hold what holds the error: without this, request and token stay until a collection of cycles.
@@ -160,29 +161,31 @@ class Handler:
             response.add_header(b"X-Vault-Namespace", namespace.encode())
         if exchange.verdict is not None:
             throttle.tell(exchange, response)
-        self._observe(exchange.label, response.status, time.perf_counter() - started)
+        if exchange.recording is None:
+            self._leaves(exchange, response, started)
+        else:
+            leaves = partial(self._leaves, exchange, response, started)
+            response.held = Unrecorded(exchange.recording, exchange, response, leaves)
         return response
+
+    def _leaves(self, exchange: Exchange, response: Response, started: float) -> None:
+        self._observe(exchange.label, response.status, time.perf_counter() - started)
 
     def in_flight(self) -> list[RequestUnderWay]:
         """Return the requests that are worked on; each is called by its route, since paths are a vault's own."""
         return [under_way(each) for each in self._in_flight.values()]
 
-    def _failed(self, exchange: Exchange, error: Exception) -> Response:
-        response = errors.respond(error)
-        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            # The type alone: texts and tracebacks of what nobody foresaw may hold values.
-            kind = type(error).__name__
-            _log.error("request failed", request_id=exchange.request_id, route=exchange.label, error=kind)
-        return response
-
     async def _refused(self, exchange: Exchange, error: Exception, response: Response) -> Response:
         """Have a refusal entered; where no device could, it is another one."""
-        if isinstance(error, NotRecorded) or not exchange.path:
+        if isinstance(error, NotRecorded):
+            exchange.recording = None  # there is nothing to wait for any more
+            return response
+        if not exchange.path:
             return response
         try:
             await self._auditing.refused(exchange, error, response)
         except Exception as other:  # noqa: BLE001 - as above
-            response = self._failed(exchange, other)
+            response = failed(exchange, other)
             other.__traceback__ = None
         return response
 

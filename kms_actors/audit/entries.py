@@ -32,13 +32,19 @@ _ANYBODY: Final = b'{"policy_results":{"allowed":true},"token_type":"default"}'
 
 
 class _Bearer(NamedTuple):
-    """What the entries of one device say of who bears a token, and of whom."""
+    """What the entries of one device say of who bears a token: fields as they stand in an entry."""
 
     identity: object
     auth: bytes
-    token: str = ""
-    accessor: str = ""
-    entity_id: str = ""
+    client: bytes = b""  # fields of the request, before its operation
+    token: bytes = b""  # and before its namespace
+
+
+class _Shown(NamedTuple):
+    """What entries say of a mount: fields of the request, and of the answer."""
+
+    request: bytes
+    response: bytes
 
 
 class Entries:
@@ -51,6 +57,7 @@ class Entries:
         self._whole = whole
         self.headers: Mapping[str, bool] = {}  # that are shown, and whether they are masked
         self._known: dict[int, _Bearer] = {}
+        self._places: dict[tuple[str, str, str], _Shown] = {}
 
     def takes(self, asked: Asked) -> bool:
         """Tell whether entries of a request are written here."""
@@ -74,8 +81,7 @@ class Entries:
         auth, request = self._parts(asked)
         if asked.identity is None and answered.auth is not None:
             auth = _dumps(self._given(answered.auth))
-        response = _dumps(self._response(asked, answered))
-        return self._line("response", now, (auth, request), response, answered.error)
+        return self._line("response", now, (auth, request), self._response(asked, answered), answered.error)
 
     def _line(self, kind: str, now: int, parts: tuple[bytes, bytes], response: bytes, error: str) -> bytes:
         auth, request = parts
@@ -98,23 +104,23 @@ class Entries:
         parts = asked.parts.get(self)
         if parts is None:
             bearer = self._bearer(asked)
-            parts = asked.parts[self] = bearer.auth, _dumps(self._request(asked, bearer))
+            parts = asked.parts[self] = bearer.auth, self._request(asked, bearer)
         return parts
 
     def _bearer(self, asked: Asked) -> _Bearer:
         """Return what is said of the bearer; that of one who may do what he asks is kept."""
         masker, identity = self.masker, asked.identity
         if identity is None:
-            return _Bearer(
-                None, _ANYBODY if asked.allowed else _NOBODY, masker.text(asked.token) if asked.token else ""
-            )
+            token = masker.text(asked.token) if asked.token else ""
+            return _Bearer(None, _ANYBODY if asked.allowed else _NOBODY, token=_fields(client_token=token))
         known = self._known.get(id(identity))
         if known is not None and known.identity is identity and asked.allowed:
             return known
         bearer = asked.describe(identity)
         token, accessor = masker.text(asked.token), self._accessor(bearer.accessor)
         auth = _dumps(_auth(bearer, token, accessor, allowed=asked.allowed))
-        found = _Bearer(identity, auth, token, accessor, bearer.entity_id)
+        client = _fields(client_id=bearer.entity_id)
+        found = _Bearer(identity, auth, client, _fields(client_token=token, client_token_accessor=accessor))
         if asked.allowed:
             if len(self._known) >= _KEPT:
                 self._known.clear()
@@ -134,31 +140,33 @@ class Entries:
             data = masking.counted(data)
         return data, asked.place.shown_of_answers if asked.place is not None and self._whole else _NONE
 
-    def _request(self, asked: Asked, bearer: _Bearer) -> dict[str, Any]:
-        shown: dict[str, Any] = {"id": asked.id}
-        if bearer.entity_id:
-            shown["client_id"] = bearer.entity_id
-        shown["operation"] = asked.operation
-        place = asked.place
-        if place is not None:
-            shown |= _mount(place, "mount_running_version")
-        if bearer.token:
-            shown["client_token"] = bearer.token
-        if bearer.accessor:
-            shown["client_token_accessor"] = bearer.accessor
-        shown["namespace"] = {"id": asked.namespace}
-        shown["path"] = asked.path
+    def _request(self, asked: Asked, bearer: _Bearer) -> bytes:
+        fields = [b'{"id":', _dumps(asked.id), bearer.client, b',"operation":', _dumps(asked.operation)]
+        if asked.place is not None:
+            fields.append(self._shown(asked.place).request)
+        fields += (bearer.token, b',"namespace":{"id":', _dumps(asked.namespace), b'},"path":', _dumps(asked.path))
         if asked.data:
             masked = asked.masked.pop(self, None)
-            shown["data"] = masked or self.masker.fields(asked.data, self._shown_of_request(asked))
+            fields += (b',"data":', _dumps(masked or self.masker.fields(asked.data, self._shown_of_request(asked))))
         if asked.remote:
-            shown["remote_address"] = asked.remote
+            fields += (b',"remote_address":', _dumps(asked.remote))
             if asked.port:
-                shown["remote_port"] = asked.port
+                fields.append(b',"remote_port":%d' % asked.port)
         if asked.wrap_ttl:
-            shown["wrap_ttl"] = asked.wrap_ttl
+            fields.append(b',"wrap_ttl":%d' % asked.wrap_ttl)
         if self.headers and (headers := self._headers(asked)):
-            shown["headers"] = headers
+            fields += (b',"headers":', _dumps(headers))
+        fields.append(b"}")
+        return b"".join(fields)
+
+    def _shown(self, place: Place) -> _Shown:
+        key = place.path, place.type, place.accessor
+        shown = self._places.get(key)
+        if shown is None:
+            if len(self._places) >= _KEPT:
+                self._places.clear()
+            request, response = (_mount(place, f"mount_running_{what}") for what in ("version", "plugin_version"))
+            shown = self._places[key] = _Shown(_fields(**request), _fields(**response))
         return shown
 
     def _headers(self, asked: Asked) -> dict[str, list[str]]:
@@ -166,20 +174,20 @@ class Entries:
         mask = self.masker.text
         return {name: list(map(mask, some)) if self.headers[name] else some for name, some in found.items() if some}
 
-    def _response(self, asked: Asked, answered: Answered) -> dict[str, Any]:
-        shown: dict[str, Any] = {}
+    def _response(self, asked: Asked, answered: Answered) -> bytes:
+        fields: list[bytes] = []
         if answered.auth is not None:
-            shown["auth"] = self._given(answered.auth)
+            fields += (b',"auth":', _dumps(self._given(answered.auth)))
         if asked.place is not None:
-            shown |= _mount(asked.place, "mount_running_plugin_version")
+            fields.append(self._shown(asked.place).response)
         if answered.data:
             masked = asked.masked.pop(self, None)
-            shown["data"] = masked or self.masker.fields(*self._of_answer(asked, answered))
+            fields += (b',"data":', _dumps(masked or self.masker.fields(*self._of_answer(asked, answered))))
         if answered.warnings:
-            shown["warnings"] = list(answered.warnings)
+            fields += (b',"warnings":', _dumps(list(answered.warnings)))
         if answered.wrap_info is not None:
-            shown["wrap_info"] = self._wrapped(answered.wrap_info)
-        return shown
+            fields += (b',"wrap_info":', _dumps(self._wrapped(answered.wrap_info)))
+        return b"{%b}" % b"".join(fields)[1:]
 
     def _given(self, auth: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is shown of a token that an answer gives."""
@@ -253,6 +261,11 @@ def _time(now: int) -> bytes:
     if _last_second[0] != second:
         _last_second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
     return b"%b.%09dZ" % (_last_second[1], rest)
+
+
+def _fields(**values: str) -> bytes:
+    """Return fields of texts, those that are empty left out, each behind a comma."""
+    return b"".join(b",%b:%b" % (_dumps(name), _dumps(value)) for name, value in values.items() if value)
 
 
 def _dumps(value: Any) -> bytes:

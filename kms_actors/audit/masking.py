@@ -21,6 +21,8 @@ PREFIX: Final = "hmac-sha256:"
 _STRINGS: Final = 200
 _BYTES: Final = 1 << 18
 _BLOCK: Final = 64
+#: What stands as it is.
+_SHOWN: Final = frozenset({int, bool, float, type(None)})
 _INNER: Final = bytes(byte ^ 0x36 for byte in range(256))
 _OUTER: Final = bytes(byte ^ 0x5C for byte in range(256))
 
@@ -72,6 +74,8 @@ class Masker:
         kind = value.__class__
         if kind is str:
             return self._of(value.encode("utf-8", "surrogatepass")) if value else self._empty
+        if kind in _SHOWN:
+            return value
         if kind is dict:
             of = self._value
             return {name: of(entry) for name, entry in value.items()}

@@ -242,6 +242,8 @@ def test_a_file_that_is_as_large_as_it_may_be_ends_its_vault_until_it_is_rotated
 ) -> None:
     tenant.root.put("sys/audit/file", FILE)
     wait_until(lambda: tenant.user.get("auth/token/lookup-self").status == 500, "256 kB are written")
+    filling = {"data": {"a": "b"}}  # whose lines are shorter
+    wait_until(lambda: tenant.user.post("secret/data/filling", filling).status == 500, "nor is there room for others")
     refused = refuse(tenant)
     assert "no audit device could record the request" in refused.errors[0]
     assert other.user.post("secret/data/x", {"data": {"a": "b"}}).status == 200

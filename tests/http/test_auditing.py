@@ -27,6 +27,8 @@ class FakeTrail:
     async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
         self.entries.append(("prepare", asked, answered))
 
+    def hasten(self) -> None: ...
+
     def request(self, asked: Asked, error: str = "") -> tuple[asyncio.Future[bool], ...]:
         self.entries.append(("request", asked, error))
         return (self._outcome(),)
@@ -145,3 +147,53 @@ async def test_devices_belong_to_operators(service: Service) -> None:
     ]
     assert (await service.call("DELETE", "/v1/sys/audit/a", "operator")).status == 204
     assert service.backend.asked[-1] == DisableDevice("a/")
+
+
+async def test_what_leaves_in_the_place_of_an_answer_is_what_is_counted(service: Service) -> None:
+    service.tenant.trail = FakeTrail(True, False)
+    service.toys_answer("done")
+    assert (await service.call("GET", "/v1/toy/names/a", "data")).status == 500
+    assert [status for _, status, _ in service.observed] == [500]
+
+
+async def test_answers_that_are_ready_together_share_a_write(service: Service) -> None:
+    """Nobody waits for lines one by one: what holds an answer is written when the answers of a turn are sent."""
+    service.tenant.trail = trail = Gathering()
+    service.toys_answer("done")
+    answers = await asyncio.gather(*(service.call("GET", "/v1/toy/names/a", "data") for _ in range(12)))
+    assert [answer.status for answer in answers] == [200] * 12
+    assert sum(trail.writes) == 24
+    assert len(trail.writes) < 12
+
+
+class Gathering(FakeTrail):
+    """Writes when it is hastened, all that waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[int] = []
+        self._waiting: list[asyncio.Future[bool]] = []
+
+    def hasten(self) -> None:
+        for outcome in self._waiting:
+            outcome.set_result(True)
+        self.writes.append(len(self._waiting))
+        self._waiting = []
+
+    def _outcome(self) -> asyncio.Future[bool]:
+        self._waiting.append(asyncio.get_running_loop().create_future())
+        return self._waiting[-1]
+
+
+async def test_a_client_that_has_gone_leaves_nothing_behind(service: Service) -> None:
+    """Its answer is held, and counted once its entries are written."""
+    service.tenant.trail = FakeTrail()
+    service.toys_answer("done")
+    _, writer = await asyncio.open_connection("127.0.0.1", service.server.port)
+    writer.write(b"GET /v1/toy/names/a HTTP/1.1\r\nHost: a\r\nX-Vault-Token: data\r\n\r\n")
+    await writer.drain()
+    writer.transport.abort()
+    async with asyncio.timeout(5):
+        while not service.observed or service.server.open_connections:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+    assert [status for _, status, _ in service.observed] == [200]

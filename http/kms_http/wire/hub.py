@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kms_http.wire.limits import Account, Limits
 from kms_http.wire.request import Request
-from kms_http.wire.response import Response
+from kms_http.wire.response import Held, Response
 from kms_http.wire.shares import Shares
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Outbox:
     """Answers that were ready when their requests were read, until all that the loop found to read has been read.
 
     Written one after the other they wake a client once; each on its own would wake it each time, and that costs more
-    than anything else in a small request.
+    than anything else in a small request. Those that are held until something is written share one write of it, too.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -45,7 +45,19 @@ class Outbox:
     def _send(self) -> None:
         answers, self._answers = self._answers, []
         for connection, request, response in answers:
-            connection.send(request, response)
+            if response.held is None:
+                connection.send(request, response)
+            else:
+                self._leave(response.held, connection, request)
+
+    def _leave(self, held: Held, connection: Connection, request: Request) -> None:
+        """Send what leaves of an answer that is held, as soon as nothing holds it any more."""
+
+        def leave() -> None:
+            connection.send(request, held.leave())
+
+        if held.settled(leave):
+            leave()
 
 
 class Hub:

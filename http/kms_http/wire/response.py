@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from email.utils import formatdate
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 #: Seconds a client has to take an answer that does not fit into the buffers of its connection.
 WRITE_SECONDS: Final = 60
@@ -22,14 +22,24 @@ _HEADERS: Final = (
 _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 
 
+class Held(Protocol):
+    """What an answer waits for before it leaves: that something of it is known to be safe."""
+
+    def settled(self, then: Callable[[], None]) -> bool:
+        """Tell whether nothing is waited for any more; if something is, `then` is called once it is not."""
+
+    def leave(self) -> Response:
+        """Return what leaves in its place, once that is known."""
+
+
 class Response:
     """Status, body, and further header lines, each ending in CR LF. A newline follows the body on the wire.
 
     `media` is the body's type where it is no JSON. `stream` gives a body that has no end yet, a piece at a time;
-    an empty one says that there is nothing new.
+    an empty one says that there is nothing new. What is `held` leaves as that says, and when.
     """
 
-    __slots__ = ("_extra", "body", "last", "media", "status", "stream")
+    __slots__ = ("_extra", "body", "held", "last", "media", "status", "stream")
 
     def __init__(
         self,
@@ -47,6 +57,11 @@ class Response:
         self.last = close
         self.media = media
         self.stream = stream
+        self.held: Held | None = None
+
+    def replace(self, other: Response) -> None:
+        """Give another answer in this one's place; the further header lines stay."""
+        self.status, self.body, self.media, self.stream = other.status, other.body, other.media, other.stream
 
     def add_header(self, name: bytes, value: bytes) -> None:
         """Add a header line; the caller vouches that `value` holds no control characters."""

@@ -21,6 +21,10 @@ class OpenDevice:
         self.entries: Final = entries
         self.writer: Final = writer
 
+    def takes(self, asked: Asked) -> bool:
+        """Tell whether entries of a request are written here."""
+        return not self.writer.closed and self.entries.takes(asked)
+
 
 class Trail:
     """Devices that are open, of one `revision` of them. It is replaced, never changed."""
@@ -43,28 +47,36 @@ class Trail:
 
     async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
         """Mask many values, of a request or of its answer, before its line is written: in steps."""
-        for device in self._takers(asked):
+        for device in self.devices:
+            if not device.takes(asked):
+                continue
             entries = device.entries
             steps = entries.masking(asked) if answered is None else entries.masking_answer(asked, answered)
             for _ in steps:
                 await self._turns.turn(self._owner)
 
-    def request(self, asked: Asked, error: str = "") -> tuple[Outcome, ...]:
+    def hasten(self) -> None:
+        """Have what waits written now, where that can be done without a wait: somebody waits for it next."""
+        for device in self.devices:
+            device.writer.hasten()
+
+    def request(self, asked: Asked, error: str = "") -> list[Outcome]:
         """Have the line of a request written; one of the outcomes must be good, if there are any."""
         now = self._clock()
-        return tuple(d.writer.put(d.entries.request(asked, error, now)) for d in self._takers(asked))
+        return [
+            device.writer.put(device.entries.request(asked, error, now))
+            for device in self.devices
+            if device.takes(asked)
+        ]
 
-    def answer(self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None) -> tuple[Outcome, ...]:
+    def answer(self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None) -> list[Outcome]:
         """Have the line of an answer written, likewise; with `receipts`, add a ticket of each device."""
-        now, takers = self._clock(), self._takers(asked)
-        tickets = [Ticket() if receipts is not None else None for _ in takers]
-        if receipts is not None:
-            receipts += filter(None, tickets)
-        outcomes = []
-        for device, ticket in zip(takers, tickets, strict=True):
-            outcomes.append(device.writer.put(device.entries.answer(asked, answered, now), ticket))
-            device.writer.hasten()  # who enters an answer waits for all that is entered
-        return tuple(outcomes)
-
-    def _takers(self, asked: Asked) -> list[OpenDevice]:
-        return [device for device in self.devices if not device.writer.closed and device.entries.takes(asked)]
+        now, outcomes = self._clock(), []
+        for device in self.devices:
+            if device.takes(asked):
+                ticket = None
+                if receipts is not None:
+                    ticket = Ticket()
+                    receipts.append(ticket)
+                outcomes.append(device.writer.put(device.entries.answer(asked, answered, now), ticket))
+        return outcomes
