@@ -40,16 +40,16 @@ test: test-env ## Run all tests, in two processes
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
-	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest tests/cluster
+	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
 
 audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines
-	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 $(BIN)/pytest tests/audit/log/test_verification.py
+	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 $(BIN)/pytest --timeout 0 tests/audit/log/test_verification.py
 
 reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupted five times
-	KMS_FAULT_RECORDS=200000 $(BIN)/pytest tests/reseal
+	KMS_FAULT_RECORDS=200000 $(BIN)/pytest --timeout 0 tests/reseal
 
 faults: test-env ## Models under 100,000 steps of drawn store faults each; nodes and FoundationDB killed under load
-	KMS_FAULT_STEPS=100000 KMS_FAULT_TURNS=10 $(BIN)/pytest tests/faults
+	KMS_FAULT_STEPS=100000 KMS_FAULT_TURNS=10 $(BIN)/pytest --timeout 0 tests/faults
 
 lint: test-env ## Check style, and that imports run downwards only
 	$(BIN)/ruff check .
