@@ -40,7 +40,7 @@ test: test-env ## Run all tests, in two processes
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
-	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
+	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_TREE=100000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
 
 audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines
 	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 $(BIN)/pytest --timeout 0 tests/audit/log/test_verification.py

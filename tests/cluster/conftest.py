@@ -25,6 +25,12 @@ def count() -> int:
 
 
 @pytest.fixture(scope="session")
+def tree() -> int:
+    """How many tokens hang on one that is revoked, in the test of a large tree."""
+    return int(os.environ.get("KMS_CLUSTER_TREE", "2000"))
+
+
+@pytest.fixture(scope="session")
 def workers() -> int:
     """Processes that serve, of each node."""
     return int(os.environ.get("KMS_CLUSTER_WORKERS", "1"))

@@ -16,8 +16,6 @@ from tests.support.report import Report
 from tests.support.tenant import Tenant
 
 LEVELS, EACH = 3, 2
-#: Tokens of the large tree: so many for each of the count of other tests, and the least.
-LARGE, LEAST = 10, 2000
 MAKERS = 12
 #: Seconds after which the records of the large tree must be gone, for each thousand of its tokens.
 CLEANED = 6.0
@@ -101,10 +99,10 @@ async def test_a_login_mount_that_is_disabled_ends_its_tokens_and_what_they_have
 
 
 async def test_a_large_tree_ends_at_once_and_others_go_on(
-    admins: Callers, users: Callers, count: int, report: Report
+    admins: Callers, users: Callers, tree: int, report: Report
 ) -> None:
     """Its records are removed a few at a time, while everybody else is served."""
-    number = LARGE * count if count > 1000 else LEAST
+    number = tree
     top = admins.with_token(await trees.make(admins, policies=["writer"]))
     makers = [top.with_token(await trees.make(top, node % SIZE)) for node in range(MAKERS)]
     leaves: list[str] = []
