@@ -28,7 +28,8 @@ class Bearer(NamedTuple):
     A biscuit's revocation ids; the digest of a service token's proof, the accessors of its parents, and the number of
     the mount that gave it. A token that a biscuit made has both. `policies`: the names of its policies, each with the
     stamp of its record. `entity`: whose it is, with the stamp of what that one and its groups give. `moves`: how
-    often that mount had been moved when it gave a token that ends by such a move.
+    often that mount had been moved when it gave a token that ends by such a move. `accessor` is that of a token whose
+    text was chosen: it has no proof, and another one may have the same text later.
     """
 
     revocation_ids: tuple[str, ...] = ()
@@ -38,6 +39,7 @@ class Bearer(NamedTuple):
     policies: tuple[tuple[str, bytes], ...] = ()
     entity: tuple[str, bytes] = ("", b"")
     moves: int | None = None
+    accessor: str = ""
 
 
 class Recorded(Protocol):

@@ -119,7 +119,7 @@ class Callers:
         if sent.token:
             try:
                 caller = await self._bearer(sent)
-            except AuthenticationFailed:
+            except (AuthenticationFailed, Sealed):  # of a vault that may not be the one that is named
                 caller = NOBODY
         named = sent.namespace.strip("/")
         name = self._backend.default_vault if named in ("", _ROOT_NAMESPACE) else named
@@ -158,7 +158,7 @@ class Callers:
 
     async def use(self, sent: Sent) -> None:
         """Count a use of a token that was only looked at."""
-        if service_token.tenant_of(sent.token) is not None:
+        if service_token.tenant_of(sent.token) is not None or service_token.is_chosen(sent.token):
             with contextlib.suppress(AuthenticationFailed):
                 await self._bearer(sent)
 
@@ -169,6 +169,8 @@ class Callers:
         number = batch_token.tenant_of(sent.token)
         if number is not None:
             return await self._by_batch_token(sent, number)
+        if self._backend.default_vault and service_token.is_chosen(sent.token):
+            return await self._by_chosen_token(sent, use=use)
         principal = self._authenticator.authenticate(sent.token, sent.now)
         if principal.right is Right.OPERATOR:
             if principal.resource != self._backend.namespace or self._backend.node_revoked(principal.revocation_ids):
@@ -213,6 +215,18 @@ class Callers:
             return Caller(TokenProof(right=Right.POLICY, created=sent.now).principal(tenant.vault_id), tenant)
         return await self._by_own_token(sent, tenant, AuthenticateToken(sent.token, address=sent.address))
 
+    async def _by_chosen_token(self, sent: Sent, *, use: bool) -> Caller:
+        """Return the bearer of a token whose text its maker has chosen: nothing is known of it without its vault."""
+        tenant = await self._backend.named_tenant(self._backend.default_vault)
+        if tenant is None:
+            raise _refusal("unknown chosen token")
+        if tenant.sealed:
+            raise Sealed
+        message = AuthenticateToken(
+            sent.token, address=sent.address, use=use, digest=service_token.proof_digest(sent.token)
+        )
+        return await self._by_own_token(sent, tenant, message)
+
     async def _by_own_token(self, sent: Sent, tenant: Tenant, message: AuthenticateToken) -> Caller:
         """Return the bearer of a token that the vault itself has given."""
         try:
@@ -227,11 +241,19 @@ class Callers:
             raise _refusal("batch token has expired", tenant.vault_id)  # as its holders have narrowed it
         if not principal.spent:  # else it is gone, and this was the last that it allows
             # Where its uses are counted and this one is not yet, the change that counts it sees whether there is one.
-            proven = not principal.batch and (message.use or not record.num_uses)
-            ids = () if maker is None else maker.revocation_ids
-            digest, made_of = message.digest if proven else b"", _made_of(principal)
-            moves = None if principal.batch else record.mount_moves
-            request_context.borne_by(Bearer(ids, digest, record.line, record.mount, made_of, principal.entity, moves))
+            proven = not (principal.batch or record.chosen) and (message.use or not record.num_uses)
+            request_context.borne_by(
+                Bearer(
+                    revocation_ids=() if maker is None else maker.revocation_ids,
+                    proof=message.digest if proven else b"",
+                    line=record.line,
+                    mount=record.mount,
+                    policies=_made_of(principal),
+                    entity=principal.entity,
+                    moves=None if principal.batch else record.mount_moves,
+                    accessor=record.accessor if record.chosen else "",
+                )
+            )
         return Caller(principal, tenant)
 
     async def _maker(self, text: str, tenant: Tenant, now: float) -> Principal:

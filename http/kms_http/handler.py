@@ -360,6 +360,7 @@ class Handler:
             peer=exchange.request,
             now=exchange.now,
             size=size,
+            of_default_vault=tenant is not None and tenant.vault_id == self._backend.default_vault,
             wrap_ttl=exchange.wrap_ttl,
             scope=self._backend.namespace if principal is None else principal.resource,
         )

@@ -94,6 +94,7 @@ class Call(msgspec.Struct, frozen=True):
     now: float = 0.0  # seconds since 1970
     scope: str = ""  # whose seal it is: the cluster's namespace, or a vault id
     size: int = 0  # bytes of the body
+    of_default_vault: bool = False  # it is of the vault that tenants.default_vault names
     wrap_ttl: int = 0  # nanoseconds for which the answer is to be wrapped; 0: not at all
 
     @property

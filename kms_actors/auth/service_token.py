@@ -3,6 +3,9 @@
 A token is `hvs.` and 24 base62 characters: six are the tenant's integer, so that any node knows where to look,
 eighteen are random (107 bits). The store holds only hashes, under the tenant: its record lies under a keyed one, and
 a `TokenProof` under a plain one, which is all that tells a good token from a made-up one while the tenant is sealed.
+
+Who has sudo may choose the text of a token himself, in the one vault that texts without an integer are of. It may be
+one that can be guessed, so it has no proof: whoever has a copy of the store could try texts with it.
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ _TENANT_LENGTH: Final = 6
 _RANDOM_LENGTH: Final = 18
 _ACCESSOR_LENGTH: Final = 24
 _TOKEN: Final = re.compile(r"hvs\.([0-9A-Za-z]{6})[0-9A-Za-z]{18}", re.ASCII)
+#: Characters of a chosen token: any that print but space and dot. All others have a dot, or are longer biscuits.
+MIN_CHOSEN: Final = 20
+MAX_CHOSEN: Final = 128
+_CHOSEN: Final = re.compile(rf"[!-\-/-~]{{{MIN_CHOSEN},{MAX_CHOSEN}}}", re.ASCII)
 
 
 class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +69,7 @@ class ServiceToken(msgspec.Struct, frozen=True, kw_only=True):
     not_after: float | None = None  # when it ends at the latest
     certificate: str = ""  # SHA-256, in hexadecimal, of the one that its login showed
     indexed: bool = False  # whether its accessor has a record; those of older programs get one when they are used
+    chosen: bool = False  # whether its text is its maker's: then it has no proof, and may come again
     format: int = stored.FORMAT
 
     @classmethod
@@ -266,6 +274,11 @@ def tenant_of(token: str) -> int | None:
     """Return the tenant's integer in a service token; None for anything else."""
     match = _TOKEN.fullmatch(token)
     return None if match is None else number_of(match[1])
+
+
+def is_chosen(token: str) -> bool:
+    """Tell whether somebody may have chosen this as a token's text."""
+    return len(token) <= MAX_CHOSEN and _CHOSEN.fullmatch(token) is not None
 
 
 @functools.lru_cache(maxsize=1024)

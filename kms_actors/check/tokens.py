@@ -47,13 +47,13 @@ async def examine(grounds: Grounds, key: bytes, parts: tuple[Any, ...], value: b
 async def _accessor(grounds: Grounds, key: bytes, parts: tuple[Any, ...], _: bytes, record: Accessor | None) -> None:
     if record is None:
         return
-    token = grounds.keys.key(TOKEN, record.hash)
-    for needed, text in (
-        (token, "an accessor names a token that is not there"),
-        (proof_key(grounds.keys, record.proof), "a token has no proof"),
-    ):
-        if await grounds.tr.get(needed) is None:
-            grounds.page.add(Kind.MISSING, needed, text)
+    place, proof = grounds.keys.key(TOKEN, record.hash), proof_key(grounds.keys, record.proof)
+    stored, proven = await grounds.tr.get_many([place, proof])
+    if stored is None:
+        grounds.page.add(Kind.MISSING, place, "an accessor names a token that is not there")
+    token = None if stored is None else grounds.quietly(place, stored)
+    if proven is None and not (isinstance(token, ServiceToken) and token.chosen):
+        grounds.page.add(Kind.MISSING, proof, "a token has no proof")
 
 
 async def _token(grounds: Grounds, key: bytes, parts: tuple[Any, ...], _: bytes, token: ServiceToken | None) -> None:

@@ -35,7 +35,8 @@ class Tenants(Section, frozen=True):
             pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$",
             extra={"allowed": "a vault id, or empty"},
             description="vault whose logins (`auth/…/login`) are meant by a request that has no token and names no "
-            "vault by `X-Vault-Namespace`; empty: such a request is refused",
+            "vault by `X-Vault-Namespace`, and of which tokens are whose text was chosen; empty: such requests are "
+            "refused",
         ),
     ] = ""
     login_urls: Annotated[

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from kms_actors.auth.principal import Right
+from kms_actors.auth.service_token import MAX_CHOSEN, MIN_CHOSEN, is_chosen
 from kms_actors.errors import InvalidRequest
 from kms_actors.token.lifetime import Limits, grant
 from kms_actors.token.naming import DEFAULT, MAX_USES, NOT_ASSIGNABLE, ROOT, TokenType, display_name, policy_names
@@ -21,6 +22,7 @@ from kms_actors.token.role import TokenRole
 from kms_actors.token.spec import TokenSpec
 
 _SYSTEM: Final = Limits()
+_CHOSEN: Final = "Supplying a custom ID for the token: it is as hard to guess as that ID is."
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +40,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     display_name: str = ""
     type: str = ""
     entity_alias: str = ""
+    id: str = ""  # the text that the token is to have
     path: str = "auth/token/create"
 
     def __repr__(self) -> str:
@@ -50,6 +53,7 @@ class Maker(msgspec.Struct, frozen=True, kw_only=True):
     right: Right
     policies: tuple[str, ...]
     sudo: bool  # on the path of the request
+    chooses: bool = False  # whether it is in the vault that tokens without an integer are of
     accessor: str = ""  # empty for a biscuit
     line: tuple[str, ...] = ()
     mount: int | None = None
@@ -78,6 +82,8 @@ def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float) -> Pl
     """Return the token that a request gets; raises InvalidRequest, with Vault's texts."""
     _check_maker(maker)
     _check(wanted, maker, role)
+    if wanted.id:
+        _check_chosen(wanted.id, maker)
     batch = _is_batch(wanted.type, role)
     orphan = _is_orphan(wanted, maker, role)
     policies, right = _policies(wanted, maker, role)
@@ -86,7 +92,7 @@ def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float) -> Pl
         raise InvalidRequest("root tokens may not be created without parent token being root")
     if batch:
         _check_batch(wanted, root=root)
-    warnings: list[str] = []
+    warnings: list[str] = [_CHOSEN] if wanted.id else []
     explicit = _lesser("Explicit max TTL", wanted.explicit_max_ttl, role.explicit_max_ttl if role else 0, warnings)
     period = 0 if batch else _lesser("Period", wanted.period, role.period if role else 0, warnings)
     limits = _SYSTEM
@@ -122,6 +128,7 @@ def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float) -> Pl
         mount_moves=0 if orphan else maker.mount_moves,
         under="" if free else maker.under,
         not_after=None if free else maker.not_after,
+        chosen=wanted.id,
     )
     return Plan(spec, tuple(warnings))
 
@@ -153,8 +160,24 @@ def _check(wanted: Wanted, maker: Maker, role: TokenRole | None) -> None:
             raise InvalidRequest("invalid 'entity_alias' value")
 
 
+def _check_chosen(text: str, maker: Maker) -> None:
+    if not maker.sudo:
+        raise InvalidRequest("root or sudo privileges required to specify token id")
+    if not maker.chooses:
+        raise InvalidRequest("token IDs can only be manually specified in the vault that tenants.default_vault names")
+    for prefix in ("hvs.", "s."):
+        if text.startswith(prefix):
+            raise InvalidRequest(f"custom token ID cannot have the '{prefix}' prefix")
+    if "." in text:
+        raise InvalidRequest("custom token ID cannot have a '.' in the value")
+    if not is_chosen(text):
+        raise InvalidRequest(
+            f"custom token ID must have {MIN_CHOSEN} to {MAX_CHOSEN} ASCII characters without a space"
+        )
+
+
 def _check_batch(wanted: Wanted, *, root: bool) -> None:
-    for name in ("explicit_max_ttl", "num_uses", "period"):
+    for name in ("explicit_max_ttl", "id", "num_uses", "period"):
         if getattr(wanted, name):
             raise InvalidRequest(f'batch tokens cannot have "{name}" set')
     if root:

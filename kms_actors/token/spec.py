@@ -39,6 +39,7 @@ class TokenSpec(msgspec.Struct, frozen=True, kw_only=True):
     mount_moves: int = 0  # how often that had been moved, when it gave this token or what made it
     certificate: str = ""  # SHA-256, in hexadecimal, of the one that its login showed
     under: str = ""  # text of the biscuit that made it, which it may never exceed
+    chosen: str = ""  # its text, where its maker chooses that
     #: The right by itself; DATA has a child of a biscuit that may all in the vault, without naming a policy.
     right: Right = Right.POLICY
 

@@ -15,6 +15,7 @@ from kms_actors.auth.service_token import (
     ServicePrincipal,
     ServiceToken,
     TokenProof,
+    is_chosen,
     new_accessor,
     new_service_token,
     proof_digest,
@@ -114,7 +115,7 @@ FIRST = (
     b'"creation_ttl":3600,"explicit_max_ttl":0,"period":0,"num_uses":0,"renewable":true,"orphan":false,'
     b'"parent":"BBBBBBBBBBBBBBBBBBBBBBBB","metadata":{"who":"canary"},"format":1}'
 )
-#: What they wrote before mounts were moved, and logins showed certificates.
+#: What they wrote before mounts were moved, logins showed certificates, and texts were chosen.
 UNMOVED = (
     FIRST.removesuffix(b',"format":1}')
     + b',"line":["BBBBBBBBBBBBBBBBBBBBBBBB"],"mount":7,"under":"En0KEw","bound_cidrs":["10.0.0.0/8"],'
@@ -122,7 +123,7 @@ UNMOVED = (
 )
 #: What they write now.
 GOLDEN = UNMOVED.replace(b'"mount":7,', b'"mount":7,"mount_moves":0,').replace(
-    b'"indexed"', b'"certificate":"","indexed"'
+    b'"indexed":true', b'"certificate":"","indexed":true,"chosen":false'
 )
 FULL = msgspec.structs.replace(
     RECORD,
@@ -235,3 +236,10 @@ class TestProof:
         assert len(digests) == 8
         assert all(len(digest) == 32 for digest in digests)
         assert hashlib.sha256(tokens[0].encode()).digest() not in digests
+
+
+def test_no_other_token_is_taken_for_a_chosen_one() -> None:
+    assert is_chosen("a-text-of-ones-own/+=~!")
+    for token in (new_service_token(7), "hvb.000007" + "a" * 100, "a.b.c" * 5, "x" * 129, "x" * 19, "x y" * 10, ""):
+        assert not is_chosen(token)
+        assert tenant_of("a-text-of-ones-own/+=~!") is None

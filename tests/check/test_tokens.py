@@ -28,7 +28,7 @@ from tests.support.backups import backup, restore
 from tests.support.vaults import Vault, filled, node, opened
 
 KEYS = TenantKeys(1)
-ROOT = Maker(right=Right.ROOT, policies=("root",), sudo=True)
+ROOT = Maker(right=Right.ROOT, policies=("root",), sudo=True, chooses=True)
 
 
 async def make(tenant: TenantHandle, maker: Maker = ROOT, **wanted: Any) -> Issued:
@@ -83,6 +83,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             await tenant.ask(EndToken(left.token, leave=True))
             counted = await make(tenant, num_uses=3)
             await make(tenant, type="batch")
+            await make(tenant, id="a-text-of-ones-own-0123456789")
             await tenant.ask(WriteRole("role", {}))
         master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
         yield World(store, master, vault, parent, child, counted)

@@ -13,7 +13,7 @@ from tests.support.node import Node, sqlite_table
 from tests.support.reference import Reference
 from tests.support.reference import reference as running_reference
 from tests.support.tenant import make_tenant
-from tests.support.tokens import Issuer
+from tests.support.tokens import Issuer, new_vault_id
 
 
 @pytest.fixture(scope="session")
@@ -43,12 +43,13 @@ def reference(server: Reference) -> Iterator[Side]:
 def pair(reference: Side, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """The reference server and a fresh node with one vault."""
     issuer = Issuer()
-    further = '\n[tenants]\nlogin_urls = ["127.0.0.0/8"]\n'
+    vault_id = new_vault_id()  # as the root namespace is, it is the one that tokens without a name of one are of
+    further = f'\n[tenants]\nlogin_urls = ["127.0.0.0/8"]\ndefault_vault = "{vault_id}"\n'
     node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, further=further)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])
-    token = make_tenant(node, issuer).root.token
+    token = make_tenant(node, issuer, vault_id).root.token
     assert token is not None
     ours = Side(node.address, token, {"transit": "transit", "secret": "secret"})
     yield Pair(ours, reference)

@@ -94,6 +94,8 @@ def _masked(data: Mapping[str, Any], apart: tuple[str, ...] = ()) -> dict[str, A
 _ALL: Final = 'path "auth/token/*" { capabilities = ["create", "read", "update", "delete", "list"] }'
 _SUDO: Final = 'path "auth/token/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }'
 _C: Final = "auth/token/create"
+#: Long enough to be chosen here.
+_OWN: Final = "a-text-of-ones-own-0123456789"
 
 
 def _make(by: str, name: str, path: str = _C, **body: Any) -> Step:
@@ -159,8 +161,34 @@ WALK: Final = (
     _make_apart("root", policies=["a"], ttl=3600.5),
     _make_apart("root", policies=["a"], meta="x"),
     _make_apart("root", policies=["a"], renewable="x"),
-    _make_apart("A", id="foo"),
     _make_apart("root", f"{_C}/nope", policies=["a"]),
+    # Texts that makers choose. What is told of them differs.
+    *(
+        _make_apart(by, path, id=text, policies=["default"])
+        for by, path, text in (
+            ("root", _C, f"{_OWN}-1"),
+            ("root", _C, f"{_OWN}-1"),
+            ("root", "auth/token/create-orphan", f"{_OWN}-orphan"),
+            ("root", _C, f"s.{_OWN}"),
+            ("root", _C, f"hvs.{_OWN}"),
+            ("root", _C, f"{_OWN}.0"),
+            ("root", _C, f"{_OWN}/+=~@:-_"),
+            ("A", _C, f"{_OWN}-a"),
+            ("SU", _C, f"{_OWN}-su"),
+        )
+    ),
+    Step("root", "POST", _C, {"id": f"{_OWN}-by", "policies": ["a"], "ttl": "1h"}, "ID", texts=False),
+    _look("ID"),
+    _make("ID", "x"),
+    Step("root", "POST", "auth/token/lookup", {"token": f"{_OWN}-by"}),
+    Step("root", "POST", "auth/token/renew", {"token": f"{_OWN}-by", "increment": "2h"}),
+    Step("root", "POST", "sys/capabilities", {"token": f"{_OWN}-by", "path": "auth/token/create"}),
+    Step("ID", "POST", "auth/token/revoke-self"),
+    _look("ID"),
+    _look("x"),
+    Step("root", "POST", "auth/token/lookup", {"token": f"{_OWN}-by"}),
+    Step("root", "POST", _C, {"id": f"{_OWN}-by", "policies": ["a"], "num_uses": 2}, "ID", texts=False),
+    *(_look("ID"),) * 3,
     # What others make.
     _make("A", "x"),
     _look("x"),

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from kms_actors.auth.principal import Access, Capability, Right
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
 from kms_actors.errors import PermissionDenied
-from kms_actors.messages import ReadSealStatus, SealStatus
+from kms_actors.messages import AuthenticateToken, ReadSealStatus, SealStatus
 from kms_actors.policy.messages import ResolveAcl
+from kms_actors.request_context import Bearer
 from tests.http.conftest import NAMESPACE, VAULT_ID, FakePrincipal, Service, ToyCommand
 
 
@@ -210,3 +212,50 @@ class TestLogins:
         assert (await allowed.call("GET", "/v1/auth/door/users", "root")).status == 200
         other = FakePrincipal(NAMESPACE, Right.OPERATOR)
         assert await status(allowed, other, "GET", "auth/door/users") == 403
+
+
+class TestChosenTokens:
+    """Texts without an integer are of the default vault, or of none."""
+
+    TEXT = "a-text-of-ones-own-0123456789"
+
+    @pytest.fixture
+    def bearer(self, allowed: Service) -> ServicePrincipal:
+        record = ServiceToken(
+            accessor="A", right=Right.ROOT, policies=("root",), display_name="", created=1.0, path="p", chosen=True
+        )
+        principal = ServicePrincipal(record, VAULT_ID)
+        allowed.tenant.answers[AuthenticateToken] = principal
+        return principal
+
+    async def test_are_of_the_default_vault(self, allowed: Service, bearer: ServicePrincipal) -> None:
+        assert (await allowed.call("GET", "/v1/toy/names/a", self.TEXT)).status == 200
+        asked = allowed.tenant.asked[0]
+        assert isinstance(asked, AuthenticateToken)
+        assert (asked.token, asked.proven, asked.use) == (self.TEXT, True, True)
+        assert (await allowed.call("GET", "/v1/toy/names/a", self.TEXT, X_Vault_Namespace=NAMESPACE)).status == 403
+
+    async def test_rest_on_their_accessor(
+        self, allowed: Service, bearer: ServicePrincipal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        borne: list[Bearer | None] = []
+        monkeypatch.setattr("kms_http.caller.request_context.borne_by", borne.append)
+        assert (await allowed.call("GET", "/v1/toy/names/a", self.TEXT)).status == 200
+        (found,) = borne
+        assert found is not None
+        assert (found.accessor, found.proof) == ("A", b"")
+
+    async def test_are_of_none_where_none_is_named(
+        self, allowed: Service, bearer: ServicePrincipal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(allowed.backend, "default_vault", "")
+        assert (await allowed.call("GET", "/v1/toy/names/a", self.TEXT)).status == 403
+        monkeypatch.setattr(allowed.backend, "default_vault", "vault_x")
+        assert (await allowed.call("GET", "/v1/toy/names/a", self.TEXT)).status == 403
+        assert allowed.tenant.asked == []
+
+    async def test_cannot_be_told_while_it_is_sealed(self, allowed: Service) -> None:
+        allowed.tenant.sealed = True
+        assert (await allowed.call("GET", "/v1/toy/names/a", self.TEXT)).status == 503
+        assert (await allowed.call("GET", "/v1/sys/health", self.TEXT)).status != 403
+        assert allowed.tenant.asked == []

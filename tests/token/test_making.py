@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from kms_actors.auth.principal import Right
@@ -38,3 +39,34 @@ def test_a_role_gives_what_it_allows_and_all_but_what_it_forbids() -> None:
         assert policies(("b",), forbids) == ("b", "default")
         with pytest.raises(InvalidRequest, match="disallowed"):
             policies(("c",), forbids)
+
+
+ROOT = Maker(right=Right.ROOT, policies=("root",), sudo=True, chooses=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "maker", "refused"),
+    [
+        ("x" * 20, {"sudo": False}, "root or sudo privileges required to specify token id"),
+        ("x" * 20, {"chooses": False}, "in the vault that tenants.default_vault names"),
+        ("hvs.CAESIJ000000000000000000", {}, "cannot have the 'hvs.' prefix"),
+        ("s.000000000000000000000000", {}, "cannot have the 's.' prefix"),
+        ("0123456789.0123456789", {}, "cannot have a '.' in the value"),
+        ("x" * 19, {}, "20 to 128"),
+        ("x" * 129, {}, "20 to 128"),
+        ("x" * 20 + " ", {}, "20 to 128"),
+        ("x" * 20 + "\n", {}, "20 to 128"),
+        ("é" * 20, {}, "20 to 128"),
+    ],
+)
+def test_texts_that_no_token_is_given(text: str, maker: dict[str, Any], refused: str) -> None:
+    with pytest.raises(InvalidRequest, match=refused):
+        plan(Wanted(id=text), msgspec.structs.replace(ROOT, **maker), None, NOW)
+
+
+def test_a_chosen_text_is_a_service_tokens() -> None:
+    found = plan(Wanted(id="~" * 128, policies=("a",)), ROOT, None, NOW)
+    assert found.spec.chosen == "~" * 128
+    assert "hard to guess" in found.warnings[0]
+    with pytest.raises(InvalidRequest, match='batch tokens cannot have "id" set'):
+        plan(Wanted(id="x" * 20, policies=("a",), type="batch"), ROOT, None, NOW)

@@ -32,7 +32,7 @@ from kms_actors.actors.tenant.authorities import policy_key, stamp_of
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.actors.tenant.token_records import hangs_on, line_keys
+from kms_actors.actors.tenant.token_records import ACCESSOR, hangs_on, line_keys
 from kms_actors.errors import (
     AuthenticationFailed,
     DevicesChanged,
@@ -315,6 +315,8 @@ class TenantStore:
         marks = [keys.key("revoked", each) for each in bearer.revocation_ids]
         parents = line_keys(keys, bearer.line)
         needed = [proof_key(keys, bearer.proof)] if bearer.proof else []
+        if bearer.accessor:
+            needed.append(keys.key(ACCESSOR, bearer.accessor))
         if bearer.mount is not None:
             needed.append(keys.key("mount", bearer.mount))
         policies = [policy_key(keys, name) for name, _ in bearer.policies]

@@ -1,7 +1,7 @@
 """The records of a vault's service tokens: which there are of each, written and removed together.
 
 (`token`, keyed hash)               ServiceToken
-(`token-digest`, digest)            its proof, see `proofs`
+(`token-digest`, digest)            its proof, see `proofs`; of one whose text was chosen, none
 (`accessor`, accessor)              Accessor: where those two lie
 (`token-child`, parent, accessor)   empty: a token that ends with its parent
 (`token-end`, second, accessor)     empty: when it ends, in seconds since 1970; of a wrapping token that was used, the
@@ -171,7 +171,8 @@ class TokenRecords:
         self._seal(tr, self._keys.key(TOKEN, place.hash), token.encode())
         accessor = Accessor(hash=place.hash, proof=place.proof, expires_at=token.expires_at)
         self._seal(tr, self._keys.key(ACCESSOR, token.accessor), accessor.encode())
-        keep_proof(tr, self._keys, place.proof, token)
+        if not token.chosen:
+            keep_proof(tr, self._keys, place.proof, token)
         if before is not None and before.expires_at is not None:
             tr.clear(self.end_key(before))
         if token.expires_at is not None:

@@ -110,7 +110,7 @@ class TokenController:
         self._tidying = Tidying(context, self._records, self._sweeping)
         self._roles = TokenRoles(context)
         self._bearers = Bearers(context, self._records, ask_now)
-        self._creating = Creating(context, self._roles)
+        self._creating = Creating(context, self._records, self._roles)
         self._renewing = Renewing(context, self._records, self._reader)
 
     def handlers(self) -> Mapping[type[Message], Handler]:

@@ -9,6 +9,8 @@ import msgspec
 from kms_actors.actors.identity import resolving
 from kms_actors.actors.identity.resolving import IdentityChanged, NewIds, entity_for
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.token_records import TokenRecords
+from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.issuing import draw, issue
 from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.errors import InvalidRequest
@@ -27,14 +29,17 @@ _SECOND: Final = 1e9
 class Creating:
     """Makes the tokens of one vault that its tokens ask for."""
 
-    def __init__(self, context: TenantContext, roles: TokenRoles) -> None:
+    def __init__(self, context: TenantContext, records: TokenRecords, roles: TokenRoles) -> None:
         self._context = context
+        self._records = records
         self._roles = roles
 
     async def create(self, message: CreateToken) -> Issued:
         """Make a token."""
         context, now = self._context, self._context.clock() / _SECOND
         new, ids = draw(context.keys.number), resolving.draw()
+        if message.wanted.id:
+            new = new._replace(text=message.wanted.id)
 
         async def body(tr: Transaction) -> tuple[Issued, Resolved | None]:
             planned, entity = await self._plan(tr, message, ids, now)
@@ -46,6 +51,8 @@ class Creating:
         issued, entity = await context.store.change(body, mount=None)
         if entity is not None and entity.changed:
             await context.ask(IdentityChanged(entity.entity_id))
+        if issued.spec.chosen:
+            await context.ask(TokenChanged(self._records.hash(issued.token).hex()))
         return issued
 
     async def _plan(

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from kms_actors.actors.cluster.changes import TOKEN
 from kms_actors.actors.cluster.schedule import KEPT, look_by
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.proofs import keep_issuer
-from kms_actors.actors.tenant.token_records import TokenRecords
+from kms_actors.actors.tenant.token_records import Place, TokenRecords
 from kms_actors.auth import batch_token
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import ServiceToken, new_accessor, new_service_token
@@ -56,11 +57,21 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
         seed, public = context.keyring.derive(batch_token.LABEL), context.keyring.issuer(batch_token.LABEL)
         await keep_issuer(tr, context.keys, public)
         return Issued(batch_token.build(seed, public, context.keys.number, token), "", spec, now, expires_at)
+    place = records.place(new.text)
+    if spec.chosen:
+        await _require_free(tr, context, records, place)
     await context.tallies.grow(tr, "tokens")
-    records.keep(tr, records.place(new.text), token)
+    records.keep(tr, place, token)
     if expires_at is not None:
         await look_by(tr, context.keys, int(expires_at * _SECOND) + KEPT, int(now * _SECOND))
     return Issued(new.text, new.accessor, spec, now, expires_at)
+
+
+async def _require_free(tr: Transaction, context: TenantContext, records: TokenRecords, place: Place) -> None:
+    """Raise InvalidRequest where a token has this text, alive or not; nodes that know of an earlier one forget it."""
+    if await records.token(tr, place.hash) is not None:
+        raise InvalidRequest("cannot create a token with a duplicate ID")
+    context.record(tr, TOKEN, place.hash.hex())
 
 
 def _check(spec: TokenSpec) -> None:
@@ -102,4 +113,5 @@ def _record(spec: TokenSpec, accessor: str, now: float, expires_at: float | None
         not_after=spec.not_after,
         certificate=spec.certificate,
         indexed=True,
+        chosen=bool(spec.chosen),
     )

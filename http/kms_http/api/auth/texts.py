@@ -8,7 +8,10 @@ from kms_http.describing.about import About, Texts
 
 DESCRIPTION: Final = "Tokens of the vault: made, looked up, renewed and revoked. Those of a token end with it."
 
-_MADE: Final = {"type": "Kind of token: `service` or `batch`.", "id": "Refused: a token names its vault."}
+_MADE: Final = {
+    "type": "Kind of token: `service` or `batch`.",
+    "id": "Text of the token, 20 to 128 characters: with sudo, in the vault that `tenants.default_vault` names.",
+}
 
 TEXTS: Final[Texts] = {
     "auth/token/lookup-self": About("What the caller's own token is."),

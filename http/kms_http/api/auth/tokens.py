@@ -72,8 +72,6 @@ def _to_token(value: Any) -> str:
 
 def _create(call: Call) -> CreateToken:
     sent = call.values
-    if sent.get("id"):
-        raise InvalidRequest("a token's id cannot be chosen: it holds the number of its vault, and is random else")
     wanted = Wanted(
         policies=sent.get("policies", ()),
         metadata=sent.get("meta") or None,
@@ -87,6 +85,7 @@ def _create(call: Call) -> CreateToken:
         display_name=sent.get("display_name", ""),
         type=sent.get("type", ""),
         entity_alias=sent.get("entity_alias", ""),
+        id=sent.get("id", ""),
         path=call.path,
     )
     return CreateToken(wanted=wanted, maker=maker_of(call), role=call.captures.get("role_name", ""))

