@@ -8,11 +8,12 @@ from __future__ import annotations
 import http.client
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 TIMEOUT: Final = 60.0
+WRAP: Final = "X-Vault-Wrap-TTL"
 _VERBS: Final = {"get": "GET", "post": "POST", "patch": "PATCH", "delete": "DELETE"}
 _UNSUPPORTED: Final = "unsupported path"
 
@@ -47,7 +48,7 @@ class Told(NamedTuple):
 class Example(NamedTuple):
     """How an operation is asked for: what stands in the path, what is sent, and who asks a node of ours.
 
-    `named`: the fields of the answer are names of things, of which the first is compared.
+    `named`: the fields of the answer are names of things, of which the first is compared. `wrapped`: it is wrapped.
     """
 
     path: str = ""
@@ -55,6 +56,25 @@ class Example(NamedTuple):
     operator: bool = False
     query: str = ""
     named: bool = False
+    wrapped: bool = False
+
+
+class Known(NamedTuple):
+    """What a caller has, by the words that stand for it in bodies and paths."""
+
+    token: str
+    accessor: str
+    lease: str
+    audit: str  # the file of a device
+    wrapping: Callable[[], str]  # makes a wrapping token
+
+    def put_into(self, text: str) -> str:
+        """Return a text with it in the place of its words."""
+        if "@wrapping@" in text:
+            text = text.replace("@wrapping@", self.wrapping())
+        for name in ("token", "accessor", "lease", "audit"):
+            text = text.replace(f"@{name}@", getattr(self, name))
+        return text
 
 
 def operations(document: Mapping[str, Any]) -> Iterator[Documented]:
@@ -71,32 +91,33 @@ def _only_lists(operation: Mapping[str, Any]) -> bool:
     return any(each["name"] == "list" and each.get("required") for each in operation.get("parameters", ()))
 
 
-def requested(operation: Documented, example: Example) -> str:
+def requested(operation: Documented, example: Example, known: Known) -> str:
     """Return the path to ask for."""
     path = example.path or re.sub(r"\{(\w+)\}", lambda found: _VALUES[found[1]], operation.path)
-    return f"{path}?{example.query}" if example.query else path
+    return known.put_into(f"{path}?{example.query}" if example.query else path)
 
 
-def body_of(operation: Documented, example: Example, token: str, accessor: str) -> Any:
-    """Return what is sent, by the bearer of a token with this accessor."""
+def body_of(operation: Documented, example: Example, known: Known) -> Any:
+    """Return what is sent."""
     if example.body is None:
         return {} if operation.method in {"POST", "PATCH"} else None
-    text = json.dumps(example.body).replace("@own@", token).replace("@accessor@", accessor)
-    return json.loads(text)
+    return json.loads(known.put_into(json.dumps(example.body)))
 
 
-def ask(address: str, token: str, method: str, path: str, body: Any, *, named: bool = False) -> Told:
-    """Ask; of an answer without an end, only the status is read."""
+def ask(address: str, token: str, operation: Documented, body: Any, example: Example) -> Told:
+    """Ask for what has nothing to be filled in any more; of an answer without an end, only the status is read."""
+    method, path = operation
     url = urlsplit(address)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=TIMEOUT)
     try:
         media = "application/merge-patch+json" if method == "PATCH" else "application/json"
         content = None if body is None else json.dumps(body).encode()
-        connection.request(method, f"/v1/{path}", content, {"X-Vault-Token": token, "Content-Type": media})
+        headers = {"X-Vault-Token": token, "Content-Type": media} | ({WRAP: "60s"} if example.wrapped else {})
+        connection.request(method, f"/v1/{path}", content, headers)
         response = connection.getresponse()
         if response.getheader("Content-Type", "") != "application/json" or method == "HEAD":
             return Told(response.status)
-        return told(response.status, response.read(), named=named)
+        return told(response.status, response.read(), named=example.named)
     finally:
         connection.close()
 
@@ -133,11 +154,12 @@ _VALUES: Final = {
     "subsystem": "license",
     "tag": "root",
     "type": "secret",
-    "url_lease_id": "auth/token/create/none",
+    "url_lease_id": "@lease@",
     "urlalgorithm": "sha2-256",
     "urlbytes": "16",
 }
 _POLICY: Final = {"policy": 'path "secret/*" { capabilities = ["read"] }'}
+_SHARES: Final = {"secret_shares": 1, "secret_threshold": 1, "require_verification": True}
 _PASSWORDS: Final = {"policy": 'length = 20\nrule "charset" { charset = "abcde" }'}
 
 #: By operation; others are asked without a body, or with an empty one.
@@ -162,7 +184,7 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("POST", "sys/auth/{path}/tune"): Example("sys/auth/doc/tune", {"description": "x"}),
     ("POST", "sys/mounts/{path}"): Example(body={"type": "kv"}),
     ("POST", "sys/mounts/{path}/tune"): Example("sys/mounts/doc/tune", {"description": "x"}),
-    ("POST", "sys/capabilities"): Example(body={"token": "@own@", "paths": ["secret/x"]}),
+    ("POST", "sys/capabilities"): Example(body={"token": "@token@", "paths": ["secret/x"]}),
     ("POST", "sys/capabilities-self"): Example(body={"paths": ["secret/x"]}),
     ("POST", "sys/capabilities-accessor"): Example(body={"accessor": "@accessor@", "paths": ["secret/x"]}),
     ("POST", "sys/policies/acl/{name}"): Example(body=_POLICY),
@@ -171,22 +193,27 @@ EXAMPLES: Final[Mapping[tuple[str, str], Example]] = {
     ("POST", "sys/policies/password/{name}"): Example(body=_PASSWORDS),
     ("GET", "sys/leases"): Example(query="type=irrevocable"),
     ("GET", "sys/leases/count"): Example(query="type=irrevocable"),
-    ("POST", "sys/leases/lookup"): Example(body={"lease_id": "none"}),
-    ("POST", "sys/leases/renew"): Example(body={"lease_id": "none"}),
-    ("POST", "sys/leases/revoke"): Example(body={"lease_id": "none"}),
+    ("POST", "sys/leases/lookup"): Example(body={"lease_id": "@lease@"}),
+    ("POST", "sys/leases/renew"): Example(body={"lease_id": "@lease@"}),
+    ("POST", "sys/leases/revoke"): Example(body={"lease_id": "auth/token/create/none"}),
+    ("POST", "sys/leases/revoke/{url_lease_id}"): Example("sys/leases/revoke/auth/token/create/none"),
     ("LIST", "sys/leases/lookup"): Example("sys/leases/lookup"),
+    ("LIST", "sys/leases/lookup/{prefix}"): Example("sys/leases/lookup/auth/token/create"),
     ("POST", "sys/tools/hash"): Example(body={"input": "AAAA"}),
     ("POST", "sys/tools/hash/{urlalgorithm}"): Example(body={"input": "AAAA"}),
     ("POST", "sys/tools/random"): Example(body={}),
-    ("POST", "sys/wrapping/lookup"): Example(body={"token": "none"}),
-    ("POST", "sys/wrapping/rewrap"): Example(body={"token": "none"}),
-    ("POST", "sys/wrapping/unwrap"): Example(body={"token": "none"}),
-    ("POST", "sys/wrapping/wrap"): Example(body={"a": "b"}),
-    ("GET", "sys/wrapping/lookup"): Example(body=None),
+    ("POST", "sys/wrapping/lookup"): Example(body={"token": "@wrapping@"}),
+    ("POST", "sys/wrapping/rewrap"): Example(body={"token": "@wrapping@"}),
+    ("POST", "sys/wrapping/unwrap"): Example(body={"token": "@wrapping@"}),
+    ("POST", "sys/wrapping/wrap"): Example(body={"a": "b"}, wrapped=True),
+    ("POST", "sys/audit/{path}"): Example(body={"type": "file", "options": {"file_path": "@audit@"}}),
     ("POST", "sys/audit-hash/{path}"): Example(body={"input": "x"}),
+    ("POST", "sys/config/auditing/request-headers/{header}"): Example(body={"hmac": True}),
+    ("POST", "sys/decode-token"): Example(body={"encoded_token": "AAAA", "otp": "abc"}),
+    ("POST", "sys/rotate/root/init"): Example(body=_SHARES),
     ("POST", "sys/quotas/config"): Example(body={}),
     ("POST", "sys/quotas/rate-limit/{name}"): Example(body={"rate": 1_000_000, "path": ""}),
-    ("POST", "sys/remount"): Example(body={"from": "doc-none", "to": "doc-other"}),
+    ("POST", "sys/remount"): Example(body={"from": "doc-moves", "to": "doc-moved"}),
     ("GET", "sys/plugins/catalog/{name}"): Example("sys/plugins/catalog/kv"),
     ("GET", "sys/plugins/catalog/{type}/{name}"): Example("sys/plugins/catalog/secret/kv"),
     ("LIST", "sys/namespaces"): Example(),

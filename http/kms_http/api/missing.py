@@ -15,7 +15,8 @@ _POLICIES: Final = (
     "sys/policies/password/<name>"
 )
 _REKEY: Final = "shares are changed at sys/rekey/init, update, verify and backup, or at sys/rotate/root/..."
-_RECOVERY: Final = "there are no recovery keys here: whoever has a quorum of shares may do all that they are for"
+#: Also told where there is a path of theirs (`sys.none_there`).
+RECOVERY: Final = "there are no recovery keys here: whoever has a quorum of shares may do all that they are for"
 _ROOT_KEY: Final = (
     "the root key is what the shares give: it is changed together with them, by a write to sys/rotate/root/init"
 )
@@ -36,6 +37,13 @@ _CLUSTER: Final = (
 _EXTERNAL_KEYS: Final = "keys of other systems are not used: Transit imports those that are to be used here"
 _SERVER: Final = "the server is configured by its file (docs/config/configuration.md), not by the API"
 _INSIGHT: Final = "the server tells of itself by sys/health, its log and its metrics port (docs/operations.md)"
+_PROFILES: Final = (
+    "these profiles are of a Go program: sys/pprof/goroutine, threadcreate and cmdline tell of this one, and "
+    "sys/metrics how busy it is"
+)
+_ECHO: Final = (
+    "requests are not shown as the server sees them: it would show tokens; audit devices show the rest of them"
+)
 _ENTERPRISE: Final = "this is a feature of Vault Enterprise, which is not there"
 
 #: By the first segments of paths; of several that fit, the longest counts. Empty: Vault has nothing there either.
@@ -50,10 +58,11 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/control-group": _ENTERPRISE,
     "sys/experiments": _SERVER,
     "sys/external-keys": _EXTERNAL_KEYS,
-    "sys/generate-recovery-token": _RECOVERY,
+    "sys/generate-recovery-token": RECOVERY,
     "sys/generate-root": _GENERATE_ROOT,
     "sys/generate-root-token": _GENERATE_ROOT,
     "sys/internal": _INSIGHT,
+    "sys/internal/inspect/request": _ECHO,
     "sys/license": _ENTERPRISE,
     "sys/managed-keys": _ENTERPRISE,
     "sys/mfa": _MFA,
@@ -61,20 +70,20 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/policies": _POLICIES,
     "sys/policies/egp": _ENTERPRISE,
     "sys/policies/rgp": _ENTERPRISE,
-    "sys/pprof": _INSIGHT,
+    "sys/pprof": _PROFILES,
     "sys/quotas": "",
     "sys/quotas/lease-count": _LEASE_COUNT,
     "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",
     "sys/rekey": _REKEY,
-    "sys/rekey-recovery-key": _RECOVERY,
-    "sys/rekey/recovery-key-backup": _RECOVERY,
+    "sys/rekey-recovery-key": RECOVERY,
+    "sys/rekey/recovery-key-backup": RECOVERY,
     "sys/renew": _LEASES,
     "sys/replication": _CLUSTER,
     "sys/revoke": _LEASES,
     "sys/revoke-force": _LEASES,
     "sys/revoke-prefix": _LEASES,
     "sys/rotate": _ROTATE,
-    "sys/rotate/recovery": _RECOVERY,
+    "sys/rotate/recovery": RECOVERY,
     "sys/rotate/root": _ROOT_KEY,
     "sys/sealwrap": _ENTERPRISE,
     "sys/step-down": _CLUSTER,
