@@ -1,15 +1,19 @@
 """Quotas: how often a vault, its mounts, paths and roles may be asked.
 
+They are a vault's own: the operator of the cluster bounds vaults by `sys/tenants`, and is told so.
+
 Source: Vault's API pages `sys/quotas/rate-limit` and `sys/quotas/config`; `inheritable` as OpenBao has it, and of
 `group_by` what newer Vaults have for addresses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from kms_actors.auth.principal import Capability
+from kms_actors.auth.principal import Capability, Right
 from kms_actors.errors import InvalidRequest, NotFound
+from kms_actors.messages import Message
 from kms_actors.quota.messages import (
     DeleteRateLimit,
     ListRateLimits,
@@ -21,9 +25,13 @@ from kms_actors.quota.messages import (
 from kms_actors.quota.records import BY_ADDRESS, QuotaConfig, RateLimit
 from kms_actors.quota.rules import LONGEST, MOST_EXEMPT
 from kms_http.fields import Fields, to_bool, to_float, to_list, to_period, to_str
-from kms_http.routing import TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import NO_FIELDS, SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
 
 _SECOND: Final = 10**9
+_OF_CLUSTER: Final = (
+    "quotas are a vault's own: the operator of the cluster limits one with `kms-cli tenants limit <vault id> --rate "
+    "<number>`, or a write to sys/tenants/<vault id>"
+)
 
 RATE_LIMIT: Final = Fields(
     name=to_str,
@@ -124,31 +132,40 @@ def _no_content(_: Call, __: None) -> Reply:
     return Reply(status=204)
 
 
+def _of_vault(
+    build: Callable[[Call], Message],
+    render: Callable[[Call, Any], Reply],
+    capability: Capability,
+    fields: Fields = NO_FIELDS,
+) -> Endpoint:
+    def of_vault(call: Call) -> Message:
+        if call.principal is not None and call.principal.right is Right.OPERATOR:
+            raise InvalidRequest(_OF_CLUSTER)
+        return build(call)
+
+    return Endpoint(of_vault, render, capability, fields, SCOPE_ADMIN)
+
+
 QUOTA_ROUTES: Final = (
     Route(
         "sys/quotas/rate-limit/{name}",
         {
-            Operation.READ: Endpoint(
-                lambda call: ReadRateLimit(call.captures["name"]), _show, Capability.READ, rights=TENANT_ADMIN
-            ),
-            Operation.WRITE: Endpoint(_write, _no_content, Capability.UPDATE, RATE_LIMIT, TENANT_ADMIN),
-            Operation.DELETE: Endpoint(
-                lambda call: DeleteRateLimit(call.captures["name"]),
-                _no_content,
-                Capability.DELETE,
-                rights=TENANT_ADMIN,
+            Operation.READ: _of_vault(lambda call: ReadRateLimit(call.captures["name"]), _show, Capability.READ),
+            Operation.WRITE: _of_vault(_write, _no_content, Capability.UPDATE, RATE_LIMIT),
+            Operation.DELETE: _of_vault(
+                lambda call: DeleteRateLimit(call.captures["name"]), _no_content, Capability.DELETE
             ),
         },
     ),
     Route(
         "sys/quotas/rate-limit",
-        {Operation.LIST: Endpoint(lambda _: ListRateLimits(), _show_names, Capability.LIST, rights=TENANT_ADMIN)},
+        {Operation.LIST: _of_vault(lambda _: ListRateLimits(), _show_names, Capability.LIST)},
     ),
     Route(
         "sys/quotas/config",
         {
-            Operation.READ: Endpoint(lambda _: ReadQuotaConfig(), _show_config, Capability.READ, rights=TENANT_ADMIN),
-            Operation.WRITE: Endpoint(_configure, _no_content, Capability.UPDATE, _CONFIG, TENANT_ADMIN),
+            Operation.READ: _of_vault(lambda _: ReadQuotaConfig(), _show_config, Capability.READ),
+            Operation.WRITE: _of_vault(_configure, _no_content, Capability.UPDATE, _CONFIG),
         },
     ),
 )

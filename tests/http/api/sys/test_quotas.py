@@ -186,3 +186,24 @@ async def test_what_the_operator_gave_is_told_from_the_vaults_own(service: Servi
     answer = await service.call("GET", "/v1/sys/mounts", "data")
     assert answer.status == 429
     assert "the operator of the cluster has given this vault" in answer.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("LIST", "/v1/sys/quotas/rate-limit"),
+        ("GET", PATH),
+        ("POST", PATH),
+        ("DELETE", PATH),
+        ("GET", "/v1/sys/quotas/config"),
+        ("POST", "/v1/sys/quotas/config"),
+    ],
+)
+async def test_the_operator_of_the_cluster_is_told_where_limits_of_vaults_are(
+    service: Service, method: str, path: str
+) -> None:
+    answer = await service.call(method, path, "operator", json={"rate": 5} if method == "POST" else None)
+    assert answer.status == 400
+    assert "sys/tenants/<vault id>" in answer.errors[0]
+    assert service.backend.asked == []
+    assert (await service.call(method, path, "data", json={} if method == "POST" else None)).status == 403
