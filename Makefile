@@ -42,8 +42,10 @@ test: test-env ## Run all tests, in two processes
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
 	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_TREE=100000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
 
-audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines
-	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 $(BIN)/pytest --timeout 0 tests/audit/log/test_verification.py
+audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines; kill a node 200 times while it writes one
+	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 KMS_AUDIT_KILLS=200 \
+		$(BIN)/pytest --timeout 0 --numprocesses 2 --dist worksteal --durations 10 tests/audit/log/test_verification.py \
+		tests/conformance/test_audit_proofs.py
 
 reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupted five times
 	KMS_FAULT_RECORDS=200000 $(BIN)/pytest --timeout 0 tests/reseal

@@ -11,6 +11,8 @@ import os
 import re
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -173,22 +175,30 @@ def _follow(program: Program, site: Site, command: Command) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = ""
-    try:
+    says = threading.Event()
+    said: list[str] = []
+
+    def listen() -> None:
         assert process.stdout is not None
-        for _ in range(200):
+        with process.stdout as lines:
+            for line in lines:
+                said.append(line)
+                if command.says in line:
+                    says.set()
+
+    listener = threading.Thread(target=listen)
+    listener.start()
+    try:
+        deadline = time.monotonic() + _SECONDS
+        while not says.wait(0.1) and time.monotonic() < deadline:  # what it follows begins when it has connected
             assert site.operator.post("sys/loggers", {"level": "info"}).status == 204
-            if site.node.log.count("level of the log is set") > 3:
-                break
-        for line in process.stdout:
-            said += line
-            if command.says in line:
-                break
         process.send_signal(signal.SIGINT)
-        return process.wait(_SECONDS), said
+        code = process.wait(_SECONDS)
     finally:
         process.kill()
         process.wait()
+        listener.join(_SECONDS)
+    return code, "".join(said)
 
 
 def _words(site: Site, command: Command) -> list[str]:
