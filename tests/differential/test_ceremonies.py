@@ -14,7 +14,7 @@ from tests.support.api import Api
 
 SHARES: Final = {"secret_shares": 1, "secret_threshold": 1}
 #: Where each is begun, cancelled and looked at, and what begins it.
-CEREMONIES: Final = (
+CEREMONIES: Final[tuple[tuple[str, dict[str, int]], ...]] = (
     ("sys/rotate/root/init", SHARES),
     ("sys/generate-root-token/attempt", {}),
 )
@@ -28,9 +28,9 @@ SENT: Final = (
 )
 
 
-def cancelled(side: Side, path: str, begin: Any) -> list[tuple[int, ...]]:
+def cancelled(side: Side, path: str, begin: Any) -> list[tuple[Any, ...]]:
     """Return what each way of cancelling, and of having begun before it, is answered with, and what is left."""
-    found = []
+    found: list[tuple[Any, ...]] = []
     for query, body in SENT:
         begun = side("POST", path, begin)
         again = side("POST", path, begin)

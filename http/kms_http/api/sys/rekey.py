@@ -148,7 +148,7 @@ def _enveloped(show: Callable[[Any], dict[str, Any]]) -> Callable[[Call, Any], R
 
 
 def guarded(
-    build: Callable[[Call], Message],
+    build: Callable[[Call], Message | None],
     render: Callable[[Call, Any], Reply],
     capability: Capability = Capability.UPDATE,
     fields: Fields = NO_FIELDS,
