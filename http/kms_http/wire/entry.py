@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -61,7 +60,7 @@ class Forwarding:
                 f"before earliest chain link (chain length {len(hops)})",
             )
         try:
-            return proxy_protocol.plain(ipaddress.ip_address(hops[-1 - self.hop_skips]))
+            return proxy_protocol.plain(proxy_protocol.address_of(hops[-1 - self.hop_skips]))
         except ValueError:
             raise HttpError(400, "malformed x-forwarded-for header: no address where the client's is") from None
 

@@ -49,7 +49,7 @@ def of_line(line: bytes) -> str | None:
     if family is None:
         return None
     try:
-        addresses = [ipaddress.ip_address(text.decode()) for text in (source, destination)]
+        addresses = [address_of(text.decode()) for text in (source, destination)]
     except ValueError:
         raise NoHeader from None
     if any(address.version != int(family) for address in addresses) or any(int(port) > _PORT for port in ports):
@@ -73,6 +73,13 @@ def of_rest(fixed: bytes, rest: bytes) -> str | None:
     if command == _LOCAL or family in _OTHERS:
         return None
     return plain(ipaddress.ip_address(rest[: _LENGTHS[family]]))
+
+
+def address_of(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address in a text; raises ValueError for none, or one with an interface (`fe80::1%any text`)."""
+    if "%" in text:
+        raise ValueError("an address with an interface")
+    return ipaddress.ip_address(text)
 
 
 def plain(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:

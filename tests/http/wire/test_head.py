@@ -126,6 +126,14 @@ def test_or_it_is_known_not_to(data: bytes) -> None:
     assert not head.begins(data)
 
 
+def test_a_method_is_as_long_however_it_comes_in() -> None:
+    """A fuzzer found it: whole, a head was taken that was refused in pieces."""
+    rest = b" / HTTP/1.1\r\nHost: h"
+    assert head.parse(b"A" * 63 + rest).method == "A" * 63
+    with pytest.raises(HttpError):
+        head.parse(b"A" * 64 + rest)
+
+
 def test_names_that_clients_make_up_are_not_kept_without_end() -> None:
     for number in range(600):
         head.parse(b"GET / HTTP/1.1\r\nHost: h\r\nX-%d: a\r\nX-%b: b" % (number, b"y" * 100))

@@ -179,7 +179,9 @@ async def test_the_last_entry_less_the_hops_is_the_client(headers: bytes, skips:
     assert await forwarded(headers, **forwarding(hop_skips=skips)) == ([OK], [address])
 
 
-@pytest.mark.parametrize("value", [b"somebody", b"203.0.113.7:1234", b"", b"a," * 300, b"203.0.113.7,"])
+@pytest.mark.parametrize(
+    "value", [b"somebody", b"203.0.113.7:1234", b"", b"a," * 300, b"203.0.113.7,", b"fe80::1%x y"]
+)
 async def test_no_address_where_the_clients_is_is_refused(value: bytes) -> None:
     assert await forwarded(b"X-Forwarded-For: %b\r\n" % value, **forwarding()) == ([BAD], [])
 
