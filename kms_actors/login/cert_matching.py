@@ -33,6 +33,7 @@ from kms_actors.login.cert_reading import (
 )
 from kms_actors.login.glob import any_matches, matches
 from kms_actors.login.outcome import Outcome
+from kms_actors.untrusted import untrusted
 
 _EXPIRED: Final = "failed to verify client's certificate: x509: certificate has expired or is not yet valid"
 _USAGE: Final = "failed to verify client's certificate: x509: certificate specifies an incompatible key usage"
@@ -129,13 +130,11 @@ def _chain(shown: Shown, trusted: Sequence[x509.Certificate], at: datetime) -> l
     store = crypto.X509Store()
     store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
     store.set_time(at.replace(tzinfo=None))
-    for each in trusted:
-        store.add_cert(crypto.X509.from_cryptography(each))
-    context = crypto.X509StoreContext(
-        store,
-        crypto.X509.from_cryptography(shown.own),
-        [crypto.X509.from_cryptography(each) for each in shown.others],
-    )
+    with untrusted("the client's certificate cannot be read"):  # OpenSSL takes less than the library of before
+        for each in trusted:
+            store.add_cert(crypto.X509.from_cryptography(each))
+        own, *others = (crypto.X509.from_cryptography(each) for each in (shown.own, *shown.others))
+        context = crypto.X509StoreContext(store, own, others)
     try:
         found = [each.to_cryptography() for each in context.get_verified_chain()]
     except crypto.X509StoreContextError:

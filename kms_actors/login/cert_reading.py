@@ -30,8 +30,7 @@ def certificates_in(pem: str) -> tuple[x509.Certificate, ...]:
     with untrusted("failed to parse certificate"):
         found = tuple(x509.load_pem_x509_certificates(pem.encode()))
         for each in found:
-            tuple(each.extensions)  # what cannot be read is told now, and not at a login
-            is_authority(each)
+            _read_all(each)  # what cannot be read is told now, and not at a login
     return found
 
 
@@ -39,8 +38,21 @@ def read_shown(der: bytes) -> x509.Certificate:
     """Return a certificate that a client has shown. Raises InvalidRequest."""
     with untrusted("the client's certificate cannot be read"):
         found = x509.load_der_x509_certificate(der)
-        tuple(found.extensions)
+        _read_all(found)
     return found
+
+
+def _read_all(certificate: x509.Certificate) -> None:
+    """Read what the library reads when it is asked for: whoever asks later need not expect that it cannot.
+
+    Raises what the library raises.
+    """
+    for said in (certificate.subject, certificate.issuer):
+        tuple(said)
+    texts_of_extensions(certificate)
+    is_authority(certificate)
+    _ = (certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.serial_number)
+    _ = certificate.signature_hash_algorithm
 
 
 def extension(certificate: x509.Certificate, kind: type[E]) -> E | None:

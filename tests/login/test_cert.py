@@ -158,6 +158,14 @@ class TestChains:
         with pytest.raises(InvalidRequest, match="cannot be read"):
             cert_matching.read([b"\x30\x03abc"])
 
+    @pytest.mark.parametrize("name", [b"a leaf", b"its root"])
+    def test_what_says_what_is_no_text_is_refused_before_it_is_compared(self, name: bytes) -> None:
+        """A fuzzer found it: names are read when they are asked for, and what the library then raised was a 500."""
+        der = client("a leaf", authority("its root")).der
+        cert_matching.read([der])
+        with pytest.raises(InvalidRequest, match="cannot be read"):
+            cert_matching.read([der.replace(name, b"\xff" + name[1:])])
+
 
 class TestTrustedByItself:
     """HCSEC-2024-05, CVE-2025-6037: a certificate that is no authority, and one that looks like it."""
