@@ -120,7 +120,7 @@ def _allowed(principal: Principal, exchange: Exchange, mount: Mount | None, endp
     allowed = _ALL
     if principal.acl is not None and not (endpoint is not None and endpoint.own_check):
         allowed = _by_policies(principal, exchange, endpoint)
-    if not principal.narrowed or (mount is None and is_self_service(exchange.path)):
+    if not principal.narrowed or (mount is None and is_self_service(exchange.spelled)):
         return allowed
     return Allowed(_both(allowed.grants, _by_checks(principal, exchange, mount, endpoint)), allowed.rules)
 
@@ -130,7 +130,7 @@ def _by_policies(principal: Principal, exchange: Exchange, endpoint: Endpoint | 
     assert acl is not None
     if acl.is_root:
         return _ALL
-    rule = acl.rule(exchange.path, listing=exchange.operation in LISTING)
+    rule = acl.rule(exchange.spelled, listing=exchange.operation in LISTING)
     if rule is None:
         raise PermissionDenied("permission denied")
     given = rule.capabilities
@@ -148,7 +148,7 @@ def _by_checks(principal: Principal, exchange: Exchange, mount: Mount | None, en
     def allows(capability: Capability) -> bool:
         place = mount.path if mount is not None else ""
         ip = exchange.request.remote
-        return principal.allows(Access(capability, exchange.path, place, exchange.method, ip, exchange.now))
+        return principal.allows(Access(capability, exchange.spelled, place, exchange.method, ip, exchange.now))
 
     if endpoint is not None and endpoint.capability is EXISTENCE:
         return _both(Grants(), Grants(allows(Capability.CREATE), allows(Capability.UPDATE)))

@@ -37,6 +37,7 @@ class Exchange:
         "recording",
         "request",
         "request_id",
+        "spelled",
         "token",
         "uncounted",
         "verdict",
@@ -50,7 +51,8 @@ class Exchange:
         self.label = _UNKNOWN
         self.method = request.method
         self.operation = Operation.READ
-        self.path = ""
+        self.path = ""  # as it was asked for: of entries and answers
+        self.spelled = ""  # the same, with the one spelling of names in it: what decides about a request sees this
         self.query: Mapping[str, Any] = {}  # of reads, lists and deletes
         self.namespace = request.headers.get(caller.NAMESPACE, "")
         self.token = ""

@@ -243,7 +243,8 @@ class Handler:
             path = path if path.endswith("/") else path + "/"
         if wrapping.WRAP_TTL in request.headers:
             exchange.wrap_ttl = wrapping.wanted(request.headers)
-        exchange.operation, exchange.path, exchange.method = operation, path, METHODS[operation]
+        exchange.operation, exchange.method = operation, METHODS[operation]
+        exchange.path = exchange.spelled = path
 
     async def _tell_help(self, exchange: Exchange) -> Response:
         if self._backend.node_sealed:
@@ -266,6 +267,7 @@ class Handler:
         found = self._system.find(exchange.path, exchange.operation)
         if found is not None:
             exchange.label = found.route.label
+            exchange.spelled = found.path
             if found.endpoint is None and found.route.bare:
                 raise HttpError(405)
             if exchange.request.method == "HEAD" and (found.endpoint is None or not found.endpoint.head):
@@ -320,6 +322,7 @@ class Handler:
         found = self._engines[mount.engine].find(rest, exchange.operation)
         if found is not None:
             exchange.label = f"{mount.engine}/{found.route.label}"
+            exchange.spelled = exchange.path.removesuffix(rest) + found.path
         return mount, found
 
     async def _count_refused(self, exchange: Exchange, found: Found | None) -> None:

@@ -164,17 +164,29 @@ class Route(msgspec.Struct, frozen=True):
     """A pattern and its operations; `label` names it in metrics.
 
     `bare` routes stand outside the mounts' framework: 405 without a text, before a look at the token. `folder`: the
-    path it takes names a place, and may end in a slash whatever is done.
+    path it takes names a place, and may end in a slash whatever is done. `spelling` has, for captures that name one
+    thing however they are written, what makes them its one name: whoever decides about a request sees that.
     """
 
     pattern: str
     operations: Mapping[Operation, Endpoint]
     bare: bool = False
     folder: bool = False
+    spelling: Mapping[str, Callable[[str], str]] = {}
 
     @property
     def label(self) -> str:
         return self.pattern
+
+
+def spelled(routes: Iterable[Route], capture: str, spelling: Callable[[str], str] = str.lower) -> tuple[Route, ...]:
+    """Return routes in which this capture has one spelling."""
+    return tuple(
+        msgspec.structs.replace(route, spelling={**route.spelling, capture: spelling})
+        if f"{{{capture}" in route.pattern
+        else route
+        for route in routes
+    )
 
 
 _SEGMENT = re.compile(r"\{(\w+)(\.\.\.)?\}")
@@ -196,11 +208,15 @@ def compile_pattern(pattern: str, *, folder: bool = True) -> re.Pattern[str]:
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A route that fits a path; no endpoint where it does not take the operation."""
+    """A route that fits a path; no endpoint where it does not take the operation.
+
+    `path` is the path with the one spelling of what it names.
+    """
 
     route: Route
     endpoint: Endpoint | None
     captures: Mapping[str, str]
+    path: str
 
 
 class _Entry(NamedTuple):
@@ -247,13 +263,19 @@ class Router:
             if match is None:
                 continue
             if endpoint is not None:
-                return Found(entry.route, endpoint, _bounded(entry.route, match.groupdict()))
-            first = first or Found(entry.route, None, {})
+                captures = _bounded(entry.route, match.groupdict())
+                return Found(entry.route, endpoint, captures, _path(entry.route, match, path))
+            first = first or Found(entry.route, None, {}, _path(entry.route, match, path))
         if first is None and operation is not Operation.LIST and path.endswith("/"):
             listed = self._find(path, Operation.LIST)
             if listed is not None and listed.endpoint is not None:
-                return Found(listed.route, None, {})
+                return Found(listed.route, None, {}, path)
         return first
+
+    def one_spelling(self, path: str) -> str:
+        """Return a path with the names in it as those see it who decide about requests for it."""
+        found = (self.find(path, operation) for operation in Operation)
+        return next((each.path for each in found if each is not None), path)
 
     def resolve(self, path: str, operation: Operation) -> tuple[Route, Endpoint, Mapping[str, str]]:
         """Return route, endpoint and captures.
@@ -269,6 +291,14 @@ class Router:
         if found.endpoint is None:
             raise UnsupportedOperation("unsupported operation")
         return found.route, found.endpoint, found.captures
+
+
+def _path(route: Route, match: re.Match[str], path: str) -> str:
+    """Return `path`, which a route has matched, with the names in it as they are kept."""
+    for name in sorted(route.spelling, key=match.start, reverse=True):
+        start, end = match.span(name)
+        path = path[:start] + (route.spelling[name](match[name]) or match[name]) + path[end:]
+    return path
 
 
 def _bounded(route: Route, captures: dict[str, str]) -> dict[str, str]:

@@ -33,7 +33,7 @@ def count(exchange: Exchange, tenant: Tenant, mount: Mount | None, endpoint: End
     if _is_login(exchange, mount, endpoint) and limiter.has_roles(place):
         exchange.uncounted = True
     else:
-        _judge(exchange, limiter.admit(exchange.path, place, exchange.request.remote))
+        _judge(exchange, limiter.admit(exchange.spelled, place, exchange.request.remote))
 
 
 async def count_login(exchange: Exchange, mount: Mount | None, values: Mapping[str, Any]) -> None:
@@ -46,7 +46,7 @@ async def count_login(exchange: Exchange, mount: Mount | None, values: Mapping[s
         role = await tenant.ask(ReadRoleOfId(mount.number, values.get(_ROLE_ID, "")))
     limiter = tenant.limiter
     if limiter is not None:
-        _judge(exchange, limiter.admit(exchange.path, mount.path, exchange.request.remote, role))
+        _judge(exchange, limiter.admit(exchange.spelled, mount.path, exchange.request.remote, role))
 
 
 def tell(exchange: Exchange, response: Response) -> None:

@@ -20,7 +20,12 @@ def acl_name(text: str) -> str:
         InvalidRequest: no policy may have it.
 
     """
-    return _checked(text.strip().lower())
+    return _checked(one_spelling(text))
+
+
+def one_spelling(text: str) -> str:
+    """Return what an ACL policy is called, however it is written."""
+    return text.strip().lower()
 
 
 def password_name(text: str) -> str:

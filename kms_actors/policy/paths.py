@@ -18,6 +18,15 @@ from typing import Final, Generic, NamedTuple, TypeVar
 #: What no path may hold.
 FORBIDDEN: Final = "+*"
 
+#: Below these are names that are one in capitals and without. Requests are compared by one spelling: so are rules.
+ONE_SPELLING: Final = (
+    "identity/entity/name/",
+    "identity/group/name/",
+    "sys/policies/acl/",
+    "sys/policies/detailed/acl/",
+    "sys/policy/",
+)
+
 T = TypeVar("T")
 Priority = tuple[int, bool, int, int, bytes]
 
@@ -39,6 +48,9 @@ class Place(NamedTuple):
 
 def place_of(path: str) -> Place:
     """Return the place of a rule's path, which has no leading slash."""
+    for beginning in ONE_SPELLING:
+        if path.startswith(beginning):
+            path = beginning + path.removeprefix(beginning).lower()
     if path == "+" or "/+" in path or path.startswith("+/"):
         return Place(Kind.SEGMENTS, path)
     if path.endswith("*"):

@@ -17,8 +17,10 @@ from hypothesis import strategies as st
 
 from kms_actors.auth.principal import Access
 from kms_actors.errors import UnsupportedOperation, UnsupportedPath
+from kms_actors.messages import Grants
+from kms_actors.mounts import Mount, MountTable
 from kms_http.api.routes import ENGINES, SYSTEM
-from kms_http.routing import LISTING, METHODS, Operation, Router
+from kms_http.routing import LISTING, METHODS, Call, Operation, Router
 
 if TYPE_CHECKING:
     from tests.http.conftest import FakePrincipal, Service
@@ -72,7 +74,8 @@ def test_no_route_takes_a_slash_at_the_end_unless_it_lists(name: str, data: st.D
     pattern, operation = data.draw(st.sampled_from([*_endpoints(router)]))
     path = re.sub(r"\{\w+\}", "name", re.sub(r"\{\w+\.\.\.\}", "some/where", pattern))
     if operation in LISTING:
-        assert router.find(path + "/", operation) == router.find(path, operation) or "..." in pattern
+        same = router.resolve(path + "/", operation) == router.resolve(path, operation)
+        assert same or "..." in pattern
         return
     router.resolve(path, operation)
     if pattern.startswith("sys/internal/ui/mounts/"):  # asks in which mount a folder lies
@@ -90,6 +93,41 @@ def _endpoints(router: Router) -> Iterator[tuple[str, Operation]]:
     for entry in entries.values():
         for operation in entry.route.operations:
             yield entry.route.pattern, operation
+
+
+@pytest.mark.parametrize("name", sorted(ROUTERS))
+def test_what_makes_one_name_of_two_is_known_to_the_router(name: str) -> None:
+    """The kind: a handler reads `ANN` as `ann`, and a rule for the one is silent of the other."""
+    router = ROUTERS[name]
+    for pattern, operation in _endpoints(router):
+        for capture in re.findall(r"\{(\w+)", pattern):
+            small = re.sub(rf"\{{{capture}[.]*\}}", "ann", pattern)
+            spellings = (small, small.replace("ann", "ANN"), small.replace("ann", "bob"))
+            paths = [re.sub(r"\{\w+[.]*\}", "x", path) for path in spellings]
+            endpoints = [router.resolve(path, operation) for path in paths]
+            one, same, other = (_message(endpoint.build, operation, each) for _, endpoint, each in endpoints)
+            if one is not None and one == same and one != other:
+                assert [router.one_spelling(path) for path in paths[:2]] == [paths[0]] * 2, pattern
+
+
+def _message(build: Any, operation: Operation, captures: Any) -> Any:
+    """Return what a request becomes; None where it needs more than its path."""
+    mount = Mount("m/", "kv", 1, "u", "a")
+    values = {"policy": 'path "a" { capabilities = ["read"] }', "password": "p", "token_policies": ["x"]}
+    try:
+        return build(Call(operation, "m", captures, values, mount, None, Grants()))
+    except Exception:  # noqa: BLE001  # a handler that wants other fields
+        return None
+
+
+async def test_checks_and_policies_see_one_name(real: Service, principal: FakePrincipal) -> None:
+    """Whoever is kept from a user is kept from him by every spelling; entries and answers have the path as it was."""
+    real.tenant.mounts = MountTable([Mount("auth/in/", "userpass", 9, "u", "a")])
+    deny(principal, path="auth/in/users/ann")
+    for spelling in ("ann", "ANN", "aNn", "%41nn"):
+        assert (await real.call("GET", f"/v1/auth/in/users/{spelling}", "root")).status == 403
+    assert real.tenant.asked == []
+    assert {access.path for access in principal.seen} == {"auth/in/users/ann"}
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,21 @@ def _catalogue() -> Catalogue:
     return CATALOGUE
 
 
+_ENGINES: Final[Mapping[str, Backend]] = {
+    "kv": Backend("kv", "secrets", kv_texts.VERSIONED, kv.ROUTES, kv_texts.TEXTS),
+    "kv-v1": Backend("kv-v1", "secrets", kv_texts.UNVERSIONED, kv_v1.ROUTES, kv_texts.UNVERSIONED_TEXTS),
+    "jwt": Backend("jwt", "auth", login_texts.JWT, jwt.ROUTES, login_texts.JWT_TEXTS),
+    "cert": Backend("cert", "auth", login_texts.CERT, cert.ROUTES, login_texts.CERT_TEXTS),
+    "kubernetes": Backend(
+        "kubernetes", "auth", login_texts.KUBERNETES, kubernetes.ROUTES, login_texts.KUBERNETES_TEXTS
+    ),
+    "oidc": Backend("oidc", "auth", login_texts.JWT, jwt.ROUTES, login_texts.JWT_TEXTS),
+    "transit": Backend("transit", "secrets", transit_texts.DESCRIPTION, transit.ROUTES, transit_texts.TEXTS),
+    "approle": Backend("approle", "auth", login_texts.APPROLE, approle.ROUTES, login_texts.APPROLE_TEXTS),
+    "userpass": Backend("userpass", "auth", login_texts.USERPASS, userpass.ROUTES, login_texts.USERPASS_TEXTS),
+}
+ENGINES: Final[Mapping[str, Router]] = {name: Router(backend.routes) for name, backend in _ENGINES.items()}
+
 SYSTEM_ROUTES: Final = Capabilities(
     (
         *SEAL_ROUTES,
@@ -89,23 +104,10 @@ SYSTEM_ROUTES: Final = Capabilities(
         *INSPECTION_ROUTES,
         *NAMESPACE_ROUTES,
         *CUBBYHOLE_ROUTES,
-    )
+    ),
+    ENGINES,
 ).routes
 SYSTEM: Final = Router(SYSTEM_ROUTES)
-_ENGINES: Final[Mapping[str, Backend]] = {
-    "kv": Backend("kv", "secrets", kv_texts.VERSIONED, kv.ROUTES, kv_texts.TEXTS),
-    "kv-v1": Backend("kv-v1", "secrets", kv_texts.UNVERSIONED, kv_v1.ROUTES, kv_texts.UNVERSIONED_TEXTS),
-    "jwt": Backend("jwt", "auth", login_texts.JWT, jwt.ROUTES, login_texts.JWT_TEXTS),
-    "cert": Backend("cert", "auth", login_texts.CERT, cert.ROUTES, login_texts.CERT_TEXTS),
-    "kubernetes": Backend(
-        "kubernetes", "auth", login_texts.KUBERNETES, kubernetes.ROUTES, login_texts.KUBERNETES_TEXTS
-    ),
-    "oidc": Backend("oidc", "auth", login_texts.JWT, jwt.ROUTES, login_texts.JWT_TEXTS),
-    "transit": Backend("transit", "secrets", transit_texts.DESCRIPTION, transit.ROUTES, transit_texts.TEXTS),
-    "approle": Backend("approle", "auth", login_texts.APPROLE, approle.ROUTES, login_texts.APPROLE_TEXTS),
-    "userpass": Backend("userpass", "auth", login_texts.USERPASS, userpass.ROUTES, login_texts.USERPASS_TEXTS),
-}
-ENGINES: Final[Mapping[str, Router]] = {name: Router(backend.routes) for name, backend in _ENGINES.items()}
 
 
 def _system(name: str, prefix: str, tag: str, description: str, texts: Texts) -> Backend:

@@ -183,7 +183,8 @@ IDENTITY_ROUTES: Final = (
     Route("identity/entity/name", {Operation.LIST: _list(lambda _: ListEntities(), replies.list_entity_names)}),
     Route(
         "identity/entity/name/{name...}",
-        {
+        spelling={"name": str.lower},
+        operations={
             Operation.READ: _read(lambda call: FindEntity(Wanted(name=_name(call))), replies.show_entity),
             **_writes(_write_entity, replies.show_written_entity, **_ENTITY, id=to_str),
             Operation.DELETE: _delete(lambda call: DeleteEntities(name=_name(call))),
@@ -231,7 +232,8 @@ IDENTITY_ROUTES: Final = (
     Route("identity/group/name", {Operation.LIST: _list(lambda _: ListGroups(), replies.list_group_names)}),
     Route(
         "identity/group/name/{name...}",
-        {
+        spelling={"name": str.lower},
+        operations={
             Operation.READ: _read(lambda call: FindGroup(Wanted(name=_name(call))), replies.show_group),
             **_writes(_write_group, replies.show_written_group, **_GROUP, id=to_str),
             Operation.DELETE: _delete(lambda call: DeleteGroup(name=_name(call))),

@@ -32,7 +32,7 @@ from kms_http.api.login.fields import (
 )
 from kms_http.api.login.replies import logged_in, mount_number, names, no_content
 from kms_http.fields import Converter, Fields, to_bool, to_int, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 #: Older names of fields, as clients still send them.
 OLDER: Final[Mapping[str, str]] = {"policies": "token_policies", "period": "token_period"}
@@ -205,7 +205,7 @@ def _single_shown(single: _Single) -> Callable[[Call, Role], Reply]:
     return show
 
 
-ROUTES: Final = (
+_ROUTES: Final = (
     Route(
         "login",
         {
@@ -247,3 +247,5 @@ ROUTES: Final = (
     *SECRET_ID_ROUTES,
     Route("tidy/secret-id", {Operation.WRITE: Endpoint(_tidy, _tidying, Capability.UPDATE, rights=TENANT_ADMIN)}),
 )
+#: What a path calls by capitals is the same without; policies and checks see it so.
+ROUTES: Final = spelled(_ROUTES, "role_name")

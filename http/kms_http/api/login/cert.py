@@ -27,7 +27,7 @@ from kms_http.api.login.jwt import to_name, warned
 from kms_http.api.login.refusing import RefusingFields
 from kms_http.api.login.replies import logged_in, mount_number, names, no_content
 from kms_http.fields import Fields, to_bool, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 #: Older names of fields, as clients still send them.
 OLDER: Final[Mapping[str, str]] = {
@@ -155,7 +155,7 @@ def _show_crl(_: Call, crl: CertCrl) -> Reply:
     return Reply(data={"serials": serials} | ({"url": crl.url} if crl.url else {}))
 
 
-ROUTES: Final = (
+_ROUTES: Final = (
     Route(
         "config",
         {
@@ -192,3 +192,5 @@ ROUTES: Final = (
         },
     ),
 )
+#: What a path calls by capitals is the same without; policies and checks see it so.
+ROUTES: Final = spelled(_ROUTES, "name")

@@ -19,7 +19,18 @@ from kms_http.api.login.fields import PAGES, TOKEN_FIELDS, older_fields, shown_p
 from kms_http.api.login.refusing import RefusingFields
 from kms_http.api.login.replies import logged_in, mount_number, names, no_content
 from kms_http.fields import Fields, WrongType, to_bool, to_duration, to_map, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, NO_FIELDS, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import (
+    ANY_RIGHT,
+    EXISTENCE,
+    NO_FIELDS,
+    TENANT_ADMIN,
+    Call,
+    Endpoint,
+    Operation,
+    Reply,
+    Route,
+    spelled,
+)
 
 _SECOND: Final = 10**9
 
@@ -262,7 +273,7 @@ def _open(
     return Endpoint(build, render, capability, fields, ANY_RIGHT, anonymous=True)
 
 
-ROUTES: Final = (
+_ROUTES: Final = (
     Route(
         "config",
         {
@@ -289,3 +300,5 @@ ROUTES: Final = (
         },
     ),
 )
+#: What a path calls by capitals is the same without; policies and checks see it so.
+ROUTES: Final = spelled(_ROUTES, "name")

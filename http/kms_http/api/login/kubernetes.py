@@ -25,7 +25,7 @@ from kms_http.api.login.jwt import OLDER, to_name, warned
 from kms_http.api.login.refusing import RefusingFields
 from kms_http.api.login.replies import logged_in, mount_number, names, no_content
 from kms_http.fields import Fields, to_bool, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 _CONFIG: Final = Fields(
     kubernetes_host=to_str,
@@ -113,7 +113,7 @@ def _show_role(_: Call, role: KubernetesRole) -> Reply:
     return Reply(data=dict(sorted(data.items())))
 
 
-ROUTES: Final = (
+_ROUTES: Final = (
     Route(
         "config",
         {
@@ -139,3 +139,5 @@ ROUTES: Final = (
         },
     ),
 )
+#: What a path calls by capitals is the same without; policies and checks see it so.
+ROUTES: Final = spelled(_ROUTES, "name")

@@ -14,7 +14,7 @@ from kms_actors.login.userpass import DeleteUser, ListUsers, LoginUser, ReadUser
 from kms_http.api.login.fields import PAGES, TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
 from kms_http.api.login.replies import logged_in, mount_number, names, no_content
 from kms_http.fields import Fields, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 _NO_HASHES: Final = (
     "password_hash: hashes that another server made are not taken: give the password, or have its user give it anew"
@@ -84,7 +84,7 @@ def _name(call: Call) -> str:
     return str(name).lower()
 
 
-ROUTES: Final = (
+_ROUTES: Final = (
     Route(
         "login/{username}",
         {
@@ -133,3 +133,5 @@ ROUTES: Final = (
         },
     ),
 )
+#: What a path calls by capitals is the same without; policies and checks see it so.
+ROUTES: Final = spelled(_ROUTES, "username")

@@ -153,7 +153,8 @@ AUDIT_ROUTES: Final = (
     ),
     Route(
         "sys/config/auditing/request-headers/{header}",
-        {
+        spelling={"header": str.lower},
+        operations={
             Operation.READ: Endpoint(_read, _show_header, Capability.READ, rights=SCOPE_ADMIN, sudo=True),
             Operation.WRITE: Endpoint(
                 _write_header, _no_content, Capability.UPDATE, Fields(hmac=to_bool), SCOPE_ADMIN, sudo=True

@@ -5,13 +5,14 @@ Source: Vault's API page `sys/capabilities-self`; `sys/internal/ui/resultant-acl
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kms_actors.auth.principal import Access, Capability, Principal, Right, makers
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.auth.service_token import ServicePrincipal, is_chosen, tenant_of
 from kms_actors.errors import InvalidRequest
+from kms_actors.mounts import Mount
 from kms_actors.runtime import Turns
 from kms_actors.token.messages import LookUpToken
 from kms_http.fields import (
@@ -60,7 +61,7 @@ class Capabilities:
     What a right gives there, without policies, is what their endpoints take.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], engines: Mapping[str, Router]) -> None:
         self.routes: Final = (
             *routes,
             Route(
@@ -81,6 +82,7 @@ class Capabilities:
             ),
         )
         self._router: Final = Router(self.routes)
+        self._engines: Final = engines
 
     async def _show(self, call: Call, _: None) -> Reply:
         assert call.principal is not None
@@ -120,6 +122,7 @@ class Capabilities:
     async def _given(self, call: Call, principal: Principal, path: str) -> set[Capability]:
         """Return what right, policies and checks of one token give, whoever made it."""
         matched = call.mounts.match(path)
+        path = self._spelled(path, matched)
         if principal.right is Right.POLICY:
             given = _by_policies(principal, path)
         elif principal.right is Right.ROOT:
@@ -136,6 +139,17 @@ class Capabilities:
             if principal.allows(_access(call, capability, path, matched[0].path if matched else "")):
                 allowed.add(capability)
         return allowed
+
+    def _spelled(self, path: str, matched: tuple[Mount, str] | None) -> str:
+        """Return the path as who decides about a request sees it; a name that none can have stays as it is."""
+        try:
+            if matched is None:
+                return self._router.one_spelling(path)
+            mount, rest = matched
+            engine = self._engines.get(mount.engine)
+            return path if engine is None else path.removesuffix(rest) + engine.one_spelling(rest)
+        except InvalidRequest:
+            return path
 
     def _by_endpoints(self, right: Right, path: str) -> set[Capability]:
         found = [self._router.find(path, operation) for operation in Operation]

@@ -23,7 +23,7 @@ from kms_actors.policy.messages import (
     ReadPolicy,
     WritePolicy,
 )
-from kms_actors.policy.names import acl_name, password_name
+from kms_actors.policy.names import acl_name, one_spelling, password_name
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.transit.go_base64 import decode
 from kms_http.fields import Fields, WrongType, to_bool, to_duration, to_int, to_str
@@ -233,11 +233,12 @@ _DESCRIBED: Final = _of(_describe, _show_described, Capability.LIST, Fields(afte
 
 POLICY_ROUTES: Final = (
     Route("sys/policies/detailed/acl", {Operation.LIST: _DESCRIBED}),
-    Route("sys/policies/detailed/acl/{name...}", {Operation.LIST: _DESCRIBED}),
+    Route("sys/policies/detailed/acl/{name...}", {Operation.LIST: _DESCRIBED}, spelling={"name": one_spelling}),
     Route("sys/policies/acl", {Operation.LIST: _NAMES}),
     Route(
         "sys/policies/acl/{name...}",
-        {
+        spelling={"name": one_spelling},
+        operations={
             Operation.LIST: _NAMES,
             Operation.READ: _of(_read_acl, _show_acl, Capability.READ),
             Operation.WRITE: _of(_write_acl, _show_written, Capability.UPDATE, _NEW),
@@ -254,7 +255,8 @@ POLICY_ROUTES: Final = (
     ),
     Route(
         "sys/policy/{name...}",
-        {
+        spelling={"name": one_spelling},
+        operations={
             Operation.LIST: _OLD_NAMES,
             Operation.READ: _of(_read_acl, _show_old_acl, Capability.READ),
             Operation.WRITE: _of(_write_acl, _show_written, Capability.UPDATE, _OLD),
