@@ -136,7 +136,12 @@ def _file(options: dict[str, str]) -> FileOptions:
             "file_path names a file of the folder that the node keeps for this scope (docs/audit.md), such as "
             "audit.log: letters, digits, `_`, `-` and `.`, no folders; or it is stdout or discard"
         )
-    proof = options.pop("proof", "lagged")
+    kept = name not in {STDOUT, DISCARD}
+    if not kept and options.pop("mode", ""):
+        raise InvalidRequest(f"option mode: {name} is no file")
+    proof = options.pop("proof", "lagged" if kept else "off")
+    if not kept and proof != "off":
+        raise InvalidRequest(f"option proof: {name} is no file, and nothing proves itself there")
     if proof not in PROOFS:
         raise InvalidRequest(f"option proof: one of {', '.join(PROOFS)}")
     return FileOptions(name, _mode(options.pop("mode", "")), proof)  # type: ignore[arg-type]  # one of them

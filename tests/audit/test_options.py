@@ -14,6 +14,8 @@ def test_a_file_has_what_vaults_have() -> None:
     assert (options.hmac_accessor, options.prefix, options.raw) == (False, b"x ", False)
     assert read("file", {"path": "a"}).outlet == FileOptions("a")
     assert read("file", {"file_path": "a", "mode": "0000"}).outlet == FileOptions("a", None)
+    assert read("file", {"file_path": "stdout"}).outlet == FileOptions("stdout", 0o600, "off")
+    assert read("file", {"file_path": "discard", "proof": "off"}).outlet == FileOptions("discard", 0o600, "off")
 
 
 def test_sockets_and_the_systems_log() -> None:
@@ -54,6 +56,9 @@ def test_a_file_can_be_run_by_nobody(mode: str) -> None:
         ("file", {"file_path": "x", "fallback": "true"}, "option fallback"),
         ("file", {"file_path": "x", "skip_test": "true"}, "option skip_test"),
         ("file", {"file_path": "x", "proof": "perhaps"}, "option proof"),
+        ("file", {"file_path": "stdout", "proof": "strict"}, "option proof: stdout is no file"),
+        ("file", {"file_path": "discard", "proof": "lagged"}, "option proof: discard is no file"),
+        ("file", {"file_path": "stdout", "mode": "0600"}, "option mode: stdout is no file"),
         ("file", {"file_path": "x", "prefix": "a\nb"}, "option prefix"),
         ("file", {"file_path": "x", "address": "y"}, "unknown option: address"),
         ("file", {"file_path": "x", "filter": "("}, "invalid filter"),

@@ -223,6 +223,30 @@ def test_the_clusters_devices_show_no_values(operator: Api) -> None:
     assert "log_raw" in operator.put("sys/audit/raw", raw).errors[0]
 
 
+def test_the_nodes_standard_output_gets_the_entries_of_all_vaults(
+    node: Node, tenant: Tenant, other: Tenant, operator: Api
+) -> None:
+    """Beside another device, each by its own options; and nothing more once it is disabled."""
+    output = {"type": "file", "options": {"file_path": "stdout", "prefix": "audit: ", "elide_list_responses": "true"}}
+    assert operator.put("sys/audit/out", output).status == 204
+    assert operator.put("sys/audit/all", {"type": "file", "options": {"file_path": "beside.log"}}).status == 204
+    shown = operator.get("sys/audit").data["out/"]
+    assert (shown["type"], shown["options"]["file_path"]) == ("file", "stdout")
+    asked = [each.user.post("secret/data/x", {"data": {"a": CANARY}}).json["request_id"] for each in (tenant, other)]
+    entries = [
+        json.loads(line.removeprefix("audit: ")) for line in node.log.splitlines() if line.startswith("audit: ")
+    ]
+    for request_id, each in zip(asked, (tenant, other), strict=True):
+        assert of(entries, request_id) == ["request", "response"]
+        found = next(entry for entry in entries if entry["request"]["id"] == request_id)
+        assert found["request"]["namespace"]["id"] == each.vault_id
+        assert found["request"]["data"]["data"]["a"].startswith("hmac-sha256:")
+    assert operator.delete("sys/audit/out").status == 204
+    later = tenant.user.get("secret/data/x").json["request_id"]
+    assert later not in node.log
+    assert CANARY not in node.log
+
+
 def test_moved_away_and_opened_anew_at_sighup(node: Node, tenant: Tenant, folder: Path) -> None:
     """Rotation: what was written is in the old file, what comes is in a new one, and nothing is in neither."""
     tenant.root.put("sys/audit/file", FILE)
