@@ -59,7 +59,9 @@ class Reseal:
         now: float,
         advance: Advance,
         vault: tuple[str, int] | None = None,
+        settle: float = 0.0,
     ) -> None:
+        """`settle` is how many seconds after a rotation some node may still seal by the version before."""
         if master.keyring is None:
             raise InvalidRequest("the master keyring does not open: see `kms-cli store check`")
         self._store = store
@@ -67,6 +69,7 @@ class Reseal:
         self._keyring: Keyring = master.keyring
         self._namespace = namespace
         self._now = now
+        self._settle = settle
         self._advance = advance
         self._key = place_key(namespace, ALL if vault is None else vault[0])
         first = _BEGIN if vault is None else TenantKeys(vault[1]).prefix
@@ -117,7 +120,7 @@ class Reseal:
         if not await follow(tr, place_of(self._namespace), self._keyring):
             raise InvalidRequest("the master keyring was rotated while this stood still: run it again")
         entries, following = await read_page(tr, place.next, self._span[1], most_entries=most, most_bytes=_BYTES)
-        page = _Page(tr, self._master, self._keyring, place)
+        page = _Page(tr, self._master, self._keyring, place.began - self._settle)
         for key, value in entries:
             await page.take(key, value)
         await page.end()
@@ -135,15 +138,16 @@ class Reseal:
 class _Page:
     """Within one transaction: the keyrings of the tenants whose records it has, and what was done."""
 
-    def __init__(self, tr: Transaction, master: Master, keyring: Keyring, place: Place) -> None:
+    def __init__(self, tr: Transaction, master: Master, keyring: Keyring, settled: float) -> None:
+        """A keyring that was rotated after `settled` may have been unknown to who wrote behind the walk."""
         self._tr = tr
         self._master = master
         self._keyring = keyring
-        self._began = place.began
+        self._settled = settled
         self._tenants: dict[int, Keyring | None] = {}
         self._counts: dict[int, int] = {}
         self.resealed = self.left_out = self.vaults = 0
-        self.rotated = False
+        self.rotated = self._is_new(keyring)
 
     async def take(self, key: bytes, value: bytes) -> None:
         """Seal a record anew, if an older version has sealed it."""
@@ -175,8 +179,11 @@ class _Page:
         keyring = (await tenant_keyring(self._tr, keys, self._master)).keyring
         if lock is not None or keyring is None:
             return None
-        self.rotated |= keyring.active_since > self._began
+        self.rotated |= self._is_new(keyring)
         return keyring
+
+    def _is_new(self, keyring: Keyring) -> bool:
+        return keyring.active_version > 1 and keyring.active_since > self._settled
 
     def _take(self, keyring: Keyring, key: bytes, value: bytes) -> bool:
         if not 0 < version_of(value) < keyring.active_version:

@@ -58,9 +58,16 @@ async def master_of(store: Store, directory: Path) -> Master:
 
 
 async def resealed(
-    store: Store, directory: Path, vault: tuple[str, int] | None = None, *, restart: bool = False
+    store: Store,
+    directory: Path,
+    vault: tuple[str, int] | None = None,
+    *,
+    restart: bool = False,
+    settle: float = 0.0,
 ) -> Outcome:
-    run = Reseal(store, await master_of(store, directory), "kms-c1", now=Clock()() / 1e9, advance=nobody, vault=vault)
+    master = await master_of(store, directory)
+    now = Clock()() / 1e9
+    run = Reseal(store, master, "kms-c1", now=now, advance=nobody, vault=vault, settle=settle)
     return await run.run(restart=restart)
 
 
@@ -135,6 +142,22 @@ async def test_a_sealed_vault_is_left_out_and_one_vault_can_be_done_alone(
         await other.check(service)
         assert (await resealed(store, tmp_path)).left_out == 0
         assert (await versions(store))["t", 1] == {2}
+
+
+async def test_it_is_told_where_somebody_may_not_have_heard_of_a_rotation_yet(
+    open_store: OpenStore, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    """Of a vault, and of the cluster: what an old version may still seal behind the walk is not said to be none."""
+    async with cluster(open_store, tmp_path, clock, 1) as (service,):
+        vault = await filled(service, "vault_a")
+        assert not (await resealed(store, tmp_path, settle=60.0)).rotated
+        await (await service.tenant("vault_a")).ask(RotateKeyring())
+        assert (await resealed(store, tmp_path, settle=60.0)).rotated
+        assert not (await resealed(store, tmp_path)).rotated
+        await service.ask_node(RotateKeyring())
+        assert (await resealed(store, tmp_path, ("vault_a", 1), settle=60.0)).rotated
+        assert (await versions(store))["t", 1] == {2}
+        await vault.check(service)
 
 
 async def test_policies_keep_the_nonces_by_which_changes_know_them(

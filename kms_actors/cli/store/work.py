@@ -44,13 +44,17 @@ async def resealed(configuration: config.Configuration, key: SecretBytes, vault:
         master = await open_master(opened, namespace, key)
         one = None if vault is None else (vault, await number_of(opened, vault))
         with _bar("reseal", await count_vaults(opened) if vault is None else 1) as bar:
-            run = Reseal(opened, master, namespace, now=time.time(), advance=_counting(bar), vault=one)
+            settle = configuration.tenants.lease_seconds + REQUEST_SECONDS
+            advance = _counting(bar)
+            run = Reseal(opened, master, namespace, now=time.time(), advance=advance, vault=one, settle=settle)
             outcome = await run.run(restart=restart)
     lines = [f"{outcome.resealed} records sealed anew"]
     if outcome.left_out:
         lines.append(f"{outcome.left_out} vaults are sealed, or being restored, and were left out")
     if outcome.rotated:
-        lines.append("a keyring was rotated meanwhile: run it again for what was sealed before that")
+        lines.append("a keyring was rotated meanwhile, or just before: run it again for what was sealed by then")
+    if not (outcome.left_out or outcome.rotated):
+        lines.append("none is left of an older version")
     return "\n".join(lines)
 
 
