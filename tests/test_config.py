@@ -120,7 +120,7 @@ def test_the_files_of_the_project_are_accepted(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("port = 8202", "port = 8202\nprot = 1"), "unknown key `prot`"),
+        (("port = 8202", "port = 8202\nprot = 1"), "unknown key `prot`: did you mean `port`?"),
         (("[cluster]", "[cluster]\nfoo = 1"), "unknown key `cluster.foo`"),
         (("port = 8202", 'port = "x"'), "key `port`: must be a whole number from 0 to 65535"),
         (("port = 8202", "port = 70000"), "key `port`: must be a whole number from 0 to 65535"),
@@ -307,7 +307,7 @@ def test_several_listeners_each_have_a_table(tmp_path: Path) -> None:
     [
         (WALK + TCP, "key `port`: not together with `[[listeners]]`, which takes its place"),
         (LISTENED + "[listeners]\nport = 1\n", "key `listeners`: must be a list, each a table"),
-        (LISTENED + "[[listeners]]\nprot = 1\n", "unknown key `listeners[0].prot`"),
+        (LISTENED + "[[listeners]]\nprot = 1\n", "unknown key `listeners[0].prot`: did you mean `port`?"),
         (LISTENED + TCP + TCP, "key `listeners[1].port`: must be another than of those before"),
         (
             LISTENED + TCP + '[[listeners]]\nhost = "x"\n',

@@ -16,6 +16,8 @@ from kms_actors.cli.biscuit.commands import (
     biscuit,
 )
 from kms_actors.cli.key_file import write_key_file
+from kms_actors.cli.looking.client import look
+from kms_actors.cli.looking.findings import show
 from kms_actors.cli.master_key import master_key
 from kms_actors.cli.migrate.command import migrate
 from kms_actors.cli.rewrap.command import transit
@@ -43,7 +45,7 @@ class _Commands(click.Group):
 def main() -> None:
     """Make keys, tokens and master keys for Clever KMS; look after its store, its vaults and its audit logs.
 
-    Only `migrate`, `tenants` and `transit` talk to servers.
+    Only `doctor`, `migrate`, `tenants` and `transit` talk to servers.
 
     \b
     kms-cli keys
@@ -54,6 +56,7 @@ def main() -> None:
     kms-cli backup --configuration kms.toml --output kms.backup
     kms-cli audit verify audit.log --device file
     kms-cli tenants list
+    kms-cli doctor
     kms-cli transit rewrap --key orders ciphertexts.txt --output rewrapped.txt
     """  # noqa: D301  click keeps lines after \b
 
@@ -65,6 +68,17 @@ main.add_command(transit)
 main.add_command(tenants)
 main.add_command(migrate)
 store_commands.register(main)
+
+
+@main.command()
+@click.option("--address", envvar="VAULT_ADDR", show_envvar=True, required=True, metavar="URL")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+def doctor(*, address: str, as_json: bool) -> None:
+    """Look at all that a client needs: address, TLS, clock, seal and token, as VAULT_* and ~/.vault-token have them.
+
+    Nothing is changed. The exit code is 1 where something is wrong.
+    """
+    show(look(address), as_json=as_json)
 
 
 @main.command()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 import structlog
@@ -22,19 +24,23 @@ from kms_actors.system_errors import in_words
 if TYPE_CHECKING:
     from kms_actors.cli.development import Development
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 #: Exit code of a configuration that cannot be used.
 WRONG_CONFIGURATION = 2
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--configuration",
-    "path",
-    required=True,
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TOML file; docs/config/configuration.md lists its keys.",
-)
+_OPTION: Final = "--configuration"
+
+
+def _configuration(command: F) -> F:
+    """Add the option that names the file."""
+    help_text = "TOML file; docs/config/configuration.md lists its keys."
+    return click.option(_OPTION, "path", type=click.Path(path_type=Path), metavar="FILE", help=help_text)(command)
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@_configuration
 @click.option(
     "--development",
     is_flag=True,
@@ -49,11 +55,17 @@ WRONG_CONFIGURATION = 2
     help="Where --development keeps keys and data.",
 )
 @click.version_option(__version__)
-def main(path: Path, *, development: bool, directory: Path) -> None:
+@click.pass_context
+def main(context: click.Context, path: Path | None, *, development: bool, directory: Path) -> None:
     """Run a node of Clever KMS.
 
-    Stops on SIGTERM or SIGINT after the requests under way.
+    Stops on SIGTERM or SIGINT after the requests under way. With a command, runs none.
     """
+    if context.invoked_subcommand is not None:
+        context.obj = path
+        return
+    if path is None:
+        raise click.UsageError(f"Missing option '{_OPTION}'.")
     try:
         prepared = _prepare_development(path, directory) if development else None
         configuration = prepared.configuration if prepared else config.load(path)
@@ -67,6 +79,30 @@ def main(path: Path, *, development: bool, directory: Path) -> None:
         reason = in_words(error) if isinstance(error, OSError) else str(error)
         structlog.get_logger("kms_actors").error("cannot run", file=str(path), reason=reason)
         sys.exit(1)
+
+
+@main.command()
+@_configuration
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@click.pass_obj
+def check(before: Path | None, /, path: Path | None, *, as_json: bool) -> None:
+    """Look at all that a node needs: configuration, store, cluster, clock, certificates, addresses. Changes nothing.
+
+    The exit code is 1 where something is wrong, and 2 where that is the configuration.
+    """
+    path = path or before
+    if path is None:
+        raise click.UsageError(f"Missing option '{_OPTION}'.")
+    from kms_actors.cli.looking.findings import good, show  # noqa: PLC0415 - no start of a node needs them
+    from kms_actors.cli.looking.node import look  # noqa: PLC0415
+
+    try:
+        configuration = config.load(path)
+    except config.ConfigurationError as error:
+        click.echo(error, err=True)
+        sys.exit(WRONG_CONFIGURATION)
+    known = good("configuration", f"{path}: every key is known and good")
+    show(chain([known], look(configuration)), as_json=as_json)
 
 
 def _serve(configuration: config.Configuration, prepared: Development | None) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import time
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from email.utils import parsedate_to_datetime
+from http.client import HTTPException, HTTPResponse
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from kms_actors.cli.surroundings import connection, headers
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 from kms_actors.system_errors import in_words
@@ -19,9 +20,6 @@ from kms_actors.system_errors import in_words
 MAX_WAIT: Final = 30
 #: Statuses of a server that may do later what it does not do now.
 AGAIN: Final = frozenset({429, 503})
-
-_TIMEOUT: Final = 60.0
-_CERTIFICATES: Final = "VAULT_CACERT"
 
 
 class RequestFailed(Exception):
@@ -45,16 +43,23 @@ class Sender:
     ) -> None:
         """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address."""
         parts = _parts(address)
-        self._connection = _connection(parts)
+        self._connection = connection(parts)
         self.root = f"{parts.path.rstrip('/')}/v1/"
         self._headers = {
             "X-Vault-Token": token.reveal().decode("ascii"),
             "X-Vault-Request": "true",  # which an agent in between may ask for
             "Content-Type": "application/json",
+            **headers(),
         }
         self._attempts = attempts
         self._again = again
         self._sleep = sleep
+        self._server_time: float | None = None
+
+    @property
+    def server_time(self) -> float | None:
+        """When the last answer was sent, by the server's clock, in seconds since 1970."""
+        return self._server_time
 
     def send(self, method: str, target: str, body: bytes | None = None) -> tuple[int, bytes]:
         """Return status and body of an answer. Raises RequestFailed after the last attempt."""
@@ -69,6 +74,7 @@ class Sender:
                 self._connection.close()
                 failure = f"no answer: {_in_words(error)}"
             else:
+                self._server_time = _time(response.headers.get("Date", ""))
                 if response.status not in self._again:
                     return response.status, content
                 failure = refusal(response.status, content)
@@ -102,21 +108,6 @@ def _parts(address: str) -> SplitResult:
     return parts
 
 
-def _connection(parts: SplitResult) -> HTTPConnection:
-    """Return a connection that is not made yet, which trusts the system's authorities, or those of VAULT_CACERT."""
-    host = parts.hostname or ""
-    if parts.scheme == "http":
-        return HTTPConnection(host, parts.port, timeout=_TIMEOUT)
-    file = os.environ.get(_CERTIFICATES) or None
-    try:
-        context = ssl.create_default_context(cafile=file)
-    except ssl.SSLError:
-        raise InvalidRequest(f"{_CERTIFICATES}: {file} holds no certificates in PEM") from None
-    except OSError as error:
-        raise InvalidRequest(f"{_CERTIFICATES}: {file} cannot be read: {in_words(error)}") from None
-    return HTTPSConnection(host, parts.port, timeout=_TIMEOUT, context=context)
-
-
 def _in_words(error: OSError | HTTPException) -> str:
     """Return why there was no answer."""
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -126,6 +117,13 @@ def _in_words(error: OSError | HTTPException) -> str:
     if isinstance(error, TimeoutError):
         return "none in time"
     return in_words(error) if isinstance(error, OSError) else "the server does not speak HTTP"
+
+
+def _time(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except ValueError:
+        return None
 
 
 def _retry_after(response: HTTPResponse, otherwise: float) -> float:

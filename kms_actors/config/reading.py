@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, get_origin
 
@@ -54,7 +55,7 @@ def check(tree: dict[str, Any], path: Path) -> Configuration:
 def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iterator[str]:
     fields = {field.name: field for field in msgspec.structs.fields(section)}
     for key in tree.keys() - fields.keys():
-        yield f"unknown key `{prefix}{key}`"
+        yield f"unknown key `{prefix}{key}`{_meant(key, fields)}"
     for name, field in fields.items():
         if name not in tree:
             if field.required:
@@ -73,6 +74,12 @@ def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iter
             msgspec.convert(tree[name], field.type)
         except msgspec.ValidationError:
             yield f"key `{prefix}{name}`: must be {allowed(field.type)}"
+
+
+def _meant(key: str, known: Iterable[str]) -> str:
+    """Return which key may have been meant, in words, if one is alike."""
+    alike = get_close_matches(key, list(known), n=1)
+    return f": did you mean `{alike[0]}`?" if alike else ""
 
 
 def _are_tables(value: Any) -> bool:

@@ -115,6 +115,12 @@ def trusted(clock: Callable[[], int], timely: Callable[[], bool]) -> int | None:
     return now if timely() else None
 
 
+async def read_offset(store: Store, now: int) -> float | None:
+    """Return by how many seconds a clock that says `now` is ahead of the cluster's time; None where there is none."""
+    kept = _decode(await store.run(lambda tr: tr.get(TIME)))
+    return None if kept is None else (now - kept.time) / 1e9
+
+
 def standing_of(now: int, time: int) -> Standing:
     """Return how a clock that says `now` stands to a cluster's `time`."""
     if abs(now - time) <= BOUND:

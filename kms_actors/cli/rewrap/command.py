@@ -25,8 +25,8 @@ from kms_actors.cli.rewrap.records import (
     read_lines,
 )
 from kms_actors.cli.sender import RequestFailed
+from kms_actors.cli.surroundings import token_from
 from kms_actors.errors import InvalidRequest
-from kms_actors.secret import SecretBytes
 
 #: Items that the server takes in one batch.
 MAX_BATCH: Final = 10_000
@@ -123,15 +123,6 @@ def _reader(form: str, given: dict[str, str | None], beside: Beside) -> Reader:
     if needed is None and any(beside):
         raise InvalidRequest("--context, --associated-data and --encode are for CSV and JSON")
     return make((given[needed] if needed else None) or "", beside)
-
-
-def token_from(file: Path | None) -> SecretBytes:
-    """Return the token of a file, or of the environment; raises InvalidRequest where there is none."""
-    text = os.environ.get("VAULT_TOKEN", "") if file is None else file.read_text(encoding="utf-8", errors="replace")
-    token = text.strip()
-    if not token or not token.isascii() or not token.isprintable():
-        raise InvalidRequest("no token: set VAULT_TOKEN, or give --token-file")
-    return SecretBytes(token.encode("ascii"))
 
 
 def _opened(output: Path | None, source: BinaryIO, *, resume: bool) -> BinaryIO:

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from kms_actors.cli.rewrap.command import token_from
 from kms_actors.cli.sender import RequestFailed
+from kms_actors.cli.surroundings import token_from
 from kms_actors.cli.tenants import table
 from kms_actors.cli.tenants.client import TenantsClient
 from kms_actors.cli.tenants.export import export as exported

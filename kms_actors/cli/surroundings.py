@@ -1,0 +1,121 @@
+"""What clients of the API take from the environment: the names and meanings are those of Vault's own command line."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from http.client import HTTPConnection, HTTPSConnection
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult
+
+import click
+
+from kms_actors.durations import parse_duration
+from kms_actors.errors import InvalidRequest
+from kms_actors.secret import SecretBytes
+from kms_actors.system_errors import in_words
+
+ADDRESS: Final = "VAULT_ADDR"
+TOKEN: Final = "VAULT_TOKEN"  # noqa: S105 - a name, not a token
+NAMESPACE: Final = "VAULT_NAMESPACE"
+CERTIFICATES: Final = "VAULT_CACERT"
+FOLDER: Final = "VAULT_CAPATH"
+CLIENT: Final = "VAULT_CLIENT_CERT"
+CLIENT_KEY: Final = "VAULT_CLIENT_KEY"
+SERVER: Final = "VAULT_TLS_SERVER_NAME"
+UNVERIFIED: Final = "VAULT_SKIP_VERIFY"
+TIMEOUT: Final = "VAULT_CLIENT_TIMEOUT"
+
+#: Where `vault login` leaves a token, below the home of the user.
+TOKEN_FILE: Final = ".vault-token"  # noqa: S105 - likewise
+
+_TIMEOUT: Final = 60.0
+_TRUE: Final = frozenset({"1", "t", "true"})
+_FALSE: Final = frozenset({"", "0", "f", "false"})
+
+
+def token_from(file: Path | None) -> SecretBytes:
+    """Return the token of a file, or of the environment, or of the last login; raises InvalidRequest without one."""
+    text = os.environ.get(TOKEN, "") if file is None else _text(file)
+    if file is None and not text:
+        kept = Path.home() / TOKEN_FILE
+        text = _text(kept) if kept.is_file() else ""
+    token = text.strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise InvalidRequest(f"no token: set {TOKEN}, give --token-file, or log in with `vault login`")
+    return SecretBytes(token.encode("ascii"))
+
+
+def connection(parts: SplitResult) -> HTTPConnection:
+    """Return a connection that is not made yet. It trusts the system's authorities, or those of the environment."""
+    host, seconds = parts.hostname or "", timeout()
+    if parts.scheme == "http":
+        return HTTPConnection(host, parts.port, timeout=seconds)
+    return _SecureConnection(host, parts.port, timeout=seconds, context=_context())
+
+
+def headers() -> dict[str, str]:
+    """Return the headers that the environment asks for."""
+    namespace = os.environ.get(NAMESPACE, "").strip("/")
+    if not namespace.isascii() or not namespace.isprintable():
+        raise InvalidRequest(f"{NAMESPACE} is not the id of a vault")
+    return {"X-Vault-Namespace": namespace} if namespace else {}
+
+
+def timeout() -> float:
+    """Return how many seconds an answer is waited for."""
+    text = os.environ.get(TIMEOUT, "")
+    nanoseconds = parse_duration(f"{text}s" if text.isdecimal() else text) if text else round(_TIMEOUT * 1e9)
+    if nanoseconds is None or nanoseconds <= 0:
+        raise InvalidRequest(f"{TIMEOUT} is no duration like 60s")
+    return nanoseconds / 1e9
+
+
+class _SecureConnection(HTTPSConnection):
+    """Asks for the certificate of another name, where the environment says so."""
+
+    def connect(self) -> None:
+        name = os.environ.get(SERVER)
+        if not name:
+            super().connect()
+            return
+        HTTPConnection.connect(self)
+        self.sock = self._context.wrap_socket(self.sock, server_hostname=name)  # type: ignore[attr-defined]
+
+
+def _context() -> ssl.SSLContext:
+    file, folder = os.environ.get(CERTIFICATES) or None, os.environ.get(FOLDER) or None
+    try:
+        context = ssl.create_default_context(cafile=file, capath=None if file else folder)
+    except ssl.SSLError:
+        raise InvalidRequest(f"{CERTIFICATES}: {file} holds no certificates in PEM") from None
+    except OSError as error:
+        named = CERTIFICATES if file else FOLDER
+        raise InvalidRequest(f"{named}: {file or folder} cannot be read: {in_words(error)}") from None
+    own, key = os.environ.get(CLIENT) or None, os.environ.get(CLIENT_KEY) or None
+    if (own is None) != (key is None):
+        raise InvalidRequest(f"{CLIENT} and {CLIENT_KEY} go together")
+    if own is not None:
+        try:
+            context.load_cert_chain(own, key)
+        except ssl.SSLError:
+            raise InvalidRequest(f"{CLIENT}, {CLIENT_KEY}: {own} and {key} are no certificate and its key") from None
+        except OSError as error:
+            raise InvalidRequest(f"{CLIENT}, {CLIENT_KEY}: {own}, {key}: {in_words(error)}") from None
+    if _flag(UNVERIFIED):
+        click.echo(f"{UNVERIFIED} is set: anybody in between can read the token", err=True)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _flag(name: str) -> bool:
+    text = os.environ.get(name, "").lower()
+    if text not in _TRUE | _FALSE:
+        raise InvalidRequest(f"{name} is true or false")
+    return text in _TRUE
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,225 @@
+"""`kms-layer check` before a node runs, and `kms-cli doctor` where a client stands: what is wrong, and where."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kms_actors.actors.cluster.timekeeping import TIME, Kept
+from kms_actors.cli.client import main as client
+from kms_actors.cli.layer import main as layer
+from kms_actors.keyring import stored
+from kms_actors.store.api import Transaction
+from tests.support.api import Api, initialise, unseal
+from tests.support.certificates import make
+from tests.support.node import Node, free_port, sqlite_table
+from tests.support.tenant import Tenant, make_tenant
+from tests.support.tls_node import TlsNode
+from tests.support.tokens import Issuer
+from tests.support.vaults import opened
+
+Look = Callable[..., dict[str, tuple[str, str]]]
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a configuration, with further lines of the top and further tables."""
+
+    def written(top: str = "", tables: str = "", namespace: str = "kms-c1") -> Path:
+        path = tmp_path / "node.toml"
+        root, service = Issuer().keys.public
+        path.write_text(
+            f"port = {free_port()}\n{top}\n"
+            f'[cluster]\nbackend = "sqlite"\npath = "{tmp_path}/kms.sqlite"\n'
+            f'[master_keyring_provider]\nnamespace = "{namespace}"\nnode_name = "n1"\n'
+            f'[authenticator]\nname = "biscuit"\n[authenticator.provider]\n'
+            f'keys = [["{root}", "{service}"]]\nservice = "s"\n{tables}'
+        )
+        return path
+
+    return written
+
+
+def check(path: Path, code: int = 0) -> dict[str, tuple[str, str]]:
+    """Return what is found, by what was looked at."""
+    done = CliRunner().invoke(layer, ["check", "--configuration", str(path), "--json"])
+    assert done.exit_code == code, done.output
+    found = [json.loads(line) for line in done.output.splitlines()]
+    return {each["what"]: (each["state"], each["text"]) for each in found}
+
+
+def test_a_new_node_is_ready_and_nothing_is_made_by_looking(write: Write, tmp_path: Path) -> None:
+    found = check(write())
+    assert {state for state, _ in found.values()} == {"good"}
+    assert set(found) == {"configuration", "store", "port"}
+    assert [file.name for file in tmp_path.iterdir()] == ["node.toml"]
+
+
+def test_words_are_for_people(write: Write) -> None:
+    done = CliRunner().invoke(layer, ["--configuration", str(write()), "check"])
+    assert done.exit_code == 0
+    assert done.output.splitlines()[0].startswith("good    configuration: ")
+
+
+def test_a_wrong_key_is_named_with_the_one_that_was_meant(write: Write) -> None:
+    done = CliRunner().invoke(layer, ["check", "--configuration", str(write("wrokers = 2"))])
+    assert done.exit_code == 2
+    assert "unknown key `wrokers`: did you mean `workers`?" in done.output
+
+
+def test_a_file_must_be_named(write: Write) -> None:
+    for words in ([], ["check"]):
+        done = CliRunner().invoke(layer, words)
+        assert done.exit_code == 2
+        assert "--configuration" in done.output
+
+
+def test_the_cluster_of_the_store_and_its_time_are_looked_at(write: Write, tmp_path: Path) -> None:
+    issuer = Issuer()
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    node.start()
+    initialise(Api(node.address, issuer.cluster_operator()))
+    node.stop()
+    path = tmp_path / "node.toml"
+    found = check(path)
+    assert found["cluster"] == ("good", "`kms-c1` is initialised")
+    assert found["clock"][0] == "good"
+    assert "in use" in found["store"][1]
+    path.write_text(path.read_text().replace('namespace = "kms-c1"', 'namespace = "kms-c2"'))
+    assert "none named `kms-c2`" in check(path, 1)["store"][1]
+
+
+async def test_a_clock_that_nodes_would_not_trust_is_wrong(write: Write, tmp_path: Path) -> None:
+    async def ahead(tr: Transaction) -> None:
+        tr.set(TIME, stored.encode(Kept(time.time_ns() + 7200 * 10**9, 1)))
+
+    async with opened(tmp_path) as store:
+        await store.run(ahead)
+    state, text = (await asyncio.to_thread(check, write(), 1))["clock"]
+    assert state == "wrong"
+    assert "behind the cluster's time" in text
+
+
+def test_certificates_are_read_and_their_ends_seen(write: Write, tmp_path: Path) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    table = '[tls]\ncertificate_file = "{}"\nprivate_key_file = "{}"\n'
+    for days, state, says in (
+        (90, "good", "its key fits"),
+        (10, "warning", "ends in"),
+        (-1, "wrong", "has ended on"),
+    ):
+        made = make("kms", begin=now - datetime.timedelta(days=99), end=now + datetime.timedelta(days=days, hours=1))
+        found = check(write(tables=table.format(*made.files(tmp_path, "kms"))), 1 if state == "wrong" else 0)["tls"]
+        assert (found[0], says in found[1]) == (state, True), found
+    other = make("other").files(tmp_path, "other")[1]
+    assert "is not the key of" in check(write(tables=table.format(tmp_path / "kms.pem", other)), 1)["tls"][1]
+
+
+def test_an_address_that_is_taken_may_be_the_nodes_own(write: Write) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        path = write()
+        path.write_text(re.sub(r"^port = \d+", f"port = {taken.getsockname()[1]}", path.read_text()))
+        assert check(path)["port"][0] == "warning"
+    path.write_text(path.read_text().replace("port = ", 'host = "203.0.113.1"\nport = ', 1))
+    assert check(path, 1)["port"][0] == "wrong"
+
+
+# Where a client stands.
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Issuer:
+    return Issuer()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Node]:
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
+    node.start()
+    yield node
+    assert node.stop() == 0, node.log
+
+
+@pytest.fixture(scope="module")
+def tenant(node: Node, issuer: Issuer) -> Tenant:
+    operator = Api(node.address, issuer.cluster_operator())
+    unseal(operator, initialise(operator)["keys_base64"])
+    return make_tenant(node, issuer)
+
+
+@pytest.fixture
+def look(node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Look:
+    for name in ("VAULT_TOKEN", "VAULT_NAMESPACE", "VAULT_CACERT", "VAULT_CAPATH", "VAULT_SKIP_VERIFY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("VAULT_ADDR", node.address)
+
+    def looked(code: int = 0, **environment: str) -> dict[str, tuple[str, str]]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        done = CliRunner().invoke(client, ["doctor", "--json"])
+        assert done.exit_code == code, done.output
+        found = [json.loads(line) for line in done.output.splitlines() if line.startswith("{")]
+        return {each["what"]: (each["state"], each["text"]) for each in found}
+
+    return looked
+
+
+def test_a_client_that_can_work_is_told_so(look: Look, tenant: Tenant, tmp_path: Path) -> None:
+    (tmp_path / ".vault-token").write_text(f"{tenant.root.token}\n")
+    found = look()
+    assert {state for state, _ in found.values()} == {"good"}
+    assert list(found) == ["server", "clock", "seal of the server", "seal of the vault", "token"]
+    assert "policies: root" in found["token"][1]
+    assert str(tenant.root.token) not in str(found)
+
+
+def test_a_token_that_ends_soon_is_warned_of(look: Look, tenant: Tenant) -> None:
+    child = tenant.root.post("auth/token/create", {"ttl": "10m"}).json["auth"]["client_token"]
+    assert look(VAULT_TOKEN=child)["token"][0] == "warning"
+
+
+@pytest.mark.parametrize("token", ["", "hvs.nosuch"])
+def test_without_a_good_token_it_says_so(look: Look, tenant: Tenant, token: str) -> None:
+    state, text = look(1, VAULT_TOKEN=token)["token"]
+    assert state == "wrong"
+    assert "vault login" in text if not token else "the server refuses it" in text
+
+
+def test_a_sealed_vault_is_told_of(look: Look, node: Node, issuer: Issuer, tenant: Tenant) -> None:
+    other = make_tenant(node, issuer)
+    other.root.put("sys/seal")
+    found = look(1, VAULT_TOKEN=issuer.tenant_operator(other.vault_id))
+    assert found["seal of the server"][0] == "good"
+    assert found["seal of the vault"] == ("wrong", "it is sealed: 0 of 3 shares are given")
+
+
+def test_nobody_there_and_nobody_trusted_are_told_apart(look: Look, tmp_path: Path, issuer: Issuer) -> None:
+    assert "connection refused" in look(1, VAULT_ADDR="http://127.0.0.1:1")["server"][1]
+    node = TlsNode.started(tmp_path, issuer)
+    try:
+        assert "is not trusted" in look(1, VAULT_ADDR=node.address)["server"][1]
+        found = look(1, VAULT_ADDR=node.address, VAULT_SKIP_VERIFY="true")
+        assert found["server"][0] == "good"
+    finally:
+        node.node.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("VAULT_SKIP_VERIFY", "perhaps"), ("VAULT_CLIENT_TIMEOUT", "soon"), ("VAULT_CLIENT_CERT", "/nosuch")],
+)
+def test_a_wrong_variable_is_named(look: Look, name: str, value: str) -> None:
+    done = CliRunner(env={name: value, "VAULT_ADDR": "https://127.0.0.1:1"}).invoke(client, ["doctor"])
+    assert done.exit_code == 2
+    assert name in done.output
