@@ -247,6 +247,80 @@ def test_the_nodes_standard_output_gets_the_entries_of_all_vaults(
     assert CANARY not in node.log
 
 
+#: Options of a device, and what its entry of a list, asked for with a header, has then.
+DEVICES: dict[str, tuple[dict[str, str], dict[str, Any]]] = {
+    "plain": ({}, {"accessor": "hmac", "keys": ["hmac"], "header": "hmac"}),
+    "raw": ({"log_raw": "true"}, {"accessor": "shown", "keys": ["listed"], "header": "shown"}),
+    "named": ({"hmac_accessor": "false"}, {"accessor": "shown", "keys": ["hmac"], "header": "hmac"}),
+    "counted": ({"elide_list_responses": "true"}, {"accessor": "hmac", "keys": 1, "header": "hmac"}),
+}
+
+
+def test_each_device_has_its_own_options_and_is_told_its_own_hashes(tenant: Tenant, folder: Path) -> None:
+    """Several at once; what one shows, another hides."""
+    root = tenant.root
+    assert root.post("secret/data/listed", {"data": {}}).status == 200
+    assert root.post("sys/config/auditing/request-headers/X-Who", {"hmac": True}).status == 204
+    devices = {name: options for name, (options, _) in DEVICES.items()}
+    devices["begun"] = {"prefix": "@cee: "}
+    devices["lists"] = {"filter": 'operation == list and "metadata" in path'}
+    devices["none"] = {"filter": "path == nowhere"}
+    for name, options in devices.items():
+        device = {"type": "file", "options": {"file_path": f"{name}.log", "proof": "off", **options}}
+        assert root.put(f"sys/audit/{name}", device).status == 204
+    accessor = root.get("auth/token/lookup-self").data["accessor"]
+    asked = root.with_headers(**{"X-Who": "me"}).list("secret/metadata/").json["request_id"]
+
+    def seen(name: str, value: Any, plain: str) -> Any:
+        if isinstance(value, list):
+            return [seen(name, each, "listed") if each != "listed" else each for each in value]
+        if not isinstance(value, str):
+            return value
+        told = root.post(f"sys/audit-hash/{name}", {"input": plain}).data["hash"]
+        return {told: "hmac", plain: "shown"}[value]
+
+    for name, (_, expected) in DEVICES.items():
+        (entry,) = [
+            e for e in lines(folder / f"{name}.log") if e["request"]["id"] == asked and e["type"] == "response"
+        ]
+        found = {
+            "accessor": seen(name, entry["auth"]["accessor"], accessor),
+            "keys": seen(name, entry["response"]["data"]["keys"], "listed"),
+            "header": seen(name, entry["request"]["headers"]["x-who"][0], "me"),
+        }
+        assert found == expected, name
+    begun = (folder / "begun.log").read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith('@cee: {"') for line in begun)
+    chosen = [e for e in lines(folder / "lists.log") if e["request"]["path"] != "sys/audit/test"]
+    assert {e["request"]["id"] for e in chosen} == {asked}
+    assert [e for e in lines(folder / "none.log") if e["request"]["path"] != "sys/audit/test"] == []
+
+
+def test_a_collector_that_takes_nothing_holds_up_its_own_vault_alone(
+    tenant: Tenant, other: Tenant, port: int
+) -> None:
+    """Its buffers fill, then what is asked of its vault is refused; nobody else waits."""
+    large = {"batch_input": [{"input": base64.b64encode(os.urandom(60)).decode()} for _ in range(400)]}
+    assert tenant.root.post("transit/keys/k").status == 200
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        device = {"type": "socket", "options": {"address": f"127.0.0.1:{port}", "write_timeout": "500ms"}}
+        assert tenant.root.put("sys/audit/socket", device).status == 204
+        taken, _ = listener.accept()
+        with taken:
+            answered = 200
+            for _ in range(1000):
+                if answered != 200:
+                    break
+                answered = tenant.root.post("transit/hmac/k", large).status
+                assert other.user.post("secret/data/x", {"data": {"a": "b"}}).status == 200
+            assert answered == 500
+            listener.close()  # else a new connection has room
+            refused = refuse(tenant)
+            assert "no audit device could record the request" in refused.errors[0]
+            assert other.user.get("secret/data/x").status == 200
+    assert tenant.root.get("sys/health").status == 200
+
+
 def test_moved_away_and_opened_anew_at_sighup(node: Node, tenant: Tenant, folder: Path) -> None:
     """Rotation: what was written is in the old file, what comes is in a new one, and nothing is in neither."""
     tenant.root.put("sys/audit/file", FILE)
