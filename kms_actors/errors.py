@@ -4,6 +4,8 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
 
     KmsError
     ├── InvalidRequest            the caller's mistake; the text is for the caller
+    │   ├── AlreadyInitialized    a cluster that has a seal is to be made
+    │   ├── SealChanged           the seal is not what it was when a change of it was allowed
     │   ├── InvalidShares         key shares that cannot be, or do not give the key
     │   ├── UnknownVersion        newer than the key's latest version, as far as this node knows
     │   ├── LimitReached          a vault has as much as it may have
@@ -21,6 +23,8 @@ The tree; what HTTP makes of each is one table in `kms_http.wire.errors`, engine
     ├── Unavailable               try again later
     │   ├── Overloaded            a mailbox is full
     │   ├── TenantFaulted         one tenant failed too often and rests
+    │   ├── SealUnavailable       who keeps the master key does not answer
+    │   │   └── SealRefused       it answers, and refuses: a wrong token or PIN, no such key
     │   ├── PoliciesChanged       what allowed the request may be no more
     │   └── DevicesChanged        what records the request is no more what it was
     ├── NotRecorded               no audit device could record the request, so it is refused
@@ -48,6 +52,14 @@ class KmsError(Exception):
 
 class InvalidRequest(KmsError):
     """The request is wrong; its text goes to the caller as it is."""
+
+
+class AlreadyInitialized(InvalidRequest):
+    """The cluster has a seal."""
+
+
+class SealChanged(InvalidRequest):
+    """The seal of the cluster was changed, on another node, between what allowed a change of it and that."""
 
 
 class InvalidShares(InvalidRequest):
@@ -146,6 +158,18 @@ class Overloaded(Unavailable):
 
 class TenantFaulted(Unavailable):
     """One tenant's actor failed too often; it rests, the node goes on."""
+
+
+class SealUnavailable(Unavailable):
+    """What keeps the master key (a server, an HSM) cannot be reached, or fails."""
+
+
+class SealRefused(SealUnavailable):
+    """It answers, and does not do it. `lasting`: asking again, as things are, is of no use or does harm."""
+
+    def __init__(self, text: str, *, retry_after: int = 1, lasting: bool = False) -> None:
+        super().__init__(text, retry_after=retry_after)
+        self.lasting = lasting
 
 
 class PoliciesChanged(Unavailable):

@@ -8,11 +8,12 @@ from its routes: commands and queries, never events.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from kms_actors.auth.principal import Principal
+from kms_actors.errors import InvalidRequest
 from kms_actors.mounts import MountConfig
 
 
@@ -47,6 +48,10 @@ class Grants(msgspec.Struct, frozen=True):
 
 # Sealing: the same messages for the node and for a tenant.
 
+NO_MIGRATION: Final = "can't perform a seal migration, no migration seal found"
+#: What errors call fields of Initialize, where that is another name.
+_VAULTS_NAMES: Final = {"shares": "secret_shares", "threshold": "secret_threshold"}
+
 
 class ReadSealStatus(Query, frozen=True):
     """Answer: SealStatus."""
@@ -56,19 +61,41 @@ class Initialize(Command, frozen=True):
     """Make the key of this scope and split it. Answer: Initialization. Raises InvalidRequest.
 
     With `pgp_keys`, certificates in base64, each share is encrypted to one of them; so is the root token to
-    `root_token_pgp_key`.
+    `root_token_pgp_key`. Where a provider keeps the key, there are recovery shares, or none at all.
     """
 
-    shares: int
-    threshold: int
+    shares: int = 0
+    threshold: int = 0
     pgp_keys: tuple[str, ...] = ()
     root_token_pgp_key: str = ""
+    recovery_shares: int = 0
+    recovery_threshold: int = 0
+    recovery_pgp_keys: tuple[str, ...] = ()
+
+    def refuse_recovery(self) -> None:
+        """Raise InvalidRequest if recovery shares are wanted of a key that is itself in shares."""
+        self._refuse(("recovery_shares", "recovery_threshold", "recovery_pgp_keys"), "shamir")
+
+    def refuse_shares(self, seal_type: str) -> None:
+        """Raise InvalidRequest if shares are wanted of a key that a provider of this type keeps."""
+        self._refuse(("shares", "threshold", "pgp_keys"), seal_type)
+
+    def _refuse(self, names: tuple[str, ...], seal_type: str) -> None:
+        given = [_VAULTS_NAMES.get(name, name) for name in names if getattr(self, name)]
+        if given:
+            raise InvalidRequest(f"parameters {','.join(given)} not applicable to seal type {seal_type}")
 
 
 class Unseal(Command, frozen=True):
-    """Give one share (33 bytes). Answer: SealStatus."""
+    """Give one share (33 bytes). Answer: SealStatus. `migrate`: to have another keep the key from then on."""
 
     share: bytes
+    migrate: bool = False
+
+    def refuse_migration(self) -> None:
+        """Raise InvalidRequest if another is to keep a key that stays where it is."""
+        if self.migrate:
+            raise InvalidRequest(NO_MIGRATION)
 
 
 class ResetUnseal(Command, frozen=True):
@@ -80,7 +107,10 @@ class Seal(Command, frozen=True):
 
 
 class SealStatus(Message, frozen=True):
-    """Seal state of a scope; `threshold` and `shares` are 0 before initialisation."""
+    """Seal state of a scope; `threshold` and `shares` are 0 before initialisation.
+
+    With a `recovery_seal` they are those of the recovery key, and 0 where there is none.
+    """
 
     initialized: bool
     sealed: bool
@@ -88,16 +118,22 @@ class SealStatus(Message, frozen=True):
     shares: int = 0
     progress: int = 0
     nonce: str = ""
+    type: str = "shamir"
+    recovery_seal: bool = False
+    migration: bool = False
 
 
 class Initialization(Message, frozen=True):
     """Shares (33 bytes each; none when the master key was made before) and the root token (`""` for a node).
+
+    `recovery`: they are those of the recovery key.
 
     Those that are encrypted are OpenPGP messages, the token in base64.
     """
 
     shares: tuple[bytes, ...]
     root_token: str
+    recovery: bool = False
 
 
 # Tokens.

@@ -248,11 +248,49 @@ def test_no_time_is_without_end(tmp_path: Path, key: str, value: float) -> None:
         config.check(tree, tmp_path / "kms.toml")
 
 
-def test_a_static_master_key_needs_its_file(tmp_path: Path) -> None:
-    text = WALK.replace('name = "shamir"\nnamespace', 'name = "static"\nnamespace')
-    assert problems(tmp_path, text) == [
-        "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
-    ]
+SEALS = {
+    "static": ("", ["key_file`: needed, or one of `master_keyring_provider.key_credential`"]),
+    "transit": ("", ["transit`: needed with, and only with, the provider `transit`"]),
+    "pkcs11": ("", ["pkcs11`: needed with, and only with, the provider `pkcs11`"]),
+    "static, twice": ('key_file = "a"\nkey_credential = "a"', ["key_file`: needed, or one of"]),
+    "static, checked": (
+        'key_file = "a"\nkey_check_value = "%s"' % ("0a" * 16),
+        ["key_check_value`: only with `shamir`"],
+    ),
+    "static, two seconds": (
+        'key_file = "a"\nsecond_key_file = "b"\nsecond_key_credential = "b"',
+        ["second_key_file`: not together with `master_keyring_provider.second_key_credential`"],
+    ),
+    "shamir, with a file": ('key_file = "a"', ["key_file`: needed with, and only with, the provider `static`"]),
+    "shamir, from itself": (
+        'migrate_from = "shamir"',
+        ["migrate_from`: another than `master_keyring_provider.name`"],
+    ),
+    "shamir, from nowhere": ('migrate_from = "transit"', ["transit`: needed with, and only with"]),
+    "transit, no token": (
+        'transit.addresses = ["http://a"]\ntransit.key_name = "k"',
+        ["transit.token`: needed, or one of"],
+    ),
+    "transit, half a certificate": (
+        'transit = {addresses = ["http://a"], key_name = "k", token = "t", client_private_key_file = "k"}',
+        ["transit.client_private_key_file`: needed with, and only with"],
+    ),
+    "pkcs11, no PIN, no token": (
+        'pkcs11.library = "l"\npkcs11.key_label = "k"',
+        ["pkcs11.token_label`: needed, or one of", "pkcs11.pin_file`: needed, or one of"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEALS)
+def test_a_seal_needs_what_it_is_of_and_nothing_else(tmp_path: Path, case: str) -> None:
+    lines, expected = SEALS[case]
+    name = case.partition(",")[0]
+    text = WALK.replace('name = "shamir"\nnamespace', f'name = "{name}"\n{lines}\nnamespace')
+    found = problems(tmp_path, text)
+    assert all(
+        each.startswith(f"key `master_keyring_provider.{start}") for each, start in zip(found, expected, strict=True)
+    )
 
 
 def test_a_node_has_a_worker_a_core_where_several_are_of_use(tmp_path: Path) -> None:

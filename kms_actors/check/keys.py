@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from kms_actors.actors.node.actor import NodeRecords
+from kms_actors.actors.node.records import NodeRecords
 from kms_actors.check.records import (
     Open,
     Sealing,

@@ -30,6 +30,7 @@ from kms_actors.identity import records as identity
 from kms_actors.insight.cors import Cors
 from kms_actors.insight.records import Installed, Member
 from kms_actors.keyring import stored
+from kms_actors.keyring.master_seal import decode_seal
 from kms_actors.keyring.place import Place
 from kms_actors.keyring.record import NONCE_LENGTH, header
 from kms_actors.keyring.seal import SealConfig, UnsealProgress
@@ -126,7 +127,7 @@ CLUSTER_RECORDS: Final = (
     Known(("log-head",), _PLAIN, _counter),
     Known(("log-trimmed",), _PLAIN, _anything),
     Known(("log-era",), _PLAIN, _anything),
-    Known(("node", str, "seal"), _PLAIN, _as(SealConfig)),
+    Known(("node", str, "seal"), _PLAIN, decode_seal),
     Known(("node", str, "keyring"), Sealing.MASTER_KEY, _anything),
     Known(("node", str, "revoked", str), _PLAIN, _anything),
     Known(("node", str, "master-key"), Sealing.MASTER_KEYRING, _anything),
@@ -135,6 +136,8 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "rotate-config"), Sealing.MASTER_KEYRING, RotateConfig.decode),
     Known(("node", str, "rekey"), Sealing.MASTER_KEYRING, Rekey.decode),
     Known(("node", str, "rekey-backup"), Sealing.MASTER_KEYRING, Backup.decode),
+    Known(("node", str, "rekey-recovery"), Sealing.MASTER_KEYRING, Rekey.decode),
+    Known(("node", str, "rekey-recovery-backup"), Sealing.MASTER_KEYRING, Backup.decode),
     Known(("node", str, "cors"), Sealing.MASTER_KEYRING, _as(Cors)),
     Known(("member", str, str), _PLAIN, _as(Member)),
     Known(("version", str, str), _PLAIN, _as(Installed)),

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 
 from kms_actors.config import listeners
+from kms_actors.config.keys import MasterKeyringProvider
+from kms_actors.config.seals import one_of, pkcs11_problems, transit_problems
 from kms_actors.config.section import bytes_of
 from kms_actors.config.whole import Configuration
 from kms_actors.outbound import NotAllowed, Outbound
@@ -34,8 +36,7 @@ def contradictions(configuration: Configuration) -> Iterator[str]:
         if metrics.port == listener.port != 0 and listener.host == metrics.host:
             yield f"key `metrics.port`: must be another than `{prefix}port`"
     provider = configuration.master_keyring_provider
-    if (provider.name == "static") != (provider.key_file is not None):
-        yield "key `master_keyring_provider.key_file`: needed with, and only with, the provider `static`"
+    yield from _seal_problems(provider)
     try:
         Outbound(configuration.tenants.login_urls)
     except NotAllowed as wrong:
@@ -47,5 +48,28 @@ def contradictions(configuration: Configuration) -> Iterator[str]:
         yield "key `limits.body_bytes`: at least `32 MiB`, which one body may have"
     if configuration.tenants.unseal_scope == "node" and configuration.worker_count > 1:
         yield "key `workers`: must be 1 with `tenants.unseal_scope` `node`, where each process has its own root keys"
+    if provider.key_check_value is not None and provider.name != "shamir":
+        yield "key `master_keyring_provider.key_check_value`: only with `shamir`, where shares may be made before"
     if provider.key_check_value is not None and not re.fullmatch(r"[0-9a-f]{32}", provider.key_check_value):
         yield "key `master_keyring_provider.key_check_value`: 32 hex characters"
+
+
+def _seal_problems(provider: MasterKeyringProvider) -> Iterator[str]:
+    """Tell what is missing of a seal that is used, and what is there of one that is not."""
+    prefix, types = "master_keyring_provider.", provider.types
+    if provider.migrate_from == provider.name:
+        yield f"key `{prefix}migrate_from`: another than `{prefix}name`"
+    if "static" in types:
+        yield from one_of(prefix, provider, "key_file", "key_credential")
+    for name in ("key_file", "key_credential", "second_key_file", "second_key_credential"):
+        if "static" not in types and getattr(provider, name) is not None:
+            yield f"key `{prefix}{name}`: needed with, and only with, the provider `static`"
+    if provider.second_key_file is not None and provider.second_key_credential is not None:
+        yield f"key `{prefix}second_key_file`: not together with `{prefix}second_key_credential`"
+    for name in ("transit", "pkcs11"):
+        if (name in types) != (getattr(provider, name) is not None):
+            yield f"key `{prefix}{name}`: needed with, and only with, the provider `{name}`"
+    if provider.transit is not None:
+        yield from transit_problems(f"{prefix}transit.", provider.transit)
+    if provider.pkcs11 is not None:
+        yield from pkcs11_problems(f"{prefix}pkcs11.", provider.pkcs11)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from kms_actors.config.seals import Pkcs11Seal, SealType, TransitSeal
 from kms_actors.config.section import Section
 
 
@@ -31,9 +32,18 @@ class MasterKeyringProvider(Section, frozen=True, kw_only=True):
     """How a node gets the master key."""
 
     name: Annotated[
-        Literal["shamir", "static"],
-        Meta(description="`shamir`: shares held by the cluster's operators; `static`: a file, for development"),
+        SealType,
+        Meta(
+            description="who keeps the master key. `shamir`: the cluster's operators, in shares; `static`: a key in "
+            "a file; `transit`: a key of another server; `pkcs11`: a key in an HSM"
+        ),
     ] = "shamir"
+    migrate_from: Annotated[
+        SealType | None,
+        Meta(
+            description="who has kept it so far, where `name` is to keep it from `vault operator unseal -migrate` on"
+        ),
+    ] = None
     namespace: Annotated[
         str,
         Meta(
@@ -58,5 +68,21 @@ class MasterKeyringProvider(Section, frozen=True, kw_only=True):
         ),
     ] = None
     key_file: Annotated[
-        str | None, Meta(description="`static` only: file with the master key, 64 hex characters")
+        str | None, Meta(description="`static`: file with the key, 64 hex characters, which others must not read")
     ] = None
+    key_credential: Annotated[
+        str | None, Meta(description="`static`: name of the systemd credential with the key, in place of `key_file`")
+    ] = None
+    second_key_file: Annotated[
+        str | None, Meta(description="`static`: file with a key that opens, too: the one before, or the one to come")
+    ] = None
+    second_key_credential: Annotated[
+        str | None, Meta(description="`static`: name of the systemd credential with that key")
+    ] = None
+    transit: TransitSeal | None = None
+    pkcs11: Pkcs11Seal | None = None
+
+    @property
+    def types(self) -> frozenset[str]:
+        """Who keeps the master key, and who has kept it."""
+        return frozenset({self.name} | ({self.migrate_from} if self.migrate_from is not None else set()))

@@ -9,7 +9,7 @@ import msgspec
 from kms_actors.errors import FormatError
 from kms_actors.secret import room
 
-#: The one format so far, of every record here.
+#: The format of every record here, unless it says that it is of another one.
 FORMAT: Final = 1
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -39,17 +39,29 @@ def encode_secret(record: msgspec.Struct, *, room_for: int = _LARGEST) -> bytes:
         return bytes(buffer)
 
 
-def decode(raw: bytes, kind: type[S], name: str) -> S:
+def decode(raw: bytes, kind: type[S], name: str, *, format: int = FORMAT) -> S:
     """Return the record in `raw`; `name` is what errors call it.
 
     Raises:
         FormatError: of another format, or not such a record. It shows nothing of `raw`.
 
     """
+    found = format_of(raw, name)
+    if found != format:
+        raise FormatError(f"{name} is of format {found}; this program reads format {format}")
     try:
-        found = msgspec.json.decode(raw, type=_Header).format
-        if found == FORMAT:
-            return msgspec.json.decode(raw, type=kind)
+        return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise FormatError(f"{name} is damaged") from None
-    raise FormatError(f"{name} is of format {found}; this program reads format {FORMAT}")
+        raise _damaged(name) from None
+
+
+def format_of(raw: bytes, name: str) -> int:
+    """Return the number of the format of a record; raises FormatError where it has none."""
+    try:
+        return msgspec.json.decode(raw, type=_Header).format
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _damaged(name) from None
+
+
+def _damaged(name: str) -> FormatError:
+    return FormatError(f"{name} is damaged")

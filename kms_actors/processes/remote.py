@@ -17,7 +17,7 @@ from kms_actors.actors.node.actor import (
 from kms_actors.ceremony.messages import ANSWERS as CEREMONIES
 from kms_actors.errors import Unavailable
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.keyring.seal import SealConfig
+from kms_actors.keyring.master_seal import decode_seal
 from kms_actors.messages import (
     Event,
     Initialization,
@@ -102,4 +102,4 @@ def state_fields(unsealed: Unsealed | None) -> tuple[bytes | None, bytes | None,
 def _unsealed(frame: NodeState) -> Unsealed | None:
     if frame.keyring is None or frame.seal is None:
         return None
-    return Unsealed(Keyring.load(frame.keyring), SealConfig.decode(frame.seal))
+    return Unsealed(Keyring.load(frame.keyring), decode_seal(frame.seal))

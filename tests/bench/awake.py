@@ -21,7 +21,6 @@ import uvloop
 from kms_actors.actors.node.service import NodeService
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.kv.messages import ReadConfig
-from kms_actors.secret import SecretBytes
 from tests.bench.processes import resident_bytes
 from tests.bench.tenant_store import fill
 from tests.support import vaults
@@ -53,8 +52,8 @@ async def _measure(count: int, trace: bool) -> None:
 async def _filled(directory: Path, count: int) -> AsyncIterator[tuple[NodeService, list[str]]]:
     async with vaults.opened(directory) as store, vaults.node(store, directory) as service:
         cluster = vaults.configuration(directory).cluster
-        key = SecretBytes(bytes.fromhex((directory / "master.key").read_text(encoding="ascii")))
-        yield service, await fill(f'backend = "sqlite"\npath = "{cluster.path}"', key, count)
+        table = f'backend = "sqlite"\npath = "{cluster.path}"'
+        yield service, await fill(table, directory / "master.key", count)
 
 
 async def _wake(service: NodeService, vault_id: str) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any, Final, cast
 
 import msgspec
 import tomli
 
 from kms_actors.actors.cluster.schedule import look_never
-from kms_actors.actors.node.actor import NodeRecords
+from kms_actors.actors.node.records import NodeRecords
 from kms_actors.actors.tenant.records import TenantRecords
 from kms_actors.actors.tenant.unsealing import ClusterUnsealing
-from kms_actors.config import Cluster
-from kms_actors.secret import SecretBytes
+from kms_actors.cli.store.given import Given
+from kms_actors.config import Cluster, MasterKeyringProvider
 from kms_actors.store.api import Body, Priority, Store, T, Transaction
 from kms_actors.store.opening import open_store
 from tests.support.tokens import NAMESPACE, new_vault_id
@@ -34,14 +35,17 @@ class _Within:
         return await body(self._transaction)
 
 
-async def fill(table: str, master_key: SecretBytes, count: int) -> list[str]:
-    """Add `count` unsealed tenants to the store of a `[cluster]` table, initialised by a node; return their ids.
+async def fill(table: str, key_file: Path, count: int) -> list[str]:
+    """Add `count` unsealed tenants to the store of a `[cluster]` table, initialised by a node with `key_file`.
 
     Each has what `sys/init` and `sys/unseal` leave: header, seal, keyring, mounts, root token and unsealed root key.
     It was looked at for keys that are to rotate, and has none: else a node would wake all of them to see.
     """
     store = await open_store(msgspec.convert(tomli.loads(table), Cluster))
     try:
+        settings = MasterKeyringProvider(namespace=NAMESPACE, node_name="n")
+        master_key = await Given((), key_file).master_key(store, settings)
+        assert master_key is not None
         master = await NodeRecords(store, NAMESPACE).open_keyring(master_key, time.time())
         vault_ids = [new_vault_id() for _ in range(count)]
         for first in range(0, count, _TOGETHER):

@@ -19,8 +19,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from kms_actors.cli.private_file import create_private
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.secret import SecretBytes
 from tests.bench.processes import resident_bytes
 from tests.bench.results import Row, Series, percentile, series_of
 from tests.bench.servers import STORES, Place
@@ -37,12 +37,12 @@ _TOKENS_KEPT: Final = 10_000
 
 def measure(store: str, tenants: int, active: int, rounds: int) -> Iterator[list[Series]]:
     """Fill a store, start a node on it and wake tenants; latencies are given for `rounds` parts of the tenants."""
-    issuer, key = Issuer(), SecretBytes(os.urandom(32))
+    issuer = Issuer()
     with STORES[store]() as place:
-        node = _node(place, issuer, key, active)
+        node = _node(place, issuer, active)
         start_often(node, issuer, 0)
         started = time.monotonic()
-        vault_ids = asyncio.run(fill(place[1], key, tenants))
+        vault_ids = asyncio.run(fill(place[1], place[0] / "master.key", tenants))
         yield _one(f"fill with {tenants:,} tenants", store, "seconds", time.monotonic() - started)
         yield from as_series(start_often(node, issuer, rounds), store, 1, f", {tenants:,} tenants")
         node.port = free_port()
@@ -53,10 +53,10 @@ def measure(store: str, tenants: int, active: int, rounds: int) -> Iterator[list
             node.stop()
 
 
-def _node(place: Place, issuer: Issuer, key: SecretBytes, active: int) -> Node:
+def _node(place: Place, issuer: Issuer, active: int) -> Node:
     directory, table = place
     key_file = directory / "master.key"
-    key_file.write_text(key.reveal().hex(), encoding="ascii")
+    create_private(key_file, os.urandom(32).hex())
     node = Node.for_issuer(directory, lambda _: table, issuer, provider=f'key_file = "{key_file}"')
     node.provider_name = "static"
     node.settings = "workers = 1"

@@ -33,7 +33,7 @@ from kms_actors.transit.policy import KeyOptions
 from tests.store.access import clear, get, get_all, put
 from tests.support.backups import backup, restore
 from tests.support.faulty_store import CountingStore, Interrupted
-from tests.support.vaults import LARGE, filled, node, opened, transit_mount
+from tests.support.vaults import LARGE, filled, master_of, node, opened, transit_mount
 
 T1, T2 = TenantKeys(1), TenantKeys(2)
 
@@ -67,8 +67,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
                 await tenant.ask(kv.WriteUnversioned(4, path, data))
             await tenant.ask(kv.DeleteUnversioned(4, "gone"))
             await (await service.tenant("vault_b")).ask(Seal())
-        key = SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text()))
-        yield World(store, await open_master(store, "kms-c1", key))
+        yield World(store, await master_of(store, tmp_path))
 
 
 @pytest.mark.parametrize("with_keys", [False, True])

@@ -10,14 +10,13 @@ import pytest
 
 from kms_actors.actors.tenant.token_records import UNWRAPPED
 from kms_actors.check.findings import Kind
-from kms_actors.check.keys import Master, open_master
+from kms_actors.check.keys import Master
 from kms_actors.check.walk import check
 from kms_actors.cubbyhole.messages import Unwrap, WrapAnswer
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import clear, get, put
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import filled, master_of, node, opened
 from tests.support.wrapped import Kept, keep
 
 KEYS = TenantKeys(1)
@@ -42,7 +41,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             used = await tenant.ask(WrapAnswer(b"{}", 200, 60, "p"))
             await tenant.ask(Unwrap(used.token))
             kept = await keep(tenant, vault.root_token)
-        master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
+        master = await master_of(store, tmp_path)
         yield World(store, master, kept)
 
 

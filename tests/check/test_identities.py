@@ -11,17 +11,16 @@ import pytest
 
 from kms_actors.actors.identity.places import IdentityKeys
 from kms_actors.check.findings import Kind
-from kms_actors.check.keys import Master, open_master, tenant_keyring
+from kms_actors.check.keys import Master, tenant_keyring
 from kms_actors.check.walk import check
 from kms_actors.identity.records import Membership, Pointer
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import clear, get, put
 from tests.support.identities import Identities, identities
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import filled, master_of, node, opened
 
 KEYS = TenantKeys(1)
 NOBODY = UUID("11111111-1111-4111-8111-111111111111")
@@ -47,7 +46,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         async with node(store, tmp_path) as service:
             await filled(service, "vault_a")
             made = await identities(await service.tenant("vault_a"))
-        master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
+        master = await master_of(store, tmp_path)
         found = await store.run(lambda tr: tenant_keyring(tr, KEYS, master))
         assert found.keyring is not None
         yield World(store, master, found.keyring, made)

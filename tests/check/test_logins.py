@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,19 +10,18 @@ from typing import Any, NamedTuple
 import pytest
 
 from kms_actors.check.findings import Kind
-from kms_actors.check.keys import Master, open_master
+from kms_actors.check.keys import Master
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest
 from kms_actors.login import passwords
 from kms_actors.login.approle_messages import LoginRole, MadeSecretId, NewSecretId, ReadRole, WriteRole
 from kms_actors.login.userpass import LoginUser, WriteUser
 from kms_actors.messages import EnableMount, Unseal
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import clear, get, get_all
 from tests.support.backups import backup, restore
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import filled, master_of, node, opened
 
 KEYS = TenantKeys(1)
 
@@ -66,7 +66,7 @@ async def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             ):
                 with pytest.raises(InvalidRequest):
                     await tenant.ask(message)
-        master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
+        master = await master_of(store, tmp_path)
         yield World(tmp_path, store, master, role_id, made.secret_id, vault.shares)
 
 
@@ -101,7 +101,7 @@ async def test_logins_go_on_where_a_backup_is_restored(world: World, tmp_path: P
     file = await backup(world.store, "all")
     other = tmp_path / "other"
     other.mkdir()
-    (other / "master.key").write_bytes((world.directory / "master.key").read_bytes())
+    shutil.copy(world.directory / "master.key", other / "master.key")
     async with opened(other) as store:
         await restore(store, file)
         async with node(store, other) as service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,17 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from kms_actors.check.findings import Kind
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest
 from kms_actors.login.cert import NOT_MATCHED, LoginByCertificate, WriteCertConfig, WriteCertRole
 from kms_actors.login.cert_crls import WriteCertCrl
 from kms_actors.messages import EnableMount, Unseal
-from kms_actors.secret import SecretBytes
 from kms_actors.store.keyspace import TenantKeys
 from tests.login.test_cert import revoking
 from tests.store.access import get, get_all, put
 from tests.support.backups import backup, restore
 from tests.support.certificates import authority, client
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import filled, master_of, node, opened
 
 KEYS = TenantKeys(1)
 ROOT = authority("root")
@@ -45,7 +44,7 @@ async def test_records_are_known_and_come_back(tmp_path: Path) -> None:
             await tenant.ask(WriteCertRole(3, "r", {"certificate": ROOT.pem}))
             await tenant.ask(WriteCertCrl(3, "x", crl, ""))
             await log_in(tenant)
-        master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
+        master = await master_of(store, tmp_path)
         for keys in (None, master):
             assert not (await check(store, keys, lambda *_: None)).findings
         places = {
@@ -63,7 +62,7 @@ async def test_records_are_known_and_come_back(tmp_path: Path) -> None:
         assert Kind.UNKNOWN_KEY not in {kind for kind, _ in found}
     other = tmp_path / "other"
     other.mkdir()
-    (other / "master.key").write_bytes((tmp_path / "master.key").read_bytes())
+    shutil.copy(tmp_path / "master.key", other / "master.key")
     async with opened(other) as store:
         await restore(store, file)
         async with node(store, other) as service:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import pytest
 
 from kms_actors.check.findings import Kind
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.login.jwt_config import WriteJwtConfig
 from kms_actors.login.jwt_login import LoginByJwt
@@ -17,13 +17,12 @@ from kms_actors.login.jwt_role import WriteJwtRole
 from kms_actors.login.kubernetes import LoginOfAccount, WriteKubernetesConfig, WriteKubernetesRole
 from kms_actors.login.oidc_messages import BeginFlow
 from kms_actors.messages import EnableMount, Unseal
-from kms_actors.secret import SecretBytes
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import get, get_all, put
 from tests.support.backups import backup, restore
 from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider, identity_provider
 from tests.support.kubernetes_api import KubernetesApi
-from tests.support.vaults import filled, node, opened
+from tests.support.vaults import filled, master_of, node, opened
 
 KEYS = TenantKeys(1)
 ROLE = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": ("kms",)}
@@ -64,7 +63,7 @@ async def test_records_are_known_and_come_back(tmp_path: Path, provider: Identit
             names = {"bound_service_account_names": ("*",), "bound_service_account_namespaces": ("*",)}
             await tenant.ask(WriteKubernetesRole(5, "r", names))
             await log_in(tenant, provider, api)
-        master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
+        master = await master_of(store, tmp_path)
         for keys in (None, master):
             assert not (await check(store, keys, lambda *_: None)).findings
         places = {
@@ -94,7 +93,7 @@ async def test_records_are_known_and_come_back(tmp_path: Path, provider: Identit
         assert Kind.UNKNOWN_KEY not in {kind for kind, _ in found}
     other = tmp_path / "other"
     other.mkdir()
-    (other / "master.key").write_bytes((tmp_path / "master.key").read_bytes())
+    shutil.copy(tmp_path / "master.key", other / "master.key")
     async with opened(other) as store:
         await restore(store, file)
         async with node(store, other, **tenants) as service:

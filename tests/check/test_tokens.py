@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,10 +15,9 @@ from kms_actors.actors.token.sweeping import EndTokens
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.check.findings import Kind
-from kms_actors.check.keys import Master, open_master
+from kms_actors.check.keys import Master
 from kms_actors.check.walk import check
 from kms_actors.messages import AuthenticateToken
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.token.making import Maker, Wanted
@@ -25,7 +25,7 @@ from kms_actors.token.messages import CreateToken, EndToken, LookUpToken, TidyTo
 from kms_actors.token.spec import Issued
 from tests.store.access import clear, get_all, put
 from tests.support.backups import backup, restore
-from tests.support.vaults import Vault, filled, node, opened
+from tests.support.vaults import Vault, filled, master_of, node, opened
 
 KEYS = TenantKeys(1)
 ROOT = Maker(right=Right.ROOT, policies=("root",), sudo=True, chooses=True)
@@ -85,7 +85,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
             await make(tenant, type="batch")
             await make(tenant, id="a-text-of-ones-own-0123456789")
             await tenant.ask(WriteRole("role", {}))
-        master = await open_master(store, "kms-c1", SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text())))
+        master = await master_of(store, tmp_path)
         yield World(store, master, vault, parent, child, counted)
 
 
@@ -154,7 +154,7 @@ async def test_a_backup_brings_tokens_back_and_what_was_read_of_revoked_ones_is_
     for number, taken in enumerate((raw, torn)):
         directory = tmp_path / f"restored-{number}"
         directory.mkdir()
-        (directory / "master.key").write_text((tmp_path / "master.key").read_text())
+        shutil.copy(tmp_path / "master.key", directory / "master.key")
         async with opened(directory) as store:
             async with node(store, directory) as service:
                 await restore(store, taken)

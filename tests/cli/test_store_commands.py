@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from kms_actors.actors.node.actor import NodeRecords
+from kms_actors.actors.node.records import NodeRecords
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.cli.client import main
 from kms_actors.keyring.seal import make_key
@@ -145,7 +146,7 @@ def test_vaults_move_with_backup_and_restore(source: Path, target: Path) -> None
     assert made.exit_code == 0
     digest = made.stdout.split("SHA-256: ")[1].strip()
     assert "Vaults: 2\n" in made.stdout
-    (target / "master.key").write_text((source / "master.key").read_text())
+    shutil.copy(source / "master.key", target / "master.key")
     tried = run("restore", "--configuration", static(target), "--input", file, "--dry-run")
     assert tried.exit_code == 1  # there is no store yet
     restored = run("restore", "--configuration", static(target), "--input", file)

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from kms_actors.cli.private_file import create_private
 from kms_http.auditing import RECEIPT
 from tests.support.api import Api
 from tests.support.audit_verifier import find_audit_verifier
@@ -37,7 +38,7 @@ _UNANSWERED = (ConnectionError, http.client.HTTPException, TimeoutError, OSError
 @pytest.fixture(scope="module")
 def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("key") / "master.key"
-    path.write_text(random.Random(1).randbytes(32).hex(), encoding="ascii")
+    create_private(path, random.Random(1).randbytes(32).hex())
     return path
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from kms_actors.cli.private_file import create_private
 from tests.conformance.vault_cli import Outcome, VaultCli, find_vault
 from tests.support.node import Node, StoreTable, run_kms_cli
 from tests.support.tokens import NAMESPACE
@@ -133,7 +134,7 @@ def test_tokens_of_2024_are_refused_without_the_option_and_the_log_says_why(
 ) -> None:
     sample = SAMPLE_TOKENS
     key_file = tmp_path / "master.key"
-    key_file.write_text("07" * 32, encoding="ascii")
+    create_private(key_file, "07" * 32)
     node = new_node(
         Tokens("", "", "", "", "", sample["root_public_key"], sample["service_public_key"]),
         provider=f'key_file = "{key_file}"',
@@ -257,7 +258,7 @@ def unseal_in_three(vault: VaultCli, shares: list[str]) -> str:
     """Give three different shares, and read each table; return the cluster, or the vault, that they name."""
     first, second, third = (vault("operator", "unseal", share).table for share in shares[:3])
     constant = {
-        "Seal Type": "n/a",
+        "Seal Type": "shamir",
         "Initialized": "true",
         "Total Shares": "5",
         "Threshold": "3",

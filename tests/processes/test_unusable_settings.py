@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from kms_actors.cli.private_file import create_private
 from tests.support.node import Node, sqlite_table
 from tests.support.node import _console_script as console_script
 from tests.support.tokens import Issuer
@@ -154,19 +155,24 @@ def test_a_cluster_file_that_is_not_there_or_no_client_library(node: Node) -> No
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "{path}: no such file"), ("rubbish", "{path} holds no master key: 64 hex characters")],
+    [
+        (None, "{path}: no such file"),
+        ("rubbish", "{path} holds no master key: 64 hex characters"),
+        ("", "{path} is empty"),
+        ("1" * 20_000, "{path} is too large for what it is to hold"),
+    ],
 )
 def test_a_file_without_a_master_key(node: Node, content: str | None, reason: str) -> None:
     path = node.directory / "master.key"
     if content is not None:
-        path.write_text(content)
+        create_private(path, content)
     node.provider_name, node.provider = "static", f'key_file = "{path}"'
     assert refused(node) == f"key `master_keyring_provider.key_file`: {reason.format(path=path)}"
 
 
 def test_the_master_key_of_another_cluster(node: Node) -> None:
     path = node.directory / "master.key"
-    path.write_text("11" * 32)
+    create_private(path, "11" * 32)
     node.provider_name, node.provider = "static", f'key_file = "{path}"'
     node.start()
     node.stop()

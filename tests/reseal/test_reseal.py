@@ -19,7 +19,6 @@ from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.tenant.master import UPGRADE
 from kms_actors.ceremony.messages import BeginRekey, GiveRekeyShare, RotateKeyring
 from kms_actors.check.findings import parts_of
-from kms_actors.check.keys import Master, open_master
 from kms_actors.check.records import CLUSTER_RECORDS, TENANT_RECORDS, Sealing, find
 from kms_actors.errors import InvalidRequest, KmsError
 from kms_actors.keyring.record import version_of
@@ -27,14 +26,13 @@ from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.messages import Seal
 from kms_actors.policy.messages import PolicyKind, WritePolicy
 from kms_actors.reseal.run import ALL, Outcome, Reseal
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Entry, Store
 from tests.actors.node.test_schedule_sweep import Clock, assert_clean, cluster
 from tests.store.access import END, get_all
 from tests.store.conftest import open_store, place, store
 from tests.support.backups import backup
 from tests.support.faulty_store import CountingStore, Interrupted
-from tests.support.vaults import filled, node
+from tests.support.vaults import filled, master_of, node
 
 __all__ = ["open_store", "place", "store"]
 
@@ -50,11 +48,6 @@ def clock() -> Clock:
 
 def nobody(*_: int) -> None:
     """Tell nobody how far it is."""
-
-
-async def master_of(store: Store, directory: Path) -> Master:
-    key = SecretBytes(bytes.fromhex((directory / "master.key").read_text()))
-    return await open_master(store, "kms-c1", key)
 
 
 async def resealed(

@@ -54,7 +54,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         Edit(f"{_ACTORS}.token.controller", "context.record(tr, TENANT, revocation_id, ends)", "pass")
     ],
     "operator-not-told": [
-        Edit(f"{_ACTORS}.node.actor", "record(tr, Change(CLUSTER, TOKEN, revocation_id, now, ends))", "pass")
+        Edit(f"{_ACTORS}.node.records", "record(tr, Change(CLUSTER, TOKEN, revocation_id, now, ends))", "pass")
     ],
     "policy-not-told": [Edit(f"{_ACTORS}.policy.storage", "self._context.record(tr, POLICY, name)", "pass")],
     "mount-not-told": [

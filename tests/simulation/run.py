@@ -16,6 +16,7 @@ import structlog
 
 from kms_actors.actors.cluster.changes import LOG
 from kms_actors.check.walk import check
+from kms_actors.cli.private_file import create_private
 from tests.simulation import sources
 from tests.simulation.chaos import Chaos
 from tests.simulation.database import Database
@@ -72,7 +73,7 @@ def simulate(seed: int, only: Sequence[str] = ()) -> Outcome:
     asyncio.set_event_loop(loop)
     loop.set_exception_handler(logged.told)
     with tempfile.TemporaryDirectory() as directory:
-        Path(directory, "master.key").write_text("5b" * 32, encoding="ascii")
+        create_private(Path(directory, "master.key"), "5b" * 32)
         world = World(Path(directory), sky, random.Random(seed + 2))
         broken = ""
         try:

@@ -14,6 +14,9 @@ from kms_actors import config
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.backup.paging import export_page
+from kms_actors.check.keys import Master, open_master
+from kms_actors.cli.private_file import create_private
+from kms_actors.cli.store.given import Given
 from kms_actors.kv import messages as kv
 from kms_actors.messages import (
     Grants,
@@ -41,7 +44,7 @@ def configuration(directory: Path, **tenants: Any) -> config.Configuration:
     """Return the configuration of a node that unseals itself; the master key is made at need."""
     key_file = directory / "master.key"
     if not key_file.exists():
-        key_file.write_text(os.urandom(32).hex(), encoding="ascii")
+        create_private(key_file, os.urandom(32).hex())
     tree = {
         "cluster": {"backend": "sqlite", "path": str(directory / "kms.sqlite")},
         "master_keyring_provider": {
@@ -54,6 +57,14 @@ def configuration(directory: Path, **tenants: Any) -> config.Configuration:
         "tenants": tenants,
     }
     return config.check(tree, directory / "node.toml")
+
+
+async def master_of(store: Store, directory: Path) -> Master:
+    """Return the master key that the file in `directory` has wrapped, with its keyring."""
+    settings = configuration(directory).master_keyring_provider
+    key = await Given((), directory / "master.key").master_key(store, settings)
+    assert key is not None
+    return await open_master(store, settings.namespace, key)
 
 
 @contextlib.asynccontextmanager

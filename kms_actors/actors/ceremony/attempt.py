@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from kms_actors.actors.ceremony.scope import SEAL, Scope
-from kms_actors.errors import IntegrityError
+from kms_actors.errors import IntegrityError, InvalidRequest
+from kms_actors.keyring.master_seal import ProviderSeal, decode_seal
 from kms_actors.keyring.seal import SealConfig
 from kms_actors.secret import overwrite
 from kms_actors.store.api import Reads, Transaction
 
 #: Changes of an attempt that are made between its reading and its end before the end is given up.
 RESTARTS = 16
+
+_NO_SHARES: Final = "the master key is in no shares that could be changed: each node has it from elsewhere"
 
 
 class Attempt(Protocol):
@@ -85,8 +88,11 @@ class Attempts(Generic[A]):
 
 
 async def seal_of(tr: Reads, scope: Scope) -> SealConfig:
-    """Return how the key of a scope is shared out."""
+    """Return how the key of a scope is shared out; raises InvalidRequest where a provider keeps it."""
     raw = await tr.get(scope.key(SEAL))
     if raw is None:
         raise IntegrityError("there is a keyring and no seal")
-    return SealConfig.decode(raw)
+    seal = decode_seal(raw)
+    if isinstance(seal, ProviderSeal):
+        raise InvalidRequest(_NO_SHARES)
+    return seal

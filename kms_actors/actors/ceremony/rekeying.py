@@ -56,6 +56,8 @@ from kms_actors.store.api import Reads, Transaction
 
 ATTEMPT: Final = "rekey"
 BACKUP: Final = "rekey-backup"
+#: Where attempts lie, which end when the key changes hands.
+ATTEMPTS: Final = (ATTEMPT,)
 _NO_BACKUP: Final = "no backed-up keys found"
 
 

@@ -6,32 +6,23 @@ worker has a link to it (`kms_actors.processes.remote`).
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any, Final, Protocol
 
-import structlog
-
-from kms_actors.actors.node.actor import (
-    NodeActor,
-    NodeRecords,
-    SealObserver,
-    unseal_from_file,
-)
-from kms_actors.config import Configuration, SettingError
-from kms_actors.errors import InvalidShares
+from kms_actors.actors.node.actor import NodeActor, SealObserver, UnsealUnattended
+from kms_actors.actors.node.records import NodeRecords
+from kms_actors.actors.node.sealing import Sealing
+from kms_actors.actors.node.unattended import Unattended
+from kms_actors.config import Configuration
 from kms_actors.messages import (
     Event,
     Message,
 )
 from kms_actors.runtime import ask
-from kms_actors.secret import SecretBytes
+from kms_actors.seals.opening import providers_of
 from kms_actors.store.api import Store
-from kms_actors.system_errors import in_words
 
-KEY_FILE: Final = "master_keyring_provider.key_file"
-_log = structlog.get_logger(__name__)
-_HEX_KEY: Final = re.compile(r"\s*([0-9a-fA-F]{64})\s*")
+#: Seconds for which a start waits for the provider of the master key; then the node serves, sealed.
+_FIRST_SECONDS: Final = 5.0
 
 
 class NodeLink(Protocol):
@@ -47,27 +38,28 @@ class NodeLink(Protocol):
 
 
 class LocalNode:
-    """The node actor in this process."""
+    """The node actor in this process, and what unseals it without anybody's help."""
 
     def __init__(self, configuration: Configuration, store: Store) -> None:
         self._configuration = configuration
-        provider = configuration.master_keyring_provider
-        self._records = NodeRecords(store, provider.namespace, second_cluster=provider.second_cluster)
+        self._settings = configuration.master_keyring_provider
+        self._records = NodeRecords(store, self._settings.namespace, second_cluster=self._settings.second_cluster)
+        self._providers = providers_of(self._settings)
+        self._unattended = Unattended(
+            lambda: ask(self._actor, UnsealUnattended()), self._settings.namespace, self._settings.name
+        )
 
     async def start(self, observe: SealObserver) -> None:
-        """Start the node actor; with the `static` provider, unseal."""
-        provider = self._configuration.master_keyring_provider
+        """Start the node actor, and have it unsealed if a provider does that; raises SettingError."""
+        for provider in self._providers.values():
+            await provider.check()
+        sealing = Sealing(self._records, self._settings, self._providers)
         progress_seconds = self._configuration.tenants.unseal_progress_seconds
-        self._actor = NodeActor.start(self._records, provider, progress_seconds, observe)
-        if provider.name == "static":
-            await self._unseal_from(Path(str(provider.key_file)))
-
-    async def _unseal_from(self, path: Path) -> None:
-        try:
-            await unseal_from_file(self._actor, self._records, _read_key(path))
-        except InvalidShares:
-            raise SettingError(KEY_FILE, f"{path} holds the master key of another cluster") from None
-        _log.info("unsealed", scope=self._configuration.master_keyring_provider.namespace, by="key file")
+        self._actor = NodeActor.start(self._records, sealing, progress_seconds, observe)
+        if self._settings.name == "static":
+            await self._unattended.once()  # what is wrong with a file is no outage that ends by itself
+        if self._settings.types != {"shamir"}:
+            await self._unattended.begin(_FIRST_SECONDS)
 
     async def ask(self, message: Message) -> Any:
         """See `NodeLink.ask`."""
@@ -77,14 +69,7 @@ class LocalNode:
 
     async def stop(self) -> None:
         """End the actor."""
+        await self._unattended.stop()
         await self._actor.stop(block=False)
-
-
-def _read_key(path: Path) -> SecretBytes:
-    try:
-        found = _HEX_KEY.fullmatch(path.read_text(encoding="latin-1"))
-    except OSError as error:
-        raise SettingError(KEY_FILE, f"{path}: {in_words(error)}") from None
-    if found is None:
-        raise SettingError(KEY_FILE, f"{path} holds no master key: 64 hex characters")
-    return SecretBytes(bytes.fromhex(found[1]))
+        for provider in self._providers.values():
+            await provider.close()

@@ -22,7 +22,7 @@ from kms_actors.actors.tenant.master import (
 from kms_actors.actors.tenant.store import Look
 from kms_actors.errors import NewerKeyVersion, Sealed
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.keyring.seal import SealConfig
+from kms_actors.keyring.master_seal import MasterSeal, decode_seal
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Body, Reads, Store, Transaction
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class Kept(NamedTuple):
     """What the store has of the cluster's seal; `behind`: a later keyring that cannot be come by any more."""
 
-    seal: SealConfig | None
+    seal: MasterSeal | None
     behind: bool
 
 
@@ -118,7 +118,7 @@ class MasterScope:
 
         async def look(tr: Reads) -> Kept:
             reachable, seal = await follow(tr, place, keyring), await tr.get(place("seal"))
-            return Kept(None if seal is None else SealConfig.decode(seal), not reachable)
+            return Kept(None if seal is None else decode_seal(seal), not reachable)
 
         return await self._store.run(look)
 

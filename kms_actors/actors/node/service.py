@@ -16,7 +16,6 @@ from kms_actors.actors.cluster.changes import AUDIT, CLUSTER, CORS, KEYRING, Cha
 from kms_actors.actors.cluster.feed import ChangeFeed
 from kms_actors.actors.cluster.timekeeping import Timekeeper, trusted
 from kms_actors.actors.node.actor import (
-    NodeRecords,
     RenewMaster,
     RevokeOperator,
     Unsealed,
@@ -33,7 +32,9 @@ from kms_actors.actors.node.link import (
     LocalNode,
     NodeLink,
 )
+from kms_actors.actors.node.records import NodeRecords
 from kms_actors.actors.node.schedule_sweep import ScheduleSweep
+from kms_actors.actors.node.seal_standing import seal_status
 from kms_actors.actors.node.services import (
     ObserveUses,
     Services,
@@ -41,7 +42,6 @@ from kms_actors.actors.node.services import (
 )
 from kms_actors.actors.node.tenancy import Export, Tenancy, not_exported
 from kms_actors.actors.tenant.limits import NearLimits
-from kms_actors.actors.tenant.records import status_of
 from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.actors.tenant.revocations import Revocations, end_of, time_of_ends
 from kms_actors.actors.tenant.token_records import UNWRAPPED
@@ -304,7 +304,7 @@ class NodeService:
             self._node_audit.sealed()
             self._unsealing.forget()
             return asyncio.ensure_future(self._close_directory(*self._detach()))
-        self._unsealed_status = status_of(unsealed.seal, None, sealed=False)
+        self._unsealed_status = seal_status(self._configuration.master_keyring_provider, unsealed.seal, sealed=False)
         if self._directory is not None:  # the keyring was rotated, or its shares are others
             self._unsealing.adopt(unsealed.keyring)
             return asyncio.ensure_future(self._cors.unsealed(unsealed.keyring))

@@ -322,12 +322,14 @@ class TenantActor(AsyncioActor):
         return reported(self._state.vault_id, message, task)
 
     async def _initialise(self, message: Initialize) -> Initialization:
+        message.refuse_recovery()
         readers = await Readers.read(message.shares, message.pgp_keys, message.root_token_pgp_key)
         made = await self._records.initialise(message.shares, message.threshold, self._now(), readers)
         await self._reload()
         return made
 
     async def _unseal(self, message: Unseal) -> SealStatus:
+        message.refuse_migration()
         lifetime = self._services.settings.unseal_progress_seconds
         status = await self._records.give_share(message.share, self._now(), lifetime)
         if not status.sealed:

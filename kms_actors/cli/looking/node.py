@@ -15,13 +15,15 @@ from typing import Final
 from cryptography import x509
 
 from kms_actors.actors.cluster.timekeeping import BOUND, read_offset
-from kms_actors.actors.node.actor import NodeRecords
 from kms_actors.actors.node.namespaces import check_namespace
+from kms_actors.actors.node.records import NodeRecords
+from kms_actors.actors.node.seal_standing import Standing, foreign, standing_of
 from kms_actors.cli.looking.findings import Finding, good, warning, wrong
 from kms_actors.config import Configuration, SettingError, Tls
 from kms_actors.errors import KmsError
 from kms_actors.processes import certificates
 from kms_actors.processes.certificates import Material
+from kms_actors.seals.opening import providers_of
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 from kms_actors.store.opening import open_store
@@ -80,6 +82,15 @@ async def _of_store(configuration: Configuration, store: Store) -> AsyncIterator
         yield warning("cluster", f"`{provider.namespace}` is not initialised: `vault operator init`, once")
     else:
         yield good("cluster", f"`{provider.namespace}` is initialised")
+        if standing_of(provider, seal) is Standing.FOREIGN:
+            yield wrong("seal", foreign(provider, seal))
+    for kept in providers_of(provider).values():
+        try:
+            await kept.check()
+        except KmsError as error:
+            yield wrong("seal", str(error))
+        else:
+            yield good("seal", f"what `{kept.type}` needs on this machine is there")
     offset = await read_offset(store, time.time_ns())
     if offset is None:
         yield good("clock", "no node has run here yet: there is nothing to compare it with")

@@ -14,7 +14,7 @@ import msgspec
 from kms_actors import config
 from kms_actors.backup.format import ALL
 from kms_actors.check.findings import Report
-from kms_actors.check.keys import master_key
+from kms_actors.cli.store.given import Given
 from kms_actors.cli.store.work import (
     backed_up,
     checked,
@@ -22,8 +22,8 @@ from kms_actors.cli.store.work import (
     resealed,
     restored,
 )
-from kms_actors.errors import InvalidRequest, KmsError
-from kms_actors.secret import SecretBytes
+from kms_actors.errors import KmsError
+from kms_actors.keyring.master_seal import SHAMIR
 
 T = TypeVar("T")
 
@@ -66,7 +66,10 @@ _unseal_keys: Final = click.option(
 )
 _prompt: Final = click.option("--prompt", is_flag=True, help="Ask for shares of the master key.")
 _key_file: Final = click.option(
-    "--key-file", type=click.Path(path_type=Path), metavar="FILE", help="Master key in a file, 64 hex."
+    "--key-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Master key, or that of `static`, in a file: 64 hex.",
 )
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -98,7 +101,7 @@ def store_check(
     """
     if prompt:
         shares = (*shares, *_asked_shares())
-    report = _run(lambda: checked(configuration, _given_key(configuration, shares, key_file)), _NotChecked)
+    report = _run(lambda: checked(configuration, Given(shares, key_file)), _NotChecked)
     click.echo(_as_json(report) if as_json else _as_text(report))
     sys.exit(FINDINGS if report.findings else 0)
 
@@ -127,10 +130,10 @@ def store_reseal(
     """
     if prompt:
         shares = (*shares, *_asked_shares())
-    key = _given_key(configuration, shares, key_file)
-    if key is None:
+    given = Given(shares, key_file)
+    if given.nothing and configuration.master_keyring_provider.name == SHAMIR:
         raise click.UsageError("the master key is needed: --prompt, --unseal-key or --key-file")
-    click.echo(_run(lambda: resealed(configuration, key, vault, restart=restart)))
+    click.echo(_run(lambda: resealed(configuration, given, vault, restart=restart)))
 
 
 @store.command("remove-orphans")
@@ -199,21 +202,6 @@ def _run(work: Callable[[], Coroutine[Any, Any, T]], failure: type[click.ClickEx
         raise failure(str(error)) from None
     except OSError as error:
         raise failure(f"{error.filename}: {error.strerror}") from None
-
-
-def _given_key(
-    configuration: config.Configuration, shares: tuple[str, ...], key_file: Path | None
-) -> SecretBytes | None:
-    if shares:
-        return master_key(shares)
-    static = configuration.master_keyring_provider.key_file
-    path = key_file or (Path(static) if static else None)
-    if path is None:
-        return None
-    try:
-        return SecretBytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))
-    except ValueError:
-        raise InvalidRequest(f"{path}: no key in hex") from None
 
 
 def _asked_shares() -> list[str]:

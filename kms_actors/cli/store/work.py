@@ -20,27 +20,31 @@ from kms_actors.check.findings import Report
 from kms_actors.check.keys import open_master
 from kms_actors.check.orphans import Orphans, find_orphans, remove_orphans
 from kms_actors.check.walk import check
+from kms_actors.cli.store.given import Given
 from kms_actors.errors import InvalidRequest, StoreUnavailable
 from kms_actors.request_context import REQUEST_SECONDS
 from kms_actors.reseal.run import Reseal
-from kms_actors.secret import SecretBytes
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 
 
-async def checked(configuration: config.Configuration, key: SecretBytes | None) -> Report:
-    """Check the store; `key` is the master key, if at hand."""
+async def checked(configuration: config.Configuration, given: Given) -> Report:
+    """Check the store, with the master key if it is to be had."""
     async with opened_store(configuration.cluster) as opened:
         namespace = configuration.master_keyring_provider.namespace
+        key = await given.master_key(opened, configuration.master_keyring_provider)
         master = None if key is None else await open_master(opened, namespace, key)
         with _bar("check", await count_vaults(opened)) as bar:
             return await check(opened, master, _counting(bar))
 
 
-async def resealed(configuration: config.Configuration, key: SecretBytes, vault: str | None, *, restart: bool) -> str:
+async def resealed(configuration: config.Configuration, given: Given, vault: str | None, *, restart: bool) -> str:
     """Seal anew what older versions of keyrings have sealed; return what to print."""
     async with opened_store(configuration.cluster) as opened:
         namespace = configuration.master_keyring_provider.namespace
+        key = await given.master_key(opened, configuration.master_keyring_provider)
+        if key is None:
+            raise InvalidRequest("the master key is needed: --prompt, --unseal-key or --key-file")
         master = await open_master(opened, namespace, key)
         one = None if vault is None else (vault, await number_of(opened, vault))
         with _bar("reseal", await count_vaults(opened) if vault is None else 1) as bar:

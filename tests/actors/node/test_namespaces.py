@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from kms_actors.actors.node.actor import NodeRecords
 from kms_actors.actors.node.namespaces import check_namespace, clusters
+from kms_actors.actors.node.records import NodeRecords
 from kms_actors.config import MasterKeyringProvider, SettingError
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.seal import make_key

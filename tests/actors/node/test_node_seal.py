@@ -55,6 +55,46 @@ async def test_a_second_initialisation_is_refused(tmp_path: Path) -> None:
             await service.ask_node(Initialize(5, 3))
 
 
+WRONG = {
+    "shares must be at least one": [Initialize(), Initialize(-1, -1)],
+    "threshold must be at least one": [Initialize(5)],
+    "threshold cannot be larger than shares": [Initialize(5, 6)],
+    "threshold must be greater than one for multiple shares": [Initialize(5, 1)],
+    "shares must be less than 256": [Initialize(256, 3)],
+    "parameters recovery_shares,recovery_threshold not applicable to seal type shamir": [
+        Initialize(5, 3, recovery_shares=5, recovery_threshold=3)
+    ],
+    "parameters recovery_pgp_keys not applicable to seal type shamir": [Initialize(5, 3, recovery_pgp_keys=("x",))],
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+async def test_an_initialisation_names_what_is_wrong(tmp_path: Path, text: str) -> None:
+    prefix = "" if text.startswith("parameters") else "invalid seal configuration: "
+    async with started(tmp_path) as service:
+        for message in WRONG[text]:
+            with pytest.raises(InvalidRequest) as caught:
+                await service.ask_node(message)
+            assert str(caught.value) == prefix + text
+        await unseal_node(service)
+        tenant = await service.tenant(VAULT)
+        for message in WRONG[text]:
+            with pytest.raises(InvalidRequest) as caught:
+                await tenant.ask(message)
+            assert str(caught.value) == prefix + text
+
+
+async def test_no_key_changes_hands_that_nobody_else_is_to_have(tmp_path: Path) -> None:
+    async with started(tmp_path) as service:
+        made: Initialization = await service.ask_node(Initialize(5, 3))
+        with pytest.raises(InvalidRequest, match="can't perform a seal migration, no migration seal found"):
+            await service.ask_node(Unseal(made.shares[0], migrate=True))
+        await unseal_node(service, made.shares)
+        tenant, own = await unseal_tenant(service)
+        with pytest.raises(InvalidRequest, match="can't perform a seal migration, no migration seal found"):
+            await tenant.ask(Unseal(own.shares[0], migrate=True))
+
+
 async def test_two_initialisations_at_once_leave_one_winner(tmp_path: Path) -> None:
     async with started(tmp_path) as service:
         outcomes = await asyncio.gather(

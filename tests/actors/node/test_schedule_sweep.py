@@ -24,7 +24,6 @@ from kms_actors.actors.transit.schedule import (
     RotateDue,
 )
 from kms_actors.auth.principal import Right
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import KmsError, StoreUnavailable
 from kms_actors.keyring import stored
@@ -34,7 +33,6 @@ from kms_actors.messages import (
     Initialize,
     Seal,
 )
-from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
@@ -48,7 +46,7 @@ from tests.store.access import get, get_all, put
 from tests.store.conftest import open_store, place, store
 from tests.support.backups import backup, restore
 from tests.support.faulty_store import CountingStore
-from tests.support.vaults import Vault, filled, node, opened, transit_mount
+from tests.support.vaults import Vault, filled, master_of, node, opened, transit_mount
 
 __all__ = ["open_store", "place", "store"]
 
@@ -129,8 +127,7 @@ async def scheduled(store: Store, tenant: int = 1) -> set[tuple[Any, ...]]:
 
 
 async def assert_clean(store: Store, directory: Path) -> None:
-    key = SecretBytes(bytes.fromhex((directory / "master.key").read_text()))
-    report = await check(store, await open_master(store, "kms-c1", key), lambda *_: None)
+    report = await check(store, await master_of(store, directory), lambda *_: None)
     assert list(report.findings) == []
 
 

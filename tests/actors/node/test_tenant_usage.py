@@ -12,7 +12,6 @@ import msgspec
 
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.config import Transit
 from kms_actors.messages import (
@@ -21,14 +20,13 @@ from kms_actors.messages import (
     Grants,
     Seal,
 )
-from kms_actors.secret import SecretBytes
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 from kms_actors.transit import messages as m
 from kms_actors.transit.items import EncryptItem
 from tests.store.conftest import open_store, place, store
 from tests.support.backups import backup, restore
-from tests.support.vaults import configuration, filled, transit_mount
+from tests.support.vaults import configuration, filled, master_of, transit_mount
 
 __all__ = ["open_store", "place", "store"]
 
@@ -79,8 +77,7 @@ async def counted(service: NodeService, name: str = "k") -> int:
 
 
 async def assert_clean(store: Store, directory: Path) -> None:
-    key = SecretBytes(bytes.fromhex((directory / "master.key").read_text()))
-    report = await check(store, await open_master(store, "kms-c1", key), lambda *_: None)
+    report = await check(store, await master_of(store, directory), lambda *_: None)
     assert list(report.findings) == []
 
 

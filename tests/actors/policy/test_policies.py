@@ -17,7 +17,6 @@ from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.policy.controller import MAX_NAMES, PolicyController
 from kms_actors.auth.principal import Capability
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import FormatError, InvalidRequest, NotFound
 from kms_actors.messages import Seal
@@ -34,12 +33,11 @@ from kms_actors.policy.messages import (
 )
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.policy.templates import Subject
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import get_all
 from tests.store.conftest import open_store, place, store
-from tests.support.vaults import Vault, filled, node
+from tests.support.vaults import Vault, filled, master_of, node
 
 __all__ = ["open_store", "place", "store"]
 
@@ -355,8 +353,7 @@ async def test_what_is_stored_is_sealed_and_known_to_the_check(
     assert not any(b"canary" in value for value in entries.values())
     assert TenantKeys(1).key("policy", "acl", "a") in entries
     assert TenantKeys(1).key("policy", "password", "a") in entries
-    key = SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text()))
-    report = await check(store, await open_master(store, "kms-c1", key), lambda *_: None)
+    report = await check(store, await master_of(store, tmp_path), lambda *_: None)
     assert (report.findings, report.opened) == ({}, 1)
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.messages import DisableMount, EnableMount, Seal
@@ -22,10 +21,9 @@ from kms_actors.quota.messages import (
     WriteRateLimit,
 )
 from kms_actors.quota.records import QuotaConfig, RateLimit
-from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Store
 from tests.store.conftest import open_store, place, store
-from tests.support.vaults import Vault, filled, node
+from tests.support.vaults import Vault, filled, master_of, node
 
 __all__ = ["open_store", "place", "store"]
 
@@ -136,6 +134,5 @@ async def test_a_quota_ends_with_its_mount(tenant: TenantHandle) -> None:
 
 async def test_the_record_is_one_that_a_check_knows(tenant: TenantHandle, store: Store, tmp_path: Path) -> None:
     await write(tenant, "a", "secret/")
-    key = SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text()))
-    report = await check(store, await open_master(store, "kms-c1", key), lambda *_: None)
+    report = await check(store, await master_of(store, tmp_path), lambda *_: None)
     assert not report.findings

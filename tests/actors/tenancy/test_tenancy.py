@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 from kms_actors.actors.node.service import NodeService
-from kms_actors.check.keys import open_master
 from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest, Leaving, NamedNotFound, Sealed
 from kms_actors.kv.messages import ReadSecret
 from kms_actors.messages import Initialize, ReadSealStatus, Seal, Unseal
 from kms_actors.quota.records import TOGETHER, RateLimit
-from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys, after
@@ -32,7 +30,7 @@ from kms_actors.tenancy.messages import (
 )
 from tests.store.access import get_all
 from tests.store.conftest import open_store, place, store
-from tests.support.vaults import Vault, filled, node, trust
+from tests.support.vaults import Vault, filled, master_of, node, trust
 
 __all__ = ["open_store", "place", "store"]
 
@@ -299,8 +297,7 @@ async def test_a_check_knows_all_of_it(
     await nodes[0].ask_node(GrantTenant("new", {"keys": 1}))
     await filled(nodes[0], "vault_b")
     await nodes[0].ask_node(DeleteTenant("vault_b"))
-    key = SecretBytes(bytes.fromhex((tmp_path / "master.key").read_text()))
-    report = await check(store, await open_master(store, "kms-c1", key), lambda *_: None)
+    report = await check(store, await master_of(store, tmp_path), lambda *_: None)
     assert not report.findings
 
 

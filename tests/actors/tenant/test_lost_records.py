@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from kms_actors.actors.node.actor import NodeRecords
 from kms_actors.actors.node.directory import TenantHandle
+from kms_actors.actors.node.records import NodeRecords
 from kms_actors.actors.node.service import NodeService
 from kms_actors.check.findings import Kind
 from kms_actors.check.walk import check

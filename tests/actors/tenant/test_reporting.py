@@ -16,6 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kms_actors import request_context
+from kms_actors.cli.private_file import create_private
 from kms_actors.errors import AuthenticationFailed, InvalidRequest, InvalidShares
 from kms_actors.login.userpass import LoginUser
 from kms_actors.messages import DisableMount, EnableMount, Initialize, ResetUnseal, Seal, TuneMount, Unseal
@@ -118,7 +119,7 @@ async def test_what_is_refused_is_told_too(tmp_path: Path) -> None:
         with capture_logs() as logs, pytest.raises(InvalidRequest):
             await service.ask_node(Initialize(3, 2))
     assert told(logs) == ["kms-test: not initialised"]
-    assert logs[0]["error"] == "InvalidRequest"
+    assert logs[0]["error"] == "AlreadyInitialized"
 
 
 async def test_a_login_that_fails_is_told_without_saying_whose(tmp_path: Path) -> None:
@@ -144,12 +145,12 @@ async def test_a_login_that_fails_is_told_without_saying_whose(tmp_path: Path) -
 
 async def test_a_node_with_a_key_file_says_that_it_is_unsealed(tmp_path: Path) -> None:
     key_file = tmp_path / "master.key"
-    key_file.write_text("17" * 32, encoding="utf-8")
+    create_private(key_file, "17" * 32)
     settings = configuration()
     master = msgspec.structs.replace(settings.master_keyring_provider, name="static", key_file=str(key_file))
     with capture_logs() as logs:
         async with started(tmp_path, msgspec.structs.replace(settings, master_keyring_provider=master)):
             pass
     assert [(entry["scope"], entry["by"]) for entry in logs if entry["event"] == "unsealed"] == [
-        ("kms-test", "key file")
+        ("kms-test", "static")
     ]

@@ -13,7 +13,6 @@ from typing import Any, Final
 from kms_actors import API_VERSION
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
-from kms_actors.keyring.seal import validate_counts
 from kms_actors.keyring.shamir import parse_share
 from kms_actors.messages import (
     Initialization,
@@ -47,7 +46,6 @@ _LEADER: Final = {
     "performance_standby": False,
     "performance_standby_last_remote_wal": 0,
 }
-_RECOVERY: Final = ("recovery_shares", "recovery_threshold", "recovery_pgp_keys")
 _SCOPES: Final = uuid.UUID("b7a1f0c4-5a52-4f0e-8f0a-0d8f3a6f9c55")  # names a scope's `cluster_id`
 _HEALTH_CODES: Final = {
     "active": ("activecode", 200),
@@ -78,7 +76,7 @@ def _cluster_id(scope: str) -> str:
 def _show_status(call: Call, status: SealStatus) -> Reply:
     return Reply(
         bare={
-            "type": "n/a",
+            "type": status.type,
             "initialized": status.initialized,
             "sealed": status.sealed,
             "t": status.threshold,
@@ -88,9 +86,10 @@ def _show_status(call: Call, status: SealStatus) -> Reply:
             "version": API_VERSION,
             "build_date": "n/a",
             "commit_date": "n/a",
-            "migration": False,
+            "migration": status.migration,
             **_cluster(call, status),
-            "recovery_seal": False,
+            "recovery_seal": status.recovery_seal,
+            **({"recovery_seal_type": "shamir"} if status.recovery_seal else {}),
             "storage_type": "n/a",
         }
     )
@@ -102,24 +101,28 @@ def _show_initialized(_: Call, status: SealStatus) -> Reply:
 
 def _initialize(call: Call) -> Initialize:
     sent = call.values
-    shares = typed(sent, "secret_shares", int, "InitRequest.secret_shares")
-    threshold = typed(sent, "secret_threshold", int, "InitRequest.secret_threshold")
-    pgp_keys = texts(sent, "pgp_keys", "InitRequest.pgp_keys")
-    root_token_pgp_key = typed(sent, "root_token_pgp_key", str, "InitRequest.root_token_pgp_key")
-    recovery = [name for name in _RECOVERY if sent.get(name)]
-    if recovery:
-        raise InvalidRequest(f"parameters {','.join(recovery)} not applicable to seal type shamir")
-    validate_counts(shares, threshold)
-    return Initialize(shares, threshold, pgp_keys, root_token_pgp_key)
+
+    def count(name: str) -> int:
+        found: int = typed(sent, name, int, f"InitRequest.{name}")
+        return found
+
+    return Initialize(
+        count("secret_shares"),
+        count("secret_threshold"),
+        texts(sent, "pgp_keys", "InitRequest.pgp_keys"),
+        typed(sent, "root_token_pgp_key", str, "InitRequest.root_token_pgp_key"),
+        count("recovery_shares"),
+        count("recovery_threshold"),
+        texts(sent, "recovery_pgp_keys", "InitRequest.recovery_pgp_keys"),
+    )
 
 
 def _show_initialization(_: Call, made: Initialization) -> Reply:
-    return Reply(
-        bare={
-            **keys_of(made.shares),
-            "root_token": made.root_token,
-        }
-    )
+    keys = keys_of(made.shares)
+    shown: dict[str, Any] = keys_of(()) if made.recovery else keys
+    if made.recovery and made.shares:
+        shown |= {f"recovery_{name}": value for name, value in keys.items()}
+    return Reply(bare={**shown, "root_token": made.root_token})
 
 
 def _unseal(call: Call) -> Unseal | ResetUnseal:
@@ -129,10 +132,7 @@ def _unseal(call: Call) -> Unseal | ResetUnseal:
     key = typed(sent, "key", str, "UnsealRequest.Key")
     if not key:
         raise InvalidRequest("'key' must be specified in request body as JSON, or 'reset' set to true")
-    share = parse_share(key)
-    if typed(sent, "migrate", bool, "UnsealRequest.Migrate"):
-        raise InvalidRequest("can't perform a seal migration, no migration seal found")
-    return Unseal(share)
+    return Unseal(parse_share(key), typed(sent, "migrate", bool, "UnsealRequest.Migrate"))
 
 
 def _health(call: Call, status: SealStatus) -> Reply:

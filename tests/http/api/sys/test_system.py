@@ -30,7 +30,7 @@ class TestSealStatus:
         answer = await service.call("GET", "/v1/sys/seal-status")
         assert answer.status == 200
         assert answer.json == {
-            "type": "n/a",
+            "type": "shamir",
             "initialized": True,
             "sealed": False,
             "t": 3,
@@ -97,24 +97,6 @@ class TestInit:
     @pytest.mark.parametrize(
         ("body", "text"),
         [
-            ({}, "invalid seal configuration: shares must be at least one"),
-            ({"secret_shares": 5}, "invalid seal configuration: threshold must be at least one"),
-            (
-                {"secret_shares": -1, "secret_threshold": -1},
-                "invalid seal configuration: shares must be at least one",
-            ),
-            (
-                {"secret_shares": 5, "secret_threshold": 6},
-                "invalid seal configuration: threshold cannot be larger than shares",
-            ),
-            (
-                {"secret_shares": 5, "secret_threshold": 1},
-                "invalid seal configuration: threshold must be greater than one for multiple shares",
-            ),
-            (
-                {"secret_shares": 256, "secret_threshold": 3},
-                "invalid seal configuration: shares must be less than 256",
-            ),
             (
                 {"secret_shares": "5", "secret_threshold": "3"},
                 (
@@ -130,8 +112,11 @@ class TestInit:
                 ),
             ),
             (
-                {"secret_shares": 5, "secret_threshold": 3, "recovery_shares": 5, "recovery_threshold": 3},
-                "parameters recovery_shares,recovery_threshold not applicable to seal type shamir",
+                {"recovery_pgp_keys": "x"},
+                (
+                    "failed to parse JSON input: json: cannot unmarshal string into Go struct field "
+                    "InitRequest.recovery_pgp_keys of type []string"
+                ),
             ),
         ],
     )
@@ -139,6 +124,20 @@ class TestInit:
         answer = await service.call("PUT", "/v1/sys/init", "operator", json=body)
         assert (answer.status, answer.errors) == (400, [text])
         assert service.backend.asked == []
+
+    async def test_returns_recovery_shares_under_their_own_name(self, service: Service) -> None:
+        made = messages.Initialization((b"\1" * 33,), "", recovery=True)
+        service.backend.answers[messages.Initialize] = made
+        body = {"recovery_shares": 1, "recovery_threshold": 1}
+        answer = await service.call("PUT", "/v1/sys/init", "operator", json=body)
+        assert answer.json == {
+            "keys": [],
+            "keys_base64": [],
+            "recovery_keys": ["01" * 33],
+            "recovery_keys_base64": ["AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"],
+            "root_token": "",
+        }
+        assert service.backend.asked == [messages.Initialize(recovery_shares=1, recovery_threshold=1)]
 
     async def test_says_so_when_initialised_before(self, service: Service) -> None:
         service.backend.answers[messages.Initialize] = InvalidRequest("Vault is already initialized")
@@ -158,6 +157,14 @@ class TestUnseal:
         (message,) = service.backend.asked
         assert message.share[0] == 1
         assert len(message.share) == 33
+
+    async def test_says_that_the_key_is_to_change_hands(self, service: Service) -> None:
+        status = SealStatus(initialized=True, sealed=True, threshold=3, shares=5, type="transit", recovery_seal=True)
+        service.backend.answers[messages.Unseal] = msgspec.structs.replace(status, migration=True)
+        answer = await service.call("PUT", "/v1/sys/unseal", "operator", json={"key": SHARE, "migrate": True})
+        shown = [answer.json[name] for name in ("type", "migration", "recovery_seal", "recovery_seal_type")]
+        assert shown == ["transit", True, True, "shamir"]
+        assert service.backend.asked[0].migrate
 
     async def test_resets(self, service: Service) -> None:
         service.tenant.answers[messages.ResetUnseal] = SealStatus(initialized=True, sealed=True)
@@ -185,7 +192,6 @@ class TestUnseal:
                     "UnsealRequest.Key of type string"
                 ),
             ),
-            ({"key": SHARE, "migrate": True}, "can't perform a seal migration, no migration seal found"),
         ],
     )
     async def test_names_what_is_wrong(self, service: Service, body: Any, text: str) -> None:

@@ -1,0 +1,1 @@
+"""A master key wrapped by an AES key in an HSM."""
