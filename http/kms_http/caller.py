@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from multidict import istr
 
@@ -21,6 +21,7 @@ from kms_actors.messages import AuthenticateToken
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy.messages import ResolveAcl
 from kms_actors.request_context import Bearer
+from kms_actors.token.messages import LookUpBiscuit, OfBiscuit, RevokeBiscuit
 from kms_http.backend import (
     Authenticator,
     Backend,
@@ -155,6 +156,19 @@ class Callers:
         if sent.namespace and caller.principal is not None:
             self._require_namespace(caller, sent.namespace)
         return caller
+
+    async def ask_of_biscuit(self, tenant: Tenant, message: OfBiscuit, now: float) -> Any:
+        """Answer what somebody asks of a biscuit that is not his own, for the bearer's vault."""
+        try:
+            principal = self._authenticator.authenticate(message.text, now)
+        except AuthenticationFailed:
+            return None
+        if principal.resource != tenant.vault_id or tenant.revoked(principal.revocation_ids):
+            return None
+        if isinstance(message, LookUpBiscuit):
+            return principal
+        await tenant.ask(RevokeBiscuit(principal.revocation_ids[-1], principal.expires_at))
+        return True
 
     async def use(self, sent: Sent) -> None:
         """Count a use of a token that was only looked at."""

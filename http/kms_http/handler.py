@@ -31,6 +31,7 @@ from kms_actors.errors import (
 from kms_actors.insight.messages import RequestUnderWay
 from kms_actors.messages import Message
 from kms_actors.mounts import LOGINS, Mount
+from kms_actors.token.messages import OfBiscuit
 from kms_http import (
     caller,
     cors,
@@ -393,6 +394,8 @@ class Handler:
         tenant = exchange.caller.tenant
         if isinstance(message, OfWrapping):
             return await self._wrapping.ask(tenant, message)
+        if isinstance(message, OfBiscuit) and tenant is not None:
+            return await self._callers.ask_of_biscuit(tenant, message, exchange.now)
         if tenant is None or of_node:
             return await self._backend.ask_node(message)
         try:

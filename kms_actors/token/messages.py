@@ -47,6 +47,33 @@ class EndToken(OfToken, Command, frozen=True, kw_only=True):
     leave: bool = False
 
 
+class OfBiscuit(Message, frozen=True):
+    """Base of those that concern a biscuit which is not the caller's own. The edge answers them, which verifies it.
+
+    Answers: None where it is not of the caller's vault, was revoked, has ended, or proves nothing, whichever it is.
+    """
+
+    text: str
+
+
+class LookUpBiscuit(OfBiscuit, Query, frozen=True):
+    """Answer: its Principal."""
+
+
+class EndBiscuit(OfBiscuit, Command, frozen=True):
+    """Revoke it by the id of its last block, with all that was narrowed from it or made by it. Answer: True."""
+
+
+class RevokeBiscuit(Command, frozen=True):
+    """Revoke a biscuit of this tenant by a revocation id, on every node. Answer: None.
+
+    `expires_at` is in seconds since 1970; None for one without end.
+    """
+
+    revocation_id: str
+    expires_at: float | None
+
+
 class CountTokens(Query, frozen=True):
     """Answer: how many service tokens there are that have not ended."""
 

@@ -52,6 +52,7 @@ from kms_actors.token.messages import (
     LookUpToken,
     ReadRole,
     RenewToken,
+    RevokeBiscuit,
     RevokeLeases,
     TidyTokens,
     WriteRole,
@@ -73,6 +74,7 @@ class BiscuitRevoked(Event, frozen=True):
 TOKEN_MESSAGES: Final = (
     AuthenticateToken,
     RevokeToken,
+    RevokeBiscuit,
     WithdrawToken,
     CreateToken,
     LookUpToken,
@@ -124,6 +126,7 @@ class TokenController:
             RenewToken: lambda message: spawn(self._renewing.renew(message)),
             EndToken: lambda message: spawn(self._end(message)),
             RevokeToken: lambda message: spawn(self._revoke(message)),
+            RevokeBiscuit: lambda message: spawn(self._revoke_biscuit(message)),
             WithdrawToken: lambda message: spawn(self._end(EndToken(message.token), own=True)),
             WriteRole: lambda message: spawn(self._roles.write(message)),
             ReadRole: lambda message: spawn(self._roles.read(message)),
@@ -183,7 +186,7 @@ class TokenController:
     async def _revoke(self, message: RevokeToken) -> None:
         ids = message.principal.revocation_ids
         if ids:
-            await self._revoke_biscuit(ids[-1], end_of(message.principal.expires_at))
+            await self._revoke_biscuit(RevokeBiscuit(ids[-1], message.principal.expires_at), own=True)
         else:
             await self._end(EndToken(message.token), own=True)
 
@@ -218,16 +221,16 @@ class TokenController:
         if more:
             self._children.run()
 
-    async def _revoke_biscuit(self, revocation_id: str, ends: int) -> None:
-        """Revoke by the last block's id: its holder revokes what was narrowed from this token, not its parents."""
-        context = self._context
+    async def _revoke_biscuit(self, message: RevokeBiscuit, *, own: bool = False) -> None:
+        """Revoke by the last block's id: with it ends what was narrowed from this token, not its parents."""
+        context, revocation_id, ends = self._context, message.revocation_id, end_of(message.expires_at)
 
         async def body(tr: Transaction) -> None:
             tr.add(context.keys.key("revocations"), 1)
             tr.set(context.keys.key("revoked", revocation_id), record_of(ends))
             context.record(tr, TENANT, revocation_id, ends)
 
-        await context.store.change(body, mount=None, bearers=())
+        await context.store.change(body, mount=None, bearers=() if own else None, of_grounds=True)
         await context.ask(BiscuitRevoked(revocation_id, ends))
 
     def _now(self) -> float:

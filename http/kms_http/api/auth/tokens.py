@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from kms_actors.auth.principal import Capability
-from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.auth import batch_token
+from kms_actors.auth.principal import Capability, Principal
+from kms_actors.auth.service_token import MAX_CHOSEN
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.token.making import Wanted
 from kms_actors.token.messages import (
     CreateToken,
+    EndBiscuit,
     EndToken,
     ListAccessors,
+    LookUpBiscuit,
     LookUpToken,
     RenewToken,
     TidyTokens,
@@ -126,14 +129,26 @@ def _at_accessors(text: str) -> HttpError:
     return HttpError(400, f"1 error occurred:\n\t* {text}\n\n")
 
 
-def _look_up(call: Call) -> LookUpToken | None:
+def _is_biscuit(text: str) -> bool:
+    """Tell whether a text has the form of no token that a vault gives, and is as long as biscuits are."""
+    return len(text) > MAX_CHOSEN and batch_token.tenant_of(text) is None
+
+
+def _refuse_biscuit(call: Call, why: str) -> None:
+    if _is_biscuit(call.values.get("token", "")):
+        raise InvalidRequest(why)
+
+
+def _look_up(call: Call) -> LookUpToken | LookUpBiscuit | None:
     if call.path.endswith("-accessor"):
         return LookUpToken(*_named(call))
     token = call.values.get("token", "") or call.token
-    return None if token == call.token else LookUpToken(token)
+    if token == call.token:
+        return None
+    return LookUpBiscuit(token) if _is_biscuit(token) else LookUpToken(token)
 
 
-def _show_looked_up(call: Call, found: ServicePrincipal | None) -> Reply:
+def _show_looked_up(call: Call, found: Principal | None) -> Reply:
     token = call.values.get("token", "")
     if found is not None:
         return Reply(data=shown(found, token, call.now))
@@ -147,6 +162,7 @@ def _show_looked_up(call: Call, found: ServicePrincipal | None) -> Reply:
 
 def _renew(call: Call) -> RenewToken:
     refuse_batch(call.values.get("token", ""), "renewed")
+    _refuse_biscuit(call, "biscuits cannot be renewed: they end when they say")
     increment = call.values.get("increment", 0) // _SECOND
     return RenewToken(*_named(call), increment=increment, certificates=call.certificates)
 
@@ -159,19 +175,23 @@ def _show_renewed(call: Call, renewed: Issued | None) -> Reply:
     raise InvalidRequest("token not found")
 
 
-def _end(call: Call) -> EndToken:
-    refuse_batch(call.values.get("token", ""), "revoked")
-    return EndToken(*_named(call))
+def _end(call: Call) -> EndToken | EndBiscuit:
+    token = call.values.get("token", "")
+    refuse_batch(token, "revoked")
+    return EndBiscuit(token) if _is_biscuit(token) else EndToken(*_named(call))
 
 
 def _leave(call: Call) -> EndToken:
     named = _named(call)
     if not has_sudo(call):
         raise InvalidRequest("root or sudo privileges required to revoke and orphan")
+    _refuse_biscuit(call, "a biscuit cannot be revoked without what it has made")
     return EndToken(*named, leave=True)
 
 
-def _show_ended(call: Call, there: bool) -> Reply:
+def _show_ended(call: Call, there: bool | None) -> Reply:
+    if there is None:  # a biscuit that nothing was done to: who revokes one must not believe that it is
+        raise HttpError(403, "bad token")
     if there or call.path.endswith("/revoke"):
         return Reply(status=204)
     if call.path.endswith("-orphan"):
