@@ -20,6 +20,9 @@ SYSTEM_LEASE_TTL: Final = 32 * 24 * 3600
 
 #: What the paths of mounts begin with that give tokens; no other mount's does.
 LOGINS: Final = "auth/"
+#: Where tokens come from that tokens make. It has a record once it is tuned, of a number that no other mount has.
+TOKENS: Final = f"{LOGINS}token/"
+TOKENS_NUMBER: Final = 0
 #: Names the mounts that every vault has, without a record.
 _OWN_MOUNTS: Final = UUID("0f7c2d5e-6d0a-4c35-9a53-0c5b1c6f2a11")
 
@@ -32,6 +35,14 @@ def own_mount_id(vault_id: str, kind: str) -> str:
 def token_mount_accessor(vault_id: str) -> str:
     """Return the accessor of the mount that a vault's tokens come from, which aliases of entities name."""
     return f"auth_token_{own_mount_id(vault_id, 'token')[:8]}"
+
+
+def token_mount(vault_id: str, tuned: Mount | None = None) -> Mount:
+    """Return the mount that a vault's tokens come from; `tuned` is its record, where it has one."""
+    uuid, accessor = own_mount_id(vault_id, "token"), token_mount_accessor(vault_id)
+    if tuned is None:
+        return Mount(TOKENS, "token", TOKENS_NUMBER, uuid, accessor, "token based credentials")
+    return msgspec.structs.replace(tuned, uuid=uuid, accessor=accessor)  # as a restored vault has another id
 
 
 #: Types of mounts for logins. Each keeps its records in an area of its name.
@@ -139,6 +150,8 @@ def check(mount: Mount) -> None:
 def _check_login(mount: Mount) -> None:
     if mount.options.get("version") is not None:
         raise InvalidRequest(f'auth method "{mount.type}" does not allow setting a version')
+    if mount.number == TOKENS_NUMBER and mount.path == TOKENS and mount.config.token_type:
+        raise InvalidRequest("'token_type' cannot be set for 'token' or 'ns_token' auth mounts")
     if mount.config.token_type not in _TOKEN_TYPES:
         raise InvalidRequest("invalid value for 'token_type'")
     lockout = mount.config.user_lockout_config
@@ -183,12 +196,17 @@ def check_path(path: str) -> None:
 
 
 class MountTable:
-    """All mounts of a tenant, immutable. Paths never nest, so the first match is the only one."""
+    """All mounts of a tenant, immutable. Paths never nest, so the first match is the only one.
 
-    __slots__ = ("_by_first_segment", "_by_number", "_mounts")
+    `tokens` is apart from them: the record of `auth/token/`, or None where nobody has tuned that.
+    """
+
+    __slots__ = ("_by_first_segment", "_by_number", "_mounts", "tokens")
 
     def __init__(self, mounts: Iterable[Mount]) -> None:
-        self._mounts = tuple(sorted(mounts, key=lambda mount: mount.path))
+        found = sorted(mounts, key=lambda mount: mount.path)
+        self._mounts = tuple(mount for mount in found if mount.number != TOKENS_NUMBER)
+        self.tokens: Final = next((mount for mount in found if mount.number == TOKENS_NUMBER), None)
         self._by_number = {mount.number: mount for mount in self._mounts}
         self._by_first_segment: dict[str, list[Mount]] = {}
         for mount in self._mounts:

@@ -20,7 +20,7 @@ from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.errors import AuthenticationFailed, PermissionDenied
 from kms_actors.exact_json import RawJson
 from kms_actors.messages import Command, Message
-from kms_actors.mounts import Mount
+from kms_actors.mounts import TOKENS, Mount
 from kms_http import wrapping
 from kms_http.backend import Backend, Tenant, Trail
 from kms_http.exchange import Exchange
@@ -39,7 +39,7 @@ _SYSTEM: Final = {
     "cubbyhole": Place("cubbyhole/", "cubbyhole"),
     "identity": Place("identity/", "identity"),
 }
-_TOKENS: Final = Place("auth/token/", "token")
+_TOKENS: Final = Place(TOKENS, "token")
 _ERRORS: Final = msgspec.json.Decoder(dict[str, list[str]])
 
 
@@ -145,7 +145,7 @@ def _asked(exchange: Exchange, scope: str, data: Mapping[str, Any], size: int, *
         _OPERATIONS.get(exchange.operation) or exchange.operation.value,
         exchange.path,
         scope,
-        _place(exchange.mount, exchange.path),
+        _place(exchange),
         token=exchange.token,
         identity=exchange.caller.principal,
         describe=describe,
@@ -159,10 +159,20 @@ def _asked(exchange: Exchange, scope: str, data: Mapping[str, Any], size: int, *
     )
 
 
-def _place(mount: Mount | None, path: str) -> Place | None:
+def _place(exchange: Exchange) -> Place | None:
+    mount = exchange.mount
     if mount is None:
-        first = path.partition("/")[0]
-        return _TOKENS if path.startswith(_TOKENS.path) else _SYSTEM.get(first)
+        of_tokens = exchange.path.startswith(TOKENS)
+        return _place_of_tokens(exchange.caller.tenant) if of_tokens else _SYSTEM.get(exchange.path.partition("/")[0])
+    return _place_of(mount)
+
+
+def _place_of_tokens(tenant: Tenant | None) -> Place:
+    tuned = None if tenant is None else tenant.mounts.tokens
+    return _TOKENS if tuned is None else _place_of(tuned)._replace(accessor="")
+
+
+def _place_of(mount: Mount) -> Place:
     config = mount.config
     if not (config.audit_non_hmac_request_keys or config.audit_non_hmac_response_keys):
         return Place(mount.path, mount.type, mount.accessor)

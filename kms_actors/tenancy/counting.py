@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kms_actors.mounts import TOKENS_NUMBER
+
 
 def kind_of(parts: tuple[Any, ...], size: int) -> Iterator[tuple[str, int, int]]:
     """Yield kind, mount and number of what the record at (area, …) counts for; `size` are the bytes of its value."""
@@ -16,7 +18,7 @@ def kind_of(parts: tuple[Any, ...], size: int) -> Iterator[tuple[str, int, int]]
             yield "bytes", mount, size
         case ("transit", int(mount), "policy", str()):
             yield "keys", mount, 1
-        case ("mount", int()):
+        case ("mount", int(mount)) if mount != TOKENS_NUMBER:
             yield "mounts", 0, 1
         case ("token", bytes()):
             yield "tokens", 0, 1

@@ -23,11 +23,10 @@ class Limits(NamedTuple):
 
     @classmethod
     def of(cls, config: MountConfig | None) -> Limits:
-        """Return those of a mount; None: of tokens made by tokens, which have the system's."""
+        """Return those of a mount; None: the system's."""
         if config is None:
             return cls()
-        most = config.max_lease_ttl or SYSTEM_LEASE_TTL
-        return cls(min(config.default_lease_ttl or SYSTEM_LEASE_TTL, most), most)
+        return cls(config.default_lease_ttl or SYSTEM_LEASE_TTL, config.max_lease_ttl or SYSTEM_LEASE_TTL)
 
     def within(self, most: int) -> Limits:
         """Return those with a further maximum; 0: none."""

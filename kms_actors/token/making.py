@@ -78,8 +78,13 @@ class Plan(msgspec.Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
-def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float) -> Plan:
-    """Return the token that a request gets; raises InvalidRequest, with Vault's texts."""
+def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float, limits: Limits = _SYSTEM) -> Plan:
+    """Return the token that a request gets, within the limits of the mount.
+
+    Raises:
+        InvalidRequest: it cannot be, with Vault's texts.
+
+    """
     _check_maker(maker)
     _check(wanted, maker, role)
     if wanted.id:
@@ -95,7 +100,6 @@ def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float) -> Pl
     warnings: list[str] = [_CHOSEN] if wanted.id else []
     explicit = _lesser("Explicit max TTL", wanted.explicit_max_ttl, role.explicit_max_ttl if role else 0, warnings)
     period = 0 if batch else _lesser("Period", wanted.period, role.period if role else 0, warnings)
-    limits = _SYSTEM
     if maker.not_after is not None:
         limits = limits.within(max(1, int(maker.not_after - now)))
     ttl = wanted.ttl

@@ -77,7 +77,7 @@ class Changed(NamedTuple):
 RENAMED: Final = ("bound_cidrs", "explicit_max_ttl", "period")
 
 
-def changed(before: TokenRole, sent: Mapping[str, Any]) -> Changed:
+def changed(before: TokenRole, sent: Mapping[str, Any], most: int = SYSTEM_LEASE_TTL) -> Changed:
     """Return the role with what a request says of it; others are left alone.
 
     Values are converted: seconds, texts, lists of texts. Raises InvalidRequest.
@@ -105,7 +105,7 @@ def changed(before: TokenRole, sent: Mapping[str, Any]) -> Changed:
     if "type" in values:
         values["type"] = _type(values["type"])
     role = msgspec.structs.replace(before, **values, old_names=tuple(sorted(old)))
-    return Changed(role, _check(role))
+    return Changed(role, _check(role, most))
 
 
 def shown(role: TokenRole) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def shown(role: TokenRole) -> dict[str, Any]:
     return dict(sorted(data.items()))
 
 
-def _check(role: TokenRole) -> tuple[str, ...]:
+def _check(role: TokenRole, most: int) -> tuple[str, ...]:
     """Raise InvalidRequest, naming the field, for what cannot be; return what is told of the rest."""
     if role.path_suffix and _SUFFIX.fullmatch(role.path_suffix) is None:
         raise InvalidRequest(
@@ -161,10 +161,10 @@ def _check(role: TokenRole) -> tuple[str, ...]:
         ):
             if bad:
                 raise InvalidRequest(f"'token_type' cannot be 'batch' when role is set to generate {what} tokens")
-    if role.explicit_max_ttl > SYSTEM_LEASE_TTL:
+    if role.explicit_max_ttl > most:
         text = (
             f"Given explicit max TTL of {role.explicit_max_ttl} is greater than system/mount allowed value of "
-            f"{SYSTEM_LEASE_TTL} seconds; tokens of this role live no longer than that"
+            f"{most} seconds; tokens of this role live no longer than that"
         )
         return (text,)
     return ()

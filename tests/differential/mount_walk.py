@@ -144,6 +144,44 @@ def _of_logins(drawn: random.Random) -> Iterator[Step]:
     yield Step("GET", spelling)
 
 
+#: What puts the mount of tokens back; nobody can disable it.
+UNTUNED: Final = Step(
+    "POST",
+    "sys/auth/token/tune",
+    {
+        "default_lease_ttl": "0",
+        "max_lease_ttl": "0",
+        "force_no_cache": False,
+        "description": "token based credentials",
+        "listing_visibility": "hidden",
+        "options": {"a": ""},
+        "audit_non_hmac_request_keys": [],
+        "audit_non_hmac_response_keys": [],
+        "passthrough_request_headers": [],
+        "allowed_response_headers": [],
+    },
+)
+
+
+def walk_of_tokens(seed: str, length: int) -> Iterator[Step]:
+    """Yield requests that tune the mount of tokens, look at it, and make tokens and a role of them."""
+    drawn = random.Random(seed)
+    for _ in range(length):
+        spelling = drawn.choice(("sys/auth/token", "sys/mounts/auth/token"))
+        yield Step("POST", f"{spelling}/tune", _some(drawn, _LOGINS))
+        yield Step("GET", f"{spelling}/tune")
+        yield Step("GET", spelling)
+        lives = {
+            "ttl": drawn.choice(("", "", "30s", "3h", "900h", "9500h")),
+            "explicit_max_ttl": drawn.choice(("", "", "", "90m", "900h")),
+            "period": drawn.choice(("", "", "", "50h")),
+            "type": drawn.choice(("service", "service", "batch")),
+        }
+        wanted = {name: value for name, value in lives.items() if value}
+        yield Step("POST", "auth/token/create", {**wanted, "policies": ["default"]})
+        yield Step("POST", "auth/token/roles/tuned", {"token_explicit_max_ttl": drawn.choice(("0", "1h", "900h"))})
+
+
 def _whole(values: Mapping[str, tuple[Any, ...]]) -> Mapping[str, tuple[Any, ...]]:
     """Return values as a mount is enabled with: then the reference takes no truth for a time, nor 7 for a name."""
     return {name: tuple(value for value in some if value is not True and value != 7) for name, some in values.items()}

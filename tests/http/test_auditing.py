@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
 from kms_actors.audit.facts import Answered, Asked
 from kms_actors.audit.messages import DisableDevice
 from kms_actors.errors import DevicesChanged
+from kms_actors.mounts import MountConfig, MountTable, token_mount
 from tests.http.conftest import CANARY, VAULT_ID, Service, ToyCommand, ToyQuery
 
 Told = tuple[str, Asked, Any]
@@ -67,6 +69,18 @@ async def test_a_request_and_its_answer_have_an_entry_each(service: Service, tra
     assert asked.place.path == "toy/"
     assert again is asked
     assert answered.data == {"result": "done"}
+
+
+async def test_what_the_mount_of_tokens_shows_is_shown(service: Service, trail: FakeTrail) -> None:
+    config = MountConfig(audit_non_hmac_request_keys=("display_name",), audit_non_hmac_response_keys=("ttl",))
+    for tuned in (None, msgspec.structs.replace(token_mount(VAULT_ID), config=config)):
+        service.tenant.mounts = MountTable([*service.tenant.mounts, *([] if tuned is None else [tuned])])
+        await service.call("GET", "/v1/auth/token/lookup-self", "root")
+        place = trail.entries[-1][1].place
+        assert place is not None
+        assert (place.path, place.type) == ("auth/token/", "token")
+        shown = (place.shown_of_requests, place.shown_of_answers)
+        assert shown == ((frozenset(), frozenset()) if tuned is None else ({"display_name"}, {"ttl"}))
 
 
 async def test_without_devices_nothing_is_entered(service: Service) -> None:

@@ -20,7 +20,11 @@ def test_who_asks_for_nothing_gets_the_default() -> None:
 def test_a_mount_says_less_than_the_system() -> None:
     assert Limits.of(None) == SYSTEM
     assert Limits.of(MountConfig(default_lease_ttl=60, max_lease_ttl=600)) == (60, 600)
-    assert Limits.of(MountConfig(max_lease_ttl=600)) == (600, 600)
+    assert Limits.of(MountConfig(max_lease_ttl=600)) == (SYSTEM_LEASE_TTL, 600)
+    granted = grant(
+        Limits.of(MountConfig(max_lease_ttl=600))
+    )  # as the reference, it tells of what nobody has asked for
+    assert (granted.ttl, len(granted.warnings)) == (600, 1)
     assert Limits.of(MountConfig(default_lease_ttl=60)) == (60, SYSTEM_LEASE_TTL)
     assert SYSTEM.within(60) == (60, 60)
     assert SYSTEM.within(0) == SYSTEM

@@ -43,10 +43,13 @@ from kms_actors.mounts import (
     AREAS,
     LOGIN_TYPES,
     LOGINS,
+    TOKENS,
+    TOKENS_NUMBER,
     Mount,
     MountTable,
     check,
     check_path,
+    token_mount,
     tuned,
 )
 from kms_actors.store.api import Entry, Transaction
@@ -56,6 +59,7 @@ from kms_actors.store.keyspace import TenantKeys
 ENGINES: Mapping[str, tuple[str, dict[str, str]]] = {
     "kv": ("kv", {}),
     "kv-v1": ("kv", {"version": "1"}),
+    "generic": ("kv", {"version": "1"}),  # what that was called first
     "kv-v2": ("kv", {"version": "2"}),
     "transit": ("transit", {}),
 }
@@ -147,7 +151,7 @@ class MountController:
             if existing is not None:
                 raise InvalidRequest(f"path is already in use at {existing.path.removeprefix(LOGINS)}")
             most = self._context.tallies.most("mounts")
-            if most and len(mounts) >= most:
+            if most and _count(mounts) >= most:
                 raise LimitReached.of("mounts", most)
             last = await tr.get(counter)
             number = 1 + max(
@@ -232,7 +236,9 @@ class MountController:
 
     async def _tune(self, message: TuneMount) -> None:
         async def change(tr: Transaction, mounts: tuple[Mount, ...]) -> tuple[Mount, ...]:
-            mount = MountTable(mounts).get(message.path)
+            table = MountTable(mounts)
+            of_tokens = message.path == TOKENS
+            mount = token_mount(self._context.vault_id, table.tokens) if of_tokens else table.get(message.path)
             if mount is None:
                 raise InvalidRequest(f'tune of path "{message.path}" failed: no mount entry found')
             changed = msgspec.structs.replace(
@@ -245,7 +251,7 @@ class MountController:
             if (mount.engine, changed.engine) == ("kv", "kv-v1"):
                 raise InvalidRequest("cannot downgrade mount from version 2")
             tr.set(*mount_record(self._context.keys, self._context.keyring, changed))
-            return tuple(changed if entry.number == changed.number else entry for entry in mounts)
+            return (*(entry for entry in mounts if entry.number != changed.number), changed)
 
         await self._change(change)
 
@@ -263,7 +269,7 @@ class MountController:
                 return before, False
             after = Mounts(before.revision + 1, mounts)
             tr.set(context.keys.key("mount-revision"), after.revision.to_bytes(8, "little"))
-            tr.set(context.keys.key(COUNT, "mounts", 0), len(mounts).to_bytes(8, "little"))
+            tr.set(context.keys.key(COUNT, "mounts", 0), _count(mounts).to_bytes(8, "little"))
             context.record(tr, TENANT, "")
             return after, True
 
@@ -271,6 +277,11 @@ class MountController:
         # Asked, not told: the table is read without asking, so it must be in place before the answer.
         await context.ask(MountsChanged(mounts))
         return changed
+
+
+def _count(mounts: tuple[Mount, ...]) -> int:
+    """Return how many mounts count against the limit: not the one that every vault has."""
+    return sum(mount.number != TOKENS_NUMBER for mount in mounts)
 
 
 def _tuned(options: Mapping[str, str], sent: Mapping[str, str]) -> dict[str, str]:
@@ -293,7 +304,7 @@ def _engine(message: EnableMount) -> tuple[str, dict[str, str]]:
 def _check_path(path: str) -> None:
     if any(path.startswith(reserved) for reserved in moving.RESERVED):
         raise InvalidRequest(f'cannot mount "{path}"')
-    if path.startswith(moving.TOKENS):
+    if path.startswith(TOKENS):
         raise InvalidRequest("path is already in use at token/")
     check_path(path)
 

@@ -15,7 +15,7 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.keyring import stored
 from kms_actors.messages import Moved
-from kms_actors.mounts import LOGINS, check_path
+from kms_actors.mounts import LOGINS, TOKENS, check_path
 from kms_actors.store.api import Reads, Transaction
 
 AREA: Final = "remount"
@@ -25,7 +25,6 @@ KEPT: Final = 100
 #: What no mount lies at, above or below, but those that every vault has.
 RESERVED: Final = ("sys/", "cubbyhole/", "identity/", "audit/")
 #: Likewise, of logins: tokens of the vault itself.
-TOKENS: Final = f"{LOGINS}token/"
 
 
 def check_paths(source: str, target: str) -> None:

@@ -32,9 +32,10 @@ from kms_actors.auth.service_token import ServiceToken, proof_digest, token_hash
 from kms_actors.cubbyhole.records import Taken
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
-from kms_actors.mounts import Mount
+from kms_actors.mounts import TOKENS_NUMBER, Mount
 from kms_actors.store.api import Entry, Reads, Transaction
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.token.lifetime import Limits
 from kms_actors.token.records import Accessor, UsesLeft
 
 TOKEN: Final = "token"  # noqa: S105 - the name of an area
@@ -86,6 +87,14 @@ class TokenRecords:
             return raw is not None
         mount = msgspec.json.decode(self._keyring.open(key, raw), type=Mount)
         return mount.moves == moves
+
+    async def limits(self, tr: Reads) -> Limits:
+        """Return how long tokens live that tokens make: what `auth/token/` says."""
+        key = self._keys.key("mount", TOKENS_NUMBER)
+        raw = await tr.get(key)
+        return Limits.of(
+            None if raw is None else msgspec.json.decode(self._keyring.open(key, raw), type=Mount).config
+        )
 
     async def accessor(self, tr: Reads, name: str) -> Accessor | None:
         """Return the record of an accessor."""

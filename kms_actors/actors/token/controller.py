@@ -110,7 +110,7 @@ class TokenController:
         self._sweeping = Sweeping(context, self._records, self._ending, self._leases)
         self._children = Coalesced(self._sweeping.children, context.spawn_apart)
         self._tidying = Tidying(context, self._records, self._sweeping)
-        self._roles = TokenRoles(context)
+        self._roles = TokenRoles(context, self._records)
         self._bearers = Bearers(context, self._records, ask_now)
         self._creating = Creating(context, self._records, self._roles)
         self._renewing = Renewing(context, self._records, self._reader)

@@ -63,7 +63,7 @@ class Creating:
             role = await self._roles.find(tr, message.role)
             if role is None:
                 raise InvalidRequest("unknown role")
-        planned = plan(message.wanted, message.maker, role, now)
+        planned = plan(message.wanted, message.maker, role, now, await self._records.limits(tr))
         if not message.wanted.entity_alias:
             return planned, None
         entity = await entity_for(

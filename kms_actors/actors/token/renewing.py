@@ -42,7 +42,8 @@ class Renewing:
                 return None
             if terms is not None:
                 await _hold(tr, terms)
-            token, granted = self._renewed(_as_now(found, terms), message.increment, now)
+            limits = await self._limits(tr, found.token)
+            token, granted = self._renewed(_as_now(found, terms), message.increment, now, limits)
             self._records.rewrite(tr, found.place, token, found.token)
             # Who hangs on a token that ends earlier than it did is told, too.
             name = found.place.hash.hex() + ("/" if _ends(token) < _ends(found.token) else "")
@@ -68,13 +69,13 @@ class Renewing:
         terms: RenewalTerms = await self._context.ask(proof)
         return terms
 
-    def _renewed(self, found: Found, increment: int, now: float) -> tuple[ServiceToken, Granted]:
+    def _renewed(self, found: Found, increment: int, now: float, limits: Limits) -> tuple[ServiceToken, Granted]:
         token = found.token
         if token.expires_at is None or not token.renewable:
             raise InvalidRequest("lease is not renewable")
         before = round(token.expires_at - (token.renewed or token.created))
         granted = grant(
-            self._limits(token),
+            limits.within(token.max_ttl),
             ttl=increment or before,
             period=token.period,
             explicit_max_ttl=token.explicit_max_ttl,
@@ -87,11 +88,11 @@ class Renewing:
                 raise InvalidRequest("past the max TTL, cannot renew")
         return msgspec.structs.replace(token, expires_at=now + ttl, renewed=now), granted._replace(ttl=ttl)
 
-    def _limits(self, token: ServiceToken) -> Limits:
-        """Return what its mount says now, of a token that a login gave; of others what the system does."""
+    async def _limits(self, tr: Transaction, token: ServiceToken) -> Limits:
+        """Return what the mount of the login that gave a token says now; of others, what `auth/token/` does."""
         if token.mount is None or token.line:
-            return Limits()
-        return Limits.of(self._context.store.require_mount(token.mount).config).within(token.max_ttl)
+            return await self._records.limits(tr)
+        return Limits.of(self._context.store.require_mount(token.mount).config)
 
 
 async def _hold(tr: Transaction, terms: RenewalTerms) -> None:

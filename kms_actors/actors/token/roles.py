@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied
 from kms_actors.store.api import Reads, Transaction
 from kms_actors.token import role as roles
@@ -20,8 +21,9 @@ ROLE: Final = "token-role"
 class TokenRoles:
     """Those of one vault."""
 
-    def __init__(self, context: TenantContext) -> None:
+    def __init__(self, context: TenantContext, records: TokenRecords) -> None:
         self._context = context
+        self._records = records
 
     async def find(self, tr: Reads, name: str) -> TokenRole | None:
         """Return a role."""
@@ -45,7 +47,8 @@ class TokenRoles:
                 raise PermissionDenied("permission denied")
             if before is None and len(await self._names(tr, MOST)) >= MOST:
                 raise InvalidRequest(f"a vault has at most {MOST} roles of tokens")
-            changed = roles.changed(before or TokenRole(name=message.name), message.sent)
+            limits = await self._records.limits(tr)
+            changed = roles.changed(before or TokenRole(name=message.name), message.sent, limits.most)
             key = self._context.keys.key(ROLE, message.name)
             tr.set(key, self._context.keyring.seal(key, changed.role.encode()))
             return changed.warnings

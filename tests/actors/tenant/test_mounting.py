@@ -17,6 +17,7 @@ from kms_actors.messages import (
     TuneMount,
 )
 from kms_actors.mounts import (
+    TOKENS,
     Mount,
     MountConfig,
     MountTable,
@@ -188,6 +189,34 @@ async def test_mounts_are_bounded_and_counted_in_bytes(tmp_path: Path) -> None:
         assert service.tenant_bytes - before < 14_000
 
 
+async def test_the_mount_of_tokens_is_tuned_and_stays_apart(tmp_path: Path) -> None:
+    async with started(tmp_path, configuration(max_mounts=2)) as service:
+        shares = await unseal_node(service)
+        tenant, _ = await unseal_tenant(service)
+        before = tenant.mounts.tokens
+        assert before is None
+        await tenant.ask(TuneMount(TOKENS, "ours", {"a": "b"}, {"max_lease_ttl": 60}))
+        await tenant.ask(TuneMount(TOKENS, None, None, {"listing_visibility": "unauth"}))
+        with pytest.raises(InvalidRequest, match="token_type"):
+            await tenant.ask(TuneMount(TOKENS, None, None, {"token_type": "batch"}))
+        with pytest.raises(InvalidRequest, match="2 mounts at most"):
+            await tenant.ask(EnableMount("third/", "kv", "", {}))
+        await tenant.ask(DisableMount("secret/"))
+        await tenant.ask(EnableMount("third/", "kv", "", {}))  # it does not count against the limit
+        await tenant.ask(DisableMount(TOKENS))
+        tuned = tenant.mounts.tokens
+        assert tuned is not None
+        assert (tuned.description, tuned.options, tuned.number) == ("ours", {"a": "b"}, 0)
+        assert tuned.config == MountConfig(max_lease_ttl=60, listing_visibility="unauth")
+        assert paths(tenant) == ["third/", "transit/"]
+        assert tenant.mounts.match("auth/token/create") is None
+        assert tenant.mounts.numbered(0) is None
+    async with started(tmp_path, configuration(max_mounts=2)) as service:
+        await unseal_node(service, shares)
+        tenant = await service.tenant(VAULT)
+        assert tenant.mounts.tokens == tuned
+
+
 def test_records_of_mounts_stay_readable() -> None:
     """Of today, and of before there were settings."""
     older = b'{"path":"x/","type":"kv","number":3,"uuid":"u","accessor":"kv_1","description":"d",'
@@ -210,6 +239,7 @@ def test_records_of_mounts_stay_readable() -> None:
         ("kv", {"version": "2"}, "kv", {"version": "2"}),
         ("kv-v1", {}, "kv-v1", {"version": "1"}),
         ("kv-v1", {"version": "2"}, "kv-v1", {"version": "1"}),
+        ("generic", {}, "kv-v1", {"version": "1"}),
         ("kv-v2", {"version": "1", "note": "x"}, "kv", {"version": "2", "note": "x"}),
         ("transit", {}, "transit", {}),
     ],
@@ -223,7 +253,8 @@ async def test_the_version_of_a_mount_is_that_of_its_type_or_its_option(
         await tenant.ask(EnableMount("x/", type_name, "", options))
         made = tenant.mounts.get("x/")
         assert made is not None
-        assert (made.type, made.engine, made.options) == (type_name.partition("-")[0], engine, shown)
+        kind = "kv" if type_name == "generic" else type_name.partition("-")[0]
+        assert (made.type, made.engine, made.options) == (kind, engine, shown)
 
 
 async def test_an_empty_option_takes_away_what_was(tmp_path: Path) -> None:

@@ -73,8 +73,6 @@ def _disable(call: Call) -> DisableMount:
 
 def _tune(call: Call) -> TuneMount:
     path, sent = _path(call), call.values
-    if path == _TOKENS:
-        raise InvalidRequest("the settings of auth/token/ cannot be changed")
     config = {name: value for name, value in sent.items() if name in mount_settings.LOGIN_CONFIG_NAMES}
     return TuneMount(LOGINS + path, sent.get("description"), sent.get("options"), config)
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kms_actors import API_VERSION
+from kms_actors import API_VERSION, mounts
 from kms_actors.auth.principal import Right, makers
 from kms_actors.mounts import (
     LOGINS,
@@ -15,7 +15,6 @@ from kms_actors.mounts import (
     LockoutConfig,
     Mount,
     own_mount_id,
-    token_mount_accessor,
 )
 from kms_http.routing import Call
 
@@ -62,9 +61,10 @@ def tuning(shown: Mapping[str, Any]) -> dict[str, Any]:
 
 def token_mount(call: Call) -> dict[str, Any]:
     """Return the mount that every vault's tokens come from."""
-    shown = _own_mount(call, "token", "token based credentials")
-    shown["accessor"] = token_mount_accessor(_vault_of(call))
-    shown["config"]["token_type"] = _DEFAULT_TOKENS
+    mount = mounts.token_mount(_vault_of(call), call.mounts.tokens)
+    shown = _describe(mount.type, mount.accessor, mount.uuid, mount.description, mount.options or None)
+    kept = {**msgspec.to_builtins(mount.config), "token_type": _DEFAULT_TOKENS}
+    shown["config"] = dict(sorted({**shown["config"], **kept}.items()))
     return shown
 
 

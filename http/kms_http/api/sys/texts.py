@@ -18,7 +18,7 @@ CUBBYHOLE_TEXTS: Final[Texts] = {
     ),
 }
 
-_MOUNT: Final = {"path": "Path of the mount.", "type": "Type: `kv`, `kv-v1`, `kv-v2` or `transit`."}
+_MOUNT: Final = {"path": "Path of the mount.", "type": "Type: `kv`, `kv-v1` (or `generic`), `kv-v2` or `transit`."}
 _LOGIN: Final = {
     "path": "Path of the mount, below `auth/`.",
     "type": "Type: `approle`, `cert`, `jwt`, `kubernetes`, `oidc` or `userpass`.",

@@ -28,7 +28,9 @@ def _nothing(_: Call) -> None:
 def _list(call: Call, _: None) -> Reply:
     if call.principal is None:
         seen = [mount for mount in call.mounts if mount.config.listing_visibility == _TO_ANYBODY]
-        show, logins, system = _outside, {}, {}
+        tokens = call.mounts.tokens
+        shown = tokens is not None and tokens.config.listing_visibility == _TO_ANYBODY
+        show, logins, system = _outside, {"token/": _outside(tokens)} if tokens is not None and shown else {}, {}
     else:
         seen = [mount for mount in call.mounts if reaches(call, mount.path)]
         show, logins = entry, {"token/": token_mount(call)}

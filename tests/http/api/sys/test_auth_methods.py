@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from kms_actors.messages import DisableMount, EnableMount, TuneMount
-from kms_actors.mounts import LockoutConfig, Mount, MountConfig, MountTable
+from kms_actors.mounts import LockoutConfig, Mount, MountConfig, MountTable, token_mount
 from tests.http.api.sys.test_mount_settings import KEPT, NOTHING, SENT, SHOWN
 from tests.http.conftest import VAULT_ID
 
@@ -111,6 +112,23 @@ async def test_one_is_disabled(service: Service) -> None:
     assert service.tenant.asked == [DisableMount("auth/door/")]
 
 
+@pytest.mark.parametrize("path", ["sys/auth/token/tune", "sys/mounts/auth/token/tune"])
+async def test_the_mount_of_tokens_is_tuned_like_others(service: Service, path: str) -> None:
+    answer = await service.call("POST", f"/v1/{path}", "root", json={"description": "x", "max_lease_ttl": "1h"})
+    assert answer.status == 204
+    assert service.tenant.asked == [TuneMount("auth/token/", "x", None, {"max_lease_ttl": 3600})]
+    tuned = token_mount(VAULT_ID)
+    config = MountConfig(max_lease_ttl=3600, listing_visibility="unauth")
+    tuned = msgspec.structs.replace(tuned, description="x", config=config, uuid="of another vault")
+    service.tenant.mounts = MountTable([*service.tenant.mounts, tuned])
+    shown = (await service.call("GET", "/v1/sys/auth/token", "root")).json["data"]
+    assert (shown["description"], shown["config"]["max_lease_ttl"]) == ("x", 3600)
+    assert shown["uuid"] == token_mount(VAULT_ID).uuid
+    assert (await service.call("GET", f"/v1/{path}", "root")).json["data"]["default_lease_ttl"] == 2764800
+    listed = (await service.call("GET", "/v1/sys/mounts", "root")).json["data"]
+    assert not any(name.startswith("auth/") for name in listed)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "text"),
     [
@@ -129,7 +147,6 @@ async def test_one_is_disabled(service: Service) -> None:
             {"user_lockout_config": {"nope": 1}},
             'unknown setting "user_lockout_config.nope" of a mount',
         ),
-        ("POST", "sys/auth/token/tune", {"description": "x"}, "the settings of auth/token/ cannot be changed"),
         ("GET", "sys/mounts/auth/none", None, "No secret engine mount at auth/none/"),
         ("POST", "sys/mounts/auth/x", {"type": "userpass"}, 'cannot mount "auth/x/"'),
         ("DELETE", "sys/mounts/auth/door", None, 'cannot unmount "auth/door/"'),
