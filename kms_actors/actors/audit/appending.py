@@ -19,7 +19,7 @@ from typing import Final, TypeVar
 from kms_actors.audit.log import lines
 from kms_actors.audit.log.lines import Torn
 from kms_actors.audit.log.notes import Verifier
-from kms_actors.audit.log.recovering import Found, recover
+from kms_actors.audit.log.recovering import Found, recover, unnamed
 from kms_actors.audit.sink import SinkFailed
 from kms_actors.system_errors import in_words
 
@@ -100,7 +100,10 @@ class AppendFile:
         self._set_lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK, int(log, 16) % _WRITING)
 
     def recover(self, verifier: Callable[[str], Verifier], decide: Callable[[dict[str, Found]], T]) -> T:
-        """Return what is decided by the logs at the end of the file, while nobody else writes, or decides, here."""
+        """Return what is decided by the logs at the end of the file, while nobody else writes, or decides, here.
+
+        What is torn there is told with the first line that is written.
+        """
         with self._writing():
             size, length = os.fstat(self._file).st_size, _TAIL
             while True:
@@ -109,6 +112,7 @@ class AppendFile:
                 entries = tail.split(b"\n")
                 found, unfound = recover(entries[1:] if begin else entries, verifier)
                 if begin == 0 or not unfound or length >= _LONGEST_TAIL:
+                    self.torn = unnamed(entries[1:] if begin else entries, verifier)
                     return decide(found)
                 length *= 8
 
@@ -180,8 +184,9 @@ class AppendFile:
             if newline or begin == 0 or length >= _LONGEST_TAIL:
                 break
             length *= 8
-        if lines.parse(fragment) is None:  # else it is whole, but for its newline
-            self.torn.append(Torn.of(fragment))
+        torn = Torn.of(fragment)
+        if lines.parse(fragment) is None and torn not in self.torn:  # else it is whole, but for its newline
+            self.torn.append(torn)
         return True
 
     @contextlib.contextmanager

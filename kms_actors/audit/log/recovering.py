@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
 
 from kms_actors.audit.log import lines
-from kms_actors.audit.log.lines import FINGERPRINT, Line
+from kms_actors.audit.log.lines import FINGERPRINT, Line, Torn
 from kms_actors.audit.log.notes import Verifier
 from kms_actors.audit.log.tree import CompactRange
 from kms_actors.audit.log.writing import State
+
+#: Halves of lines that are named at once: each kill leaves one at most.
+_MOST_NAMED: Final = 64
 
 
 @dataclass
@@ -48,6 +54,29 @@ def recover(entries: Iterable[bytes], verifier: Callable[[str], Verifier]) -> tu
             unfound.discard(line.log)
         _go_on(known, line, edge)
     return found, unfound
+
+
+def unnamed(entries: Sequence[bytes], verifier: Callable[[str], Verifier]) -> list[Torn]:
+    """Return what killed processes left of lines at the end of a file, and no control line there names."""
+    named: set[Torn] = set()
+    torn: list[Torn] = []
+    for place, entry in enumerate(entries, 1):
+        line = lines.parse(entry)
+        if line is None:
+            if entry and (place == len(entries) or not _is_whole(entry)):  # the last one has no newline
+                torn.append(Torn.of(entry))
+        elif line.control is not None and (said := lines.statement(line, verifier(line.log))) is not None:
+            named.update(said.torn)
+    return [each for each in torn if each not in named][-_MOST_NAMED:]
+
+
+def _is_whole(entry: bytes) -> bool:
+    """Tell whether this is JSON behind what a device begins its lines with: no half of a line is."""
+    try:
+        msgspec.json.decode(entry[max(0, entry.find(b"{")) :])
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
 
 
 def _edge(entry: bytes, line: Line, verifier: Verifier) -> CompactRange | None:

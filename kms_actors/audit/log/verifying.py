@@ -27,12 +27,25 @@ class Read(NamedTuple):
 
 
 def read(files: Iterable[tuple[str, Iterable[bytes]]]) -> Iterator[Read]:
-    """Return the lines of files, the oldest first."""
+    """Return the lines of files, the oldest first.
+
+    Half a line at the end of a file that another one follows is left out: a killed process leaves it, and nobody
+    names it any more where the file was moved away before the next start. If it was a line, the next one of its log
+    shows that.
+    """
+    half: Read | None = None
     for name, content in files:
+        half = None
         for number, raw in enumerate(content, 1):
             complete = raw.endswith(b"\n")
             entry = raw[:-1] if complete else raw
-            yield Read(name, number, entry, lines.parse(entry), complete)
+            found = Read(name, number, entry, lines.parse(entry), complete)
+            if complete or found.line is not None:
+                yield found
+            else:
+                half = found
+    if half is not None:
+        yield half
 
 
 class Follower:

@@ -201,6 +201,39 @@ async def test_a_line_that_a_crash_tore_is_told_and_nothing_is_written_behind_it
     assert [each.kind for each in report(book, path).findings] == [Kind.ADDED]
 
 
+async def test_what_a_crash_tore_is_told_with_the_first_line_after_it(
+    make: Make, book: MemoryBook, path: Path
+) -> None:
+    """Told with a later one, it would be told by nobody where that process is killed, too."""
+    file = make()
+    await file.write(some(2))
+    await abandon(file)
+    for left in (b'{"time":"t","ty', b'{"time":"u",\n{"time":"u","type":"check', b'{"half":1}'):
+        with path.open("ab") as end:
+            end.write(left)
+        file = make()
+        await file.write(some(1, 2))
+        await abandon(file)
+        assert report(book, path).findings == []
+
+
+async def test_half_a_line_at_the_end_of_a_file_that_was_moved_away_is_no_finding(
+    make: Make, book: MemoryBook, path: Path
+) -> None:
+    """Nobody opens that file any more. What was a line is missed by the next one of its log, or by its anchor."""
+    file, old = make(), path.with_suffix(".1")
+    await file.write(some(2))
+    await abandon(file)
+    with path.open("ab") as end:
+        end.write(b'{"time":"t","ty')
+    move(path, old)
+    file = make()
+    await file.write(some(2, 2))
+    await file.close()
+    assert report(book, old, path).findings == []
+    assert [each.kind for each in report(book, path, old).findings if each.file == old.name] == [Kind.CUT]
+
+
 async def test_a_line_that_lacks_its_newline_alone_is_a_line(make: Make, book: MemoryBook, path: Path) -> None:
     file = make()
     await file.write(some(2))
