@@ -15,7 +15,7 @@ from kms_actors.actors.node.service import NodeService
 from kms_actors.errors import KmsError, LimitReached
 from kms_actors.kv import messages as kv
 from kms_actors.kv.settings import Settings
-from kms_actors.messages import DisableMount, EnableMount, Grants
+from kms_actors.messages import DisableMount, EnableMount, Grants, TuneMount
 from kms_actors.policy.messages import DeletePolicy, PolicyKind, WritePolicy
 from kms_actors.store.api import Store
 from kms_actors.tenancy.messages import GrantTenant, MeasuredPage, MeasureTenant, NoteMeasured, ReadTenant
@@ -111,6 +111,7 @@ async def test_whatever_is_done_to_a_vault_its_counts_are_what_a_walk_finds(
                 transit.DeleteKey(transit_mount(at), name),
                 WritePolicy(PolicyKind.ACL, name, 'path "a" { capabilities = ["read"] }'),
                 DeletePolicy(PolicyKind.ACL, name),
+                TuneMount("auth/token/", path, None),
             )
         )
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -66,6 +67,16 @@ async def test_a_text_is_given_once_at_a_time(tenant: Tenant, store: Store, keyr
     again = await made(tenant, policies=("other",))
     assert (await tenant.bearer(TEXT)).policies == ("default", "other")
     assert (await tenant.bearer(TEXT)).accessor == again.accessor
+
+
+async def test_of_two_nodes_that_are_asked_for_a_text_at_once_one_gives_it(
+    tenant: Tenant, store: Store, keyring: Keyring
+) -> None:
+    nodes = [tenant, *(Tenant(store, keyring) for _ in range(3))]
+    outcomes = await asyncio.gather(*map(made, nodes), return_exceptions=True)
+    assert sum(isinstance(each, Issued) for each in outcomes) == 1
+    refused = [each for each in outcomes if not isinstance(each, Issued)]
+    assert all(isinstance(each, InvalidRequest) and "duplicate ID" in str(each) for each in refused), refused
 
 
 async def test_who_knows_of_an_earlier_one_hears_of_the_next(tenant: Tenant, store: Store, keyring: Keyring) -> None:
