@@ -117,6 +117,24 @@ def test_ghsa_fg5x_7whg_6c28_a_rule_in_capitals_speaks_for_the_same_name(
         assert caller.post("sys/capabilities-self", {"path": f"{folder}/{name}"}).data["capabilities"] == ["deny"]
 
 
+@pytest.mark.parametrize("folder", ["sys/policies/acl", "sys/policy"])
+def test_ghsa_fg5x_7whg_6c28_a_rule_for_a_folder_of_policies_speaks_for_what_is_in_it(
+    folder: str, tenant: Tenant, bearer: Bearer
+) -> None:
+    assert tenant.operator.post(f"{folder}/team/app", {"policy": "# nothing"}).status == 204
+    caller = bearer(but_for(folder, "team"))
+    for name in ("team/app", "TEAM/app", "team/APP", "%20Team/app%20", "t%45am%2Fapp"):
+        for answer in (
+            caller.get(f"{folder}/{name}"),
+            caller.post(f"{folder}/{name}", {"policy": "# of somebody else"}),
+            caller.delete(f"{folder}/{name}"),
+        ):
+            assert answer.status == 403, name
+    for name in ("team", "team/", "TEAM", "Team/", "%20team"):
+        assert caller.list(f"{folder}/{name}").status == 403, name
+    assert tenant.operator.get(f"{folder}/team/app").data["version"] == 1
+
+
 def test_ghsa_fg5x_7whg_6c28_what_may_be_done_is_told_by_the_same_name(tenant: Tenant, bearer: Bearer) -> None:
     tenant.operator.post("sys/auth/userpass", {"type": "userpass"})
     caller = bearer(but_for("auth/userpass/users", "ann"))
