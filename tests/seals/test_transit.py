@@ -148,7 +148,7 @@ async def test_a_plaintext_that_is_no_key_is_not_taken(server: Server, address: 
         ({"plaintext": "!"}, SealUnavailable),
         ({}, SealUnavailable),
     ):
-        server.answer = lambda *_, data=data: (200, {"data": data})  # type: ignore[misc]
+        server.answer = lambda *_, data=data: (200, {"data": data})
         with pytest.raises(kind):
             await provider(address).unwrap(wrapped)
 
