@@ -55,7 +55,9 @@ def local(name: str) -> Command:
 
 _NO_HA: Final = "there is no high availability to manage"
 _NO_TRANSFORM: Final = "no mount found at transform"
-_NOT_NAMESPACES: Final = "not as namespaces"
+_MADE: Final = "vaults are made by initialising them"
+_DELETED: Final = "kms-cli tenants delete"
+_LOCKED: Final = "vaults are not locked as namespaces"
 
 COMMANDS: Final = (
     Command("read", "secret/data/app", "canary"),
@@ -104,14 +106,14 @@ COMMANDS: Final = (
     Command("namespace list", "", "{vault}", by=OPERATOR),
     Command("namespace scan", "", "{vault}", by=OPERATOR),
     Command("namespace lookup", "{vault}", "{vault}", by=OPERATOR),
-    refused("namespace create", "x", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace patch", "-custom-metadata=a=b x", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace delete", "{vault}", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace delete-sealed", "{vault}", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace lock", "", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace unlock", "", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace seal", "{vault}", _NOT_NAMESPACES, by=OPERATOR),
-    refused("namespace unseal", "{vault} AAAA", _NOT_NAMESPACES, by=OPERATOR),
+    refused("namespace create", "x", _MADE, by=OPERATOR),
+    refused("namespace patch", "-custom-metadata=a=b x", _MADE, by=OPERATOR),
+    refused("namespace delete", "{vault}", _DELETED, by=OPERATOR),
+    refused("namespace delete-sealed", "{vault}", _DELETED, by=OPERATOR),
+    refused("namespace lock", "", _LOCKED, by=OPERATOR),
+    refused("namespace unlock", "", _LOCKED, by=OPERATOR),
+    refused("namespace seal", "{vault}", "kms-cli tenants seal", by=OPERATOR),
+    refused("namespace unseal", "{vault} AAAA", "vaults are unsealed by their own operators", by=OPERATOR),
     refused("namespace seal-status", "{vault}", "sys/tenants/<vault id>", by=OPERATOR),
     local("operator diagnose"),
     local("operator migrate"),
@@ -134,10 +136,10 @@ COMMANDS: Final = (
     refused("operator raft list-peers", "", _NO_HA),
     refused("operator raft promote", "x", _NO_HA),
     refused("operator raft remove-peer", "x", _NO_HA),
-    refused("operator raft snapshot restore", "{file}", _NO_HA),
-    refused("operator raft snapshot save", "snapshot", _NO_HA),
+    refused("operator raft snapshot restore", "{file}", "kms-cli restore"),
+    refused("operator raft snapshot save", "snapshot", "kms-cli backup"),
     refused("pki health-check", "pki", "route entry not found", code=1),
-    refused("pki issue", "pki/issuer/default pki2 common_name=x", "pki/issuer/default", code=1),
+    refused("pki issue", "pki/issuer/default pki2 common_name=x", "Unable to access parent issuer", code=1),
     refused("pki list-intermediates", "pki/issuer/default", "Failed to read parent issuer", code=1),
     refused("pki reissue", "pki/issuer/default pki2 common_name=x", "certificate field unavailable", code=1),
     refused("pki verify-sign", "pki/issuer/default pki2/issuer/default", "Failed to read issuer", code=1),

@@ -110,6 +110,12 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/internal/ui/namespaces": {READ: nothing("sys/internal/ui/namespaces")},
     "sys/namespaces": {LIST: nothing("sys/namespaces"), SCAN: nothing("sys/namespaces")},
     "sys/namespaces/{path...}/seal-status": {READ: nothing("sys/namespaces/vault/seal-status")},
+    "sys/namespaces/{path...}/seal": {WRITE: anything("sys/namespaces/vault/seal")},
+    "sys/namespaces/{path...}/unseal": {WRITE: anything("sys/namespaces/vault/unseal")},
+    "sys/namespaces/api-lock/lock": {WRITE: anything("sys/namespaces/api-lock/lock")},
+    "sys/namespaces/api-lock/lock/{path...}": {WRITE: anything("sys/namespaces/api-lock/lock/vault")},
+    "sys/namespaces/api-lock/unlock": {WRITE: anything("sys/namespaces/api-lock/unlock")},
+    "sys/namespaces/api-lock/unlock/{path...}": {WRITE: anything("sys/namespaces/api-lock/unlock/vault")},
     "sys/namespaces/{path...}": {
         READ: nothing("sys/namespaces/vault"),
         WRITE: anything("sys/namespaces/vault"),

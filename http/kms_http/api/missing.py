@@ -34,6 +34,9 @@ _MFA: Final = "there is no MFA here: let the issuer that people log in by ask fo
 _CLUSTER: Final = (
     "there is no high availability to manage: all nodes are equal, and sys/health and the metrics port tell of each"
 )
+_BACKUP: Final = (
+    "the store is backed up with `kms-cli backup`, and brought back with `kms-cli restore` (docs/backup.md)"
+)
 _EXTERNAL_KEYS: Final = "keys of other systems are not used: Transit imports those that are to be used here"
 _SERVER: Final = "the server is configured by its file (docs/config/configuration.md), not by the API"
 _INSIGHT: Final = "the server tells of itself by sys/health, its log and its metrics port (docs/operations.md)"
@@ -88,6 +91,8 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/sealwrap": _ENTERPRISE,
     "sys/step-down": _CLUSTER,
     "sys/storage": _CLUSTER,
+    "sys/storage/raft/snapshot": _BACKUP,
+    "sys/storage/raft/snapshot-force": _BACKUP,
     "sys/sync": _ENTERPRISE,
 }
 

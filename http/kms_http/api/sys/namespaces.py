@@ -5,6 +5,7 @@ Source: Vault's API pages `sys/namespaces` and `sys/internal/ui/namespaces`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability, Right
@@ -17,6 +18,16 @@ from kms_http.routing import ANY_RIGHT, SCOPE_ADMIN, Call, Endpoint, Operation, 
 _FIXED: Final = (
     "vaults are made by initialising them, with a token that says which one (`kms-cli biscuit`), not as namespaces"
 )
+_REMOVED: Final = (
+    "vaults are deleted with `kms-cli tenants delete <vault id>`, or at sys/tenants/<vault id>, not as namespaces"
+)
+_SEALED: Final = (
+    "vaults are sealed with `kms-cli tenants seal <vault id>`, or at sys/tenants/<vault id>/seal, not as namespaces"
+)
+_UNSEALED: Final = (
+    "vaults are unsealed by their own operators, with a token of theirs at sys/unseal, not as namespaces"
+)
+_LOCKED: Final = "vaults are not locked as namespaces: `kms-cli tenants seal <vault id>` has one answer nobody"
 _ITS_OWN: Final = (
     "the seal of a vault is told to its own tokens by sys/seal-status, and to operators by sys/tenants/<vault id>"
 )
@@ -70,22 +81,30 @@ def _remove(call: Call) -> FindVault | None:
 def _not_removed(_: Call, number: int | None) -> Reply:
     """Refuse to remove a vault in this way; of anything else there is nothing to remove."""
     if number is not None:
-        raise InvalidRequest(_FIXED)
+        raise InvalidRequest(_REMOVED)
     return Reply(warnings=("requested namespace does not exist",))
 
 
-def _refuse(_: Call) -> Message:
-    raise InvalidRequest(_FIXED)
+def _refusing(text: str) -> Callable[[Call], Message]:
+    def refuse(_: Call) -> Message:
+        raise InvalidRequest(text)
+
+    return refuse
 
 
-def _refuse_seal(_: Call) -> Message:
-    raise InvalidRequest(_ITS_OWN)
+def _refused(text: str, capability: Capability) -> Endpoint:
+    return Endpoint(_refusing(text), _show_none, capability, rights=SCOPE_ADMIN, refuses=True)
 
 
 _REMOVAL: Final = Endpoint(_remove, _not_removed, Capability.DELETE, rights=SCOPE_ADMIN, of_node=True)
-_REFUSED: Final = {
-    Operation.WRITE: Endpoint(_refuse, _show_none, Capability.UPDATE, rights=SCOPE_ADMIN, refuses=True),
-    Operation.PATCH: Endpoint(_refuse, _show_none, Capability.PATCH, rights=SCOPE_ADMIN, refuses=True),
+#: What clients write to below a namespace, before what takes any path.
+_WRITTEN: Final = {
+    "sys/namespaces/api-lock/lock": _LOCKED,
+    "sys/namespaces/api-lock/lock/{path...}": _LOCKED,
+    "sys/namespaces/api-lock/unlock": _LOCKED,
+    "sys/namespaces/api-lock/unlock/{path...}": _LOCKED,
+    "sys/namespaces/{path...}/seal": _SEALED,
+    "sys/namespaces/{path...}/unseal": _UNSEALED,
 }
 
 NAMESPACE_ROUTES: Final = (
@@ -102,15 +121,17 @@ NAMESPACE_ROUTES: Final = (
     ),
     Route(
         "sys/namespaces/{path...}/seal-status",
-        {Operation.READ: Endpoint(_refuse_seal, _show_none, Capability.READ, rights=SCOPE_ADMIN, refuses=True)},
+        {Operation.READ: _refused(_ITS_OWN, Capability.READ)},
     ),
+    *(Route(path, {Operation.WRITE: _refused(text, Capability.UPDATE)}) for path, text in _WRITTEN.items()),
     Route("sys/namespaces/{path...}/delete-sealed", {Operation.DELETE: _REMOVAL}),
     Route(
         "sys/namespaces/{path...}",
         {
             Operation.READ: Endpoint(_find, _show, Capability.READ, rights=SCOPE_ADMIN, of_node=True),
             Operation.DELETE: _REMOVAL,
-            **_REFUSED,
+            Operation.WRITE: _refused(_FIXED, Capability.UPDATE),
+            Operation.PATCH: _refused(_FIXED, Capability.PATCH),
         },
     ),
 )
