@@ -25,6 +25,9 @@ from kms_actors.secret import overwriting_parts
 OTP_LENGTH: Final = 28
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+#: Characters of a token that is encoded, and of a password, whoever has made them.
+_LONGEST: Final = 4096
+_APART: Final = "the encoded token and the OTP do not belong together"
 _NONE: Final = "no root generation in progress"
 _NONCE: Final = "incorrect nonce supplied; nonce for this root generation operation is "
 _ALREADY: Final = "given key has already been provided during this generation operation"
@@ -99,9 +102,11 @@ def encode_token(token: str, otp: str) -> str:
 
 def decode_token(encoded: str, otp: str) -> str:
     """Return the token of `encode_token`; raises InvalidRequest where these two do not belong together."""
+    if max(len(encoded), len(otp)) > _LONGEST:  # what follows takes time for each byte
+        raise InvalidRequest(_APART)
     try:
         mixed = base64.b64decode(encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4), validate=True)
         token = bytes(one ^ other for one, other in zip(mixed, otp.encode(), strict=True))
         return token.decode("ascii")
     except ValueError:
-        raise InvalidRequest("the encoded token and the OTP do not belong together") from None
+        raise InvalidRequest(_APART) from None

@@ -49,6 +49,15 @@ def test_what_does_not_belong_together_is_refused(encoded: str, otp: str) -> Non
         decode_token(encoded, otp)
 
 
+def test_what_is_longer_than_any_token_is_not_looked_at() -> None:
+    """Else a large body would hold the loop."""
+    with pytest.raises(InvalidRequest, match="do not belong together"):
+        decode_token("AAAA" * 1365, "A" * 4095)
+    with pytest.raises(InvalidRequest, match="do not belong together"):
+        decode_token("AAAA" * 1025, "\0" * 3075)
+    assert decode_token(encode_token("t" * 3000, "o" * 3000), "o" * 3000) == "t" * 3000
+
+
 def test_shares_count_once_and_for_their_attempt() -> None:
     attempt = RootGeneration(nonce="n", touched=1.0)
     with pytest.raises(InvalidRequest, match="no root generation in progress"):
