@@ -4,26 +4,32 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults simulate hunt lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults simulate hunt fuzz lock lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
-# Both locks list every package, so nothing else is looked for; pip shows what it does.
+# The locks list every package, with the SHA-256 of its files, so nothing else is looked for, and nothing else is taken;
+# pip shows what it does.
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-deps
+LOCKED := $(PIP) --require-hashes
 
-$(BIN)/.node: requirements.lock pyproject.toml
+$(BIN)/.node: requirements.lock requirements-build.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer." >&2; exit 1; }
 	@$(PYTHON) .ci/check_python.py
 	@echo "Making the environment of a node in $(VENV): about 20 MB to download, a minute at most."
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) --requirement requirements.lock
-	$(PIP) --editable .
+	$(LOCKED) --requirement requirements.lock --requirement requirements-build.lock
+	$(PIP) --no-build-isolation --editable .
 	@touch $@
 
 $(BIN)/.tests: $(BIN)/.node requirements-test.lock
 	@echo "Adding what the tests need: about 170 MB to download, some minutes at most."
-	$(PIP) --requirement requirements-test.lock
+	$(LOCKED) --requirement requirements-test.lock
+	@touch $@
+
+$(BIN)/.fuzz: $(BIN)/.tests requirements-fuzz.lock
+	$(LOCKED) --requirement requirements-fuzz.lock
 	@touch $@
 
 env: $(BIN)/.node ## Make the environment of a node in .venv
@@ -70,6 +76,12 @@ simulate: test-env ## SEEDS (100) simulations from seed FIRST (1) on, of nodes a
 
 hunt: test-env ## Which seed finds each of the bugs that the simulation must find; hours
 	$(BIN)/python -m tests.simulation.hunt
+
+fuzz: $(BIN)/.fuzz ## Fuzz the API and every parser for SECONDS (600), drawn from SEED (1)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
+
+lock: ## Write the locks anew, with hashes; UPGRADE="…" takes newer versions of these packages
+	$(PYTHON) .ci/lock.py $(UPGRADE)
 
 bench: test-env ## Measure under load, alone or against a reference server (needs wrk); 20 minutes or more
 	$(BIN)/python -m tests.bench.run

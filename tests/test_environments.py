@@ -28,7 +28,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 def locked(name: str) -> dict[str, str]:
     """Return the packages of a lock with their versions."""
     lines = (ROOT / name).read_text(encoding="utf-8").split("\n")
-    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    pairs = (line.removesuffix(" \\").split("==") for line in lines if line and not line.startswith(("#", " ")))
     return {canonicalize_name(package): version for package, version in pairs}
 
 
@@ -68,6 +68,23 @@ def test_the_lock_of_the_tests_has_what_they_need_besides_and_nothing_else() -> 
     assert of_any == node.keys() | further.keys()
 
 
+def test_the_lock_of_the_fuzzers_has_nothing_that_others_have() -> None:
+    others = locked("requirements.lock").keys() | locked("requirements-test.lock").keys()
+    assert not others & locked("requirements-fuzz.lock").keys()
+    for text in PROJECT["optional-dependencies"]["fuzz"]:
+        requirement = Requirement(text)
+        assert locked("requirements-fuzz.lock")[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("requirements*.lock")))
+def test_every_package_of_a_lock_is_known_by_hashes_of_its_files(name: str) -> None:
+    """Else whoever serves them, or stands in between, could give another one. pip wants all or none of them."""
+    packages = re.split(r"\n(?=\S)", (ROOT / name).read_text(encoding="utf-8").strip())
+    for package in packages:
+        if not package.startswith("#"):
+            assert re.fullmatch(r"[\w.-]+==[\w.]+( \\\n    --hash=sha256:[0-9a-f]{64})+", package), package[:60]
+
+
 def locked_and_declared() -> Iterator[tuple[str, Requirement]]:
     versions = locked("requirements.lock") | locked("requirements-test.lock")
     for text in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]:
@@ -82,11 +99,14 @@ def test_locked_versions_are_allowed_ones() -> None:
 
 def test_what_makes_a_node_installs_the_lock_of_a_node_alone() -> None:
     steps = planned("run")
-    assert "--requirement requirements.lock" in steps
+    assert "--require-hashes --requirement requirements.lock" in steps
+    assert "--no-build-isolation --editable" in steps  # else pip fetches what builds, whatever it is
     assert "requirements-test" not in steps
+    for line in (*steps.splitlines(), *(ROOT / "compose/Dockerfile").read_text(encoding="utf-8").splitlines()):
+        assert "pip install" not in line or "--require-hashes" in line or "--no-build-isolation" in line, line
     assert "requirements-test" not in (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
     for goal in ("test", "lint", "types", "bench"):
-        assert "--requirement requirements-test.lock" in planned(goal), goal
+        assert "--require-hashes --requirement requirements-test.lock" in planned(goal), goal
 
 
 def planned(goal: str) -> str:
