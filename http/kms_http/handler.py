@@ -48,17 +48,16 @@ from kms_http.backend import (
     Observe,
 )
 from kms_http.caller import Callers, Sent
+from kms_http.calling import call_of
 from kms_http.describing.asked import Asked, help_for
 from kms_http.describing.catalogue import Catalogue
 from kms_http.exchange import Exchange, asked_by, under_way
 from kms_http.routing import (
     LISTING,
     METHODS,
-    NO_MOUNTS,
     NODE_ADMIN,
     SCOPE_ADMIN,
     TENANT_ADMIN,
-    Call,
     Endpoint,
     Found,
     Operation,
@@ -349,25 +348,8 @@ class Handler:
         principal, tenant = exchange.caller
         if exchange.uncounted:
             await throttle.count_login(exchange, mount, values)
-        call = Call(
-            operation=exchange.operation,
-            path=exchange.path,
-            captures=found.captures,
-            values=values,
-            mount=mount,
-            principal=principal,
-            grants=allowed.grants,
-            token=exchange.token,
-            mounts=tenant.mounts if tenant is not None else NO_MOUNTS,
-            method=exchange.method,
-            client_ip=exchange.request.remote,
-            peer=exchange.request,
-            now=exchange.now,
-            size=size,
-            of_default_vault=tenant is not None and tenant.vault_id == self._backend.default_vault,
-            wrap_ttl=exchange.wrap_ttl,
-            scope=self._backend.namespace if principal is None else principal.resource,
-        )
+        grants, backend = allowed.grants, self._backend
+        call = call_of(exchange, found, values, backend=backend, mount=mount, grants=grants, size=size)
         message = endpoint.build(call)
         if principal is not None and endpoint.rights in _ADMINISTRATORS:
             request_context.caller(caller.name_of(principal))
