@@ -48,6 +48,8 @@ class BeginRekey(Command, frozen=True):
     """Begin to give the scope other shares, of a new key. Answer: RekeyStatus. Raises InvalidRequest.
 
     `pgp_keys` are certificates in base64, one a share or none at all. `newer`: it is asked by OpenBao's newer names.
+    `recovery`, here and below: it is about the recovery key, of a cluster whose master key a provider keeps. Where
+    there is none yet, one that is begun by the newer names is complete at once.
     """
 
     shares: int
@@ -56,14 +58,19 @@ class BeginRekey(Command, frozen=True):
     backup: bool = False
     require_verification: bool = False
     newer: bool = False
+    recovery: bool = False
 
 
 class ReadRekey(Query, frozen=True):
     """Answer: RekeyStatus."""
 
+    recovery: bool = False
+
 
 class CancelRekey(Command, frozen=True):
     """Forget the attempt, and what it has made. Answer: whether there was one."""
+
+    recovery: bool = False
 
 
 class GiveRekeyShare(Command, frozen=True):
@@ -72,12 +79,14 @@ class GiveRekeyShare(Command, frozen=True):
     share: bytes
     nonce: str
     newer: bool = False
+    recovery: bool = False
 
 
 class ReadVerification(Query, frozen=True):
     """Answer: VerificationStatus. Raises InvalidRequest where there is no rekey."""
 
     newer: bool = False
+    recovery: bool = False
 
 
 class VerifyRekeyShare(Command, frozen=True):
@@ -86,20 +95,26 @@ class VerifyRekeyShare(Command, frozen=True):
     share: bytes
     nonce: str
     newer: bool = False
+    recovery: bool = False
 
 
 class RestartVerification(Command, frozen=True):
     """Forget the shares of the new key that were given. Answer: VerificationStatus. Raises InvalidRequest."""
 
     newer: bool = False
+    recovery: bool = False
 
 
 class ReadRekeyBackup(Query, frozen=True):
     """Answer: RekeyBackup. Raises InvalidRequest where there is none."""
 
+    recovery: bool = False
+
 
 class DeleteRekeyBackup(Command, frozen=True):
     """Forget the shares that were backed up. Answer: whether there were any."""
+
+    recovery: bool = False
 
 
 class RekeyStatus(Message, frozen=True):

@@ -214,6 +214,7 @@ class TestRekey:
 
     def test_there_are_no_recovery_keys(self, tenant: Tenant) -> None:
         for path in ("sys/rekey-recovery-key/init", "sys/rekey/recovery-key-backup", "sys/rotate/recovery/init"):
+            assert tenant.operator.delete(path).status == 204
             assert tenant.operator.get(path).errors == [
                 "there are no recovery keys here: whoever has a quorum of shares may do all that they are for"
             ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -359,6 +360,29 @@ def test_init_by_the_command_line_gives_recovery_keys(
     assert vault("status", code=2).table["Sealed"] == "true"
     assert vault("operator", "unseal", keys[0]).table["Unseal Progress"] == "1/2"
     assert vault("operator", "unseal", keys[2]).table["Sealed"] == "false"
+
+
+def test_recovery_keys_are_changed_by_the_command_line(
+    kept_node: Node, issuer: Issuer, keep: NewKeeper, tmp_path: Path, command_line: Path
+) -> None:
+    keeper, node = keep("static"), kept_node
+    configure(node, "static", keeper)
+    node.start()
+    wanted = {"secret_shares": 3, "secret_threshold": 2}
+    operator = operator_of(node, issuer)
+    made = operator.post("sys/rotate/recovery/init", wanted).data
+    keys = made["keys_base64"]
+    assert (made["complete"], len(keys)) == (True, 3)
+    vault = VaultCli(command_line, node.address, tmp_path)
+    vault.login(issuer.cluster_operator())
+    command = ("operator", "rotate-keys" if command_line.name == "bao" else "rekey")
+    begun = vault(*command, "-init", "-target=recovery", "-key-shares=1", "-key-threshold=1").table
+    nonce = begun["Nonce"]
+    vault(*command, "-target=recovery", f"-nonce={nonce}", keys[0])
+    done = vault(*command, "-target=recovery", f"-nonce={nonce}", keys[2]).out
+    (new,) = re.findall(r"^Key 1: (\S+)$", done, re.MULTILINE)
+    vault("operator", "seal")
+    assert vault("operator", "unseal", new).table["Sealed"] == "false"
 
 
 def test_a_node_that_is_killed_while_the_key_changes_hands_leaves_a_store_that_opens(

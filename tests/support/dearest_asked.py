@@ -53,19 +53,6 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     },
     "sys/workflows/execute/{path...}": {WRITE: anything("sys/workflows/execute/x")},
     "sys/workflows/trace/{path...}": {WRITE: anything("sys/workflows/trace/x")},
-    "sys/rekey/recovery-key-backup": {
-        READ: nothing("sys/rekey/recovery-key-backup"),
-        DELETE: nothing("sys/rekey/recovery-key-backup"),
-    },
-    "sys/rotate/recovery/backup": {
-        READ: nothing("sys/rotate/recovery/backup"),
-        DELETE: nothing("sys/rotate/recovery/backup"),
-    },
-    "sys/rotate/recovery/init": {
-        READ: nothing("sys/rotate/recovery/init"),
-        WRITE: anything("sys/rotate/recovery/init"),
-        DELETE: nothing("sys/rotate/recovery/init"),
-    },
     "sys/external-keys/configs": {LIST: nothing("sys/external-keys/configs")},
     "sys/external-keys/configs/{config}": {
         READ: nothing("sys/external-keys/configs/x"),

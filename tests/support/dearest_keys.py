@@ -33,7 +33,8 @@ def ceremony(name: str, init: str) -> dict[str, dict[Operation, list[Dear]]]:
     return {begun: {READ: nothing(begun), WRITE: begins(begun), DELETE: nothing(begun)}}
 
 
-def rekeys(name: str) -> dict[str, dict[Operation, list[Dear]]]:
+def rekeys(name: str, kept: str = "") -> dict[str, dict[Operation, list[Dear]]]:
+    backup = kept or f"sys/{name}/backup"
     return {
         **ceremony(name, "init"),
         f"sys/{name}/update": {WRITE: shares(f"sys/{name}/update")},
@@ -42,7 +43,7 @@ def rekeys(name: str) -> dict[str, dict[Operation, list[Dear]]]:
             WRITE: shares(f"sys/{name}/verify"),
             DELETE: nothing(f"sys/{name}/verify"),
         },
-        f"sys/{name}/backup": {READ: nothing(f"sys/{name}/backup"), DELETE: nothing(f"sys/{name}/backup")},
+        backup: {READ: nothing(backup), DELETE: nothing(backup)},
     }
 
 
@@ -66,6 +67,8 @@ ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/rotate/keyring/config": _CONFIG,
     **rekeys("rekey"),
     **rekeys("rotate/root"),
+    **rekeys("rekey-recovery-key", "sys/rekey/recovery-key-backup"),
+    **rekeys("rotate/recovery"),
     **root_tokens("generate-root"),
     **root_tokens("generate-root-token"),
     "sys/decode-token": {WRITE: [Dear("sys/decode-token", fields(encoded_token=text(), otp=text()))]},

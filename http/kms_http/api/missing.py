@@ -15,8 +15,12 @@ _POLICIES: Final = (
     "sys/policies/password/<name>"
 )
 _REKEY: Final = "shares are changed at sys/rekey/init, update, verify and backup, or at sys/rotate/root/..."
-#: Also told where there is a path of theirs (`sys.none_there`).
-RECOVERY: Final = "there are no recovery keys here: whoever has a quorum of shares may do all that they are for"
+_RECOVERY_MODE: Final = (
+    "a node has no mode of recovery: what is wrong with a store is found by `kms-cli store check`, sealed or not"
+)
+_RECOVERY_KEYS: Final = (
+    "recovery shares are changed at sys/rekey-recovery-key/init, update and verify, or at sys/rotate/recovery/..."
+)
 _ROOT_KEY: Final = (
     "the root key is what the shares give: it is changed together with them, by a write to sys/rotate/root/init"
 )
@@ -61,7 +65,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/control-group": _ENTERPRISE,
     "sys/experiments": _SERVER,
     "sys/external-keys": _EXTERNAL_KEYS,
-    "sys/generate-recovery-token": RECOVERY,
+    "sys/generate-recovery-token": _RECOVERY_MODE,
     "sys/generate-root": _GENERATE_ROOT,
     "sys/generate-root-token": _GENERATE_ROOT,
     "sys/internal": _INSIGHT,
@@ -78,15 +82,14 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/quotas/lease-count": _LEASE_COUNT,
     "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",
     "sys/rekey": _REKEY,
-    "sys/rekey-recovery-key": RECOVERY,
-    "sys/rekey/recovery-key-backup": RECOVERY,
+    "sys/rekey-recovery-key": _RECOVERY_KEYS,
     "sys/renew": _LEASES,
     "sys/replication": _CLUSTER,
     "sys/revoke": _LEASES,
     "sys/revoke-force": _LEASES,
     "sys/revoke-prefix": _LEASES,
     "sys/rotate": _ROTATE,
-    "sys/rotate/recovery": RECOVERY,
+    "sys/rotate/recovery": _RECOVERY_KEYS,
     "sys/rotate/root": _ROOT_KEY,
     "sys/sealwrap": _ENTERPRISE,
     "sys/step-down": _CLUSTER,

@@ -2,6 +2,7 @@
 
 (`rekey`,)          Rekey, sealed by the scope's keyring: the attempt
 (`rekey-backup`,)   Backup, likewise: encrypted shares of the last rekey that was to be backed up
+(`rekey-recovery`,) and (`rekey-recovery-backup`,), likewise, of the recovery key: see `subject`
 
 The new key and its shares are made, and encrypted, between two transactions: the second one writes only if the
 attempt is still as the first has read it. So of shares that are given to several nodes at once, one makes the quorum.
@@ -17,8 +18,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from kms_actors.actors.ceremony.attempt import RESTARTS, Attempts, Found, seal_of
-from kms_actors.actors.ceremony.scope import SEAL, WRAPPED, Scope
+from kms_actors.actors.ceremony.attempt import RESTARTS, Attempts, Found
+from kms_actors.actors.ceremony.scope import Scope
+from kms_actors.actors.ceremony.subject import NO_RECOVERY, NOT_SUPPORTED, RootKey, Subject
 from kms_actors.ceremony.messages import (
     BeginRekey,
     CancelRekey,
@@ -48,16 +50,11 @@ from kms_actors.ceremony.rekey import (
     verify,
 )
 from kms_actors.errors import InvalidRequest, InvalidShares, TransactionConflict
-from kms_actors.keyring.keyring import unwrap, wrap
 from kms_actors.keyring.seal import SealConfig, make_key
 from kms_actors.messages import Message
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Reads, Transaction
 
-ATTEMPT: Final = "rekey"
-BACKUP: Final = "rekey-backup"
-#: Where attempts lie, which end when the key changes hands.
-ATTEMPTS: Final = (ATTEMPT,)
 _NO_BACKUP: Final = "no backed-up keys found"
 
 
@@ -66,8 +63,8 @@ class Quorum(NamedTuple):
 
     found: Found[Rekey]
     rekey: Rekey
-    seal: SealConfig
-    old: SecretBytes
+    seal: SealConfig | None
+    old: SecretBytes | None  # None where there was none, nor a quorum
 
 
 class Made(NamedTuple):
@@ -79,11 +76,12 @@ class Made(NamedTuple):
 
 
 class Rekeying:
-    """The rekeys of one scope."""
+    """The rekeys of one scope: of the key that wraps its keyring, or of another `subject` that is in shares."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, subject: Subject | None = None) -> None:
         self._scope = scope
-        self._attempts: Attempts[Rekey] = Attempts(scope, ATTEMPT, Rekey.decode)
+        self._subject: Subject = subject or RootKey(scope)
+        self._attempts: Attempts[Rekey] = Attempts(scope, self._subject.attempt, Rekey.decode)
 
     @property
     def _now(self) -> float:
@@ -107,19 +105,30 @@ class Rekeying:
             require_verification=message.require_verification,
         )
 
-        async def body(tr: Transaction) -> RekeyStatus:
-            if (await self._attempts.read(tr)).attempt is not None:
+        async def body(tr: Transaction) -> RekeyStatus | Quorum:
+            found, seal = await asyncio.gather(self._attempts.read(tr), self._subject.shares(tr))
+            if found.attempt is not None:
                 raise InvalidRequest(words.in_progress)
+            if seal is None:
+                if not message.newer:  # older commands would not show what it is answered with
+                    raise InvalidRequest(NO_RECOVERY)
+                return Quorum(found, rekey, None, None)
             self._attempts.keep(tr, rekey)
-            return status_of(rekey, await seal_of(tr, self._scope))
+            return status_of(rekey, seal)
 
-        return await self._scope.change(body)
+        for _ in range(RESTARTS):
+            outcome = await self._scope.change(body)
+            if isinstance(outcome, RekeyStatus):
+                return outcome
+            if (done := await self._made(outcome)) is not None:
+                return done
+        raise TransactionConflict("the rekey was changed too often meanwhile")
 
     async def status(self) -> RekeyStatus:
         """Return the attempt, if there is one."""
 
         async def look(tr: Reads) -> RekeyStatus:
-            return status_of((await self._attempts.read(tr)).attempt, await seal_of(tr, self._scope))
+            return status_of((await self._attempts.read(tr)).attempt, await self._subject.shares(tr))
 
         return await self._scope.read(look)
 
@@ -135,11 +144,7 @@ class Rekeying:
                 raise outcome
             if isinstance(outcome, RekeyStatus):
                 return outcome
-            made = await asyncio.to_thread(_make, outcome.rekey, self._now)
-            done = await self._scope.change(partial(self._complete, quorum=outcome, made=made))
-            if done is not None:
-                if not outcome.rekey.require_verification:
-                    await self._replaced(made.key)
+            if (done := await self._made(outcome)) is not None:
                 return done
         raise TransactionConflict("the rekey was changed too often meanwhile")
 
@@ -182,7 +187,7 @@ class Rekeying:
 
     async def backup(self, _: ReadRekeyBackup) -> RekeyBackup:
         """Return the shares that were backed up."""
-        key = self._scope.key(BACKUP)
+        key = self._scope.key(self._subject.backup)
 
         async def look(tr: Reads) -> RekeyBackup:
             record = await tr.get(key)
@@ -195,7 +200,7 @@ class Rekeying:
 
     async def delete_backup(self, _: DeleteRekeyBackup) -> bool:
         """Forget them."""
-        key = self._scope.key(BACKUP)
+        key = self._scope.key(self._subject.backup)
 
         async def body(tr: Transaction) -> bool:
             there = await tr.get(key) is not None
@@ -205,8 +210,10 @@ class Rekeying:
         return await self._scope.change(body)
 
     async def _give(self, tr: Transaction, message: GiveRekeyShare) -> RekeyStatus | InvalidShares | Quorum:
-        found, seal = await asyncio.gather(self._attempts.read(tr), seal_of(tr, self._scope))
+        found, seal = await asyncio.gather(self._attempts.read(tr), self._subject.shares(tr))
         rekey = give(found.attempt, message.share, message.nonce, _words(message.newer), self._now)
+        if seal is None:
+            raise InvalidRequest(NO_RECOVERY)
         try:
             old = key_of(rekey.parts, seal)
         except InvalidShares as error:
@@ -217,20 +224,29 @@ class Rekeying:
         self._attempts.keep(tr, rekey)
         return status_of(rekey, seal)
 
+    async def _made(self, quorum: Quorum) -> RekeyStatus | None:
+        """Make another key, and write what has become of it; None where that is not allowed any more."""
+        made = await asyncio.to_thread(_make, quorum.rekey, self._now)
+        done = await self._scope.change(partial(self._complete, quorum=quorum, made=made))
+        if done is not None and not quorum.rekey.require_verification:
+            await self._replaced(made.key)
+        return done
+
     async def _complete(self, tr: Transaction, quorum: Quorum, made: Made) -> RekeyStatus | None:
         """Write what a quorum has allowed; None where the attempt, or the seal, is not as it was."""
         scope, rekey = self._scope, quorum.rekey
-        if not await self._attempts.unchanged(tr, quorum.found) or await seal_of(tr, scope) != quorum.seal:
+        if not await self._attempts.unchanged(tr, quorum.found) or await self._subject.shares(tr) != quorum.seal:
             return None
         nonce = str(uuid.uuid4()) if rekey.require_verification else ""
         if rekey.require_verification:
             new = NewKey(made.key.reveal(), made.seal, nonce)
             self._attempts.keep(tr, msgspec.structs.replace(rekey, parts=(), new=new))
         else:
-            await self._replace(tr, quorum.old, made.key, made.seal)
+            await self._replace(tr, made.key, made.seal, quorum.old)
         if rekey.backup:
             kept = Backup(rekey.nonce, rekey.fingerprints, made.shares)
-            tr.set(scope.key(BACKUP), scope.keyring.seal(scope.key(BACKUP), kept.encode()))
+            place = scope.key(self._subject.backup)
+            tr.set(place, scope.keyring.seal(place, kept.encode()))
         status = status_of(rekey, quorum.seal)
         return msgspec.structs.replace(status, verification_nonce=nonce, complete=True, keys=made.shares)
 
@@ -248,45 +264,56 @@ class Rekeying:
             self._attempts.keep(tr, rekey)
             return verification_of(rekey), None
         key = SecretBytes(new.key)
-        await self._replace(tr, await self._scope.root_key(tr), key, new.seal)
+        await self._replace(tr, key, new.seal)
         return msgspec.structs.replace(verification_of(rekey), complete=True), key
 
-    async def _replace(self, tr: Transaction, old: SecretBytes, new: SecretBytes, seal: SealConfig) -> None:
-        """Have the shares of `new` open the scope, and those of `old` nothing any more: at the commit."""
-        scope, place = self._scope, self._scope.key(WRAPPED)
-        wrapped = await tr.get(place)
-        keyring = unwrap(old, place, wrapped or b"")
-        tr.set(place, wrap(new, place, keyring))
-        tr.set(scope.key(SEAL), seal.encode())
-        scope.keep_root_key(tr, keyring, new)
+    async def _replace(
+        self, tr: Transaction, new: SecretBytes, seal: SealConfig, old: SecretBytes | None = None
+    ) -> None:
+        """Have the shares of `new` do what those before did, and these nothing any more: at the commit."""
+        await self._subject.replace(tr, new, seal, old)
         self._attempts.drop(tr)
 
     async def _replaced(self, key: SecretBytes) -> None:
-        self._scope.root_key_replaced(key)
+        self._subject.replaced(key)
         await self._scope.renew()
 
 
-def rekeying_handlers(rekeying: Rekeying) -> Mapping[type[Message], Callable[[Any], Coroutine[Any, Any, Any]]]:
-    """Return what carries out each message."""
-    return {
-        BeginRekey: rekeying.begin,
-        ReadRekey: lambda _: rekeying.status(),
-        CancelRekey: rekeying.cancel,
-        GiveRekeyShare: rekeying.give,
-        ReadVerification: rekeying.verification,
-        VerifyRekeyShare: rekeying.verify,
-        RestartVerification: rekeying.restart_verification,
-        ReadRekeyBackup: rekeying.backup,
-        DeleteRekeyBackup: rekeying.delete_backup,
+def rekeying_handlers(
+    root: Rekeying, recovery: Rekeying | None = None
+) -> Mapping[type[Message], Callable[[Any], Coroutine[Any, Any, Any]]]:
+    """Return what carries out each message: of the key of the scope, or of its recovery key if it may have one."""
+    works: dict[type[Message], Callable[[Rekeying, Any], Coroutine[Any, Any, Any]]] = {
+        BeginRekey: Rekeying.begin,
+        ReadRekey: lambda rekeying, _: rekeying.status(),
+        CancelRekey: Rekeying.cancel,
+        GiveRekeyShare: Rekeying.give,
+        ReadVerification: Rekeying.verification,
+        VerifyRekeyShare: Rekeying.verify,
+        RestartVerification: Rekeying.restart_verification,
+        ReadRekeyBackup: Rekeying.backup,
+        DeleteRekeyBackup: Rekeying.delete_backup,
     }
 
+    async def carry_out(work: Callable[[Rekeying, Any], Coroutine[Any, Any, Any]], message: Any) -> Any:
+        if not message.recovery:
+            return await work(root, message)
+        if recovery is not None:
+            return await work(recovery, message)
+        if isinstance(message, CancelRekey | DeleteRekeyBackup):
+            return False
+        raise InvalidRequest(NOT_SUPPORTED)
 
-def status_of(rekey: Rekey | None, seal: SealConfig) -> RekeyStatus:
-    """Return what is told of an attempt, or that there is none."""
+    return {kind: partial(carry_out, work) for kind, work in works.items()}
+
+
+def status_of(rekey: Rekey | None, seal: SealConfig | None) -> RekeyStatus:
+    """Return what is told of an attempt, or that there is none; without a `seal`, no share is needed."""
+    required = 0 if seal is None else seal.threshold
     if rekey is None:
-        return RekeyStatus(seal.threshold)
+        return RekeyStatus(required)
     return RekeyStatus(
-        required=seal.threshold,
+        required=required,
         nonce=rekey.nonce,
         shares=rekey.shares,
         threshold=rekey.threshold,

@@ -19,6 +19,7 @@ import structlog
 
 from kms_actors.actors.ceremony.rekeying import Rekeying, rekeying_handlers
 from kms_actors.actors.ceremony.rotating import Rotating, rotating_handlers
+from kms_actors.actors.ceremony.subject import RecoveryKey
 from kms_actors.actors.node.records import NodeRecords
 from kms_actors.actors.node.sealing import NO_ROOT, Opened, Sealing
 from kms_actors.actors.tenant.context import Handler
@@ -133,7 +134,7 @@ class NodeActor(AsyncioActor):
         self._scope = records.scope(self._require_keyring, self._renew)
         ceremonies: dict[type[Message], Callable[[Any], Coroutine[Any, Any, Any]]] = {
             **rotating_handlers(Rotating(self._scope)),
-            **rekeying_handlers(Rekeying(self._scope)),
+            **rekeying_handlers(Rekeying(self._scope), Rekeying(self._scope, RecoveryKey(self._scope))),
             **dict.fromkeys(ROOT_MESSAGES, _no_root_token),
         }
         self._progress: UnsealProgress | None = None

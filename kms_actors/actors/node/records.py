@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from kms_actors.actors.ceremony.rekeying import ATTEMPTS
+from kms_actors.actors.ceremony.subject import ATTEMPTS
 from kms_actors.actors.cluster.changes import CLUSTER, KEYRING, TOKEN, Change, record
 from kms_actors.actors.node.master import MasterScope
 from kms_actors.actors.node.namespaces import clusters

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
+from kms_actors.actors.ceremony.subject import NO_RECOVERY
 from kms_actors.actors.node.records import Migration, NodeRecords
 from kms_actors.actors.node.seal_standing import Standing, foreign, seal_status, standing_of
 from kms_actors.ceremony.pgp import Readers
@@ -40,7 +41,6 @@ from kms_actors.secret import SecretBytes
 _log: Final = structlog.get_logger(__name__)
 
 NO_ROOT: Final = "a cluster has no root token, a vault has: its operator, or who has its shares, generates one there"
-_NO_RECOVERY: Final = "this cluster has no recovery keys; while it is unsealed, `sys/rotate/recovery/init` makes some"
 _WRONG: Final = "invalid key: the shares do not give the key; unseal progress was reset"
 
 
@@ -86,7 +86,7 @@ class Sealing:
             raise InvalidRequest("migrate option not provided and seal migration is pending")
         shares = shares_of(seal)
         if shares is None:
-            raise InvalidRequest(_NO_RECOVERY)
+            raise InvalidRequest(NO_RECOVERY)
         return shares
 
     async def initialise(self, message: Initialize) -> tuple[Initialization, Opened | None]:

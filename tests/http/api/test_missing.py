@@ -25,7 +25,8 @@ ASKED = [
     ("POST", "sys/config/ui/headers/X-A", "no web console"),
     ("PUT", "sys/policies/rgp/x", "Enterprise"),
     ("GET", "sys/rekey/none", "sys/rekey/init"),
-    ("PUT", "sys/rekey-recovery-key/init", "no recovery keys"),
+    ("PUT", "sys/rekey-recovery-key/none", "sys/rekey-recovery-key/init"),
+    ("PUT", "sys/generate-recovery-token/attempt", "kms-cli store check"),
     ("GET", "sys/generate-root/none", "sys/generate-root/attempt"),
     ("PUT", "sys/rotate/root", "the root key"),
     ("GET", "sys/rotate/none", "the keyring"),
@@ -48,8 +49,7 @@ ASKED = [
     ("GET", "sys/raw/core", "kms-cli store"),
     ("GET", "sys/pprof/heap", "of a Go program"),
     ("GET", "sys/internal/inspect/request", "show tokens"),
-    ("GET", "sys/rekey/recovery-key-backup", "no recovery keys"),
-    ("POST", "sys/rotate/recovery/init", "no recovery keys"),
+    ("GET", "sys/rotate/recovery/none", "recovery shares are changed at"),
     ("POST", "identity/alias", "identity/entity-alias"),
     ("LIST", "identity/persona/id", "identity/entity-alias"),
     ("GET", "identity/oidc/token/role", "not issued"),
@@ -88,10 +88,3 @@ async def test_all_else_is_told_to_who_has_a_token(service: Service, path: str) 
 @pytest.mark.parametrize("path", ["sys/nosuch", "sys/policiesx", "auth/token/nosuch", "nosuch/x"])
 async def test_what_vault_has_not_either_is_not_found(service: Service, path: str) -> None:
     assert (await service.call("GET", f"/v1/{path}", "root")).status == 404
-
-
-@pytest.mark.parametrize("path", ["rekey/recovery-key-backup", "rotate/recovery/backup", "rotate/recovery/init"])
-async def test_there_is_nothing_of_recovery_keys_to_forget(service: Service, path: str) -> None:
-    assert (await service.call("DELETE", f"/v1/sys/{path}", "root")).status == 204
-    assert (await service.call("DELETE", f"/v1/sys/{path}", "data")).status == 403
-    assert (await service.call("DELETE", f"/v1/sys/{path}")).status == 403

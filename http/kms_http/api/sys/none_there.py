@@ -2,7 +2,7 @@
 
 Lists are empty, and what is removed was not there. Who would make one is told what to use instead.
 
-Source: OpenBao's API pages `sys/workflows` and `sys/external-keys`; Vault's `sys/rekey-recovery-key`.
+Source: OpenBao's API pages `sys/workflows` and `sys/external-keys`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import msgspec
-
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest, NotFound
 from kms_actors.messages import Message
-from kms_http.api.missing import RECOVERY
-from kms_http.api.sys.rekey import guarded
 from kms_http.routing import TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
 from kms_http.wire.errors import HttpError
 
@@ -70,21 +66,6 @@ def _refused(text: str, *operations: Operation) -> dict[Operation, Endpoint]:
     }
 
 
-def _no_recovery(path: str, *refused: Operation) -> Route:
-    """Return what has nothing to forget, and refuses all else."""
-    refusal = guarded(_refusing(RECOVERY), _no_content)
-    return Route(
-        path,
-        {
-            Operation.DELETE: guarded(_nothing, _no_content, Capability.DELETE),
-            **{
-                operation: msgspec.structs.replace(refusal, capability=_CAPABILITIES[operation], refuses=True)
-                for operation in refused
-            },
-        },
-    )
-
-
 _CHANGED: Final = (Operation.READ, Operation.WRITE, Operation.PATCH)
 _CONFIGS: Final = "sys/external-keys/configs"
 
@@ -112,7 +93,4 @@ NONE_THERE_ROUTES: Final = (
         f"{_CONFIGS}/{{config}}/keys/{{key}}/grants/{{mount}}",
         _refused(_KEYS, Operation.WRITE, Operation.DELETE),
     ),
-    _no_recovery("sys/rekey/recovery-key-backup", Operation.READ),
-    _no_recovery("sys/rotate/recovery/backup", Operation.READ),
-    _no_recovery("sys/rotate/recovery/init", Operation.READ, Operation.WRITE),
 )

@@ -1,6 +1,8 @@
-"""Rekeys of the caller's vault, or of the cluster: in Vault's spelling, without an envelope, and in OpenBao's newer.
+"""Rekeys of the caller's vault, or of the cluster, and of its recovery key.
 
-Source: Vault's API page `sys/rekey`; OpenBao's `sys/rotate/root`.
+In Vault's spelling, without an envelope, and in OpenBao's newer.
+
+Source: Vault's API pages `sys/rekey`, `sys/rekey-recovery-key`; OpenBao's `sys/rotate/root`, `sys/rotate/recovery`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ _INIT: Final = Fields(
 _SHARE: Final = Fields(key=to_str, nonce=to_str)
 
 
-def _begin(call: Call) -> BeginRekey:
+def _begin(call: Call, recovery: bool) -> BeginRekey:
     sent = call.values
     return BeginRekey(
         typed(sent, "secret_shares", int, "RekeyRequest.secret_shares"),
@@ -49,10 +51,11 @@ def _begin(call: Call) -> BeginRekey:
         texts(sent, "pgp_keys", "RekeyRequest.pgp_keys"),
         typed(sent, "backup", bool, "RekeyRequest.backup"),
         typed(sent, "require_verification", bool, "RekeyRequest.require_verification"),
+        recovery=recovery,
     )
 
 
-def _begin_newer(call: Call) -> BeginRekey:
+def _begin_newer(call: Call, recovery: bool) -> BeginRekey:
     sent = call.values
     if not all(isinstance(key, str) for key in sent.get("pgp_keys", ())):
         raise InvalidRequest("pgp_keys must be a list of texts")
@@ -63,6 +66,7 @@ def _begin_newer(call: Call) -> BeginRekey:
         sent.get("backup", False),
         sent.get("require_verification", False),
         newer=True,
+        recovery=recovery,
     )
 
 
@@ -169,76 +173,108 @@ def _looks_and_ends(
     }
 
 
-_BACKUP: Final = _looks_and_ends(
-    lambda _: ReadRekeyBackup(), lambda _: DeleteRekeyBackup(), _show_backup, _no_content
-)
+def _older_routes(path: str, backup: str, *, recovery: bool) -> tuple[Route, ...]:
+    """Return the routes in Vault's spelling."""
+    update, verify = "RekeyUpdateRequest", "RekeyVerificationUpdateRequest"
+    return (
+        Route(
+            f"{path}/init",
+            {
+                **_looks_and_ends(
+                    lambda _: ReadRekey(recovery), lambda _: CancelRekey(recovery), _bare(_status), _no_content
+                ),
+                Operation.WRITE: guarded(lambda call: _begin(call, recovery), _bare(_status), fields=_STRUCT),
+            },
+            bare=True,
+        ),
+        Route(
+            f"{path}/update",
+            {
+                Operation.WRITE: guarded(
+                    lambda call: GiveRekeyShare(*share_of(call, update), recovery=recovery),
+                    _bare(_status),
+                    fields=_STRUCT,
+                )
+            },
+            bare=True,
+        ),
+        Route(
+            f"{path}/verify",
+            {
+                **_looks_and_ends(
+                    lambda _: ReadVerification(recovery=recovery),
+                    lambda _: RestartVerification(recovery=recovery),
+                    _bare(_verification),
+                    _bare(_verification),
+                ),
+                Operation.WRITE: guarded(
+                    lambda call: VerifyRekeyShare(*share_of(call, verify), recovery=recovery),
+                    _bare(_verification),
+                    fields=_STRUCT,
+                ),
+            },
+            bare=True,
+        ),
+        Route(backup, _backup(recovery)),
+    )
+
+
+def _newer_routes(path: str, *, recovery: bool) -> tuple[Route, ...]:
+    """Return the routes in OpenBao's newer spelling."""
+    return (
+        Route(
+            f"{path}/init",
+            {
+                **_looks_and_ends(
+                    lambda _: ReadRekey(recovery),
+                    lambda _: CancelRekey(recovery),
+                    _enveloped(_newer_status),
+                    _no_content,
+                ),
+                Operation.WRITE: guarded(
+                    lambda call: _begin_newer(call, recovery), _enveloped(_newer_status), fields=_INIT
+                ),
+            },
+        ),
+        Route(
+            f"{path}/update",
+            {
+                Operation.WRITE: guarded(
+                    lambda call: GiveRekeyShare(*_newer_share(call), newer=True, recovery=recovery),
+                    _enveloped(_newer_status),
+                    fields=_SHARE,
+                )
+            },
+        ),
+        Route(
+            f"{path}/verify",
+            {
+                **_looks_and_ends(
+                    lambda _: ReadVerification(newer=True, recovery=recovery),
+                    lambda _: RestartVerification(newer=True, recovery=recovery),
+                    _enveloped(_verification),
+                    _enveloped(_verification),
+                ),
+                Operation.WRITE: guarded(
+                    lambda call: VerifyRekeyShare(*_newer_share(call), newer=True, recovery=recovery),
+                    _enveloped(_verification),
+                    fields=_SHARE,
+                ),
+            },
+        ),
+        Route(f"{path}/backup", _backup(recovery)),
+    )
+
+
+def _backup(recovery: bool) -> dict[Operation, Endpoint]:
+    return _looks_and_ends(
+        lambda _: ReadRekeyBackup(recovery), lambda _: DeleteRekeyBackup(recovery), _show_backup, _no_content
+    )
+
 
 REKEY_ROUTES: Final = (
-    Route(
-        "sys/rekey/init",
-        {
-            **_looks_and_ends(lambda _: ReadRekey(), lambda _: CancelRekey(), _bare(_status), _no_content),
-            Operation.WRITE: guarded(_begin, _bare(_status), fields=_STRUCT),
-        },
-        bare=True,
-    ),
-    Route(
-        "sys/rekey/update",
-        {
-            Operation.WRITE: guarded(
-                lambda call: GiveRekeyShare(*share_of(call, "RekeyUpdateRequest")), _bare(_status), fields=_STRUCT
-            )
-        },
-        bare=True,
-    ),
-    Route(
-        "sys/rekey/verify",
-        {
-            **_looks_and_ends(
-                lambda _: ReadVerification(),
-                lambda _: RestartVerification(),
-                _bare(_verification),
-                _bare(_verification),
-            ),
-            Operation.WRITE: guarded(
-                lambda call: VerifyRekeyShare(*share_of(call, "RekeyVerificationUpdateRequest")),
-                _bare(_verification),
-                fields=_STRUCT,
-            ),
-        },
-        bare=True,
-    ),
-    Route("sys/rekey/backup", _BACKUP),
-    Route(
-        "sys/rotate/root/init",
-        {
-            **_looks_and_ends(lambda _: ReadRekey(), lambda _: CancelRekey(), _enveloped(_newer_status), _no_content),
-            Operation.WRITE: guarded(_begin_newer, _enveloped(_newer_status), fields=_INIT),
-        },
-    ),
-    Route(
-        "sys/rotate/root/update",
-        {
-            Operation.WRITE: guarded(
-                lambda call: GiveRekeyShare(*_newer_share(call), newer=True), _enveloped(_newer_status), fields=_SHARE
-            )
-        },
-    ),
-    Route(
-        "sys/rotate/root/verify",
-        {
-            **_looks_and_ends(
-                lambda _: ReadVerification(newer=True),
-                lambda _: RestartVerification(newer=True),
-                _enveloped(_verification),
-                _enveloped(_verification),
-            ),
-            Operation.WRITE: guarded(
-                lambda call: VerifyRekeyShare(*_newer_share(call), newer=True),
-                _enveloped(_verification),
-                fields=_SHARE,
-            ),
-        },
-    ),
-    Route("sys/rotate/root/backup", _BACKUP),
+    *_older_routes("sys/rekey", "sys/rekey/backup", recovery=False),
+    *_older_routes("sys/rekey-recovery-key", "sys/rekey/recovery-key-backup", recovery=True),
+    *_newer_routes("sys/rotate/root", recovery=False),
+    *_newer_routes("sys/rotate/recovery", recovery=True),
 )

@@ -51,20 +51,22 @@ _LEVEL: Final = "It holds for this node until it ends. It is for operators of th
 _TOLD: Final = "Without a token, of the node; with one, of its scope: a vault, or the cluster."
 
 
-def _rekeys(path: str) -> Texts:
+def _rekeys(path: str, key: str = "key", backup: str = "") -> Texts:
     """Return what is said of the steps of a rekey."""
     return {
         f"{path}/init": About(
-            "Begin to have other shares, of a new key; see how far that is, or give it up.",
+            f"Begin to have other shares, of a new {key}; see how far that is, or give it up.",
             _TOLD,
             _REKEY,
             ("secret_shares", "secret_threshold"),
         ),
-        f"{path}/update": About("Give one share of the key that there is.", _TOLD, _SHARE, ("key", "nonce")),
+        f"{path}/update": About(f"Give one share of the {key} that there is.", _TOLD, _SHARE, ("key", "nonce")),
         f"{path}/verify": About(
-            "Give one share of the new key, which counts once enough are there.", _TOLD, _SHARE, ("key", "nonce")
+            f"Give one share of the new {key}, which counts once enough are there.", _TOLD, _SHARE, ("key", "nonce")
         ),
-        f"{path}/backup": About("The encrypted shares of the last rekey that kept them; forget them.", _TOLD),
+        backup or f"{path}/backup": About(
+            "The encrypted shares of the last rekey that kept them; forget them.", _TOLD
+        ),
     }
 
 
@@ -207,9 +209,6 @@ TEXTS: Final[Texts] = {
     "sys/workflows/manage/{path...}": About("A workflow; there is none.", "", _WORKFLOW),
     "sys/workflows/execute/{path...}": About("Run a workflow; there is none.", "", _WORKFLOW),
     "sys/workflows/trace/{path...}": About("Run a workflow; there is none.", "", _WORKFLOW),
-    "sys/rekey/recovery-key-backup": About("Forget the recovery keys that were backed up; there are none."),
-    "sys/rotate/recovery/backup": About("Forget the recovery keys that were backed up; there are none."),
-    "sys/rotate/recovery/init": About("End a change of the recovery keys; there are none."),
     "sys/external-keys/configs": About("List the systems whose keys are used; there are none."),
     "sys/external-keys/configs/{config}": About("A system whose keys are used; there is none."),
     "sys/external-keys/configs/{config}/keys": About("List the keys of a system; there are none."),
@@ -227,6 +226,8 @@ TEXTS: Final[Texts] = {
     "sys/rotate/keyring/config": About("When the keyring is rotated by itself.", _TOLD, _ROTATION),
     **_rekeys("sys/rekey"),
     **_rekeys("sys/rotate/root"),
+    **_rekeys("sys/rekey-recovery-key", "recovery key", "sys/rekey/recovery-key-backup"),
+    **_rekeys("sys/rotate/recovery", "recovery key"),
     **_root_tokens("sys/generate-root"),
     **_root_tokens("sys/generate-root-token"),
     "sys/decode-token": About("Read a root token by its one-time password.", "", _ENCODED, ("encoded_token", "otp")),
