@@ -1,10 +1,17 @@
-"""The process's standard output, for who collects that."""
+"""The process's standard output, for who collects that.
+
+All processes of a node have the same one. To a file or a terminal each write is whole; to a pipe only what is short
+(`PIPE_BUF`), so there they take turns by a lock of the pipe itself. Of a socket, lines of 32 kB and more can mix.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import os
-from collections.abc import Sequence
+import stat
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Final
 
@@ -34,7 +41,23 @@ class OutputSink:
 def _write(data: bytes) -> None:
     rest = memoryview(data)
     try:
-        while rest:
-            rest = rest[os.write(_STDOUT, rest) :]
+        with _alone():
+            while rest:
+                rest = rest[os.write(_STDOUT, rest) :]
     except OSError as error:
         raise SinkFailed(f"standard output: {in_words(error)}") from None
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Keep other processes of this node from writing, if it is a pipe; waits in this thread."""
+    if not stat.S_ISFIFO(os.fstat(_STDOUT).st_mode):
+        yield
+        return
+    # Opened anew: what a process has inherited is locked for all that have.
+    pipe = os.open(f"/proc/self/fd/{_STDOUT}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(pipe, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(pipe)
