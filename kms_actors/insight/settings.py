@@ -73,7 +73,10 @@ def sanitized(configuration: Configuration) -> dict[str, Any]:
         ],
         "log_format": configuration.log.format,
         "log_level": configuration.log.level,
-        "seals": [{"type": master.name, "disabled": False}],
+        "seals": [
+            {"type": master.name, "disabled": False},
+            *([] if master.migrate_from is None else [{"type": master.migrate_from, "disabled": True}]),
+        ],
         "storage": {"type": cluster.backend},
         "workers": configuration.worker_count,
         **{name: msgspec.to_builtins(getattr(configuration, name)) for name in _SHOWN},

@@ -24,7 +24,7 @@ from kms_actors.actors.node.records import NodeRecords
 from kms_actors.actors.node.sealing import NO_ROOT, Opened, Sealing
 from kms_actors.actors.tenant.context import Handler
 from kms_actors.actors.tenant.records import NOT_INITIALIZED
-from kms_actors.ceremony.messages import ROOT_MESSAGES
+from kms_actors.ceremony.messages import ROOT_MESSAGES, RotateKeyring
 from kms_actors.config import SettingError
 from kms_actors.errors import InvalidRequest, InvalidShares, Sealed, SealUnavailable
 from kms_actors.keyring.keyring import Keyring
@@ -115,6 +115,10 @@ class ProgressDropped(Event, frozen=True):
     """A quorum was wrong after all."""
 
 
+class Rotated(Event, frozen=True):
+    """The keyring was rotated, since somebody asked."""
+
+
 class NodeActor(AsyncioActor):
     """Seal and unseal of this node."""
 
@@ -137,6 +141,7 @@ class NodeActor(AsyncioActor):
             **rekeying_handlers(Rekeying(self._scope), Rekeying(self._scope, RecoveryKey(self._scope))),
             **dict.fromkeys(ROOT_MESSAGES, _no_root_token),
         }
+        ceremonies[RotateKeyring] = partial(self._rotate, ceremonies[RotateKeyring])
         self._progress: UnsealProgress | None = None
         self._handlers: Mapping[type[Message], Handler] = {
             ReadSealStatus: self._status,
@@ -149,6 +154,7 @@ class NodeActor(AsyncioActor):
             UnsealUnattended: self._unseal_unattended,
             UnsealedUnattended: self._unsealed_unattended,
             ProgressDropped: self._drop_progress,
+            Rotated: self._rotated,
             RevokeOperator: lambda message: self.spawn(self._records.revoke(message.revocation_id, message.ends)),
             RenewMaster: lambda _: self.spawn(self._renewed()),
             Renewed: self._take_renewed,
@@ -169,6 +175,15 @@ class NodeActor(AsyncioActor):
     def _perform(self, handle: Callable[[Any], Coroutine[Any, Any, Any]], message: Message) -> Any:
         self._require_keyring()
         return self.spawn(handle(message))
+
+    async def _rotate(self, rotate: Callable[[Any], Coroutine[Any, Any, Any]], message: Message) -> Any:
+        """Rotate the keyring, and have a newer key of the provider wrap the master key, too, if there is one."""
+        answer = await rotate(message)
+        await self._ask_self(Rotated())
+        return answer
+
+    def _rotated(self, _: Rotated) -> None:
+        self.spawn(self._sealing.wrap_anew(lambda: self._scope.read(self._scope.root_key)))
 
     async def _renewed(self) -> None:
         """Hear of what another node, or a ceremony here, has changed of the keyring and its seal."""
@@ -214,7 +229,10 @@ class NodeActor(AsyncioActor):
         return msgspec.structs.replace(status, progress=len(progress.parts), nonce=progress.nonce)
 
     async def _initialise(self, message: Initialize) -> Initialization:
-        made, opened = await self._sealing.initialise(message)
+        try:
+            made, opened = await self._sealing.initialise(message)
+        except SettingError as error:
+            raise SealUnavailable(str(error)) from None
         if opened is not None:
             await self._ask_self(Unsealed(*opened))
         return made

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -147,7 +147,7 @@ class Sealing:
             _log.error("this node stays sealed", reason=foreign(self._settings, seal))
         if self._seen is Standing.MIGRATION:
             _log.warning(
-                "the master key is to change hands: `vault operator unseal -migrate`",
+                "the master key is to change hands: vault operator unseal -migrate",
                 before=type_of(seal),
                 then=self._settings.name,
             )
@@ -168,6 +168,15 @@ class Sealing:
         key = await _unwrapped(provider, seal)
         keyring = await self._records.open_keyring(key, time.time(), make=False)
         return Opened(keyring, await self._wrapped_anew(provider, seal, key))
+
+    async def wrap_anew(self, master_key: Callable[[], Awaitable[SecretBytes]]) -> None:
+        """Have the provider's key of now wrap the master key, if a provider keeps it; a failure is logged alone."""
+        try:
+            seal, _ = await self._records.read()
+            if isinstance(seal, ProviderSeal) and self.standing(seal) is Standing.PROVIDER:
+                await self._wrapped_anew(self._providers[seal.type], seal, await master_key())
+        except KmsError as error:
+            _log.warning("the master key cannot be wrapped by the newest key", reason=str(error))
 
     async def _initialise_shares(self, message: Initialize) -> Initialization:
         now, ahead = time.time(), self._settings.key_check_value

@@ -3,156 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, cast
 
-import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from kms_actors import config
-from kms_actors.actors.node import link, unattended
-from kms_actors.actors.node.service import NodeService
+from kms_actors.actors.node import link
 from kms_actors.ceremony.messages import (
-    BeginRekey,
-    CancelRekey,
-    GiveRekeyShare,
-    ReadRekey,
-    RekeyStatus,
-    VerifyRekeyShare,
+    RotateKeyring,
 )
 from kms_actors.check.walk import check
 from kms_actors.cli.private_file import create_private
-from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, SealRefused, SealUnavailable
+from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, SealUnavailable
 from kms_actors.keyring.keyring import unwrap
 from kms_actors.keyring.shamir import combine
-from kms_actors.messages import Initialization, Initialize, ReadSealStatus, ResetUnseal, Seal, SealStatus, Unseal
-from kms_actors.seals import opening
-from kms_actors.seals.provider import Provider, Wrapped
-from kms_actors.secret import SecretBytes
-from kms_actors.store import keyspace, schema
-from kms_actors.store.api import Store
-from kms_actors.store.sqlite.engine import SqliteStore
-from tests.actors.node_service import VAULT, configuration, unseal_tenant
+from kms_actors.messages import Initialization, Initialize, ResetUnseal, Seal, SealStatus, Unseal
+from kms_actors.store import keyspace
+from tests.actors.kept_seals import Hosts, give, hosts, initialised, status, until
+from tests.actors.node_service import VAULT, unseal_tenant
 from tests.support.vaults import opened
 
-
-class Keeper:
-    """A provider in memory, whose key has versions, and which may be away."""
-
-    def __init__(self, kind: str) -> None:
-        self.type = kind
-        self.version = 1
-        self.away = False
-        self.refuses = False
-        self.waiting: asyncio.Event | None = None
-        self.asked = 0
-        self._kept: dict[bytes, bytes] = {}
-
-    async def check(self) -> None: ...
-
-    async def wrap(self, key: SecretBytes) -> Wrapped:
-        await self._answer()
-        blob = os.urandom(16)
-        self._kept[blob] = bytes(bytearray(key.reveal()))  # a copy: the other is overwritten
-        return Wrapped(f"{self.type}:v{self.version}", blob)
-
-    async def unwrap(self, wrapped: Wrapped) -> SecretBytes:
-        await self._answer()
-        return SecretBytes(bytes(bytearray(self._kept[wrapped.blob])))
-
-    async def close(self) -> None: ...
-
-    async def _answer(self) -> None:
-        self.asked += 1
-        await asyncio.sleep(0)
-        if self.waiting is not None:
-            await self.waiting.wait()
-        if self.refuses:
-            raise SealRefused("no")
-        if self.away:
-            raise SealUnavailable("away")
-
-
-class Hosts:
-    """Nodes over one store, each with a configuration of its own, and the providers that all of them reach."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.keepers = {kind: Keeper(kind) for kind in ("transit", "pkcs11")}
-        self._stack = contextlib.AsyncExitStack()
-
-    async def start(self, name: str, migrate_from: str | None = None, **more: Any) -> NodeService:
-        """Start a node whose master key `name` keeps."""
-        settings = configuration()
-        kept = msgspec.structs.replace(
-            settings.master_keyring_provider, name=cast(Any, name), migrate_from=cast(Any, migrate_from), **more
-        )
-        service = NodeService(msgspec.structs.replace(settings, master_keyring_provider=kept), self.store)
-        await service.start()
-        self._stack.push_async_callback(service.stop)
-        return service
-
-    async def stop_all(self) -> None:
-        await self._stack.aclose()
-        self._stack = contextlib.AsyncExitStack()
-
-
-@pytest.fixture
-async def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hosts]:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
-    await schema.initialise(store)
-    made = Hosts(store)
-    real = opening.providers_of
-
-    def providers_of(settings: config.MasterKeyringProvider) -> dict[str, Provider]:
-        kept = {kind: cast(Provider, made.keepers[kind]) for kind in settings.types if kind in made.keepers}
-        own = (
-            msgspec.structs.replace(settings, name="static", migrate_from=None)
-            if "static" in settings.types
-            else None
-        )
-        return kept | ({} if own is None else real(own))
-
-    monkeypatch.setattr("kms_actors.actors.node.link.providers_of", providers_of)
-    monkeypatch.setattr(unattended, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(unattended, "FIRST_WAIT", 0.01)
-    monkeypatch.setattr(unattended, "LONGEST_WAIT", 0.02)
-    yield made
-    await made.stop_all()
-    await store.close()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0.01)
-
-
-async def status(service: NodeService) -> SealStatus:
-    found: SealStatus = await service.ask_node(ReadSealStatus())
-    return found
-
-
-async def give(service: NodeService, shares: tuple[bytes, ...], *, migrate: bool = False) -> SealStatus:
-    for share in shares:
-        found: SealStatus = await service.ask_node(Unseal(share, migrate=migrate))
-    return found
-
-
-async def initialised(hosts: Hosts, name: str = "transit", shares: int = 3, threshold: int = 2) -> Initialization:
-    """Make a cluster, with a vault in it; all nodes are stopped then."""
-    service = await hosts.start(name)
-    message = Initialize(recovery_shares=shares, recovery_threshold=threshold)
-    made: Initialization = await service.ask_node(Initialize(shares, threshold) if name == "shamir" else message)
-    if name == "shamir":
-        await give(service, made.shares[:threshold])
-    await unseal_tenant(service)
-    await hosts.stop_all()
-    return made
+__all__ = ["hosts"]
 
 
 async def test_a_node_is_unsealed_by_its_initialisation_and_by_its_next_start(hosts: Hosts) -> None:
@@ -290,6 +161,22 @@ async def test_a_rotated_key_of_the_provider_wraps_anew_at_the_next_start(hosts:
     await hosts.stop_all()
     for blob in before:  # the provider forgets what its old version has wrapped
         del keeper._kept[blob]
+    assert not (await hosts.start("transit")).node_sealed
+
+
+async def test_a_rotation_of_the_keyring_has_the_newest_key_wrap_the_master_key(hosts: Hosts) -> None:
+    await initialised(hosts)
+    service, keeper = await hosts.start("transit"), hosts.keepers["transit"]
+    keeper.version = 2
+    await service.ask_node(RotateKeyring())
+
+    async with asyncio.timeout(20):
+        while (await service._records.read())[0].key_id != "transit:v2":  # type: ignore[union-attr]  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    keeper.away = True
+    assert (await service.ask_node(RotateKeyring())).term == 3  # which needs no provider
+    keeper.away = False
+    await hosts.stop_all()
     assert not (await hosts.start("transit")).node_sealed
 
 
@@ -437,94 +324,3 @@ async def test_a_cluster_without_recovery_keys_says_how_to_get_some(hosts: Hosts
     service = await hosts.start("shamir", migrate_from="transit")
     with pytest.raises(InvalidRequest, match="no recovery keys; while it is unsealed, `sys/rotate/recovery/init`"):
         await give(service, (b"\x01" * 33,), migrate=True)
-
-
-async def rekeyed(service: NodeService, old: tuple[bytes, ...], **more: Any) -> RekeyStatus:
-    """Change the recovery shares by a quorum of those before; return the last answer."""
-    found: RekeyStatus = await service.ask_node(BeginRekey(3, 2, recovery=True, **more))
-    for share in old:
-        found = await service.ask_node(GiveRekeyShare(share, found.nonce, recovery=True))
-    return found
-
-
-async def test_a_quorum_of_recovery_shares_gives_others(hosts: Hosts) -> None:
-    made = await initialised(hosts)
-    first, second = await hosts.start("transit"), await hosts.start("transit")
-    assert await first.ask_node(ReadRekey(recovery=True)) == RekeyStatus(2)
-    done = await rekeyed(first, made.shares[:2])
-    assert (done.complete, len(done.keys)) == (True, 3)
-    await second.catch_up()
-    for service in (first, second):
-        await service.ask_node(Seal())
-        with pytest.raises(InvalidShares):
-            await give(service, made.shares[:2])
-        assert not (await give(service, done.keys[1:])).sealed
-    await hosts.stop_all()
-    assert not (await hosts.start("transit")).node_sealed  # which asks for no shares
-
-
-async def test_new_recovery_shares_may_have_to_be_given_back_before_they_count(hosts: Hosts) -> None:
-    made = await initialised(hosts)
-    service = await hosts.start("transit")
-    done = await rekeyed(service, made.shares[:2], require_verification=True)
-    nonce = done.verification_nonce
-    seal, _ = await service._records.read()
-    for share in done.keys[:2]:
-        verified = await service.ask_node(VerifyRekeyShare(share, nonce, recovery=True))
-    after, _ = await service._records.read()
-    assert verified.complete
-    assert seal != after
-    await service.ask_node(Seal())
-    assert not (await give(service, done.keys[:2])).sealed
-
-
-async def test_a_cluster_without_recovery_keys_gets_some_at_once_by_the_newer_name(hosts: Hosts) -> None:
-    await initialised(hosts, shares=0, threshold=0)
-    service = await hosts.start("transit")
-    assert await service.ask_node(ReadRekey(recovery=True)) == RekeyStatus(0)
-    with pytest.raises(InvalidRequest, match="`sys/rotate/recovery/init` makes some"):
-        await service.ask_node(BeginRekey(3, 2, recovery=True))
-    done: RekeyStatus = await service.ask_node(BeginRekey(3, 2, newer=True, recovery=True))
-    assert (done.complete, len(done.keys)) == (True, 3)
-    again: RekeyStatus = await service.ask_node(BeginRekey(3, 2, newer=True, recovery=True))
-    assert (again.complete, again.required) == (False, 2)  # from now on a quorum is needed
-    await hosts.stop_all()
-    moved = await hosts.start("shamir", migrate_from="transit")
-    assert not (await give(moved, done.keys[:2], migrate=True)).sealed
-
-
-async def test_two_nodes_that_make_the_first_recovery_keys_at_once_make_one_set(hosts: Hosts) -> None:
-    await initialised(hosts, shares=0, threshold=0)
-    nodes = [await hosts.start("transit") for _ in range(2)]
-    made = await asyncio.gather(*(node.ask_node(BeginRekey(3, 2, newer=True, recovery=True)) for node in nodes))
-    (keys,) = (status.keys for status in made if status.complete)
-    await nodes[0].ask_node(Seal())
-    assert not (await give(nodes[0], keys[:2])).sealed
-
-
-async def test_a_rekey_of_recovery_ends_when_the_master_key_changes_hands(hosts: Hosts) -> None:
-    made = await initialised(hosts)
-    old = await hosts.start("transit")
-    begun: RekeyStatus = await old.ask_node(BeginRekey(3, 2, recovery=True))
-    await old.ask_node(GiveRekeyShare(made.shares[0], begun.nonce, recovery=True))
-    moved = await hosts.start("pkcs11", migrate_from="transit")
-    await give(moved, made.shares[:2], migrate=True)
-    with pytest.raises(InvalidRequest, match="no barrier rekey in progress"):
-        await old.ask_node(GiveRekeyShare(made.shares[1], begun.nonce, recovery=True))
-
-
-async def test_who_keeps_the_key_in_shares_has_no_recovery_keys(hosts: Hosts) -> None:
-    made = await initialised(hosts, "shamir")
-    service = await hosts.start("shamir")
-    await give(service, made.shares[:2])
-    for message in (ReadRekey(recovery=True), BeginRekey(3, 2, newer=True, recovery=True)):
-        with pytest.raises(InvalidRequest, match="there are no recovery keys here"):
-            await service.ask_node(message)
-    assert await service.ask_node(CancelRekey(recovery=True)) is False
-
-
-async def test_a_provider_has_no_shares_of_the_master_key_to_change(hosts: Hosts) -> None:
-    await initialised(hosts)
-    service = await hosts.start("transit")
-    with pytest.raises(InvalidRequest, match="the master key is in no shares"):
-        await service.ask_node(BeginRekey(3, 2))
