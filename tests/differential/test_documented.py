@@ -58,10 +58,11 @@ def answers(caller: Caller, operation: Documented, example: Example) -> Told:
 
 
 def caller(address: str, token: str, operator: str, audit: str) -> Caller:
-    """Return the caller of a server that has something of what is asked for: a lease, and a mount to move."""
+    """Return the caller of a server that has what is asked for: a lease, a mount to move, an audit device."""
     api = Api(address, token)
     assert api.post("auth/token/create", {"policies": ["default"], "ttl": "1h"}).status == 200
     assert api.post("sys/mounts/doc-moves", {"type": "kv"}).status == 204
+    assert api.post("sys/audit/doc-audit", {"type": "file", "options": {"file_path": audit}}).status == 204
     lease = api.list("sys/leases/lookup/auth/token/create").data["keys"][0]
     accessor = api.get("auth/token/lookup-self").data["accessor"]
 
