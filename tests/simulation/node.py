@@ -25,6 +25,8 @@ PATIENCE: Final = 15.0
 _CLIENT: Final = "198.51.100.7"
 #: Virtual seconds between client and node, each way, at most.
 _WAY: Final = 0.0005
+#: The one vault, of which tokens are that name none.
+VAULT: Final = "vault_simulated"
 
 
 def configuration(directory: Path, name: str, keys: tuple[str, str], lease: float) -> config.Configuration:
@@ -38,7 +40,12 @@ def configuration(directory: Path, name: str, keys: tuple[str, str], lease: floa
             "node_name": name,
         },
         "authenticator": {"name": "biscuit", "provider": {"keys": [list(keys)], "service": "s"}},
-        "tenants": {"lease_seconds": lease, "idle_seconds": 20.0, "rotation_check_seconds": 5.0},
+        "tenants": {
+            "lease_seconds": lease,
+            "idle_seconds": 20.0,
+            "rotation_check_seconds": 5.0,
+            "default_vault": VAULT,
+        },
     }
     return config.check(tree, directory / "node.toml")
 

@@ -39,6 +39,9 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         Edit(_STORE, 'if int.from_bytes(found[0] or b"", "little") != self._epoch:\n            raise Sealed', "pass")
     ],
     "token-not-read": [Edit(_STORE, "for bearer in bearers:\n            if", "for bearer in ():\n            if")],
+    "accessor-not-read": [
+        Edit(_STORE, "if bearer.accessor:\n", "if False and bearer.accessor:\n"),
+    ],
     "policies-not-read": [
         Edit(
             _STORE,

@@ -18,6 +18,7 @@ SEEDS = os.environ.get("KMS_SIMULATION_SEEDS", "3")
 #: Bugs that the first few seeds find, and the workload that does.
 FOUND_SOON = (
     ("uses-not-counted", "tokens"),
+    ("accessor-not-read", "tokens"),
     ("rotation-not-told", "transit"),
     ("check-and-set-not-checked", "registers"),
 )

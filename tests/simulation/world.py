@@ -12,11 +12,10 @@ from typing import Any, Final
 from kms_actors.store import schema
 from tests.simulation.moments import Spans
 from tests.simulation.native import OUTSIDE, SimulatedStore, Sky
-from tests.simulation.node import Answer, Sent, SimulatedNode, configuration, send
+from tests.simulation.node import VAULT, Answer, Sent, SimulatedNode, configuration, send
 from tests.support.tokens import Issuer
 
 NODES: Final = ("n1", "n2", "n3")
-VAULT: Final = "vault_simulated"
 #: Lines of what happened that are kept.
 _LAST: Final = 5000
 #: Virtual seconds until a cluster that was mended has to serve.

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from tests.simulation.node import VAULT
 from tests.simulation.workloads.base import Clients
-from tests.simulation.world import VAULT
 
 _SECRET: Final = "secret/data/for/biscuits"
 

@@ -10,6 +10,10 @@ from tests.simulation.node import Answer
 from tests.simulation.workloads.base import Clients
 
 _USES: Final = 4
+#: Seconds after which nothing comes of a request that was not answered.
+_LATE: Final = 30.0
+#: A text that one token has after the other: first one that may write, then one that may not.
+CHOSEN: Final = "a-text-of-ones-own-0123456789"
 POLICY: Final = 'path "secret/data/t/*" { capabilities = ["create", "update", "read"] }'
 
 
@@ -23,7 +27,7 @@ class Tokens(Clients):
         await asyncio.sleep(self.world.lease)
 
     def clients(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._lives(), self._lives(), self._spends(), self._wraps()]
+        return [self._lives(), self._lives(), self._chooses(), self._spends(), self._wraps()]
 
     async def _make(self, by: str, **fields: Any) -> str | None:
         body = {"policies": ["tokens"], "ttl": "1h", "no_default_policy": False} | fields
@@ -51,6 +55,29 @@ class Tokens(Clients):
             await asyncio.gather(*users)
             for token in tokens:
                 self._revoked.pop(token, None)
+
+    async def _chooses(self) -> None:
+        while True:
+            await self.pause(3)
+            while not await self._free():
+                await self.pause()
+            self._revoked.pop(CHOSEN, None)
+            if await self._make(self.world.root, id=CHOSEN) is None:
+                await asyncio.sleep(_LATE)  # it may yet be made
+                continue
+            users = [asyncio.ensure_future(self._use(CHOSEN)) for _ in range(4)]
+            await self.pause()
+            if await self._free():
+                await self._make(self.world.root, id=CHOSEN, policies=["default"])
+            await asyncio.gather(*users)
+
+    async def _free(self) -> bool:
+        """Revoke whatever token has the chosen text; tell whether that is certain."""
+        answer = await self.world.ask("POST", "auth/token/revoke", self.world.root, {"token": CHOSEN})
+        self.changed(answer)
+        if answer.good:
+            self._revoked[CHOSEN] = answer.got
+        return answer.good
 
     async def _use(self, token: str) -> None:
         """Read and write, for a while behind the token's end."""
