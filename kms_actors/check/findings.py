@@ -54,6 +54,7 @@ class Report:
         self.records = 0
         self.vaults = 0
         self.opened = 0  # vaults whose sealed records were opened
+        self.older = 0  # records that an older version of a keyring at hand has sealed
 
     def add(self, page: Page) -> None:
         """Take in what was found on one page."""
@@ -61,6 +62,7 @@ class Report:
         self.records += page.records
         self.vaults += page.vaults
         self.opened += page.opened
+        self.older += page.older
 
 
 class Page:
@@ -68,7 +70,7 @@ class Page:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self.records = self.vaults = self.opened = 0
+        self.records = self.vaults = self.opened = self.older = 0
 
     def add(self, kind: Kind, key: bytes, text: str) -> None:
         self.findings.append(Finding(kind, key, text))

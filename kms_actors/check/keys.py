@@ -15,6 +15,7 @@ from kms_actors.check.records import (
 from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring.check_value import has_check_value
 from kms_actors.keyring.keyring import Keyring, unwrap
+from kms_actors.keyring.record import version_of
 from kms_actors.keyring.shamir import combine, parse_share
 from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
@@ -36,6 +37,15 @@ class Master(NamedTuple):
         if self.keyring is not None:
             openers[Sealing.MASTER_KEYRING] = self.keyring.open
         return openers
+
+
+def is_older(sealing: Sealing, record: bytes, master: Master | None, keyring: Keyring | None = None) -> bool:
+    """Tell whether an older version than the newest of the keyring that it takes, if at hand, has sealed a record."""
+    if sealing is Sealing.MASTER_KEYRING:
+        keyring = None if master is None else master.keyring
+    elif sealing is not Sealing.KEYRING:
+        return False
+    return keyring is not None and 0 < version_of(record) < keyring.active_version
 
 
 def master_key(shares: Iterable[str]) -> SecretBytes:

@@ -20,6 +20,7 @@ from kms_actors.check.findings import (
 from kms_actors.check.keys import (
     Master,
     TenantKeyring,
+    is_older,
     tenant_keyring,
 )
 from kms_actors.check.records import (
@@ -44,8 +45,18 @@ _ENGINES: Final = ("kv", "transit", *LOGIN_TYPES)
 class TenantCheck:
     """The tenant as one transaction sees it."""
 
-    def __init__(self, tr: Transaction, keys: TenantKeys, keyring: TenantKeyring, page: Page, *, whole: bool) -> None:
+    def __init__(
+        self,
+        tr: Transaction,
+        keys: TenantKeys,
+        master: Master | None,
+        keyring: TenantKeyring,
+        page: Page,
+        *,
+        whole: bool,
+    ) -> None:
         self._tr = tr
+        self._master = master
         self._keys = keys
         self._openers, self._keyring = keyring
         self._page = page
@@ -61,7 +72,7 @@ class TenantCheck:
         header, lock, *others = await asyncio.gather(*(tr.get(keys.key(area)) for area in areas))
         if header is None and lock is None and others == [None, None]:
             page.add(Kind.ORPHAN, keys.prefix, "records of a tenant that has no header")
-        return cls(tr, keys, await tenant_keyring(tr, keys, master), page, whole=lock is None)
+        return cls(tr, keys, master, await tenant_keyring(tr, keys, master), page, whole=lock is None)
 
     async def examine(self, key: bytes, value: bytes) -> None:
         """Look at one record."""
@@ -72,6 +83,7 @@ class TenantCheck:
             self._page.add(Kind.UNKNOWN_KEY, key, "no record of this program lies here")
             return
         record = self._decoded(key, lambda: examine(known, key, value, self._openers))
+        self._page.older += is_older(known.sealing, value, self._master, self._keyring)
         if not self._whole:
             if parts == ("restore",):
                 self._page.add(Kind.UNFINISHED, key, "a restore of this vault has not ended: run it again")

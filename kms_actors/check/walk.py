@@ -19,13 +19,14 @@ from kms_actors.actors.cluster.schedule import (
     entry_of,
 )
 from kms_actors.actors.tenant.header import TenantHeader
+from kms_actors.actors.tenant.master import UPGRADE
 from kms_actors.check.findings import (
     Kind,
     Page,
     Report,
     parts_of,
 )
-from kms_actors.check.keys import Master
+from kms_actors.check.keys import Master, is_older
 from kms_actors.check.records import (
     CLUSTER_RECORDS,
     change,
@@ -88,6 +89,8 @@ async def _examine(tr: Transaction, key: bytes, value: bytes, master: Master | N
             page.add(Kind.UNKNOWN_KEY, key, "no record of this program lies here")
         else:
             record = examine(known, key, value, master.openers() if master else {})
+            if UPGRADE not in known.pattern:  # which is there for who has only that version
+                page.older += is_older(known.sealing, value, master)
             if known.pattern[0] == "vault" and parts is not None:
                 await _vault(tr, key, parts[1], record, page)
             elif known.pattern[0] == "restore":

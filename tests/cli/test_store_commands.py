@@ -90,7 +90,13 @@ def test_a_clean_store_ends_with_0_and_says_what_was_not_opened(source: Path) ->
     result = run("store", "check", "--configuration", static(source))
     assert (result.exit_code, "not opened" in result.stdout) == (0, False)
     result = run("store", "check", "--configuration", written(source), "--key-file", source / "master.key", "--json")
-    assert json.loads(result.stdout) | {"records": 0} == {"records": 0, "vaults": 2, "opened": 2, "findings": []}
+    assert json.loads(result.stdout) | {"records": 0} == {
+        "records": 0,
+        "vaults": 2,
+        "opened": 2,
+        "sealed_by_older_versions": 0,
+        "findings": [],
+    }
 
 
 def test_findings_end_with_1_and_show_keys_but_no_values(source: Path) -> None:

@@ -20,6 +20,7 @@ from kms_actors.actors.tenant.master import UPGRADE
 from kms_actors.ceremony.messages import BeginRekey, GiveRekeyShare, RotateKeyring
 from kms_actors.check.findings import parts_of
 from kms_actors.check.records import CLUSTER_RECORDS, TENANT_RECORDS, Sealing, find
+from kms_actors.check.walk import check
 from kms_actors.errors import InvalidRequest, KmsError
 from kms_actors.keyring.record import version_of
 from kms_actors.kv.messages import ReadSecret, WriteSecret
@@ -48,6 +49,11 @@ def clock() -> Clock:
 
 def nobody(*_: int) -> None:
     """Tell nobody how far it is."""
+
+
+async def older(store: Store, directory: Path) -> int:
+    """Return how many records a check of the store finds sealed by older versions."""
+    return (await check(store, await master_of(store, directory), nobody)).older
 
 
 async def resealed(
@@ -104,8 +110,10 @@ async def test_nothing_is_left_of_older_versions_and_all_of_it_opens(
         await rotate(first, "vault_a")
         before = await versions(store)
         assert before["t", 1] == {1}
+        found = await older(store, tmp_path)
         outcome = await resealed(store, tmp_path)
-        assert outcome.resealed > 20
+        assert outcome.resealed == found > 20
+        assert await older(store, tmp_path) == 0
         assert (outcome.left_out, outcome.rotated) == (0, False)
         assert await versions(store) == {("t", 1): {3}, ("t", 2): {2}, ("t", 3): {1}, ("node",): {3}}
         for service in (first, second):

@@ -216,6 +216,10 @@ def _asked_shares() -> list[str]:
 def _as_text(report: Report) -> str:
     lines = [f"{finding.kind}  {finding.place}  {finding.text}" for finding in report.findings]
     lines.append(f"{report.records} records of {report.vaults} vaults: {len(report.findings)} findings")
+    if report.older:
+        lines.append(
+            f"{report.older} are sealed by older versions of keyrings: `kms-cli store reseal` seals them anew"
+        )
     if report.opened < report.vaults:
         lines.append(f"{report.vaults - report.opened} vaults were not opened: their sealed records may hide more")
     return "\n".join(lines)
@@ -227,6 +231,7 @@ def _as_json(report: Report) -> str:
             "records": report.records,
             "vaults": report.vaults,
             "opened": report.opened,
+            "sealed_by_older_versions": report.older,
             "findings": [
                 {"kind": finding.kind, "key": finding.key.hex(), "place": finding.place, "text": finding.text}
                 for finding in report.findings
