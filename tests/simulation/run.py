@@ -26,6 +26,7 @@ from tests.simulation.workloads.base import Workload
 from tests.simulation.workloads.biscuits import Biscuits
 from tests.simulation.workloads.mounts import Mounts
 from tests.simulation.workloads.policies import Policies
+from tests.simulation.workloads.recoveries import Recoveries
 from tests.simulation.workloads.registers import Registers
 from tests.simulation.workloads.rekeys import Rekeys
 from tests.simulation.workloads.seals import Seals
@@ -40,6 +41,7 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
     "mounts": Mounts,
     "policies": Policies,
     "biscuits": Biscuits,
+    "recoveries": Recoveries,
     "rekeys": Rekeys,
     "seals": Seals,
 }

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from kms_actors import clock as clocks
 from kms_actors.actors.cluster.changes import CLUSTER, KEYRING, Change, record
 from kms_actors.actors.tenant.master import (
     MASTER_KEY,
@@ -20,6 +21,7 @@ from kms_actors.actors.tenant.master import (
     place_of,
 )
 from kms_actors.actors.tenant.store import Look
+from kms_actors.clock import Clock
 from kms_actors.errors import NewerKeyVersion, Sealed
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.keyring.master_seal import MasterSeal, decode_seal
@@ -46,6 +48,8 @@ class MasterScope:
         opened: Callable[[], Keyring],
         renew: Callable[[], Awaitable[None]],
         clock: Callable[[], int],
+        *,
+        elapsed: Clock = clocks.elapsed,
     ) -> None:
         self._store = store
         self._place: Place = place_of(namespace)
@@ -53,6 +57,8 @@ class MasterScope:
         self._clock = clock
         self._name = namespace
         self._renew = renew
+        self._elapsed = elapsed
+        self._met: tuple[int, float] | None = None  # a version that was active, and when that was first seen
 
     @property
     def name(self) -> str:
@@ -123,14 +129,21 @@ class MasterScope:
         return await self._store.run(look)
 
     async def drop_upgrades(self) -> None:
-        """Take away what was left for others, once all have had time to come by."""
-        keyring = self.keyring
-        if self._clock() / 1e9 < keyring.active_since + UPGRADE_SECONDS:
+        """Take away what was left for others, once all have had time to come by.
+
+        That is so long after this process has met the active version, by a clock that nobody sets: what a keyring
+        says of its age is by the clock of whoever rotated it. What leads on from the active version stays: somebody
+        may have rotated the keyring a moment ago.
+        """
+        version, now = self.keyring.active_version, self._elapsed()
+        if self._met is None or self._met[0] != version:
+            self._met = (version, now)
+        if now < self._met[1] + UPGRADE_SECONDS:
             return
-        begin = self.key(UPGRADE)
+        begin, end = self.key(UPGRADE), self.key(UPGRADE, version)
 
         async def body(tr: Transaction) -> None:
-            if await tr.get_keys(begin, begin + b"\xff", limit=1):
-                tr.clear_range(begin, begin + b"\xff")
+            if await tr.get_keys(begin, end, limit=1):
+                tr.clear_range(begin, end)
 
         await self._store.run(body, idempotency_key=os.urandom(16))

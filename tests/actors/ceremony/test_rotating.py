@@ -7,11 +7,13 @@ the old one for ever.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from kms_actors.actors.node.master import MasterScope
 from kms_actors.actors.node.service import NodeService
 from kms_actors.actors.tenant import master
 from kms_actors.actors.tenant.sealed import TOGETHER
@@ -26,7 +28,7 @@ from kms_actors.ceremony.messages import (
 )
 from kms_actors.ceremony.rotation import LEAST_INTERVAL, LEAST_OPERATIONS, RotateConfig
 from kms_actors.errors import InvalidRequest, Sealed
-from kms_actors.keyring.keyring import MOST_VERSIONS
+from kms_actors.keyring.keyring import MOST_VERSIONS, Keyring
 from kms_actors.keyring.record import version_of
 from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.messages import Seal
@@ -43,6 +45,9 @@ __all__ = ["open_store", "place", "store"]
 
 OpenStore = Callable[[], Awaitable[Store]]
 KEYS = TenantKeys(1)
+
+
+async def _nothing() -> None: ...
 
 
 @pytest.fixture
@@ -269,6 +274,22 @@ class TestMasterKeyring:
             await first._look_after_cluster()
             left = [key for key, _ in await get_all(store) if key.startswith(keyspace.node("kms-c1", master.UPGRADE))]
             assert left == []
+
+    async def test_neither_a_clock_ahead_nor_a_rotation_a_moment_ago_has_others_lose_their_way(
+        self, store: Store
+    ) -> None:
+        elapsed = [0.0]
+        keyring = Keyring.generate(1.0, owner="kms-c1")
+        scope = MasterScope(store, "kms-c1", lambda: keyring, _nothing, time.time_ns, elapsed=lambda: elapsed[0])
+        for version in (1, 2):  # one that led here, and one that leads on
+            await put(store, (keyspace.node("kms-c1", master.UPGRADE, version), b"x"))
+        keyring.adopt(keyring.rotated(2.0))
+        begin = keyspace.node("kms-c1", master.UPGRADE)
+        for passed, left in ((0.0, [1, 2]), (599.0, [1, 2]), (601.0, [2])):
+            elapsed[0] = passed
+            await scope.drop_upgrades()
+            found = [key for key, _ in await get_all(store) if key.startswith(begin)]
+            assert found == [keyspace.node("kms-c1", master.UPGRADE, version) for version in left]
 
     async def test_a_sealed_node_rotates_nothing(self, open_store: OpenStore, tmp_path: Path, clock: Clock) -> None:
         async with cluster(open_store, tmp_path, clock, 1) as (service,):
