@@ -16,6 +16,7 @@ from kms_actors.cli.biscuit.commands import (
     biscuit,
 )
 from kms_actors.cli.key_file import write_key_file
+from kms_actors.cli.kubernetes.command import kubernetes
 from kms_actors.cli.looking.client import look
 from kms_actors.cli.looking.findings import show
 from kms_actors.cli.master_key import master_key
@@ -45,7 +46,7 @@ class _Commands(click.Group):
 def main() -> None:
     """Make keys, tokens and master keys for Clever KMS; look after its store, its vaults and its audit logs.
 
-    Only `doctor`, `migrate`, `tenants` and `transit` talk to servers.
+    Only `doctor`, `kubernetes`, `migrate`, `tenants` and `transit` talk to servers.
 
     \b
     kms-cli keys
@@ -67,6 +68,7 @@ main.add_command(master_key)
 main.add_command(transit)
 main.add_command(tenants)
 main.add_command(migrate)
+main.add_command(kubernetes)
 store_commands.register(main)
 
 

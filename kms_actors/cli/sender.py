@@ -40,10 +40,14 @@ class Sender:
         attempts: int = 1,
         again: frozenset[int] = AGAIN,
         sleep: Callable[[float], None] = time.sleep,
+        seconds: float | None = None,
     ) -> None:
-        """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address."""
+        """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address.
+
+        An answer is waited for so many `seconds`, or as long as the environment says.
+        """
         parts = _parts(address)
-        self._connection = connection(parts)
+        self._connection = connection(parts, seconds)
         self.root = f"{parts.path.rstrip('/')}/v1/"
         self._headers = {
             "X-Vault-Token": token.reveal().decode("ascii"),

@@ -47,9 +47,9 @@ def token_from(file: Path | None) -> SecretBytes:
     return SecretBytes(token.encode("ascii"))
 
 
-def connection(parts: SplitResult) -> HTTPConnection:
+def connection(parts: SplitResult, seconds: float | None = None) -> HTTPConnection:
     """Return a connection that is not made yet. It trusts the system's authorities, or those of the environment."""
-    host, seconds = parts.hostname or "", timeout()
+    host, seconds = parts.hostname or "", timeout() if seconds is None else seconds
     if parts.scheme == "http":
         return HTTPConnection(host, parts.port, timeout=seconds)
     return _SecureConnection(host, parts.port, timeout=seconds, context=_context())

@@ -212,6 +212,19 @@ def test_the_page_of_tenants(project: Path, environment: dict[str, str], ports: 
     assert ["rate", "100"] in lines
 
 
+def test_the_page_on_kubernetes(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+    pytest.importorskip("grpc", reason="gRPC is absent: pip install -e .[test]")
+    (script,) = read("docs/kubernetes.md", ports).shells
+    with typed("make run", project, environment) as shell:
+        serves_development(project, ports)
+        ending = "kill -TERM $(jobs -p); wait"  # as systemd would
+        printed = worked(f"{script}\n{ending}\n", project, environment)
+        assert shell.poll() is None
+    assert "sealed and opened" in printed
+    assert "1 keys, the newest " in printed
+    assert not [*project.glob("*.sock")]
+
+
 def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
     (script,) = read("docs/wrapping.md", ports).shells
     with typed("make run", project, environment) as shell:

@@ -1,0 +1,148 @@
+"""What the service `KeyManagementService` does: seals the keys that an API server seals its secrets with.
+
+Source: `k8s.io/kms/apis/v2/api.proto`, and "Using a KMS provider for data encryption" of Kubernetes.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final, NamedTuple, TypeVar
+
+from kms_actors.cli.kubernetes.transit import KeyInfo, TransitKey, Unreachable
+from kms_actors.cli.sender import RequestFailed
+
+T = TypeVar("T")
+
+#: Seconds between two looks at the key.
+FOLLOW_SECONDS: Final = 5.0
+#: Seconds for which what was opened before is opened without the server.
+OUTAGE_SECONDS: Final = 600.0
+#: Seconds after a request without an answer in which the server is not asked for what is known.
+_PAUSE_SECONDS: Final = 1.0
+#: Keys of an API server that are kept: it makes one at each start, and at each rotation.
+_KEPT: Final = 1_000
+#: Bytes that an API server takes, less one.
+MOST_BYTES: Final = 1_024
+
+#: Types of keys that seal.
+SEALING: Final = frozenset({"aes256-gcm96", "aes128-gcm96", "chacha20-poly1305", "xchacha20-poly1305"})
+
+
+class Sealed(NamedTuple):
+    """A ciphertext, and the id of the key's version that made it."""
+
+    ciphertext: bytes
+    key_id: str
+
+
+class Envelope:
+    """One key for all that an API server seals. All but `follow` is for several threads at once."""
+
+    def __init__(self, key: TransitKey, clock: Callable[[], float] = time.monotonic) -> None:
+        self._key = key
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._info: KeyInfo | None = None
+        self._reached = 0.0  # when the server last answered
+        self._missed = 0.0  # when it last did not
+        self._why = "the server was not asked yet"
+        self._opened: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def follow(self) -> None:
+        """Look which version of the key is the newest one. Raises RequestFailed."""
+        info = self._asked(self._key.read)
+        if info.type not in SEALING:
+            raise RequestFailed(f"the key {self._key.name} is of type {info.type}, which does not seal")
+        with self._lock:
+            self._info = info
+
+    def status(self) -> tuple[str, str]:
+        """Return `ok`, or why it is not, and the id of the newest version."""
+        with self._lock:
+            info, why = self._info, self._why
+        if info is None:
+            return why, ""
+        return why or "ok", self._id(info, info.latest)
+
+    def seal(self, plaintext: bytes) -> Sealed:
+        """Return a plaintext sealed. Raises RequestFailed."""
+        body = {"plaintext": base64.b64encode(plaintext).decode()}
+        ciphertext = self._asked(lambda: self._key.ask("encrypt", body, "ciphertext")).encode()
+        if len(ciphertext) >= MOST_BYTES:
+            raise RequestFailed("the ciphertext is longer than an API server takes")
+        version = _version(ciphertext)
+        with self._lock:
+            info = self._info
+        if info is None or version not in info.versions:
+            self.follow()
+            info = self._info
+        assert info is not None
+        self._keep(ciphertext, plaintext)
+        return Sealed(ciphertext, self._id(info, version))
+
+    def open(self, ciphertext: bytes) -> bytes:
+        """Return a plaintext. Without the server, what was opened before, for a while. Raises RequestFailed."""
+        with self._lock:
+            known = self._opened.get(sha256(ciphertext).digest())
+            now = self._clock()
+            away = self._missed > self._reached and now - self._missed < _PAUSE_SECONDS
+        if known is not None and away and self._may_do_without(now):
+            return known
+        _version(ciphertext)
+        body = {"ciphertext": ciphertext.decode()}
+        try:
+            text = self._asked(lambda: self._key.ask("decrypt", body, "plaintext"))
+        except Unreachable:
+            if known is not None and self._may_do_without(self._clock()):
+                return known
+            raise
+        except RequestFailed:
+            with self._lock:  # who may not open it now, may not do so by what is kept either
+                self._opened.clear()
+            raise
+        plaintext = base64.b64decode(text)
+        self._keep(ciphertext, plaintext)
+        return plaintext
+
+    def _may_do_without(self, now: float) -> bool:
+        return now - self._reached < OUTAGE_SECONDS
+
+    def _keep(self, ciphertext: bytes, plaintext: bytes) -> None:
+        with self._lock:
+            self._opened[sha256(ciphertext).digest()] = plaintext
+            while len(self._opened) > _KEPT:
+                self._opened.popitem(last=False)
+
+    def _asked(self, ask: Callable[[], T]) -> T:
+        try:
+            found = ask()
+        except Unreachable as error:
+            with self._lock:
+                self._missed = self._clock()
+                if not self._may_do_without(self._missed) or self._info is None:
+                    self._why = str(error)
+            raise
+        except RequestFailed as error:
+            with self._lock:
+                self._reached, self._why = self._clock(), str(error)
+            raise
+        with self._lock:
+            self._reached, self._why = self._clock(), ""
+        return found
+
+    def _id(self, info: KeyInfo, version: int) -> str:
+        """Return what a version is called: when it was made is in it, since a key may be made anew by its name."""
+        return f"{self._key.name}/v{version}/{info.versions[version]}"
+
+
+def _version(ciphertext: bytes) -> int:
+    """Return which version made a ciphertext of Transit. Raises RequestFailed for anything else."""
+    parts = ciphertext.split(b":", 2)
+    if len(parts) < 3 or not parts[1].startswith(b"v") or not parts[1][1:].isdigit() or not ciphertext.isascii():
+        raise RequestFailed("this is no ciphertext of the Transit API")
+    return int(parts[1][1:])
