@@ -75,13 +75,16 @@ def send(address: str, token: str, method: str, path: str, body: Mapping[str, An
 
 
 @contextmanager
-def ours(store: str, workers: int, listeners: str = "") -> Iterator[Server]:
-    """Start a node on a new store (a key of STORES), with one tenant unsealed, and with listeners beside its own."""
+def ours(store: str, workers: int, listeners: str = "", tables: str = "") -> Iterator[Server]:
+    """Start a node on a new store (a key of STORES), with one tenant unsealed.
+
+    It has listeners beside its own, and further tables in its configuration.
+    """
     issuer, vault_id = Issuer(), new_vault_id()
     with STORES[store]() as (directory, table):
         node = Node.for_issuer(directory, lambda _: table, issuer)
         node.settings = f"workers = {workers}"
-        node.further = f'\n[tenants]\ndefault_vault = "{vault_id}"\n'
+        node.further = f'\n[tenants]\ndefault_vault = "{vault_id}"\n{tables}'
         if listeners:
             node.listed = True
             node.further += f'[[listeners]]\nhost = "127.0.0.1"\nport = {node.port}\n{listeners}'
