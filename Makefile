@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults simulate hunt fuzz lock lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults simulate hunt fuzz lock wheel sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -83,8 +83,18 @@ fuzz: $(BIN)/.fuzz ## Fuzz the API and every parser for SECONDS (600), drawn fro
 lock: ## Write the locks anew, with hashes; UPGRADE="…" takes newer versions of these packages
 	$(PYTHON) .ci/lock.py $(UPGRADE)
 
+# The date of the last commit; the same source gives the same bytes.
+EPOCH = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
+
+wheel: env ## Make the wheel of the project, in dist: the same source gives the same bytes
+	$(EPOCH) $(BIN)/python .ci/wheel.py dist
+
+sbom: test-env ## Write what a node is made of, with licences and hashes: dist/clever-kms.cdx.json (CycloneDX)
+	@mkdir -p dist
+	$(EPOCH) $(BIN)/python .ci/materials.py dist/clever-kms.cdx.json
+
 bench: test-env ## Measure under load, alone or against a reference server (needs wrk); 20 minutes or more
 	$(BIN)/python -m tests.bench.run
 
 clean: ## Remove the environment and what development mode keeps
-	rm -rf $(VENV) .dev .cluster .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist build .dev .cluster .mypy_cache .ruff_cache .pytest_cache .hypothesis

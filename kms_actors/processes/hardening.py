@@ -1,23 +1,62 @@
-"""What a process asks of the system: memory kept private and given back, and files to open."""
+"""What a process asks of the system: memory and files kept private, memory given back, and files to open."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
 import sys
+from pathlib import Path
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
+#: Nothing for the group, nothing for others, of whatever a process makes and says no mode for.
+_PRIVATE: Final = 0o077
 _M_MMAP_THRESHOLD: Final = -3
 #: Bytes from which a block is asked of the system, and given back to it when it is freed.
 _LARGE: Final = 256 * 1024
 
 
 def keep_memory_private() -> None:
-    """Leave no core dump, and let no other process of the same user read this one's memory (on Linux)."""
+    """Leave no core dump, and let no other process of the same user read or trace this one's memory (on Linux).
+
+    Nor is more allowed to what is run from here than to this process. The memory is not locked: what is locked cannot
+    be given back in pieces, and a limit of locked memory would end the process. See `may_be_swapped`.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        library = ctypes.CDLL(None)
+        library.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def keep_files_private() -> None:
+    """Have files, folders and sockets be the user's alone, unless whoever makes them says otherwise."""
+    os.umask(_PRIVATE)
+
+
+def may_be_swapped(system: Path = Path("/")) -> bool:
+    """Tell whether memory of this process, and keys in it, could come to lie on a swap device (on Linux).
+
+    That is so where there is one, and no cgroup of this process forbids its use (version 2, as systemd's
+    `MemorySwapMax=0` does). `system` is where the file systems of the kernel are.
+    """
+    try:
+        devices = (system / "proc/swaps").read_text(encoding="ascii").splitlines()[1:]
+        groups = (system / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    own = next((line.removeprefix("0::/") for line in groups if line.startswith("0::/")), "")
+    place = system / "sys/fs/cgroup" / own
+    return bool(devices) and not any(_forbids_swap(each) for each in (place, *place.parents))
+
+
+def _forbids_swap(group: Path) -> bool:
+    try:
+        return (group / "memory.swap.max").read_text(encoding="ascii").strip() == "0"
+    except OSError:
+        return False
 
 
 def give_back_large_blocks() -> None:

@@ -24,7 +24,9 @@ from kms_actors.processes.certificates import METRICS, Secured
 from kms_actors.processes.facts import Alone, Facts
 from kms_actors.processes.hardening import (
     give_back_large_blocks,
+    keep_files_private,
     keep_memory_private,
+    may_be_swapped,
     open_as_many_files_as_allowed,
 )
 from kms_actors.processes.launch import Workers
@@ -49,6 +51,9 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
     `ready` is awaited once it serves, and wants it in one process.
     """
     keep_memory_private()
+    keep_files_private()
+    if may_be_swapped():
+        _log.warning("memory can be swapped, and keys with it: turn swap off, or forbid it to this service")
     give_back_large_blocks()
     open_as_many_files_as_allowed()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -48,6 +48,7 @@ from kms_actors.processes.frames import (
 )
 from kms_actors.processes.hardening import (
     give_back_large_blocks,
+    keep_files_private,
     keep_memory_private,
     open_as_many_files_as_allowed,
 )
@@ -190,6 +191,7 @@ def work(end: socket.socket, listeners: Sequence[Bound]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     keep_memory_private()
+    keep_files_private()
     give_back_large_blocks()
     open_as_many_files_as_allowed()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -19,7 +19,7 @@ from tests.support.api import Answer, Api
 from tests.support.tenant import Tenant
 
 #: Where a ceremony is begun and given up.
-CEREMONIES = (
+CEREMONIES: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("sys/generate-root/attempt", {}),
     ("sys/generate-root-token/attempt", {}),
     ("sys/rekey/init", {"secret_shares": 3, "secret_threshold": 2}),
