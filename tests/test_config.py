@@ -293,6 +293,16 @@ def test_a_seal_needs_what_it_is_of_and_nothing_else(tmp_path: Path, case: str) 
     )
 
 
+def test_no_token_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "kms.toml"
+    seal = '[master_keyring_provider.transit]\naddresses = ["http://a"]\nkey_name = "k"\ntoken = "canary"\n'
+    path.write_text(WALK.replace('name = "shamir"\nnamespace', 'name = "transit"\nnamespace') + seal)
+    loaded = config.load(path)
+    assert loaded.master_keyring_provider.transit is not None
+    assert loaded.master_keyring_provider.transit.token == "canary"
+    assert "canary" not in repr(loaded)
+
+
 def test_a_node_has_a_worker_a_core_where_several_are_of_use(tmp_path: Path) -> None:
     def count(text: str) -> int:
         path = tmp_path / "kms.toml"

@@ -62,6 +62,9 @@ class TransitSeal(Section, frozen=True, kw_only=True):
         str | None, Meta(description="name to look for in the server's certificate, in place of the URL's host")
     ] = None
 
+    def __repr__(self) -> str:
+        return f"<TransitSeal {self.key_name}>"  # without the token
+
 
 class Pkcs11Seal(Section, frozen=True, kw_only=True):
     """An AES key in an HSM."""

@@ -6,17 +6,22 @@ import shutil
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from click.testing import CliRunner, Result
 
+from kms_actors import config
 from kms_actors.actors.node.records import NodeRecords
+from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.cli.client import main
 from kms_actors.keyring.seal import make_key
 from kms_actors.keyring.shamir import encode_share
+from kms_actors.messages import Initialize
 from kms_actors.store import schema
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import put
 from tests.support.vaults import Vault, configuration, filled, node, opened
+from tests.support.web import site
 
 _ROOT, _SERVICE = TokenKeys.generate().public
 CONFIGURATION = """\
@@ -134,6 +139,49 @@ def test_shares_of_the_master_key_are_taken_as_options_from_the_environment_or_a
         result = run(*check, environment={"KMS_UNSEAL_KEYS": " ".join(wrong)})
         assert result.exit_code == 2
         assert not any(share in result.output for share in wrong)
+
+
+class Keeper:
+    """A server that keeps keys in the clear: what it is given back is what it gave."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        body = json.loads(await request.read())
+        if self.refuses:
+            return web.json_response({"errors": ["permission denied"]}, status=403)
+        if "/encrypt/" in request.path:
+            return web.json_response({"data": {"ciphertext": "vault:v1:" + body["plaintext"]}})
+        return web.json_response({"data": {"plaintext": body["ciphertext"].removeprefix("vault:v1:")}})
+
+
+async def _init_kept(directory: Path, path: Path) -> None:
+    settings = config.load(path)
+    async with opened(directory) as store:
+        await schema.initialise(store)
+        service = NodeService(settings, store)
+        await service.start()
+        await service.ask_node(Initialize())
+        await filled(service, "vault_a")
+        await service.stop()
+
+
+def test_who_keeps_the_master_key_is_asked_for_it(source: Path) -> None:
+    keeper = Keeper()
+    with site(keeper) as address:
+        seal = f'transit = {{addresses = ["{address}"], key_name = "k", token = "t", disable_renewal = true}}'
+        path = written(source, f'name = "transit"\n{seal}')
+        asyncio.run(_init_kept(source, path))
+        result = run("store", "check", "--configuration", path)
+        assert (result.exit_code, "not opened" in result.stdout) == (0, False)
+        resealed = run("store", "reseal", "--configuration", path)
+        assert (resealed.exit_code, "0 records sealed anew" in resealed.stdout) == (0, True)
+        keeper.refuses = True
+        refused = run("store", "check", "--configuration", path)
+        assert (refused.exit_code, "status 403): permission denied" in refused.output) == (2, True)
+        elsewhere = run("store", "check", "--configuration", written(source))
+        assert "1 vaults were not opened" in elsewhere.stdout
 
 
 def test_what_cannot_be_checked_ends_with_2_and_makes_nothing(source: Path) -> None:
