@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import subprocess
 from pathlib import Path
 
-from tests.support.programs import built_once, named_by
+from tests.support.programs import of_module
 
 _MODULE = Path(__file__).parents[1] / "conformance/auditverify"
 _SECONDS = 300
@@ -37,17 +36,5 @@ class AuditVerifier:
 
 def find_audit_verifier() -> AuditVerifier:
     """Return it, built at need; skip the test where that cannot be."""
-    named = named_by("KMS_TEST_AUDIT_VERIFIER")
-    if named is not None:
-        return AuditVerifier(named)
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((_MODULE / name).read_bytes())
     absent = "Go's verifier of logs is not here: install Go 1.26 or later and let the tests build it"
-    return AuditVerifier(built_once(f"auditverify-{digest.hexdigest()[:16]}", _build, absent))
-
-
-def _build(go: str, target: Path) -> None:
-    fresh = target.with_suffix(".new")
-    subprocess.run([go, "build", "-o", str(fresh), "."], cwd=_MODULE, check=True, timeout=_SECONDS)
-    fresh.rename(target)
+    return AuditVerifier(of_module(_MODULE, "KMS_TEST_AUDIT_VERIFIER", absent))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -47,6 +48,23 @@ def _cache() -> Path:
     """Return where programs are kept: what tests are told (their home is not the user's), else the user's cache."""
     named = os.environ.get("KMS_TEST_CACHE")
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clever-kms"
+
+
+def of_module(module: Path, variable: str, absent: str) -> Path:
+    """Return the program that `variable` names, or that a Go module of the tests makes: one folder of few files."""
+    ready = named_by(variable)
+    if ready is not None:
+        return ready
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum", "main.go"):
+        digest.update((module / name).read_bytes())
+
+    def build(go: str, target: Path) -> None:
+        fresh = target.with_suffix(".new")
+        subprocess.run([go, "build", "-o", str(fresh), "."], cwd=module, check=True, timeout=_BUILD_SECONDS)
+        fresh.rename(target)
+
+    return built_once(f"{module.name}-{digest.hexdigest()[:16]}", build, absent)
 
 
 def installed(name: str, variable: str, package: str, version: str, absent: str) -> Path:

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from kms_actors.cli.client import main
 from tests.support.api import Api, initialise, unseal
 from tests.support.node import Node, sqlite_table, wait_until
+from tests.support.programs import of_module
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
@@ -32,6 +33,7 @@ grpc = pytest.importorskip("grpc", reason="gRPC is absent: pip install -e .[test
 from kms_actors.cli.kubernetes import asking  # noqa: E402
 
 SEED = os.urandom(32)  # what an API server seals
+_MODULE = Path(__file__).parents[2] / "conformance/kubernetes"
 PROGRAM = str(Path(sys.executable).with_name("kms-cli"))
 
 
@@ -230,6 +232,21 @@ def test_both_services_are_served_on_one_socket(serve: Serve) -> None:
     assert caller.call("Sign", claims=claims()).signature
     for wrong in ("", "a b", "é", "a" * 70_000):
         assert caller.refused("Sign", claims=wrong)[0] == "FAILED_PRECONDITION"
+
+
+# As Kubernetes' own clients have it.
+
+
+def test_what_kubernetes_own_clients_speak_is_spoken(serve: Serve, tmp_path: Path) -> None:
+    absent = "Kubernetes' clients are not here: install Go 1.26 or later and let the tests build them"
+    program = of_module(_MODULE, "KMS_TEST_KUBERNETES_CLIENT", absent)
+    serve(key="seal", signing_key="p256")
+    serve(signing_key="rsa")
+    for what, name in (("kms", "0.sock"), ("jwt", "0.sock"), ("jwt", "1.sock")):
+        done = subprocess.run(
+            [str(program), what, str(tmp_path / name)], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 # The commands.
