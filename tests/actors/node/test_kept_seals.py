@@ -21,6 +21,7 @@ from kms_actors.messages import Initialization, Initialize, ResetUnseal, Seal, S
 from kms_actors.store import keyspace
 from tests.actors.kept_seals import Hosts, give, hosts, initialised, status, until
 from tests.actors.node_service import VAULT, unseal_tenant
+from tests.store.access import clear
 from tests.support.vaults import opened
 
 __all__ = ["hosts"]
@@ -137,6 +138,24 @@ async def test_a_seal_while_the_provider_is_being_asked_wins(hosts: Hosts, monke
     keeper.waiting.set()
     await asyncio.sleep(0.2)
     assert service.node_sealed
+
+
+async def test_a_node_that_has_sealed_itself_unseals_itself_again(hosts: Hosts) -> None:
+    """It was away while the master keyring was rotated, and what led on from its own is gone."""
+    await initialised(hosts)
+    first, second = await hosts.start("transit"), await hosts.start("transit")
+    await second._feed.stop()
+    await first.ask_node(RotateKeyring())
+    await clear(hosts.store, keyspace.node("kms-test", "upgrade", 1))
+    keeper = hosts.keepers["transit"]
+    keeper.away = True
+    with capture_logs() as logs:
+        await second._renew_master()
+        assert second.node_sealed
+        await until(lambda: any(entry["event"].startswith("not unsealed") for entry in logs))
+        keeper.away = False
+        await until(lambda: not second.node_sealed)
+    assert any("seals itself" in entry["event"] for entry in logs)
 
 
 async def test_recovery_shares_open_nothing_without_the_provider(hosts: Hosts) -> None:
