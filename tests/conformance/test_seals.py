@@ -294,7 +294,8 @@ def test_a_rotated_key_of_the_keeper_wraps_the_master_key_from_the_next_start_on
 
 def type_in(table: dict[str, str]) -> str:
     """Return the seal's type; `vault` 1.14 shows it as that of recovery where there is a recovery seal."""
-    return table.get("Seal Type") or table["Recovery Seal Type"]
+    found = table.get("Seal Type") or table["Recovery Seal Type"]
+    return "shamir" if found == "n/a" else found  # shares have no provider
 
 
 @pytest.mark.parametrize("name", KEEPERS[1:])
@@ -310,7 +311,7 @@ def test_the_master_key_changes_hands_by_the_command_line_and_back(
     assert tenant.user.post("secret/data/app", SECRET).status == 200
     vault = VaultCli(command_line, node.address, tmp_path)
     vault.login(issuer.cluster_operator())
-    assert vault("status").table["Seal Type"] == "shamir"
+    assert vault("status").table["Seal Type"] == "n/a"
     for before, after in (("shamir", keeper.name), (keeper.name, "shamir")):
         node.stop()
         configure(node, after, keeper, migrate_from=before)
@@ -410,7 +411,8 @@ def test_a_node_that_is_killed_while_the_key_changes_hands_leaves_a_store_that_o
         giving.join(30)
         node.start()
         found = status_of(node)
-        assert found["type"] == (kept_by if found["migration"] else after)
+        type_found = "shamir" if found["type"] == "n/a" else found["type"]
+        assert type_found == (kept_by if found["migration"] else after)
         if found["sealed"]:
             answer = operator.put("sys/unseal", {"key": shares[0], "migrate": found["migration"]})
             assert answer.json["sealed"] is False, answer.body

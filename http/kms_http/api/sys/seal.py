@@ -46,6 +46,9 @@ _LEADER: Final = {
     "performance_standby": False,
     "performance_standby_last_remote_wal": 0,
 }
+#: What the type of a seal is called that is in shares, which have no provider.
+_SHAMIR: Final = "shamir"
+_SHARES: Final = "n/a"
 _SCOPES: Final = uuid.UUID("b7a1f0c4-5a52-4f0e-8f0a-0d8f3a6f9c55")  # names a scope's `cluster_id`
 _HEALTH_CODES: Final = {
     "active": ("activecode", 200),
@@ -76,7 +79,7 @@ def _cluster_id(scope: str) -> str:
 def _show_status(call: Call, status: SealStatus) -> Reply:
     return Reply(
         bare={
-            "type": status.type,
+            "type": _SHARES if status.type == _SHAMIR else status.type,
             "initialized": status.initialized,
             "sealed": status.sealed,
             "t": status.threshold,

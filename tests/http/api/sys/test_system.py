@@ -30,7 +30,7 @@ class TestSealStatus:
         answer = await service.call("GET", "/v1/sys/seal-status")
         assert answer.status == 200
         assert answer.json == {
-            "type": "shamir",
+            "type": "n/a",
             "initialized": True,
             "sealed": False,
             "t": 3,
