@@ -31,7 +31,7 @@ from tests.support.tokens import Issuer
 
 #: From the second one on, the sweep of the killed process is waited for: a minute each.
 KILLS: Final = int(os.environ.get("KMS_FAULT_KILLS", "1"))
-RECORDS: Final = int(os.environ.get("KMS_FAULT_RECORDS", "30000"))
+RECORDS: Final = int(os.environ.get("KMS_FAULT_RECORDS", "60000"))
 #: Seconds for which no node goes on with what another one has begun, and then some.
 PATIENCE: Final = 60.0 + RECORDS / 2000
 KEYS: Final = TenantKeys(1)
@@ -98,7 +98,7 @@ def test_an_unmounting_goes_on_after_each_kill(database: Database, tmp_path: Pat
         counts: list[int] = []
         deadline = time.monotonic() + PATIENCE
         for kill in range(1, KILLS + 1):
-            time.sleep(0.1 * kill)
+            time.sleep(0.02 * kill)
             node.kill()
             left, findings = asyncio.run(_left(database, tmp_path))
             counts.append(left)
@@ -118,7 +118,7 @@ def test_an_unmounting_goes_on_after_each_kill(database: Database, tmp_path: Pat
         assert node.stop() == 0
         assert asyncio.run(_left(database, tmp_path)) == (0, 0)
         print(f"{database.engine}: answered in {answered:.3f} s; records left at each kill: {counts}")
-        assert 0 < counts[0] < RECORDS
+        assert 0 < counts[0] <= RECORDS
         assert counts == sorted(counts, reverse=True)
     finally:
         node.close()

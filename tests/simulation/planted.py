@@ -175,7 +175,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
             "return _Found",
         )
     ],
-    "rekey-leaves-the-seal": [Edit(f"{_ACTORS}.ceremony.rekeying", "tr.set(scope.key(SEAL), seal.encode())", "pass")],
+    "rekey-leaves-the-seal": [Edit(f"{_ACTORS}.ceremony.subject", "tr.set(scope.key(SEAL), seal.encode())", "pass")],
     "children-outlive-parents": [
         Edit(
             f"{_ACTORS}.tenant.token_records",
