@@ -162,7 +162,7 @@ def test_logs_go_on_over_restarts_and_rotations_and_what_is_cut_is_missed(node: 
     content = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(content[:-8]))
     kinds = {each["kind"] for each in verified(node, tenant, path, old)["findings"]}
-    assert "cut" in kinds
+    assert kinds & {"cut", "removed"}  # the second where the node has written a checkpoint behind the cut meanwhile
 
 
 def test_a_vault_is_told_of_its_own_logs_alone(node: Node, tenant: Tenant, issuer: Issuer) -> None:
