@@ -27,7 +27,7 @@ class Recording:
         """Have the request written; see `recorded`."""
         asked = self.asked
         for trail in trails:
-            if asked.size and asked.large:
+            if asked.large:
                 await trail.prepare(asked)
             self._expect(trail.request(asked, error))
 
@@ -35,7 +35,7 @@ class Recording:
         """Have the answer written, likewise; `receipts` are those of the first, which is the caller's own."""
         self._trails = trails
         for trail in trails:
-            if answered.size and answered.large:
+            if answered.large:
                 await trail.prepare(self.asked, answered)
             self._expect(trail.answer(self.asked, answered, receipts))
             receipts = None

@@ -41,19 +41,21 @@ class Sender:
         again: frozenset[int] = AGAIN,
         sleep: Callable[[float], None] = time.sleep,
         seconds: float | None = None,
+        own: bool = True,
     ) -> None:
         """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address.
 
-        An answer is waited for so many `seconds`, or as long as the environment says.
+        An answer is waited for so many `seconds`, or as long as the environment says. It is our `own` server that
+        the environment is about.
         """
         parts = _parts(address)
-        self._connection = connection(parts, seconds)
+        self._connection = connection(parts, seconds, own=own)
         self.root = f"{parts.path.rstrip('/')}/v1/"
         self._headers = {
             "X-Vault-Token": token.reveal().decode("ascii"),
             "X-Vault-Request": "true",  # which an agent in between may ask for
             "Content-Type": "application/json",
-            **headers(),
+            **(headers() if own else {}),
         }
         self._attempts = attempts
         self._again = again

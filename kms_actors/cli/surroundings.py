@@ -35,24 +35,38 @@ _TRUE: Final = frozenset({"1", "t", "true"})
 _FALSE: Final = frozenset({"", "0", "f", "false"})
 
 
-def token_from(file: Path | None) -> SecretBytes:
-    """Return the token of a file, or of the environment, or of the last login; raises InvalidRequest without one."""
-    text = os.environ.get(TOKEN, "") if file is None else _text(file)
-    if file is None and not text:
+def token_from(file: Path | None, variable: str = TOKEN, option: str = "--token-file") -> SecretBytes:
+    """Return the token of a file, or of the environment; for `TOKEN`, also that of the last login.
+
+    Raises:
+        InvalidRequest: there is none.
+
+    """
+    of_login = variable == TOKEN
+    text = os.environ.get(variable, "") if file is None else _text(file)
+    if file is None and not text and of_login:
         kept = Path.home() / TOKEN_FILE
         text = _text(kept) if kept.is_file() else ""
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable():
-        raise InvalidRequest(f"no token: set {TOKEN}, give --token-file, or log in with `vault login`")
+        login = "; `vault login` leaves one, too" if of_login else ""
+        raise InvalidRequest(f"no token: set {variable}, or give {option}{login}")
     return SecretBytes(token.encode("ascii"))
 
 
-def connection(parts: SplitResult, seconds: float | None = None) -> HTTPConnection:
-    """Return a connection that is not made yet. It trusts the system's authorities, or those of the environment."""
+def connection(parts: SplitResult, seconds: float | None = None, *, own: bool = True) -> HTTPConnection:
+    """Return a connection that is not made yet. It trusts the system's authorities, or those of the environment.
+
+    What else the environment says is of the server at VAULT_ADDR: it is heeded for `own` alone.
+    """
     host, seconds = parts.hostname or "", timeout() if seconds is None else seconds
     if parts.scheme == "http":
         return HTTPConnection(host, parts.port, timeout=seconds)
-    return _SecureConnection(host, parts.port, timeout=seconds, context=_context())
+    context = _trusting()
+    if not own:
+        return HTTPSConnection(host, parts.port, timeout=seconds, context=context)
+    _prove(context)
+    return _SecureConnection(host, parts.port, timeout=seconds, context=context)
 
 
 def headers() -> dict[str, str]:
@@ -84,15 +98,20 @@ class _SecureConnection(HTTPSConnection):
         self.sock = self._context.wrap_socket(self.sock, server_hostname=name)  # type: ignore[attr-defined]
 
 
-def _context() -> ssl.SSLContext:
+def _trusting() -> ssl.SSLContext:
+    """Return a context that trusts whom the environment says."""
     file, folder = os.environ.get(CERTIFICATES) or None, os.environ.get(FOLDER) or None
     try:
-        context = ssl.create_default_context(cafile=file, capath=None if file else folder)
+        return ssl.create_default_context(cafile=file, capath=None if file else folder)
     except ssl.SSLError:
         raise InvalidRequest(f"{CERTIFICATES}: {file} holds no certificates in PEM") from None
     except OSError as error:
         named = CERTIFICATES if file else FOLDER
         raise InvalidRequest(f"{named}: {file or folder} cannot be read: {in_words(error)}") from None
+
+
+def _prove(context: ssl.SSLContext) -> None:
+    """Have a context show the client's certificate, and look at that of the server, as the environment says."""
     own, key = os.environ.get(CLIENT) or None, os.environ.get(CLIENT_KEY) or None
     if (own is None) != (key is None):
         raise InvalidRequest(f"{CLIENT} and {CLIENT_KEY} go together")
@@ -107,7 +126,6 @@ def _context() -> ssl.SSLContext:
         click.echo(f"{UNVERIFIED} is set: anybody in between can read the token", err=True)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _flag(name: str) -> bool:

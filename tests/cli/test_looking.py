@@ -7,8 +7,10 @@ import datetime
 import json
 import re
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ from click.testing import CliRunner
 from kms_actors.actors.cluster.timekeeping import TIME, Kept
 from kms_actors.cli.client import main as client
 from kms_actors.cli.layer import main as layer
+from kms_actors.cli.sender import Sender
 from kms_actors.keyring import stored
+from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Transaction
 from tests.support.api import Api, initialise, unseal
 from tests.support.certificates import make
@@ -213,6 +217,33 @@ def test_nobody_there_and_nobody_trusted_are_told_apart(look: Look, tmp_path: Pa
         assert found["server"][0] == "good"
     finally:
         node.node.close()
+
+
+def test_what_is_said_of_our_own_server_is_told_to_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`migrate` talks to two: a namespace, a client's certificate, and a trust in anybody are of the one alone."""
+    monkeypatch.setenv("VAULT_NAMESPACE", "vault_a")
+    monkeypatch.setenv("VAULT_SKIP_VERIFY", "true")
+    monkeypatch.setenv("VAULT_TLS_SERVER_NAME", "elsewhere")
+    own, other = (Sender("https://127.0.0.1:1", SecretBytes(b"t"), own=mine) for mine in (True, False))
+    assert own._headers["X-Vault-Namespace"] == "vault_a"
+    assert "X-Vault-Namespace" not in other._headers
+    verified = [each._connection._context.verify_mode for each in (own, other)]  # type: ignore[attr-defined]
+    assert verified == [ssl.CERT_NONE, ssl.CERT_REQUIRED]
+    assert type(other._connection) is HTTPSConnection
+
+
+@pytest.mark.parametrize(
+    "command", [["audit", "anchors", "--device", "file"], ["migrate", "--from", "http://127.0.0.1:1"]]
+)
+def test_each_command_takes_the_token_of_the_last_login(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("HOME", str(tmp_path)), ("VAULT_ADDR", "ftp://nowhere"), ("MIGRATE_TOKEN", "b")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VAULT_TOKEN", raising=False)
+    assert "no token: set VAULT_TOKEN" in CliRunner().invoke(client, command).output
+    (tmp_path / ".vault-token").write_text("t\n")
+    assert "the address is not like" in CliRunner().invoke(client, command).output  # which is looked at next
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from urllib.parse import quote
 
 import click
 
 from kms_actors.cli.sender import RequestFailed, Sender, refusal
+from kms_actors.cli.surroundings import token_from
 from kms_actors.secret import SecretBytes
-
-_TOKEN: Final = "VAULT_TOKEN"  # noqa: S105  # a name
 
 
 class ServerFailed(click.ClickException):
@@ -55,8 +53,5 @@ class Server:
 
 
 def server(address: str, token_file: Path | None) -> Server:
-    """Return the server, with the token of a file or of VAULT_TOKEN."""
-    text = token_file.read_text(encoding="ascii") if token_file else os.environ.get(_TOKEN, "")
-    if not text.strip():
-        raise click.UsageError(f"a token is needed: in {_TOKEN}, or in a file that --token-file names")
-    return Server(address, SecretBytes(text.strip().encode("ascii")))
+    """Return the server, with the token of a file or of the environment."""
+    return Server(address, token_from(token_file))

@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from kms_actors.cli.sender import RequestFailed, Sender, refusal
+from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
+from kms_actors.system_errors import in_words
 
 #: Seconds for one request: API servers wait for three.
 SECONDS: Final = 2.5
@@ -85,13 +87,22 @@ class TransitKey:
         try:
             sender = self._idle.get_nowait()
         except Empty:
-            sender = self._sender()
+            sender = self._sender_anew()
         try:
             return sender.send(method, f"{sender.root}{target}", content)
         except RequestFailed as error:
             raise Unreachable(str(error)) from None
         finally:
             self._idle.put(sender)
+
+    def _sender_anew(self) -> Sender:
+        """Return another connection; whoever renews the token may have left no good one for a moment."""
+        try:
+            return self._sender()
+        except InvalidRequest as error:
+            raise Unreachable(str(error)) from None
+        except OSError as error:
+            raise Unreachable(f"the token cannot be read: {in_words(error)}") from None
 
     def _sender(self) -> Sender:
         # Twice: the server may have closed a connection that nobody used for long.

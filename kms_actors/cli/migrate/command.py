@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -12,8 +11,8 @@ import click
 from kms_actors.cli.migrate.findings import Report
 from kms_actors.cli.migrate.migration import Migration
 from kms_actors.cli.migrate.server import Server, ServerFailed
+from kms_actors.cli.surroundings import token_from
 from kms_actors.errors import InvalidRequest
-from kms_actors.secret import SecretBytes
 
 
 @click.command()
@@ -50,8 +49,9 @@ def migrate(
     """  # noqa: D301  click keeps lines after \b
     if (source is None) == (target is None):
         raise InvalidRequest("give --from, or --to")
-    own = Server(address, _token(token_file, "VAULT_TOKEN", "--token-file"))
-    other = Server(source or target or "", _token(other_token_file, "MIGRATE_TOKEN", "--other-token-file"))
+    own = Server(address, token_from(token_file))
+    token = token_from(other_token_file, "MIGRATE_TOKEN", "--other-token-file")
+    other = Server(source or target or "", token, own=False)
     sides = (other, own) if source else (own, other)
     try:
         report = _run(*sides, threads=threads, dry_run=dry_run, compare=not no_compare)
@@ -97,11 +97,3 @@ def _told(report: Report) -> bool:
     for what, why in sorted(report.different):
         click.echo(f"different: {what}: {why}")
     return not report.left and not report.different
-
-
-def _token(file: Path | None, variable: str, option: str) -> SecretBytes:
-    text = os.environ.get(variable, "") if file is None else file.read_text(encoding="utf-8", errors="replace")
-    token = text.strip()
-    if not token or not token.isascii() or not token.isprintable():
-        raise InvalidRequest(f"no token: set {variable}, or give {option}")
-    return SecretBytes(token.encode("ascii"))

@@ -43,10 +43,12 @@ class Answer(NamedTuple):
 class Server:
     """Each thread has a connection of its own."""
 
-    def __init__(self, address: str, token: SecretBytes, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Connect to nothing yet. Raises InvalidRequest if `address` is no http(s) address."""
+    def __init__(
+        self, address: str, token: SecretBytes, sleep: Callable[[float], None] = time.sleep, *, own: bool = True
+    ) -> None:
+        """Connect to nothing yet; `own`: see `Sender`. Raises InvalidRequest if `address` is no http(s) address."""
         self.address = address
-        self._make = partial(Sender, address, token, attempts=ATTEMPTS, again=_AGAIN, sleep=sleep)
+        self._make = partial(Sender, address, token, attempts=ATTEMPTS, again=_AGAIN, sleep=sleep, own=own)
         self._local = threading.local()
         self._opened = [self._make()]
         self._local.sender = self._opened[0]

@@ -161,6 +161,19 @@ def test_without_the_server_what_was_opened_before_is_opened(serve: Serve, node:
     assert caller.refused("Decrypt", ciphertext=changed)[0] in {"UNAVAILABLE", "FAILED_PRECONDITION"}  # it is sealed
 
 
+def test_a_token_that_is_away_for_a_moment_ends_nothing(serve: Serve, tenant: Tenant, tmp_path: Path) -> None:
+    """Who renews it writes the file anew; meanwhile the old one is refused and there is none."""
+    caller, token = serve(key="seal"), tmp_path / "kubernetes.token"
+    good, used = token.read_text(), tenant.root.post("auth/token/create", {"policies": ["default"]})
+    token.unlink()
+    revoked = tenant.root.post("auth/token/revoke", {"token": good.strip()})
+    assert (used.status, revoked.status) == (200, 204)
+    assert caller.refused("Encrypt", plaintext=SEED)[0] == "UNAVAILABLE"
+    token.write_text(str(tenant.root.token))
+    wait_until(lambda: caller.call("Status").healthz == "ok", "it goes on with the new token")
+    assert caller.call("Encrypt", plaintext=SEED).key_id
+
+
 def test_what_is_no_ciphertext_is_refused(serve: Serve) -> None:
     caller = serve(key="seal")
     for ciphertext in (b"", b"vault", b"vault:v1", b"vault:vx:aaaa", b"\xff:v1:a", b"vault:v99:AAAA"):
