@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test audit-test reseal-test faults simulate hunt fuzz lock wheel sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients audit-test reseal-test faults simulate hunt fuzz lock wheel sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -47,6 +47,9 @@ test: test-env ## Run all tests, in two processes
 
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
 	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_TREE=100000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
+
+test-clients: test-env ## Build clients of many registries, run each against a node, write what they did into docs/clients.md
+	KMS_TEST_CLIENTS=$(or $(KMS_TEST_CLIENTS),1) $(BIN)/pytest --timeout 0 --durations 10 tests/clients
 
 audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines; kill a node 200 times while it writes one
 	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 KMS_AUDIT_KILLS=200 \

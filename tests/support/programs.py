@@ -14,7 +14,7 @@ import pytest
 
 _BUILD_SECONDS = 15 * 60
 
-#: Builds the program at the path with the Go tool named first.
+#: Builds the program at the path with the tool named first.
 Build = Callable[[str, Path], None]
 
 
@@ -27,20 +27,20 @@ def named_by(variable: str) -> Path | None:
     return Path(named)
 
 
-def built_once(name: str, build: Build, absent: str) -> Path:
-    """Return the program kept as `name` in the cache, built at need; skip, saying `absent`, where Go is missing."""
+def built_once(name: str, build: Build, absent: str, *, tool: str = "go") -> Path:
+    """Return the program kept as `name` in the cache, built at need; skip with `absent` where `tool` is missing."""
     target = _cache() / name
     if target.exists():
         return target
-    go = shutil.which("go")
-    if go is None:
+    found = shutil.which(tool)
+    if found is None:
         pytest.skip(absent)
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not target.exists():  # another test run may have built it meanwhile
             print(f"building {target}, once; this takes some minutes")
-            build(go, target)
+            build(found, target)
     return target
 
 

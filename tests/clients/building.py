@@ -1,0 +1,83 @@
+"""From a client's folder to the command that runs it: built by its own tool, once, into the cache of the tests.
+
+A client is built anew when a file of its folder changes. Its tool finds registries as the user has set them up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.clients.matrix import HERE, Client
+from tests.support.programs import built_once
+
+_BUILD_SECONDS: Final = 60 * 60
+
+
+def command_of(client: Client) -> list[str]:
+    """Return the command that runs a client, built at need; skip the test where its tool is missing."""
+    make = _MAKERS.get(client.lock_path.name)
+    if make is None:  # the test extra has brought it
+        return [sys.executable, str(HERE / client.package.replace("-", "_") / "main.py")]
+    return make(client)
+
+
+def _go(client: Client) -> list[str]:
+    """A program of our own, or the tool that go.mod names."""
+    tool = re.search(r"^tool (\S+)", client.lock_path.read_text(encoding="utf-8"), re.MULTILINE)
+    package = tool[1] if tool else "."
+
+    def build(go: str, target: Path) -> None:
+        fresh = target.with_suffix(".new")
+        _run([go, "build", "-o", str(fresh), package], client.folder)
+        fresh.rename(target)
+
+    return [str(_built(client, build, "go", "Go 1.26"))]
+
+
+def _npm(client: Client) -> list[str]:
+    """Node's packages lie beside the program that wants them."""
+
+    def build(npm: str, target: Path) -> None:
+        fresh = _copied(client, target)
+        _run([npm, "ci", "--ignore-scripts"], fresh)
+        fresh.rename(target)
+
+    return ["node", str(_built(client, build, "npm", "Node.js and npm") / "main.js")]
+
+
+def _copied(client: Client, target: Path) -> Path:
+    """Return a copy of the folder beside `target`, to be built in."""
+    fresh = target.with_suffix(".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    return shutil.copytree(client.folder, fresh)
+
+
+def _built(client: Client, build: Callable[[str, Path], None], tool: str, tool_title: str) -> Path:
+    digest = hashlib.sha256()
+    shared = (HERE / "checked").iterdir() if tool == "go" else ()
+    for path in sorted((*client.folder.rglob("*"), *shared)):
+        if path.is_file():
+            digest.update(path.read_bytes())
+    name = f"client-{client.folder.name}-{digest.hexdigest()[:16]}"
+    return built_once(name, build, f"{client.title} cannot be built: install {tool_title}", tool=tool)
+
+
+def _run(command: list[str], folder: Path) -> None:
+    """Run a tool as the user would: with the caches and the registries that are set up in the user's home."""
+    home = pwd.getpwuid(os.getuid()).pw_dir
+    subprocess.run(command, cwd=folder, env=os.environ | {"HOME": home}, check=True, timeout=_BUILD_SECONDS)
+
+
+_MAKERS: Final[dict[str, Callable[[Client], list[str]]]] = {
+    "go.mod": _go,
+    "package-lock.json": _npm,
+}

@@ -1,0 +1,3 @@
+module clever-kms/tests/clients/checked
+
+go 1.26
