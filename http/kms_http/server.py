@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ from kms_http.wire.forwarded import ForwardedConnection
 from kms_http.wire.hub import Hub
 from kms_http.wire.limits import HEAD_SECONDS, Limits
 from kms_http.wire.listening import listen
+from kms_http.wire.passing import Staying
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 from kms_http.wire.shares import Share
@@ -63,17 +65,38 @@ class HttpServer:
         """Listen on every address of `host`; port 0 takes a free one. Raises OSError when the address is taken."""
         self.serve([Entry(await asyncio.to_thread(listen, host, port), ssl_context)])
 
-    def serve(self, entries: Sequence[Entry], *, alone: bool = True) -> None:
-        """Serve on sockets that listen already; other processes may, too, unless `alone`."""
+    def serve(self, entries: Sequence[Entry], *, alone: bool = True, passing: Staying | None = None) -> None:
+        """Serve on sockets that listen already; other processes may, too, unless `alone`.
+
+        Connections with large bodies go to another process by `passing`.
+        """
+        hub = self._begin(entries, alone=alone)
+        if passing is not None:
+            hub.passing = passing
+
+    def serve_passed(self, entries: Sequence[Entry], passed: socket.socket) -> None:
+        """Serve what other processes pass on by this socket: a request of each, then its client makes another.
+
+        `entries` are theirs, in their order, without sockets.
+        """
+        self._begin(entries, alone=False, passed=passed).answer = self._answer_last
+
+    def _begin(self, entries: Sequence[Entry], *, alone: bool, passed: socket.socket | None = None) -> Hub:
         self._hub = hub = Hub(self._handler, self._limits, KEEPALIVE_SECONDS, LINGER_SECONDS, HEAD_SECONDS)
 
-        def connection(entry: Entry, peer: str, share: Share, made: Callable[[], None]) -> Connection:
+        def connection(entry: Entry, peer: str, read: bytes, share: Share, made: Callable[[], None]) -> Connection:
             if entry.forwarding is None:
-                return Connection(hub, share, peer, made)
-            return ForwardedConnection(hub, share, peer, made, entry.forwarding)
+                new = Connection(hub, share, peer, made)
+            else:
+                new = ForwardedConnection(hub, share, peer, made, entry.forwarding)
+            new.listener = entry.number
+            if read:
+                new.begin_with(read)
+            return new
 
-        self._acceptor = Acceptor(entries, connection, hub, alone=alone)
+        self._acceptor = Acceptor(entries, connection, hub, alone=alone, passed=passed)
         self._acceptor.start()
+        return hub
 
     @property
     def port(self) -> int:

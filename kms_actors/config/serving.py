@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from kms_actors.config.listeners import Tls
-from kms_actors.config.section import Count, Port, Section, Size
+from kms_actors.config.section import Count, Port, Seconds, Section, Size
 
 
 class Limits(Section, frozen=True):
@@ -39,6 +39,16 @@ class Limits(Section, frozen=True):
     body_bytes: Annotated[
         Size, Meta(description="bodies of requests that are worked on, the small ones left out; past it 503")
     ] = "256 MiB"
+    bulk_worker: Annotated[
+        bool,
+        Meta(
+            description="with several workers, one more serves who sends bodies of 1 MiB and more, so that nobody "
+            "else waits behind these; it is there while it has something to do"
+        ),
+    ] = True
+    bulk_idle_seconds: Annotated[
+        Seconds, Meta(description="how long that worker stays without a connection, after which its memory is free")
+    ] = 120.0
 
 
 class Metrics(Section, frozen=True):

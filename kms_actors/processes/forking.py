@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from kms_actors.config import Configuration
 from kms_actors.processes import worker
+from kms_actors.processes.lane import Lane, Part, open_lane
 from kms_actors.processes.launch import Launched, Workers
 from kms_actors.processes.sockets import Bound, open_all
 
@@ -49,33 +50,33 @@ def fork_all(configuration: Configuration) -> Workers:
 
     In a worker it does not return.
     """
-    listeners = open_all(configuration)
+    listeners, lane = open_all(configuration), open_lane()
     if threading.active_count() > 1:
         raise RuntimeError("a process with threads is not forked")
     processes: list[Launched] = []
     for _ in range(configuration.worker_count):
-        processes.append(_fork(listeners, [launched.end for launched in processes]))
-    return Workers(listeners, processes)
+        processes.append(_fork(listeners, lane, [launched.end for launched in processes]))
+    return Workers(listeners, lane, processes)
 
 
-def _fork(listeners: Sequence[Bound], others: Iterable[socket.socket]) -> Launched:
+def _fork(listeners: Sequence[Bound], lane: Lane, others: Iterable[socket.socket]) -> Launched:
     own, end = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         # With an end of the supervisor open here, a worker would not notice that the supervisor is gone.
-        for inherited in (own, *others):
+        for inherited in (own, lane.receiving, *others):
             inherited.close()
-        _work(end, listeners)
+        _work(end, listeners, Part(lane.sending, takes=False))
     end.close()
     return Launched(Fork(pid), own)
 
 
-def _work(end: socket.socket, listeners: Sequence[Bound]) -> NoReturn:
+def _work(end: socket.socket, listeners: Sequence[Bound], part: Part) -> NoReturn:
     code = 1
     try:
         with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - its descriptor is wanted
             os.dup2(nothing.fileno(), sys.stdin.fileno())
-        code = worker.work(end, listeners)
+        code = worker.work(end, listeners, part)
     finally:
         sys.stderr.flush()
         os._exit(code)  # what is on the supervisor's stack is not this process's to end

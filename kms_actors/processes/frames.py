@@ -72,6 +72,10 @@ class Serving(Frame, frozen=True):
     """The worker accepts connections."""
 
 
+class Idle(Frame, frozen=True):
+    """The bulk worker has had nothing to do for long."""
+
+
 class Ask(Request, frozen=True):
     """A message for the node actor. Reply: Answer or Refusal."""
 
@@ -194,7 +198,7 @@ class Done(Reply, frozen=True):
 
 
 FROM_WORKER: Final = msgspec.msgpack.Decoder(
-    Prepared | Serving | Ask | Announce | Gather | Collect | Told | Samples | Done
+    Prepared | Serving | Idle | Ask | Announce | Gather | Collect | Told | Samples | Done
 )
 FROM_SUPERVISOR: Final = msgspec.msgpack.Decoder(
     Start

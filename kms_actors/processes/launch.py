@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+from kms_actors.processes.lane import Lane, Part
 from kms_actors.processes.sockets import Bound
 
 
@@ -35,17 +36,18 @@ class Workers(NamedTuple):
     """The workers that a node starts with, and the sockets they share."""
 
     listeners: list[Bound]
+    lane: Lane
     processes: list[Launched]
 
 
-def launch(listeners: Sequence[Bound]) -> Launched:
+def launch(listeners: Sequence[Bound], part: Part) -> Launched:
     """Start a worker on `listeners`: a new program, no fork of this one, that is told nothing by its arguments."""
     own, other = socket.socketpair()
     with other:
         places = [f"{bound.listener}:{bound.socket.fileno()}" for bound in listeners]
-        descriptors = [other.fileno(), *(bound.socket.fileno() for bound in listeners)]
+        descriptors = [other.fileno(), part.end.fileno(), *(bound.socket.fileno() for bound in listeners)]
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", "-m", "kms_actors.processes.worker", str(other.fileno()), *places],
+            [sys.executable, "-P", "-m", "kms_actors.processes.worker", str(other.fileno()), part.argument, *places],
             stdin=subprocess.DEVNULL,
             pass_fds=descriptors,
         )

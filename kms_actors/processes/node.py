@@ -123,7 +123,7 @@ async def supervising(configuration: Configuration, workers: Workers) -> AsyncIt
         metrics = Metrics()
         stack.callback(close_all, configuration, workers.listeners)
         secured = Secured(configuration)  # a certificate that cannot be used is found here and now
-        supervisor = Supervisor(configuration, workers.listeners, metrics, secured.materials)
+        supervisor = Supervisor(configuration, workers.listeners, workers.lane, metrics, secured.materials)
         stack.push_async_callback(supervisor.stop)
         await supervisor.adopt(workers.processes)
         await _show_metrics(stack, configuration, supervisor.metrics, secured)

@@ -84,6 +84,7 @@ def entries(
                 listener.proxy_protocol_authorized_addrs,
                 proxies_alone=listener.proxy_protocol_behavior == "deny_unauthorized",
                 forwarding=forwarding,
+                number=number,
             )
         )
     return found

@@ -23,6 +23,7 @@ from kms_actors.config import Configuration
 from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe.families import Sum
 from kms_actors.observe.metrics import Metrics
+from kms_actors.processes.bulk import BulkLane
 from kms_actors.processes.certificates import Material, of_keys
 from kms_actors.processes.child import Child
 from kms_actors.processes.facts import Facts, answered
@@ -37,6 +38,7 @@ from kms_actors.processes.frames import (
     Frame,
     Gather,
     Gathered,
+    Idle,
     NodeState,
     Question,
     ReadMetrics,
@@ -46,6 +48,7 @@ from kms_actors.processes.frames import (
     asked,
     refusal,
 )
+from kms_actors.processes.lane import Lane, Part
 from kms_actors.processes.launch import Launched, launch
 from kms_actors.processes.remote import state_fields
 from kms_actors.processes.sockets import Bound, close_all
@@ -77,11 +80,14 @@ class Supervisor:
         self,
         configuration: Configuration,
         listeners: Sequence[Bound],
+        lane: Lane,
         metrics: Metrics,
         materials: Mapping[str, Material],
     ) -> None:
         self._configuration = configuration
         self._listeners = listeners
+        self._lane = lane
+        self._bulk = BulkLane(lane, self._spawn_bulk, self._renew)
         self._materials = dict(materials)
         self._metrics = metrics
         self._facts = Facts()
@@ -99,7 +105,7 @@ class Supervisor:
         self._restarts = Counter(
             "kms_worker_restarts", "Workers that died and were replaced", registry=metrics.registry
         )
-        metrics.gauge("kms_workers", "Workers that serve", lambda: float(sum(c.active for c in self._children)))
+        metrics.gauge("kms_workers", "Workers that serve", lambda: float(sum(map(self._counts, self._children))))
 
     async def adopt(self, processes: Iterable[Launched]) -> None:
         """Take over the first workers; they load their modules and wait until `start`."""
@@ -115,6 +121,7 @@ class Supervisor:
             self._prepare(child)
         for child in self._current.values():
             await self._serving(child)
+        self._bulk.start()
 
     @property
     def node_sealed(self) -> bool:
@@ -127,6 +134,7 @@ class Supervisor:
             return
         self._stopping = True
         close_all(self._configuration, self._listeners)
+        self._bulk.stop()
         for task in self._renewing:
             task.cancel()
         await asyncio.gather(*(child.stop(self._configuration.stop_seconds) for child in list(self._children)))
@@ -162,7 +170,7 @@ class Supervisor:
         total = self._retired.copy()
         total.add("supervisor", self._metrics.families())
         for child in self._children:
-            if self._current.get(child.slot) is child:
+            if self._is_current(child):
                 total.add(str(child.slot), child.families)
             else:
                 total.retire(child.families)
@@ -171,7 +179,20 @@ class Supervisor:
     # The life of workers.
 
     async def _spawn(self, slot: int) -> Child:
-        return await self._adopt(slot, launch(self._listeners))
+        return await self._adopt(slot, launch(self._listeners, Part(self._lane.sending, takes=False)))
+
+    async def _spawn_bulk(self) -> Child:
+        slot = self._configuration.worker_count + 1
+        child = await self._adopt(slot, launch((), Part(self._lane.receiving, takes=True)))
+        await self._serving(child)
+        return child
+
+    def _is_current(self, child: Child) -> bool:
+        return self._current.get(child.slot) is child or self._bulk.child is child
+
+    def _counts(self, child: Child) -> bool:
+        """Tell whether it is one of those that are there all the time, and serves."""
+        return child.active and child.slot <= self._configuration.worker_count
 
     async def _adopt(self, slot: int, launched: Launched) -> Child:
         child = await Child.adopt(slot, launched, self._receive)
@@ -197,6 +218,7 @@ class Supervisor:
     def _ended(self, child: Child, code: int) -> None:
         self._children.discard(child)
         self._retired.retire(child.families)
+        self._bulk.ended(child, code)
         if self._stopping or not self._ready or self._current.get(child.slot) is not child:
             return
         early = time.monotonic() - child.born < _EARLY_SECONDS
@@ -219,13 +241,14 @@ class Supervisor:
         """Restart slot by slot: the new worker serves before the old one drains."""
         try:
             _log.info("restarting the workers one by one")
-            for child in [child for child in self._children if self._current.get(child.slot) is not child]:
+            for child in [child for child in self._children if not self._is_current(child)]:
                 self._renew(child.stop(self._configuration.stop_seconds))  # of a restart before, still draining
             for slot in sorted(self._current):
                 new = await self._spawn(slot)
                 await self._serving(new)
                 old, self._current[slot] = self._current[slot], new
                 self._renew(old.drain())
+            self._bulk.renew()
             _log.info("workers restarted", count=len(self._current))
         except (KmsError, OSError) as error:
             _log.error("workers cannot be restarted; those that serve go on", reason=str(error))
@@ -242,6 +265,8 @@ class Supervisor:
             _keep(self._answering, self._announced(child, frame.number))
         elif isinstance(frame, Gather):
             _keep(self._answering, self._gather(child, frame))
+        elif isinstance(frame, Idle):
+            self._bulk.renew()
         elif isinstance(frame, Collect):
             _keep(self._answering, self._collect(child, frame.number))
 

@@ -1,8 +1,9 @@
 """A worker: HTTP, the tenants, a store handle and a change feed of its own; the node actor is in the supervisor.
 
-Forked when the node starts, later started as `python -m kms_actors.processes.worker LINK LISTENER:SOCKET…`: the
-inherited file descriptors of its end of the link and of the listening sockets, the latter behind the numbers of their
-listeners. Everything else it is told over the link. It ends when the supervisor does.
+Forked when the node starts, later started as `python -m kms_actors.processes.worker LINK LANE LISTENER:SOCKET…`: the
+inherited file descriptors of its end of the link, of its end of the lane to the bulk worker (`lane.Part`), and of the
+listening sockets, the latter behind the numbers of their listeners. Everything else it is told over the link. It ends
+when the supervisor does.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from kms_actors.errors import KmsError, Unavailable
 from kms_actors.observe import log
 from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.announcing import AnnouncingStore
+from kms_actors.processes.bulk import wait_until_idle, yield_to_others
 from kms_actors.processes.certificates import contexts, renew
 from kms_actors.processes.facts import Facts, Linked, answered
 from kms_actors.processes.frames import (
@@ -34,6 +36,7 @@ from kms_actors.processes.frames import (
     Done,
     Drain,
     Frame,
+    Idle,
     NodeState,
     Prepared,
     Question,
@@ -52,6 +55,7 @@ from kms_actors.processes.hardening import (
     keep_memory_private,
     open_as_many_files_as_allowed,
 )
+from kms_actors.processes.lane import Part
 from kms_actors.processes.link import Link
 from kms_actors.processes.loading import keep_modules
 from kms_actors.processes.remote import RemoteNode
@@ -60,6 +64,7 @@ from kms_actors.processes.sockets import Bound, entries
 from kms_actors.store.opening import open_store
 from kms_actors.system_errors import in_words
 from kms_http.server import HttpServer
+from kms_http.wire.passing import PassingOn
 from kms_http.wire.tls import ReloadableContext
 
 #: Seconds until the end, whatever is under way, when the supervisor is gone.
@@ -69,8 +74,9 @@ _ORPHAN_SECONDS: Final = 1.0
 class Worker:
     """One worker's part in the conversation."""
 
-    def __init__(self, listeners: Sequence[Bound]) -> None:
+    def __init__(self, listeners: Sequence[Bound], part: Part) -> None:
         self._listeners = listeners
+        self._part = part
         self._contexts: dict[str, ReloadableContext] = {}
         self._metrics = Metrics()
         self._facts = Facts()
@@ -109,13 +115,26 @@ class Worker:
             order = await self._orders.get()
             if isinstance(order, Serve):
                 await service.catch_up()  # what was committed while this worker was not yet told of it
-                server.serve(entries(configuration, self._listeners, self._contexts), alone=False)
+                self._begin(server, configuration)
                 self._link.send(Serving())
                 order = await self._orders.get()
             if isinstance(order, Drain):
                 order = await self._drain(server, order)
         assert isinstance(order, Drain | Stop)
         return order.number
+
+    def _begin(self, server: HttpServer, configuration: Configuration) -> None:
+        served = entries(configuration, self._listeners, self._contexts)
+        if self._part.takes:
+            server.serve_passed(served, self._part.end)
+            self._spawn(self._tell_when_idle(server, configuration.limits.bulk_idle_seconds))
+        else:
+            passing = PassingOn(self._part.end) if configuration.limits.bulk_worker else None
+            server.serve(served, alone=False, passing=passing)
+
+    async def _tell_when_idle(self, server: HttpServer, seconds: float) -> None:
+        await wait_until_idle(lambda: server.open_connections, seconds)
+        self._link.send(Idle())
 
     async def _drain(self, server: HttpServer, order: Drain) -> Frame:
         """Return the order that was carried out last: a Stop ends the draining."""
@@ -177,16 +196,18 @@ class Worker:
 def main(arguments: list[str]) -> int:
     """Run a worker in a process of its own; return its exit code."""
     keep_modules()
-    end, *places = arguments
+    end, lane, *places = arguments
     listeners = [
         Bound(int(number), socket.socket(fileno=int(descriptor)))
         for number, _, descriptor in (place.partition(":") for place in places)
     ]
-    return work(socket.socket(fileno=int(end)), listeners)
+    return work(socket.socket(fileno=int(end)), listeners, Part.named(lane))
 
 
-def work(end: socket.socket, listeners: Sequence[Bound]) -> int:
+def work(end: socket.socket, listeners: Sequence[Bound], part: Part) -> int:
     """Run a worker at its end of the link; return the exit code."""
+    if part.takes:
+        yield_to_others()
     # A terminal or a service manager signals the whole group; the supervisor alone decides what that means.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -196,7 +217,7 @@ def work(end: socket.socket, listeners: Sequence[Bound]) -> int:
     open_as_many_files_as_allowed()
 
     async def run() -> None:
-        await Worker(listeners).run(end)
+        await Worker(listeners, part).run(end)
 
     try:
         uvloop.run(run())

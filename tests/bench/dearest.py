@@ -2,8 +2,10 @@
 
 One vault encrypts, one request after the other on each of a few connections; another sends one row of the table of
 `tests/support/dearest.py`, again and again. Each row shows the first vault's p99 beside that, and how many times it
-is what it is without. The target: at most 5 times, and never above 250 ms. A node of one worker, so that both share a
-loop; the load comes from processes of their own, on the same machine.
+is what it is without. The target: at most 5 times, and never above 250 ms. With `--workers 1`, both share one loop.
+
+The load comes from processes of their own, on the same machine. What these cost the machine is not the node's doing:
+with `--apart` they send to a second node, and the rows show what cores that are shared cost by themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Thread
 from typing import Final, NamedTuple
 
@@ -35,15 +37,17 @@ _BODY: Final = b'{"plaintext":"%b"}' % base64.b64encode(bytes(64))
 
 
 class Place(NamedTuple):
-    """A node with two vaults."""
+    """A vault, of two that a node has."""
 
     host: str
     port: int
-    token: str  # of the vault that is measured
-    other: str  # of the one that sends what is dear
+    token: str
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self.host, self.port, timeout=120)
 
 
-def _ask(place: Place, connection: http.client.HTTPConnection, token: str, request: tuple[str, str, bytes]) -> int:
+def _ask(connection: http.client.HTTPConnection, token: str, request: tuple[str, str, bytes]) -> int:
     method, path, body = request
     media = "application/merge-patch+json" if method == "PATCH" else "application/json"
     connection.request(method, f"/v1/{path}", body or None, {"X-Vault-Token": token, "Content-Type": media})
@@ -53,11 +57,11 @@ def _ask(place: Place, connection: http.client.HTTPConnection, token: str, reque
 
 
 def _encrypt(place: Place, seconds: float, taken: list[float]) -> None:
-    connection = http.client.HTTPConnection(place.host, place.port, timeout=120)
+    connection = place.connect()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         begun = time.perf_counter()
-        _ask(place, connection, place.token, ("POST", "transit/encrypt/own", _BODY))
+        _ask(connection, place.token, ("POST", "transit/encrypt/own", _BODY))
         taken.append((time.perf_counter() - begun) * 1e3)
     connection.close()
 
@@ -77,10 +81,10 @@ def _attack(place: Place, method: str, dear: Dear) -> None:
     """Send a request without end; on a connection that fails, on another."""
     request = method, dear.path, dear.body()
     while True:
-        connection = http.client.HTTPConnection(place.host, place.port, timeout=120)
+        connection = place.connect()
         try:
             while True:
-                _ask(place, connection, place.other, request)
+                _ask(connection, place.token, request)
         except (OSError, http.client.HTTPException):
             connection.close()
             time.sleep(0.01)
@@ -103,11 +107,12 @@ def _attacking(place: Place, method: str, dear: Dear, attackers: int) -> Iterato
 
 
 @contextmanager
-def _serving(store: str) -> Iterator[Place]:
+def _serving(store: str, workers: int) -> Iterator[tuple[Place, Place]]:
+    """Start a node; yield the vault that is measured, and one for what is dear."""
     issuer, vault_ids = Issuer(), (new_vault_id(), new_vault_id())
     with STORES[store]() as (directory, table):
         node = Node.for_issuer(directory, lambda _: table, issuer)
-        node.settings = "workers = 1"
+        node.settings = f"workers = {workers}"
         node.start()
         try:
             for token in (issuer.cluster_operator(), *map(issuer.tenant_operator, vault_ids)):
@@ -117,7 +122,7 @@ def _serving(store: str) -> Iterator[Place]:
             send(node.address, own, "POST", "transit/keys/own", {"type": "aes256-gcm96"})
             for path, body in preparation():
                 send(node.address, other, "POST", path, body.decode())
-            yield Place("127.0.0.1", node.port, own, other)
+            yield Place("127.0.0.1", node.port, own), Place("127.0.0.1", node.port, other)
         finally:
             node.stop()
 
@@ -139,18 +144,25 @@ def _requests(only: str) -> Iterator[tuple[str, str, Dear]]:
 @click.option("--attackers", default=1, show_default=True, help="Connections of the other vault.")
 @click.option("--only", default="", help="Rows whose name contains this.")
 @click.option("--store", default="sqlite", show_default=True, type=click.Choice(sorted(STORES)))
+@click.option("--workers", default=2, show_default=True, help="Processes of a node; one shares its loop with all.")
+@click.option("--apart", is_flag=True, help="Send what is dear to a node of its own: what the machine alone costs.")
 @click.option("--check", is_flag=True, help="Exit with 1 where the target is missed.")
-def main(*, seconds: float, connections: int, attackers: int, only: str, store: str, check: bool) -> None:
+def main(
+    *, seconds: float, connections: int, attackers: int, only: str, store: str, workers: int, apart: bool, check: bool
+) -> None:
     """Show p50 and p99 of one vault's encryptions beside the dearest requests of another."""
     missed: list[str] = []
-    with _serving(store) as place:
-        _measure(place, seconds / 2, connections)
-        base = _measure(place, 2 * seconds, connections)
+    with ExitStack() as nodes:
+        own_vault, other_vault = nodes.enter_context(_serving(store, workers))
+        if apart:
+            _, other_vault = nodes.enter_context(_serving(store, workers))
+        _measure(own_vault, seconds / 2, connections)
+        base = _measure(own_vault, 2 * seconds, connections)
         own = percentile(base, 0.99)
         click.echo(_line("alone", base, own))
         for name, method, dear in _requests(only):
-            with _attacking(place, method, dear, attackers):
-                taken = _measure(place, seconds, connections)
+            with _attacking(other_vault, method, dear, attackers):
+                taken = _measure(own_vault, seconds, connections)
             click.echo(_line(name, taken, own))
             p99 = percentile(taken, 0.99)
             if p99 > MOST_MS or p99 > MOST_TIMES * own:

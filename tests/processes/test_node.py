@@ -272,7 +272,9 @@ def test_workers_are_told_nothing_by_arguments_and_leave_no_core(unsealed: Unsea
     assert _read(forked, "cmdline") == _read(node.pid, "cmdline")
     arguments = _read(launched, "cmdline").split(b"\0")
     assert arguments[1:4] == [b"-P", b"-m", b"kms_actors.processes.worker"]
-    assert all(part.isdigit() for argument in arguments[4:-1] for part in argument.split(b":"))
+    assert arguments[5].startswith(b"passes:")
+    told = (arguments[4], arguments[5].removeprefix(b"passes:"), *arguments[6:-1])
+    assert all(part.isdigit() for argument in told for part in argument.split(b":"))
     assert _read(launched, "environ") == _read(forked, "environ") == _read(node.pid, "environ")
     for pid in (node.pid, *workers(node)):
         limits = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
@@ -285,11 +287,11 @@ def _sockets(pid: int) -> set[str]:
     return {name for name in opened if name.startswith("socket:")}
 
 
-def test_forked_workers_share_no_socket_but_the_listener(start: Callable[..., Node]) -> None:
+def test_forked_workers_share_no_socket_but_the_listener_and_the_lane(start: Callable[..., Node]) -> None:
     node = start(workers=3)
     processes = [node.pid, *workers(node)]
     for one, other in itertools.combinations(processes, 2):
-        assert len(_sockets(one) & _sockets(other)) == 1
+        assert len(_sockets(one) & _sockets(other)) == 2
 
 
 def test_forked_workers_draw_different_random_bytes(shared: Unsealed) -> None:

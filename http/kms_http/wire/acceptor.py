@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import structlog
 
@@ -20,6 +20,7 @@ from kms_actors.observe.bounded import BoundedLog
 from kms_http.wire import errors, proxy_header
 from kms_http.wire.entry import Entry, named
 from kms_http.wire.hub import Hub
+from kms_http.wire.passing import Passed, PassedOn
 from kms_http.wire.proxy_protocol import NoHeader
 from kms_http.wire.shares import Share
 
@@ -41,14 +42,23 @@ _log = structlog.get_logger(__name__)
 _bounded: Final = BoundedLog(__name__)
 
 
-#: Makes the protocol of an accepted connection; it calls what it is given last once it is made.
-MakeProtocol = Callable[[Entry, str, Share, Callable[[], None]], asyncio.Protocol]
+#: Makes the protocol of an accepted connection, with what was read of it. It calls what comes last once it is made.
+MakeProtocol = Callable[[Entry, str, bytes, Share, Callable[[], None]], asyncio.Protocol]
 
 
 class Acceptor:
     """Accepts from `start` to `stop`; `stop` closes this process's copies of the sockets."""
 
-    def __init__(self, entries: Sequence[Entry], protocol: MakeProtocol, hub: Hub, *, alone: bool) -> None:
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        protocol: MakeProtocol,
+        hub: Hub,
+        *,
+        alone: bool,
+        passed: socket.socket | None = None,
+    ) -> None:
+        self._passed = None if passed is None else PassedOn(passed, self._take)
         self._entries = list(entries)
         self._listeners = {listener for entry in entries for listener in entry.sockets}
         self._protocol = protocol
@@ -74,6 +84,8 @@ class Acceptor:
             for listener in entry.sockets:
                 listener.setblocking(False)
                 self._watch(entry, listener)
+        if self._passed is not None:
+            self._passed.start()
 
     def stop(self) -> None:
         """Accept no more. Connections that wait are left to the other processes. Idempotent."""
@@ -81,6 +93,8 @@ class Acceptor:
             self._loop.remove_reader(listener.fileno())
             listener.close()
         self._listeners.clear()
+        if self._passed is not None:
+            self._passed.stop()
 
     def _watch(self, entry: Entry, listener: socket.socket) -> None:
         if listener in self._listeners:
@@ -106,12 +120,28 @@ class Acceptor:
 
     def _start(self, entry: Entry, connection: socket.socket, peer: str) -> None:
         connection.setblocking(False)
+        share = self._hold(entry, connection, peer)
+        if share is not None:
+            self._begin(self._connect(entry, connection, peer, share))
+
+    def _take(self, connection: socket.socket, passed: Passed) -> None:
+        """Go on with a connection that another process has accepted, and read the beginning of."""
+        entry = self._entries[passed.entry]
+        share = self._hold(entry, connection, passed.peer)
+        if share is not None:
+            self._begin(self._connect_passed(entry, connection, passed, share))
+
+    def _hold(self, entry: Entry, connection: socket.socket, peer: str) -> Share | None:
+        """Return the share of an address that has room for one more, which is counted; else turn it away."""
         share = self._hub.shares.hold(peer, many=entry.speaks_for_others(peer))
-        if not share.has_room() or not self._hub.has_room(len(self._connecting)):
-            share.let_go()
-            self._turn_away(entry, connection)
-            return
-        task = self._loop.create_task(self._connect(entry, connection, peer, share))
+        if share.has_room() and self._hub.has_room(len(self._connecting)):
+            return share
+        share.let_go()
+        self._turn_away(entry, connection)
+        return None
+
+    def _begin(self, connecting: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(connecting)
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
@@ -137,7 +167,7 @@ class Acceptor:
                 await self._tell_of_tls(connection)
                 return
             await self._loop.connect_accepted_socket(
-                lambda: self._protocol(entry, peer, share, lambda: self._connecting.discard(own)),
+                lambda: self._protocol(entry, peer, b"", share, lambda: self._connecting.discard(own)),
                 connection,
                 ssl=entry.tls,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS if entry.tls is not None else None,
@@ -149,6 +179,19 @@ class Acceptor:
             _bounded.warning(
                 "a proxy sends no PROXY header, or is none", "proxy" + peer, address=peer or "unix socket"
             )
+        finally:
+            share.let_go()
+
+    async def _connect_passed(self, entry: Entry, connection: socket.socket, passed: Passed, share: Share) -> None:
+        own = asyncio.current_task()
+        assert own is not None
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: self._protocol(entry, passed.peer, passed.read, share, lambda: self._connecting.discard(own)),
+                connection,
+            )
+        except OSError:
+            connection.close()
         finally:
             share.let_go()
 

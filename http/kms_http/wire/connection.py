@@ -39,30 +39,22 @@ class Connection(Line):
     """One connection. Shows nothing of what was sent, neither in answers to what is no HTTP nor in logs."""
 
     __slots__ = (
-        "_eof",
         "_heads",
         "_inbound",
         "_made",
         "_streaming",
-        "_tls",
         "_unsent",
         "_write_paused",
-        "remote",
-        "remote_port",
     )
 
     def __init__(self, hub: Hub, share: Share, peer: str, made: Callable[[], None]) -> None:
-        super().__init__(hub, share)
+        super().__init__(hub, share, peer)
         self._made: Callable[[], None] | None = made  # called once the connection is
         self._heads = head.Heads()
         self._inbound: Inbound | None = None  # the request's body, or what is left of the last one's
         self._unsent: bool | None = None  # an answer is not yet taken; whether it is the last one
         self._write_paused = False
         self._streaming = False  # a body without an end goes out
-        self._eof = False  # the client sends no more
-        self._tls = False
-        self.remote = peer
-        self.remote_port = 0
 
     @property
     def certificates(self) -> tuple[bytes, ...] | None:
@@ -92,6 +84,8 @@ class Connection(Line):
             self._made()
             self._made = None
         self._be_idle()
+        if self._buffer:
+            self._hub.loop.call_soon(self._continue)
 
     def data_received(self, data: bytes) -> None:
         if self._request is None and self._inbound is None and not self._ending:
@@ -183,7 +177,7 @@ class Connection(Line):
                 self._refuse(errors.too_busy())
                 return
             self._begin(Request(self, understood, rest[:length]), rest[length:])
-        else:
+        elif not (self._hub.passing.wants(understood) and self._give_away(data)):
             self._begin_with_body_to_come(Request(self, understood, None), understood, rest)
 
     def _await_head(self, data: bytes) -> None:

@@ -74,6 +74,7 @@ class Entry:
     proxies: Sequence[str] = field(default=())  # whose connections begin with a header of the PROXY protocol
     proxies_alone: bool = False  # nobody else is served
     forwarding: Forwarding | None = None
+    number: int = 0  # among all of the node
 
     def speaks_for_others(self, peer: str) -> bool:
         """Tell whether many clients may come by this address."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from kms_http.wire.limits import Account, Limits
+from kms_http.wire.passing import Staying
 from kms_http.wire.request import Request
 from kms_http.wire.response import Held, Response
 from kms_http.wire.shares import Shares
@@ -77,6 +78,7 @@ class Hub:
         self.outbox = Outbox(self.loop)
         self.connections: set[Connection] = set()
         self.ending = False  # bodies without an end are to end
+        self.passing = Staying()  # changed where there is a process for large bodies, and this is not it
         self._most = limits.connections
 
     def has_room(self, connecting: int) -> bool:

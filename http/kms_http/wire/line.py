@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from kms_http.wire import response
 from kms_http.wire.hub import Hub
+from kms_http.wire.passing import Passed
 from kms_http.wire.request import Request
 from kms_http.wire.shares import Share
 
@@ -21,6 +22,7 @@ class Line(asyncio.Protocol):
         "_buffer",
         "_counted",
         "_ending",
+        "_eof",
         "_held",
         "_hub",
         "_overfull",
@@ -30,14 +32,18 @@ class Line(asyncio.Protocol):
         "_slow_until",
         "_task",
         "_timer",
+        "_tls",
         "_transport",
         "idle_since",
+        "listener",
         "lost",
+        "remote",
+        "remote_port",
     )
 
     _transport: asyncio.Transport
 
-    def __init__(self, hub: Hub, share: Share) -> None:
+    def __init__(self, hub: Hub, share: Share, peer: str) -> None:
         self._hub = hub
         self._share = share  # of the address that it comes from
         self._buffer = b""  # read, and not yet of use
@@ -50,8 +56,13 @@ class Line(asyncio.Protocol):
         self._ending = False  # what comes is of no interest
         self._overfull = False
         self._slow_until = 0.0  # when the head whose beginning is kept must be whole; 0: there is none
+        self._eof = False  # the client sends no more
+        self._tls = False
         self.idle_since = 0.0
         self.lost = False
+        self.listener = 0  # its number
+        self.remote = peer
+        self.remote_port = 0
 
     @property
     def busy(self) -> bool:
@@ -71,6 +82,26 @@ class Line(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
         self._transport.abort()
+
+    def begin_with(self, read: bytes) -> None:
+        """Take what another process has read of it, before it is made. Raises OSError where that is too much."""
+        if not self._put_by(read):
+            raise ConnectionAbortedError
+
+    def _give_away(self, read: bytes) -> bool:
+        """Let another process have the connection, of which so much was read and not used; False where it stays.
+
+        So does one whose last answer is not yet out, and one under TLS: what that knows of it could not go along.
+        """
+        if self._tls or self._eof or self._transport.get_write_buffer_size():
+            return False
+        self._pause_reading()
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if not self._hub.passing.pass_on(descriptor, Passed(self.listener, self.remote, read)):
+            self._resume_reading()
+            return False
+        self.abort()  # this hold on it alone: the other process has its own
+        return True
 
     def _be_idle(self) -> None:
         self.idle_since = self._hub.loop.time()
