@@ -32,6 +32,7 @@ FORMAT: Final = 1
 #: Facts in a token: the library takes a thousand, and those of a request come in addition.
 MAX_FACTS: Final = 400
 
+_CREATED: Final = "created"
 _HEAD: Final = re.compile(r"hvb\.([0-9A-Za-z]{6})", re.ASCII)
 _HEAD_LENGTH: Final = len(PREFIX) + 6
 #: A public key that verifies nothing here: that of nobody.
@@ -69,12 +70,45 @@ def build(seed: bytes, public: bytes, tenant: int, record: ServiceToken) -> str:
         InvalidRequest: it would be longer than a server takes.
 
     """
+    facts = _told(record)
+    assert record.expires_at is not None  # no batch token is without end
+    return _signed(_head(tenant), authority.payload(facts, int(record.expires_at)), seed, public)
+
+
+def has_room(ends: int) -> bool:
+    """Tell whether a template has room for a token that ends then, in seconds since 1970."""
+    return authority.EARLIEST <= ends <= authority.LATEST
+
+
+class Template:
+    """Batch tokens of one record that differ in when they are made, and so in when they end."""
+
+    __slots__ = ("_block", "_head", "_ttl")
+
+    def __init__(self, tenant: int, record: ServiceToken) -> None:
+        """Raise InvalidRequest for what no token says."""
+        self._head: Final = _head(tenant)
+        self._ttl: Final = record.creation_ttl
+        self._block: Final = authority.Template(_told(record), _CREATED)
+
+    def build(self, seed: bytes, public: bytes, created: int) -> str:
+        """Return one that is made at `created`, in seconds since 1970; see `build`. It holds no key."""
+        return _signed(self._head, self._block.payload(created, created + self._ttl), seed, public)
+
+
+def _told(record: ServiceToken) -> list[Fact]:
     facts = list(_facts(record))
     if len(facts) > MAX_FACTS:
         raise InvalidRequest("a batch token with so many policies, metadata and addresses cannot be made")
-    assert record.expires_at is not None  # no batch token is without end
-    block = authority.payload(facts, int(record.expires_at))
-    text = PREFIX + service_token.base62(tenant) + wire.encode(authority.sign(block, seed, public))
+    return facts
+
+
+def _head(tenant: int) -> str:
+    return PREFIX + service_token.base62(tenant)
+
+
+def _signed(head: str, block: bytes, seed: bytes, public: bytes) -> str:
+    text = head + wire.encode(authority.sign(block, seed, public))
     if len(text) > wire.MAX_TOKEN_LENGTH:
         raise InvalidRequest("a batch token that says so much cannot be made: it would be longer than servers take")
     return text
@@ -132,7 +166,7 @@ def _facts(record: ServiceToken) -> Iterator[Fact]:
     yield "right", (record.right.value,)
     yield "display_name", (record.display_name,)
     yield "path", (record.path,)
-    yield "created", (int(record.created),)
+    yield _CREATED, (int(record.created),)
     yield "ttl", (record.creation_ttl,)
     for policy in record.policies:
         yield "policy", (policy,)
@@ -162,7 +196,7 @@ class _Claims:
         if right not in (Right.POLICY, Right.DATA):
             raise TokenRefused("a batch token of another right")
         line = tuple(str(accessor) for _, accessor in sorted(self._all("parent", 2)))
-        under, created, ttl = self._text("under"), self._number("created"), self._number("ttl")
+        under, created, ttl = self._text("under"), self._number(_CREATED), self._number("ttl")
         return ServiceToken(
             accessor="",
             right=right,

@@ -29,6 +29,9 @@ PREFIX: Final = "hvs."
 RESPONSE_WRAPPING: Final = "response-wrapping"
 
 _ALPHABET: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+#: A character for each byte. Those of 248 (4 * 62) and above are thrown away, since they would favour some.
+_CHARACTERS: Final = bytes(ord(_ALPHABET[byte % 62]) for byte in range(256))
+_THROWN_AWAY: Final = bytes(range(248, 256))
 _TENANT_LENGTH: Final = 6
 _RANDOM_LENGTH: Final = 18
 _ACCESSOR_LENGTH: Final = 24
@@ -300,6 +303,7 @@ def proof_digest(token: str) -> bytes:
     return hashlib.sha256(b"clever-kms service token\0" + token.encode()).digest()
 
 
+@functools.lru_cache(maxsize=1024)
 def base62(tenant: int) -> str:
     """Return a tenant's integer as six characters."""
     if not 0 <= tenant < 62**_TENANT_LENGTH:
@@ -308,8 +312,8 @@ def base62(tenant: int) -> str:
 
 
 def _random_text(length: int, random: Callable[[int], bytes]) -> str:
-    """Return uniform base62; bytes of 248 (4 * 62) and above are thrown away, since they would favour some."""
-    text = ""
+    """Return uniform base62."""
+    text = b""
     while len(text) < length:
-        text += "".join(_ALPHABET[byte % 62] for byte in random(length) if byte < 248)
-    return text[:length]
+        text += random(length).translate(_CHARACTERS, _THROWN_AWAY)
+    return text[:length].decode()

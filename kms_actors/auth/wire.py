@@ -135,11 +135,24 @@ def read(data: bytes) -> list[Field]:
 def write(fields: list[Field]) -> bytes:
     """Return the protobuf message of these fields."""
     return b"".join(
-        _varint(number << 3) + _varint(value)
-        if isinstance(value, int)
-        else _varint(number << 3 | 2) + _varint(len(value)) + value
+        varint(number << 3) + varint(value) if isinstance(value, int) else head(number, len(value)) + value
         for number, value in fields
     )
+
+
+def head(number: int, length: int) -> bytes:
+    """Return what stands in front of a field of so many bytes."""
+    return varint(number << 3 | 2) + varint(length)
+
+
+def varint(value: int) -> bytes:
+    """Return an integer as short as it goes."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 _STANDARD_ALPHABET = bytes.maketrans(b"-_+/", b"+/~~")  # `~` is in no alphabet: `+` and `/` are refused
@@ -246,12 +259,3 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
                 raise TokenRefused("token is not in the one form of its bytes")
             return value, at + shift + 1
     raise TokenRefused("token is not a biscuit")
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

@@ -46,6 +46,25 @@ def test_a_block_is_the_librarys(facts: list[Fact], end: int) -> None:
     assert authority.payload(facts, end % (2**37)) == wire.parse(by_library(facts, end % (2**37))).blocks[0].payload
 
 
+_MOMENTS = st.integers(authority.EARLIEST, authority.LATEST)
+
+
+@given(_FACTS, _FACTS, _MOMENTS, _MOMENTS, _MOMENTS)
+def test_a_template_makes_the_same_block(
+    before: list[Fact], after: list[Fact], moment: int, end: int, other: int
+) -> None:
+    template = authority.Template([*before, ("moment", (other,)), *after], "moment")
+    assert template.payload(moment, end) == authority.payload([*before, ("moment", (moment,)), *after], end)
+
+
+@pytest.mark.parametrize("time", [authority.EARLIEST - 1, authority.LATEST + 1, 0])
+def test_a_template_takes_no_time_of_another_length(time: int) -> None:
+    template = authority.Template([("moment", (1,))], "moment")
+    for times in ((time, NOW), (NOW, time)):
+        with pytest.raises(ValueError, match="no room"):
+            template.payload(*times)
+
+
 def test_a_token_has_the_librarys_form_and_is_read_by_it() -> None:
     facts: list[Fact] = [("policy", ("app",)), ("created", (NOW,))]
     made = authority.sign(authority.payload(facts, NOW), SEED, KEY)

@@ -63,6 +63,29 @@ def test_says_what_the_vault_has_said() -> None:
     assert (said.checks.narrowed, said.checks.expires_at, said.checks.resource) == (False, None, "vault_1")
 
 
+def test_a_template_says_the_same_of_other_times() -> None:
+    template = batch_token.Template(5, RECORD)
+    for created in (NOW, NOW + 77):
+        made = template.build(SEED, KEY, created)
+        own = msgspec.structs.replace(RECORD, created=float(created), expires_at=created + 3600.0)
+        assert read(made).record == read(build(5, own)).record == own
+        assert len(made) == len(build(5, own))
+        assert batch_token.tenant_of(made) == 5
+        biscuit = wire.decode(batch_token.split(made)[1])
+        verified = Biscuit.from_bytes(biscuit, PublicKey(f"ed25519/{KEY.hex()}"))
+        assert [block.signature.hex() for block in wire.parse(biscuit).blocks] == verified.revocation_ids
+        narrowed = read(attenuate(made, now=float(created), ttl=60))
+        assert (narrowed.record, narrowed.checks.expires_at) == (own, created + 60)
+        key = batch_token.public_key(b"o" * 32)
+        with pytest.raises(TokenRefused):
+            batch_token.read(made, key, "vault_1", "kms")
+
+
+def test_a_template_is_made_of_what_fits_alone() -> None:
+    with pytest.raises(InvalidRequest):
+        batch_token.Template(5, msgspec.structs.replace(RECORD, policies=tuple(map(str, range(500)))))
+
+
 _TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 
