@@ -21,7 +21,7 @@ from kms_actors.store.writes import Writes
 #: Entries read in one go; the event loop turns between two.
 CHUNK: Final = 256
 #: Values read, or compared, by one statement.
-TOGETHER: Final = 8
+TOGETHER: Final = 12
 
 
 class RangeRead(NamedTuple):

@@ -323,7 +323,7 @@ async def test_what_was_asked_for_comes_with_the_next_statement(path: Path, monk
         return inner(connection, keys)
 
     monkeypatch.setattr(sqlite_transaction, "read_values", counted)
-    keys = [b"%d" % number for number in range(12)]
+    keys = [b"%d" % number for number in range(16)]
 
     async def body(transaction: Transaction) -> list[bytes | None]:
         first, repeated = transaction.get_many(keys[:2]), transaction.get_many(keys[:1])
@@ -332,13 +332,13 @@ async def test_what_was_asked_for_comes_with_the_next_statement(path: Path, monk
         assert statements == [3]  # one statement for all that was asked for
         both = [*await first, *await repeated]
         assert statements == [3]
-        transaction.get_many(keys[3:])  # nine more than fit beside the next
+        transaction.get_many(keys[3:])  # one more than fit beside the next
         last = await transaction.get(b"0"), await transaction.get(b"3")
-        assert statements == [3, 8]
-        return [alone, *both, *last, *await transaction.get_many(keys[11:])]
+        assert statements == [3, 12]
+        return [alone, *both, *last, *await transaction.get_many(keys[15:])]
 
     async with opened(path) as store:
         await put(store, *((key, key) for key in keys))
         statements.clear()
-        assert await store.run(body) == [b"2", b"0", b"written", b"0", b"0", b"3", b"11"]
-        assert statements == [3, 8, 1]
+        assert await store.run(body) == [b"2", b"0", b"written", b"0", b"0", b"3", b"15"]
+        assert statements == [3, 12, 1]
