@@ -34,10 +34,20 @@ Ask = Callable[[str, str, Any], None]
 
 _PLAINTEXT: Final = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI="
 
+#: Ids that somebody chose: of roles, and of a secret id of each.
+_SERVICE, _BATCH, _SECRET_ID = "service", "batch", "a-secret-id-of-as-many-characters-00"
+
+
+def _login(role: str) -> Callable[[Ask, int], None]:
+    return lambda ask, _: ask("POST", "auth/approle/login", {"role_id": role, "secret_id": _SECRET_ID})
+
+
 REQUESTS: Final[dict[str, Callable[[Ask, int], None]]] = {
     "encrypt 32 B": lambda ask, _: ask("POST", "transit/encrypt/own", {"plaintext": _PLAINTEXT}),
     "kv get": lambda ask, _: ask("GET", "secret/data/a/b", None),
     "kv put": lambda ask, number: ask("POST", f"secret/data/p/{number}", {"data": {"a": "b" * 32}}),
+    "login, service": _login(_SERVICE),
+    "login, batch": _login(_BATCH),
 }
 
 
@@ -60,9 +70,18 @@ class Counted:
         for token in (self._issuer.cluster_operator(), self._issuer.tenant_operator(vault_id)):
             self._patiently(lambda token=token: self._unseal(token))  # type: ignore[misc]
         connection = http.client.HTTPConnection("127.0.0.1", self.node.port, timeout=_PATIENCE)
-        headers = {"X-Vault-Token": self._issuer.tenant(vault_id), "Content-Type": "application/json"}
+        sent = {"Content-Type": "application/json"}
+        tokens = {
+            "sys": self._issuer.tenant_operator(vault_id),
+            "auth": self._issuer.tenant_operator(vault_id),
+            "": self._issuer.tenant(vault_id),
+        }
 
         def ask(method: str, path: str, body: Any) -> None:
+            if path.endswith("/login"):
+                headers = sent | {"X-Vault-Namespace": vault_id}
+            else:
+                headers = sent | {"X-Vault-Token": tokens.get(path.partition("/")[0]) or tokens[""]}
             connection.request(method, f"/v1/{path}", None if body is None else json.dumps(body), headers)
             response = connection.getresponse()
             response.read()
@@ -70,6 +89,10 @@ class Counted:
 
         self._patiently(lambda: ask("POST", "transit/keys/own", {}))
         ask("POST", "secret/data/a/b", {"data": {"a": "b" * 32}})
+        ask("POST", "sys/auth/approle", {"type": "approle"})
+        for role in (_SERVICE, _BATCH):
+            ask("POST", f"auth/approle/role/{role}", {"role_id": role, "token_type": role})
+            ask("POST", f"auth/approle/role/{role}/custom-secret-id", {"secret_id": _SECRET_ID})
         return ask
 
     def _unseal(self, token: str) -> None:
@@ -95,7 +118,7 @@ class Counted:
         return sum(int(_TOTAL.findall(path.read_text(errors="replace"))[-1]) for path in new)
 
 
-def measure(environment: Path, requests: int) -> Iterator[tuple[str, int]]:
+def measure(environment: Path, requests: int, only: str = "") -> Iterator[tuple[str, int]]:
     """Yield each kind of request with the instructions that one takes."""
     with tempfile.TemporaryDirectory(prefix="kms-instructions-") as directory:
         counted = Counted(Path(directory), environment)
@@ -103,6 +126,8 @@ def measure(environment: Path, requests: int) -> Iterator[tuple[str, int]]:
         try:
             ask = counted.asking()
             for name, request in REQUESTS.items():
+                if only not in name:
+                    continue
                 for number in range(_WARM):
                     request(ask, number)
                 counted.count()
@@ -117,13 +142,14 @@ def measure(environment: Path, requests: int) -> Iterator[tuple[str, int]]:
 @click.option("--environment", "environments", multiple=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--rounds", default=1, show_default=True)
 @click.option("--requests", default=500, show_default=True, help="Of each kind, in each round.")
-def main(environments: tuple[Path, ...], rounds: int, requests: int) -> None:
+@click.option("--only", default="", help="Kinds whose name contains this.")
+def main(environments: tuple[Path, ...], rounds: int, requests: int, only: str) -> None:
     """Count the instructions of requests."""
     if shutil.which("valgrind") is None:
         raise click.ClickException("valgrind is absent: the package of that name has it")
     for _ in range(rounds):
         for environment in environments or (Path(sys.prefix),):
-            for name, instructions in measure(environment, requests):
+            for name, instructions in measure(environment, requests, only):
                 click.echo(f"{environment}  {name:<14} {instructions:>9,}")
 
 
