@@ -26,7 +26,7 @@ class _Header(msgspec.Struct, frozen=True):
 
 def encode(record: msgspec.Struct) -> bytes:
     """Return the JSON of `record`, whose type has a field `format`."""
-    return msgspec.json.encode(record)
+    return _ENCODER.encode(record)
 
 
 def encode_secret(record: msgspec.Struct, *, room_for: int = _LARGEST) -> bytes:

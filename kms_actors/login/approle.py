@@ -219,4 +219,5 @@ def proved(name: str, role: Role, secret_id: SecretId | None, client_ip: str) ->
             parameters = msgspec.structs.replace(parameters, bound_cidrs=blocks)
     if role.secret_id_bound_cidrs and not cidrs.contains(role.secret_id_bound_cidrs, client_ip):
         raise InvalidRequest("source address unauthorized by CIDR restrictions on the role")
-    return Outcome(alias=role.role_id, metadata=metadata, alias_metadata=metadata, parameters=parameters)
+    again = 0 if secret_id is None else None if secret_id.uses else secret_id.ends
+    return Outcome(alias=role.role_id, metadata=metadata, alias_metadata=metadata, parameters=parameters, again=again)

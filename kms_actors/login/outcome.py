@@ -22,6 +22,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     alias_metadata: dict[str, str] = {}
     groups: tuple[str, ...] = ()  # names that external groups may have as aliases
     role: str = ""
+    again: int | None = None  # the same proof counts until then, in nanoseconds since 1970; 0: for good; None: once
+    rests_on: tuple[bytes, ...] = ()  # places of the records that proved it, in the store, if it wrote none of them
     certificate: str = ""  # SHA-256 of the one that was shown, in hexadecimal: who renews shows it again
 
     def __repr__(self) -> str:

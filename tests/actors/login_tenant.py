@@ -7,8 +7,10 @@ import inspect
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.identity.controller import IdentityController
 from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS, MakeController
+from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.token.controller import TokenController
 from kms_actors.auth.service_token import ServicePrincipal
@@ -79,11 +81,13 @@ class Tenant:
         }
 
     def _made(self, make: MakeController) -> Iterable[tuple[type[Message], Any]]:
-        return make(None, self.context).handlers().items()
+        return make(self, self.context).handlers().items()
 
     def ask_now(self, message: Message) -> Any:
         """Ask in the turn under way; policies give nothing here."""
         return compile_acl(()) if isinstance(message, ResolveAcl) else self.handlers[type(message)](message)
+
+    on_receive = ask_now
 
     async def ask(self, message: Message) -> Any:
         answer = self.ask_now(message)
@@ -93,6 +97,13 @@ class Tenant:
         handler = self.handlers.get(type(event))
         if handler is not None:
             handler(event)
+
+    def hear(self, other: Tenant) -> None:
+        """Hear of what another node has told of since it was heard last, as by the change log."""
+        told, other.recorded = other.recorded, []
+        for area, name in told:
+            for event in events_of(Change("vault", area, name, 0.0)):
+                self._notify(event)
 
     async def bearer(self, done: LoggedIn) -> ServicePrincipal:
         """Return who bears the token that a login gave."""

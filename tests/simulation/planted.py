@@ -60,6 +60,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         Edit(f"{_ACTORS}.node.records", "record(tr, Change(CLUSTER, TOKEN, revocation_id, now, ends))", "pass")
     ],
     "policy-not-told": [Edit(f"{_ACTORS}.policy.storage", "self._context.record(tr, POLICY, name)", "pass")],
+    "login-not-told": [Edit(f"{_ACTORS}.login.remembered", "self._context.record(tr, LOGIN,", "(lambda *_: None)(")],
     "mount-not-told": [
         Edit(f"{_ACTORS}.tenant.mounting", 'context.record(tr, TENANT, "")\n            return after', "return after")
     ],
@@ -96,6 +97,10 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
             "        del self._loads[event.key]",
             "self._loads.pop(event.key, None)",
         )
+    ],
+    "login-kept-though-changed": [
+        Edit(f"{_ACTORS}.login.remembered", "if not attempt.standing.holds or not", "if not"),
+        Edit(f"{_ACTORS}.login.remembered", "and kept.standing.holds\n", "\n"),
     ],
     "lease-eight-times-as-long": [Edit(_FEED, "self._confirmed < self._lease", "self._confirmed < 8 * self._lease")],
     "lease-from-the-end-of-a-read": [

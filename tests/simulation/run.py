@@ -24,6 +24,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.native import OUTSIDE, Sky
 from tests.simulation.workloads.base import Workload
 from tests.simulation.workloads.biscuits import Biscuits
+from tests.simulation.workloads.logins import Logins
 from tests.simulation.workloads.mounts import Mounts
 from tests.simulation.workloads.policies import Policies
 from tests.simulation.workloads.recoveries import Recoveries
@@ -38,6 +39,7 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
     "registers": Registers,
     "transit": Keys,
     "tokens": Tokens,
+    "logins": Logins,
     "mounts": Mounts,
     "policies": Policies,
     "biscuits": Biscuits,

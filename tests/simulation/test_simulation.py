@@ -20,6 +20,8 @@ FOUND_SOON = (
     ("uses-not-counted", "tokens"),
     ("accessor-not-read", "tokens"),
     ("rotation-not-told", "transit"),
+    ("login-not-told", "logins"),
+    ("login-kept-though-changed", "logins"),
     ("check-and-set-not-checked", "registers"),
 )
 

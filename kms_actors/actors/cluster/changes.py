@@ -39,6 +39,8 @@ TRANSIT: Final = "transit"
 IDENTITY: Final = "identity"
 #: The name is that of an ACL policy.
 POLICY: Final = "policy"
+#: The name is the mark of a name of logins (`login.remembered`): what that proves may be something else.
+LOGIN: Final = "login"
 #: The vault was deleted, and another may get its id. No node knows this area, so that each forgets the vault.
 GONE: Final = "gone"
 #: Of CLUSTER, without a name: the master keyring, or its seal.
@@ -59,6 +61,7 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TRANSIT: re.compile(r"[0-9]{1,18}/.*", re.DOTALL),
     IDENTITY: re.compile(r"(?:[0-9a-f-]{36})?"),
     POLICY: re.compile(r"[^\0]+", re.DOTALL),
+    LOGIN: re.compile(r"[0-9a-f]{32}"),
 }
 _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TOKEN: re.compile(r"[^\0]+"),

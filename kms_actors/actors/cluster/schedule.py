@@ -84,6 +84,11 @@ def decode_time(raw: bytes) -> int:
     return int.from_bytes(raw, "little")
 
 
+def entry_keys(keys: TenantKeys) -> tuple[bytes]:
+    """Return what `look_by` reads, for who reads something else before."""
+    return (keys.key("due"),)
+
+
 async def look_by(tr: Transaction, keys: TenantKeys, time: int, now: int) -> None:
     """Make sure that the tenant is looked at by `time`."""
     time, before = min(time, now + AHEAD), await entry_of(tr, keys)

@@ -10,6 +10,7 @@ from kms_actors.actors.login.approle_logins import ApproleLogins
 from kms_actors.actors.login.approle_records import ACCESSOR, AREA, ROLE, ApproleRecords
 from kms_actors.actors.login.listing import list_keys
 from kms_actors.actors.login.locking import Locking
+from kms_actors.actors.login.remembered import AskNow, LoginProved, LoginsChanged, Remembered
 from kms_actors.actors.login.tidying import EndSecretIds, Tidying
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.errors import (
@@ -50,6 +51,8 @@ from kms_actors.store.api import Reads, Transaction
 #: What an `ApproleController` handles.
 APPROLE_MESSAGES: Final = (
     LoginRole,
+    LoginProved,
+    LoginsChanged,
     ReadRole,
     ReadRoleOfId,
     ListRoles,
@@ -70,17 +73,20 @@ _NO_ACCESSOR: Final = "failed to find accessor entry for secret_id_accessor"
 class ApproleController:
     """Keeps roles and secret ids, and logs in by them."""
 
-    def __init__(self, context: TenantContext) -> None:
+    def __init__(self, context: TenantContext, ask_now: AskNow) -> None:
         self._context = context
         self._records = ApproleRecords(context.keys, context.keyring)
         self._locking = Locking(context)
-        self._logins = ApproleLogins(context, self._records, self._locking)
+        self._remembered = Remembered(context, ask_now)
+        self._logins = ApproleLogins(context, self._records, self._locking, self._remembered)
         self._tidying = Tidying(context, self._records)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         spawn = self._context.spawn
         return {
-            LoginRole: lambda message: spawn(self._logins.log_in(message)),
+            LoginRole: self._logins.log_in,
+            LoginProved: self._remembered.keep,
+            LoginsChanged: self._remembered.drop,
             ReadRole: lambda message: spawn(self._read(message)),
             ReadRoleOfId: lambda message: spawn(self._role_of(message)),
             ListRoles: lambda message: spawn(self._list(message)),
@@ -114,10 +120,10 @@ class ApproleController:
     async def _write(self, message: WriteRole) -> tuple[str, ...]:
         mount, new_role_id = self._mount(message.mount), str(uuid.uuid4())
 
-        async def body(tr: Transaction) -> tuple[str, ...]:
+        async def body(tr: Transaction) -> tuple[tuple[str, ...], str]:
             before = await self._records.read_role(tr, mount.number, message.role)
             if before is None and message.missing is Missing.IGNORED:
-                return ()
+                return (), ""
             if before is None and message.missing is Missing.REFUSED:
                 raise UnsupportedPath("unsupported path")
             if not (message.grants.create if before is None else message.grants.update):
@@ -127,20 +133,33 @@ class ApproleController:
                 raise InvalidRequest("role_id already in use")
             if before is not None and before.role_id != role.role_id:
                 tr.clear(self._locking.key(mount, before.role_id, known=True))
-            return warnings
+            if before is None:
+                return warnings, ""
+            self._remembered.changed(tr, mount.number, before.role_id)
+            return warnings, before.role_id
 
-        return await self._context.store.change(body, mount=mount.number)
+        warnings, role_id = await self._context.store.change(body, mount=mount.number)
+        await self._forget(mount, role_id)
+        return warnings
 
     async def _delete(self, message: DeleteRole) -> None:
         mount = self._mount(message.mount)
 
-        async def body(tr: Transaction) -> None:
+        async def body(tr: Transaction) -> str:
             role = await self._records.read_role(tr, mount.number, message.role)
-            if role is not None:
-                self._records.remove_role(tr, mount.number, message.role, role)
-                tr.clear(self._locking.key(mount, role.role_id, known=True))
+            if role is None:
+                return ""
+            self._records.remove_role(tr, mount.number, message.role, role)
+            tr.clear(self._locking.key(mount, role.role_id, known=True))
+            self._remembered.changed(tr, mount.number, role.role_id)
+            return role.role_id
 
-        await self._context.store.change(body, mount=mount.number)
+        await self._forget(mount, await self._context.store.change(body, mount=mount.number))
+
+    async def _forget(self, mount: Mount, role_id: str) -> None:
+        """Let nobody be answered any more by what a role, or one of its secret ids, was before; empty: by none."""
+        if role_id:
+            await self._remembered.forget(mount.number, role_id)
 
     async def _new_secret_id(self, message: NewSecretId) -> MadeSecretId:
         mount, now = self._mount(message.mount), self._context.clock()
@@ -150,7 +169,7 @@ class ApproleController:
         digest = self._records.digest(mount.number, message.role, text)
         most = mount.config.max_lease_ttl or SYSTEM_LEASE_TTL
 
-        async def body(tr: Transaction) -> SecretId:
+        async def body(tr: Transaction) -> tuple[SecretId, str]:
             role = await self._records.read_role(tr, mount.number, message.role)
             if role is None:
                 raise NamedNotFound(f'role "{message.role}" does not exist')
@@ -160,10 +179,12 @@ class ApproleController:
                 raise InvalidRequest("failed to store secret_id: SecretID is already registered")
             if before is not None:
                 self._records.remove_secret_id(tr, mount.number, message.role, digest, before)
+                self._remembered.changed(tr, mount.number, role.role_id)
             await self._records.add_secret_id(tr, mount.number, message.role, digest, made)
-            return made
+            return made, "" if before is None else role.role_id
 
-        made = await self._context.store.change(body, mount=mount.number)
+        made, role_id = await self._context.store.change(body, mount=mount.number)
+        await self._forget(mount, role_id)
         return MadeSecretId(text, accessor, made.uses, (made.ends - now) // _SECOND if made.ends else 0)
 
     async def _list_secret_ids(self, message: ListSecretIds) -> list[str]:
@@ -175,22 +196,26 @@ class ApproleController:
 
     async def _look_up(self, message: LookUpSecretId) -> SecretId | None:
         mount, now = self._mount(message.mount).number, self._context.clock()
-        _, found = await self._context.store.read(lambda tr: self._find(tr, mount, message))
+        _, _, found = await self._context.store.read(lambda tr: self._find(tr, mount, message))
         return None if found is None or found.ended(now) else found
 
     async def _destroy(self, message: DestroySecretId) -> None:
-        mount = self._mount(message.mount).number
+        mount = self._mount(message.mount)
 
-        async def body(tr: Transaction) -> None:
-            digest, found = await self._find(tr, mount, message)
-            if found is not None:
-                self._records.remove_secret_id(tr, mount, message.role, digest, found)
+        async def body(tr: Transaction) -> str:
+            role, digest, found = await self._find(tr, mount.number, message)
+            if found is None:
+                return ""
+            self._records.remove_secret_id(tr, mount.number, message.role, digest, found)
+            self._remembered.changed(tr, mount.number, role.role_id)
+            return role.role_id
 
-        await self._context.store.change(body, mount=mount)
+        await self._forget(mount, await self._context.store.change(body, mount=mount.number))
 
-    async def _find(self, tr: Reads, mount: int, message: OfSecretId) -> tuple[bytes, SecretId | None]:
-        """Return the digest of a secret id, and its record if it is there."""
-        if await self._records.read_role(tr, mount, message.role) is None:
+    async def _find(self, tr: Reads, mount: int, message: OfSecretId) -> tuple[Role, bytes, SecretId | None]:
+        """Return a role, the digest of a secret id, and the record of that if it is there."""
+        role = await self._records.read_role(tr, mount, message.role)
+        if role is None:
             raise InvalidRequest(f'role "{message.role}" does not exist')
         if message.accessor:
             named = await self._records.digest_of(tr, mount, message.role, message.accessor)
@@ -199,7 +224,7 @@ class ApproleController:
             digest = named
         else:
             digest = self._records.digest(mount, message.role, message.secret_id)
-        return digest, await self._records.read_secret_id(tr, mount, message.role, digest)
+        return role, digest, await self._records.read_secret_id(tr, mount, message.role, digest)
 
     def _mount(self, number: int) -> Mount:
         return self._context.store.require_mount(number)

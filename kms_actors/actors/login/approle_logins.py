@@ -6,13 +6,17 @@ get in than it allows. A wrong secret id and a role id that is not there are ans
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Final, NamedTuple
+
+import msgspec
 
 from kms_actors.actors.login.approle_records import ApproleRecords
 from kms_actors.actors.login.completing import log_in
 from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.locking import Locking
+from kms_actors.actors.login.remembered import Attempt, Remembered
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed, InvalidRequest
@@ -61,33 +65,42 @@ class _Found(NamedTuple):
     secret_id: SecretId | None
     failures_key: bytes
     failures: bytes | None
+    places: tuple[bytes, ...] = ()  # of all that was read
 
 
 class ApproleLogins:
     """Logs in by the roles of one vault."""
 
-    def __init__(self, context: TenantContext, records: ApproleRecords, locking: Locking) -> None:
+    def __init__(
+        self, context: TenantContext, records: ApproleRecords, locking: Locking, remembered: Remembered
+    ) -> None:
         self._context = context
         self._records = records
         self._locking = locking
         self._familiar = Familiar(context)
+        self._remembered = remembered
         #: By the place of the role id. All is read again each time, in one go.
         self._seen: ByteCache[bytes, _Seen] = ByteCache(_ROLES_BYTES, _size, account=context.account)
 
-    async def log_in(self, message: LoginRole) -> LoggedIn:
-        """Log in; see `LoginRole`."""
-        mount = self._context.store.require_mount(message.mount)
+    def log_in(self, message: LoginRole) -> LoggedIn | asyncio.Task[LoggedIn]:
+        """Log in; see `LoginRole`. In this turn, where the same was proved a moment ago."""
         if len(message.role_id) > MAX_ROLE_ID or len(message.secret_id) > MAX_SECRET_ID:
             raise InvalidRequest(FAILED)
-        place = self._records.role_id_key(mount.number, message.role_id)
+        found = self._remembered.find(message, message.role_id, message.secret_id)
+        return found if isinstance(found, LoggedIn) else self._context.spawn(self._log_in(message, found))
+
+    async def _log_in(self, message: LoginRole, attempt: Attempt) -> LoggedIn:
+        mount, prove = attempt.mount, partial(self._prove, attempt.mount, message)
         try:
-            return await log_in(self._context, message, partial(self._prove, mount, place, message), self._familiar)
+            return await log_in(self._context, message, prove, self._familiar, attempt)
         except _WrongIds:
-            await self._locking.failed(mount, message.role_id, place)
+            place = self._records.role_id_key(mount.number, message.role_id)
+            await self._locking.failed(mount, message.role_id, place, self._remembered)
             raise InvalidRequest(FAILED) from None
 
-    async def _prove(self, mount: Mount, place: bytes, message: LoginRole, tr: Transaction, now: float) -> Outcome:
+    async def _prove(self, mount: Mount, message: LoginRole, tr: Transaction, now: float) -> Outcome:
         self._familiar.look_ahead(tr, mount, message.role_id)
+        place = self._records.role_id_key(mount.number, message.role_id)
         found = await self._look(tr, mount, place, message)
         role, secret_id, moment = found.role, found.secret_id, int(now * _SECOND)
         if not message.secret_id and (role is None or role.bind_secret_id):
@@ -104,7 +117,7 @@ class ApproleLogins:
         self._locking.succeeded(tr, mount, found.failures_key, found.failures, now)
         if secret_id is not None:
             self._use(tr, mount, found, secret_id, moment)
-        return outcome
+        return msgspec.structs.replace(outcome, rests_on=found.places)
 
     async def _look(self, tr: Transaction, mount: Mount, place: bytes, message: LoginRole) -> _Found:
         """Read all that a login rests on: in one go where the role was seen before, and is as it was."""
@@ -118,11 +131,12 @@ class ApproleLogins:
     async def _again(self, tr: Transaction, mount: Mount, seen: _Seen, message: LoginRole) -> _Found | None:
         digest = self._records.digest(mount.number, seen.name, message.secret_id)
         of_secret_id = self._records.secret_id_key(mount.number, seen.name, digest)
-        index, record, failures, of_secret = await tr.get_many((*seen.keys, of_secret_id))
+        places = (*seen.keys, of_secret_id)
+        index, record, failures, of_secret = await tr.get_many(places)
         if index != seen.leading or record != seen.record:
             return None
         secret_id = self._records.secret_id(of_secret_id, of_secret)
-        return _Found(seen.name, seen.role, digest, secret_id, seen.keys[2], failures)
+        return _Found(seen.name, seen.role, digest, secret_id, seen.keys[2], failures, places)
 
     async def _anew(self, tr: Transaction, mount: Mount, place: bytes, message: LoginRole) -> _Found:
         records, number = self._records, mount.number
@@ -139,7 +153,8 @@ class ApproleLogins:
             role = None  # what led to it is older than it: see `ApproleRecords.put_role`
         if role is not None and record is not None:
             self._seen.put(place, _Seen(name, (place, of_role, failures_key), index, record, role))
-        return _Found(name, role, digest, records.secret_id(of_secret_id, of_secret), failures_key, failures)
+        secret_id, places = records.secret_id(of_secret_id, of_secret), (place, of_role, failures_key, of_secret_id)
+        return _Found(name, role, digest, secret_id, failures_key, failures, places)
 
     def _use(self, tr: Transaction, mount: Mount, found: _Found, secret_id: SecretId, now: int) -> None:
         left = used(secret_id, now)

@@ -1,6 +1,7 @@
 """From what a login has proved to a token, in one transaction: proof, entity and token hold together, or not at all.
 
-A login that gives a batch token of a known entity writes nothing, beside what its method counts.
+A login that gives a batch token of a known entity writes nothing, beside what its method counts. One that counts
+nothing is remembered.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from typing import Final
 
 import msgspec
 
+from kms_actors.actors.cluster.schedule import entry_keys
 from kms_actors.actors.identity import resolving
 from kms_actors.actors.identity.resolving import IdentityChanged, NewIds, entity_for
 from kms_actors.actors.login.familiar import Familiar
+from kms_actors.actors.login.remembered import Attempt, Grounds, LoginProved
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.token import issuing
 from kms_actors.actors.token.issuing import NewToken, issue
@@ -40,6 +43,7 @@ class Begun:
         self.familiar: Final = familiar
         self.now: Final = context.clock() / _SECOND  # seconds since 1970
         self._number: Final = context.keys.number
+        self.entity: Resolved | None = None  # whose it was found to be
         self._token: NewToken | None = None
         self._ids: NewIds | None = None
 
@@ -58,20 +62,54 @@ class Begun:
         return self._ids
 
 
-async def log_in(context: TenantContext, message: Login, prove: Prove, familiar: Familiar | None = None) -> LoggedIn:
+async def log_in(
+    context: TenantContext,
+    message: Login,
+    prove: Prove,
+    familiar: Familiar | None = None,
+    attempt: Attempt | None = None,
+) -> LoggedIn:
     """Run a login: what `prove` raises is its answer, and then nothing is written.
 
-    It rests on no token: who logs in may send an old one along, which says nothing.
+    It rests on no token: who logs in may send an old one along, which says nothing. With an `attempt`, it is what it
+    was the last time if the records are, and is remembered for the next.
     """
     begun = Begun(context, message, familiar)
+    kept = None if attempt is None or attempt.mount is not begun.mount else attempt.kept
 
-    async def body(tr: Transaction) -> LoggedIn:
-        return await complete(tr, context, begun, await prove(tr, begun.now))
+    async def body(tr: Transaction) -> tuple[LoggedIn, LoginProved | None]:
+        if kept is not None and kept.grounds is not None:
+            tr.get_many(due)
+            if await kept.grounds.hold(tr):
+                return kept.told(await issue(tr, context, kept.spec, begun.token, begun.now)), None
+        outcome = await prove(tr, begun.now)
+        done = await complete(tr, context, begun, outcome)
+        return done, None if attempt is None else await _proved(tr, attempt, begun, outcome, done)
 
-    done = await context.store.change(body, mount=message.mount, bearers=())
+    due = entry_keys(context.keys)
+    done, proved = await context.store.change(body, mount=message.mount, bearers=())
+    if proved is not None:
+        context.notify(proved)
     if done.entity_changed:
         await context.ask(IdentityChanged(done.entity_id))
     return done
+
+
+async def _proved(
+    tr: Transaction, attempt: Attempt, begun: Begun, outcome: Outcome, done: LoggedIn
+) -> LoginProved | None:
+    """Return what is to be remembered of a login, if anything is."""
+    if outcome.again is None or done.entity_changed:
+        return None
+    if done.issued.spec.batch:
+        return LoginProved(attempt, done, outcome.again, None)
+    if begun.familiar is None or begun.entity is None or not outcome.rests_on:
+        return None
+    places = begun.familiar.places(begun.mount, outcome, begun.entity)
+    if places is None:
+        return None
+    keys = (*outcome.rests_on, *places.keys)
+    return LoginProved(attempt, done, outcome.again, Grounds(keys, tuple(await tr.get_many(keys)), places.members))
 
 
 async def complete(tr: Transaction, context: TenantContext, begun: Begun, outcome: Outcome) -> LoggedIn:
@@ -84,6 +122,7 @@ async def complete(tr: Transaction, context: TenantContext, begun: Begun, outcom
     """
     mount, message = begun.mount, begun.message
     entity = await _entity(tr, context, begun, outcome) if outcome.alias else None
+    begun.entity = entity
     if entity is not None and entity.disabled:
         raise AuthenticationFailed("the entity is disabled")
     entity_id = entity.entity_id if entity is not None else ""

@@ -17,11 +17,11 @@ from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassControll
 from kms_actors.actors.tenant.context import Controller, TenantContext
 from kms_actors.messages import Message
 
-#: Called with the tenant's actor, of which no method needs anything.
+#: Called with the tenant's actor, of which methods need at most `on_receive`: what asks it in the turn under way.
 MakeController = Callable[[Any, TenantContext], Controller]
 
 LOGIN_CONTROLLERS: Final[Mapping[type[Message], MakeController]] = {
-    **dict.fromkeys(APPROLE_MESSAGES, lambda _, context: ApproleController(context)),
+    **dict.fromkeys(APPROLE_MESSAGES, lambda actor, context: ApproleController(context, actor.on_receive)),
     **dict.fromkeys(CERT_MESSAGES, lambda _, context: CertController(context)),
     **dict.fromkeys(CERT_CRL_MESSAGES, lambda _, context: CertCrlController(context)),
     **dict.fromkeys(ISSUER_MESSAGES, lambda _, context: IssuerController(context)),

@@ -23,6 +23,13 @@ _CACHE_BYTES: Final = 512 * 1024
 _ENTRY_BYTES: Final = 2_000
 
 
+class Places(NamedTuple):
+    """Where the records of an entity lie, and where none may be."""
+
+    keys: tuple[bytes, bytes]
+    members: tuple[bytes, bytes]
+
+
 class _Seen(NamedTuple):
     """What a login has found, and the records that said so."""
 
@@ -55,15 +62,21 @@ class Familiar:
         members = await tr.get_keys(*seen.members, limit=1)
         return seen.entity if await reading == seen.records and not members else None
 
+    def places(self, mount: Mount, outcome: Outcome, entity: Resolved) -> Places | None:
+        """Return the places that say who somebody is; None of one of whom more is to be looked at."""
+        if outcome.groups or entity.groups or entity.changed:
+            return None
+        index = self._keys.by_alias(places.ALIAS_NAME, mount.accessor, outcome.alias)
+        members = self._keys.links(places.MEMBER_OF, entity.entity_id)
+        return Places((index, self._keys.entity(entity.entity_id)), members)
+
     async def learn(self, tr: Transaction, mount: Mount, outcome: Outcome, entity: Resolved) -> None:
         """Take in who has logged in, within the same transaction; should that not commit, the records will differ."""
-        if outcome.groups or entity.groups or entity.changed:
+        found = self.places(mount, outcome, entity)
+        if found is None:
             return
-        index = self._keys.by_alias(places.ALIAS_NAME, mount.accessor, outcome.alias)
-        keys = index, self._keys.entity(entity.entity_id)
-        records = await tr.get_many(keys)
-        members = self._keys.links(places.MEMBER_OF, entity.entity_id)
-        seen = _Seen(dict(outcome.alias_metadata), keys, records, members, entity)
+        records = await tr.get_many(found.keys)
+        seen = _Seen(dict(outcome.alias_metadata), found.keys, records, found.members, entity)
         self._seen.put((mount.number, outcome.alias), seen)
 
 

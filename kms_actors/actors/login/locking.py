@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 from typing import Final
 
+from kms_actors.actors.login.remembered import Remembered
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.login.lockout import Failures, LockoutRule
@@ -61,10 +62,12 @@ class Locking:
             raise AuthenticationFailed("the name is locked")
         tr.clear(key)
 
-    async def failed(self, mount: Mount, alias: str, place: bytes) -> None:
+    async def failed(self, mount: Mount, alias: str, place: bytes, remembered: Remembered | None = None) -> None:
         """Count a failure of a name, which is known if there is something at `place`.
 
-        Many at once, on several nodes, are counted each; of a name that is locked none is, nor written.
+        Many at once, on several nodes, are counted each; of a name that is locked none is, nor written. What is
+        remembered of the name is dropped everywhere, so that the next success forgets the failure: also of a name
+        that is not there, since whoever waits for it must not learn that.
         """
         context, rule = self._context, rule_of(mount)
         if rule.disabled:
@@ -80,9 +83,14 @@ class Locking:
                 return False
             after = rule.failed(before, alias if named is not None else "", now)
             tr.set(key, context.keyring.seal(key, after.encode()))
+            if remembered is not None:
+                remembered.changed(tr, mount.number, alias)
             return rule.locked(after, now)
 
-        if await context.store.change(body, mount=mount.number, bearers=()):
+        locked = await context.store.change(body, mount=mount.number, bearers=())
+        if remembered is not None:
+            await remembered.forget(mount.number, alias)
+        if locked:
             _log.warning(
                 "a name was locked after failed logins", context.vault_id, vault=context.vault_id, mount=mount.path
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from kms_actors.actors.cluster.changes import IDENTITY, POLICY, TOKEN, TRANSIT, Change
+from kms_actors.actors.cluster.changes import IDENTITY, LOGIN, POLICY, TOKEN, TRANSIT, Change
 from kms_actors.actors.identity.resolving import IdentityChanged
+from kms_actors.actors.login.remembered import LoginsChanged
 from kms_actors.actors.policy.controller import PolicyChanged
 from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.transit.controller import KeyChanged
@@ -21,4 +22,6 @@ def events_of(change: Change) -> tuple[Event, ...]:
         return (IdentityChanged(change.name),)
     if change.area == POLICY:
         return (PolicyChanged(change.name),)
+    if change.area == LOGIN:
+        return (LoginsChanged(change.name),)
     return ()

@@ -170,15 +170,20 @@ def login_watched(scope: str, mounts: Callable[[], MountTable], handle: Callable
     """Return `handle`, which answers logins in a vault, and has a line for each that fails. Who tried is not told."""
 
     def watch(message: Login) -> T:
-        outcome = handle(message)
+        request = request_context.current()
+        try:
+            outcome = handle(message)
+        except KmsError as error:
+            _report_login(scope, mounts, message, request, error)
+            raise
         if isinstance(outcome, asyncio.Future):
-            outcome.add_done_callback(partial(_report_login, scope, mounts, message, request_context.current()))
+            outcome.add_done_callback(partial(_report_end, scope, mounts, message, request))
         return outcome
 
     return watch
 
 
-def _report_login(
+def _report_end(
     scope: str,
     mounts: Callable[[], MountTable],
     message: Login,
@@ -187,8 +192,18 @@ def _report_login(
 ) -> None:
     error = None if ended.cancelled() else ended.exception()
     if error is not None:
-        mount = next((known.path for known in mounts() if known.number == message.mount), "")
-        _log.info("login failed", scope, scope=scope, mount=mount, error=_kind(error), request_id=request.id)
+        _report_login(scope, mounts, message, request, error)
+
+
+def _report_login(
+    scope: str,
+    mounts: Callable[[], MountTable],
+    message: Login,
+    request: request_context.RequestContext,
+    error: BaseException,
+) -> None:
+    mount = next((known.path for known in mounts() if known.number == message.mount), "")
+    _log.info("login failed", scope, scope=scope, mount=mount, error=_kind(error), request_id=request.id)
 
 
 def _kind(error: BaseException) -> str:

@@ -67,6 +67,11 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
     return Issued(new.text, new.accessor, spec, now, expires_at)
 
 
+def template_of(context: TenantContext, spec: TokenSpec) -> batch_token.Template:
+    """Return what makes batch tokens that `spec` describes, as `issue` would."""
+    return batch_token.Template(context.keys.number, _record(spec, "", 0.0, float(spec.ttl)))
+
+
 async def _require_free(tr: Transaction, context: TenantContext, records: TokenRecords, place: Place) -> None:
     """Raise InvalidRequest where a token has this text, alive or not; nodes that know of an earlier one forget it."""
     if await records.token(tr, place.hash) is not None:
