@@ -121,6 +121,10 @@ def test_the_files_of_the_project_are_accepted(name: str) -> None:
     ("change", "expected"),
     [
         (("port = 8202", "port = 8202\nprot = 1"), "unknown key `prot`: did you mean `port`?"),
+        (
+            ("port = 8202", "port = 8202\nlease_seconds = 1"),
+            "unknown key `lease_seconds`: it is no key of the top; did you mean `tenants.lease_seconds`?",
+        ),
         (("[cluster]", "[cluster]\nfoo = 1"), "unknown key `cluster.foo`"),
         (("port = 8202", 'port = "x"'), "key `port`: must be a whole number from 0 to 65535"),
         (("port = 8202", "port = 70000"), "key `port`: must be a whole number from 0 to 65535"),

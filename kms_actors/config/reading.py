@@ -55,7 +55,7 @@ def check(tree: dict[str, Any], path: Path) -> Configuration:
 def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iterator[str]:
     fields = {field.name: field for field in msgspec.structs.fields(section)}
     for key in tree.keys() - fields.keys():
-        yield f"unknown key `{prefix}{key}`{_meant(key, fields)}"
+        yield f"unknown key `{prefix}{key}`{_meant(key, fields, prefix)}"
     for name, field in fields.items():
         if name not in tree:
             if field.required:
@@ -76,10 +76,21 @@ def _problems(section: type[Section], tree: dict[str, Any], prefix: str) -> Iter
             yield f"key `{prefix}{name}`: must be {allowed(field.type)}"
 
 
-def _meant(key: str, known: Iterable[str]) -> str:
-    """Return which key may have been meant, in words, if one is alike."""
+def _meant(key: str, known: Iterable[str], prefix: str) -> str:
+    """Return which key may have been meant, in words: one that is alike, or the same in another table."""
+    elsewhere = [name for name in _names(Configuration, "") if name.rpartition(".")[2] == key]
+    if elsewhere:
+        where = f"`{prefix.rstrip('.')}`" if prefix else "the top"
+        return f": it is no key of {where}; did you mean {' or '.join(f'`{name}`' for name in elsewhere)}?"
     alike = get_close_matches(key, list(known), n=1)
     return f": did you mean `{alike[0]}`?" if alike else ""
+
+
+def _names(section: type[Section], prefix: str) -> Iterator[str]:
+    for field in msgspec.structs.fields(section):
+        yield f"{prefix}{field.name}"
+        if (nested := section_of(field.type)) is not None and get_origin(field.type) is not tuple:
+            yield from _names(nested, f"{prefix}{field.name}.")
 
 
 def _are_tables(value: Any) -> bool:
