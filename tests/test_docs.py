@@ -84,8 +84,9 @@ def test_commands_and_their_options_exist(document: Path) -> None:
     for program, words in calls(document.read_text(encoding="utf-8")):
         command, arguments = PROGRAMS[program], list(words)
         while isinstance(command, click.Group) and arguments and not arguments[0].startswith("-"):
-            assert arguments[0] in command.commands, f"{program} {' '.join(words)}"
-            command = command.commands[arguments.pop(0)]
+            below = command.get_command(click.Context(command), arguments.pop(0))
+            assert below is not None, f"{program} {' '.join(words)}"
+            command = below
         known = {"--help", "-h", *(name for option in command.params for name in option.opts)}
         used = {word.partition("=")[0] for word in arguments if word.startswith("--")}
         assert used <= known, f"{program} {' '.join(words)}"

@@ -16,6 +16,7 @@ from kms_actors import (
     __version__,
     config,
 )
+from kms_actors.cli.manners import FAILED, Program, tells
 from kms_actors.errors import KmsError
 from kms_actors.observe import log
 from kms_actors.processes.loading import modules_kept
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Exit code of a configuration that cannot be used.
-WRONG_CONFIGURATION = 2
-
-
 _OPTION: Final = "--configuration"
 
 
@@ -39,7 +36,7 @@ def _configuration(command: F) -> F:
     return click.option(_OPTION, "path", type=click.Path(path_type=Path), metavar="FILE", help=help_text)(command)
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @_configuration
 @click.option(
     "--development",
@@ -66,26 +63,22 @@ def main(context: click.Context, path: Path | None, *, development: bool, direct
         return
     if path is None:
         raise click.UsageError(f"Missing option '{_OPTION}'.")
-    try:
-        prepared = _prepare_development(path, directory) if development else None
-        configuration = prepared.configuration if prepared else config.load(path)
-    except config.ConfigurationError as error:
-        click.echo(error, err=True)
-        sys.exit(WRONG_CONFIGURATION)
+    prepared = _prepare_development(path, directory) if development else None
+    configuration = prepared.configuration if prepared else config.load(path)
     log.configure(configuration.log)
     try:
         _serve(configuration, prepared)
     except (KmsError, OSError) as error:
         reason = in_words(error) if isinstance(error, OSError) else str(error)
         structlog.get_logger("kms_actors").error("cannot run", file=str(path), reason=reason)
-        sys.exit(1)
+        sys.exit(FAILED)
 
 
 @main.command()
 @_configuration
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
+@tells(quiet="Print only what is not good.")
 @click.pass_obj
-def check(before: Path | None, /, path: Path | None, *, as_json: bool) -> None:
+def check(before: Path | None, /, path: Path | None) -> None:
     """Look at all that a node needs: configuration, store, cluster, clock, certificates, addresses. Changes nothing.
 
     The exit code is 1 where something is wrong, and 2 where that is the configuration.
@@ -93,16 +86,12 @@ def check(before: Path | None, /, path: Path | None, *, as_json: bool) -> None:
     path = path or before
     if path is None:
         raise click.UsageError(f"Missing option '{_OPTION}'.")
-    from kms_actors.cli.looking.findings import good, show  # noqa: PLC0415 - no start of a node needs them
+    from kms_actors.cli.looking.findings import good, in_file, show  # noqa: PLC0415 - no start of a node needs them
     from kms_actors.cli.looking.node import look  # noqa: PLC0415
 
-    try:
-        configuration = config.load(path)
-    except config.ConfigurationError as error:
-        click.echo(error, err=True)
-        sys.exit(WRONG_CONFIGURATION)
+    configuration = config.load(path)
     known = good("configuration", f"{path}: every key is known and good")
-    show(chain([known], look(configuration)), as_json=as_json)
+    show(chain([known], (in_file(path, each) for each in look(configuration))))
 
 
 def _serve(configuration: config.Configuration, prepared: Development | None) -> None:

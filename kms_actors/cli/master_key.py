@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from kms_actors.cli.manners import tell, tells
+from kms_actors.cli.private_file import create_private
 from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring.check_value import has_check_value, key_check_value
 from kms_actors.keyring.seal import validate_counts
@@ -32,7 +34,14 @@ def master_key() -> None:
 @master_key.command()
 @click.option("--key-shares", type=int, default=5, show_default=True)
 @click.option("--key-threshold", type=int, default=3, show_default=True)
-def create(*, key_shares: int, key_threshold: int) -> None:
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the shares to a new file that only you can read, one a line, instead of printing them.",
+)
+@tells(quiet="Print the shares alone; with --output, the check value.")
+def create(*, key_shares: int, key_threshold: int, output: Path | None) -> None:
     """Make a master key in shares, and the value that nodes know it by.
 
     Give each share to another person; `vault operator unseal` takes them. With the key check value in
@@ -40,9 +49,16 @@ def create(*, key_shares: int, key_threshold: int) -> None:
     """
     validate_counts(key_shares, key_threshold)
     key = SecretBytes(secrets.token_bytes(SECRET_LENGTH))
-    for number, share in enumerate(split(key, key_shares, key_threshold), start=1):
-        click.echo(f"Unseal Key {number}: {encode_share(share)}")
-    _show(key_check_value(key))
+    shares = [encode_share(share) for share in split(key, key_shares, key_threshold)]
+    value = key_check_value(key)
+    lines = "\n".join(f"Unseal Key {number}: {share}" for number, share in enumerate(shares, start=1))
+    if output is None:
+        data = {"unseal_keys": shares, "key_check_value": value}
+        tell(data, f"{lines}\n{_setting(value)}", "\n".join(shares))
+        return
+    create_private(output, lines + "\n")
+    data = {"unseal_keys_file": str(output), "key_check_value": value}
+    tell(data, f"Unseal Keys file {output}\n{_setting(value)}", value)
 
 
 @master_key.command()
@@ -67,6 +83,7 @@ def create(*, key_shares: int, key_threshold: int) -> None:
     metavar="HEX",
     help="Of a configuration: say whether the shares give that key; exit code 1 if not.",
 )
+@tells(quiet="Print the check value alone; with --key-check-value nothing, but the exit code.")
 def check(*, files: tuple[Path, ...], key_threshold: int, expected: str | None) -> None:
     """Tell the key check value of the key that shares give.
 
@@ -79,16 +96,17 @@ def check(*, files: tuple[Path, ...], key_threshold: int, expected: str | None) 
     kms-cli master-key check --share-file alice.share --share-file bob.share --share-file carol.share
     kms-cli master-key check --key-check-value 2b71… < shares
     """  # noqa: D301  click keeps lines after \b
-    shares = [share for path in files for share in _in_lines(_read(path))] if files else list(_given())
+    shares = [share for path in files for share in _in_lines(_read(path), f"{path}: ")] if files else list(_given())
     if len(shares) < key_threshold:
         raise InvalidRequest(f"{len(shares)} shares are given, and {key_threshold} are needed (--key-threshold)")
     key = _key(shares, key_threshold)
+    value = key_check_value(key)
     if expected is None:
-        _show(key_check_value(key))
+        tell({"key_check_value": value}, _setting(value), value)
         return
     if not has_check_value(key, expected.strip()):
         raise click.ClickException("the shares give another key than that of this check value")
-    click.echo("The shares give the key of this check value.")
+    tell({"key_check_value": value}, "The shares give the key of this check value.")
 
 
 def _key(shares: list[bytes], threshold: int) -> SecretBytes:
@@ -122,16 +140,18 @@ def _read(path: Path) -> str:
         return file.read(_LONGEST)
 
 
-def _in_lines(text: str) -> Iterable[bytes]:
+def _in_lines(text: str, whose: str = "") -> Iterable[bytes]:
     """Yield the share in each line; a line that is none is refused, and not repeated."""
     for line in text.splitlines():
         found = _SHARE.fullmatch(line)
         if found is not None:
             yield parse_share(found[1])
         elif not _OTHER.fullmatch(line):
-            raise InvalidRequest("a line is no share: 44 characters of base64 or 66 of hex")
+            raise InvalidRequest(f"{whose}a line is no share: 44 characters of base64 or 66 of hex")
 
 
-def _show(check_value: str) -> None:
-    click.echo(f"Key Check Value: {check_value}")
-    click.echo(f'\n[master_keyring_provider]\nname = "shamir"\nkey_check_value = "{check_value}"')
+def _setting(check_value: str) -> str:
+    return (
+        f"Key Check Value: {check_value}\n\n"
+        f'[master_keyring_provider]\nname = "shamir"\nkey_check_value = "{check_value}"'
+    )

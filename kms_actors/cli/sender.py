@@ -50,6 +50,7 @@ class Sender:
         """
         parts = _parts(address)
         self._connection = connection(parts, seconds, own=own)
+        self._server = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
         self.root = f"{parts.path.rstrip('/')}/v1/"
         self._headers = {
             "X-Vault-Token": token.reveal().decode("ascii"),
@@ -87,7 +88,8 @@ class Sender:
                 wait = _retry_after(response, wait)
             if attempt < self._attempts - 1:
                 self._sleep(wait)
-        raise RequestFailed(failure if self._attempts == 1 else f"{failure} ({self._attempts} attempts)")
+        tried = "" if self._attempts == 1 else f" ({self._attempts} attempts)"
+        raise RequestFailed(f"{self._server}: {failure}{tried}")
 
     def close(self) -> None:
         """Close the connection."""

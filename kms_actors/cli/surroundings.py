@@ -49,6 +49,8 @@ def token_from(file: Path | None, variable: str = TOKEN, option: str = "--token-
         text = _text(kept) if kept.is_file() else ""
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable():
+        if file is not None:
+            raise InvalidRequest(f"{file}: there is no token in it ({option})")
         login = "; `vault login` leaves one, too" if of_login else ""
         raise InvalidRequest(f"no token: set {variable}, or give {option}{login}")
     return SecretBytes(token.encode("ascii"))

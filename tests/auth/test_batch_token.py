@@ -192,7 +192,8 @@ def test_one_that_says_too_much_is_not_made() -> None:
 
 
 def test_a_narrowed_batch_token_is_told_in_words() -> None:
-    text = describe(attenuate(build(1, RECORD), now=NOW, paths=["secret/data/app/*"]))
+    described = describe(attenuate(build(1, RECORD), now=NOW, paths=["secret/data/app/*"]))
+    text = "\n".join(described.lines())
     assert text.startswith("Kind: batch token")
     assert text.count("Narrowed to:") == 1
     assert 'policy("app")' in text

@@ -72,7 +72,7 @@ async def test_the_command_names_what_it_removes(tmp_path: Path, dry_run: bool) 
     async with opened(tmp_path) as store:
         await prepared(store, tmp_path)
         await leave(store)
-    text = await orphans_removed(settings, dry_run=dry_run)
-    assert "tenant 1: transit of mount 8" in text
-    assert text.endswith("4 found" if dry_run else "4 removed")
-    assert (await orphans_removed(settings, dry_run=True)).endswith("4 found" if dry_run else "0 found")
+    found = await orphans_removed(settings, dry_run=dry_run)
+    assert (1, "transit", 8) in found
+    assert len(found) == 4
+    assert len(await orphans_removed(settings, dry_run=True)) == (4 if dry_run else 0)

@@ -44,7 +44,7 @@ def test_a_key_file_is_never_overwritten() -> None:
     assert run("keys").exit_code == 0
     before = Path("kms-keys.toml").read_bytes()
     result = run("keys")
-    assert (result.exit_code, result.output) == (1, "Error: kms-keys.toml: File exists\n")
+    assert (result.exit_code, result.output) == (1, "Error: kms-keys.toml: file exists\n")
     assert Path("kms-keys.toml").read_bytes() == before
 
 

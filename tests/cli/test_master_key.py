@@ -83,7 +83,7 @@ def test_what_gives_no_key_ends_with_code_2_and_is_not_repeated(shares: list[str
 
 def test_a_missing_file_is_named() -> None:
     result = run("check", "--share-file", "nowhere")
-    assert (result.exit_code, result.output) == (1, "Error: nowhere: No such file or directory\n")
+    assert (result.exit_code, result.output) == (1, "Error: nowhere: no such file\n")
 
 
 def test_no_argument_takes_a_share() -> None:

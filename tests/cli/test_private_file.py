@@ -63,9 +63,9 @@ def test_the_commands_that_make_tokens_write_them_so(tmp_path: Path, monkeypatch
     assert token not in made.output
     narrow = ["biscuit", "attenuate", "-", "--ttl", "1h", "--output", "reader.token"]
     narrowed = CliRunner().invoke(main, narrow, input=token)
-    assert (narrowed.exit_code, narrowed.output) == (0, "")
+    assert (narrowed.exit_code, narrowed.output) == (0, "Token file reader.token\n")
     assert len(Path("reader.token").read_text()) > len(token)
     assert {mode(path) for path in tmp_path.iterdir()} == {0o600}
     missing = CliRunner().invoke(main, [*arguments[:-1], "none/tenant.token"])
     assert missing.exit_code == 1
-    assert "none/tenant.token: No such file" in missing.output
+    assert "none/tenant.token: no such file" in missing.output

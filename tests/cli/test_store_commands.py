@@ -233,7 +233,7 @@ def test_an_interrupted_backup_goes_on_only_with_resume(source: Path) -> None:
     assert run(*backup, whole).exit_code == 0
     file.write_bytes(whole.read_bytes()[:-100])
     refused = run(*backup, file)
-    assert (refused.exit_code, "File exists" in refused.output) == (1, True)
+    assert (refused.exit_code, "file exists" in refused.output) == (1, True)
     cut = run("restore", "--configuration", static(source), "--input", file)
     assert (cut.exit_code, "cut short" in cut.output) == (1, True)
     assert run(*backup, file, "--resume").exit_code == 0

@@ -16,18 +16,11 @@ from kms_actors.audit.log.proving import Proven
 from kms_actors.audit.log.verification import verify
 from kms_actors.cli.audit.searching import Wanted, search
 from kms_actors.cli.audit.server import server
-from kms_actors.cli.audit.sources import FILES, Known, known, opener, read_receipts, read_told, with_trust
+from kms_actors.cli.audit.sources import FILES, Known, known, named, opener, read_receipts, read_told, with_trust
+from kms_actors.cli.manners import FAILED, not_looked, tell, tells
 from kms_actors.errors import InvalidRequest
 
-#: Exit codes: something was done to a log; and, it could not be verified.
-FINDINGS: Final = 1
-NOT_VERIFIED: Final = 2
-
 _OUTPUT: Final = click.Path(path_type=Path)
-
-
-class _NotVerified(click.ClickException):
-    exit_code = NOT_VERIFIED
 
 
 @click.group()
@@ -45,8 +38,8 @@ def audit() -> None:
     metavar="FILE",
     help="Receipts of answers, one a line: their lines must be there.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def verify_files(*, files: tuple[Path, ...], receipts: Path | None, as_json: bool, **against: Any) -> None:
+@tells("Print the findings alone.")
+def verify_files(*, files: tuple[Path, ...], receipts: Path | None, **against: Any) -> None:
     """Say whether anything was done to logs, and to which lines.
 
     Give all files of a log, moved away and compressed ones too, in any order. Lines that were changed, removed,
@@ -61,10 +54,10 @@ def verify_files(*, files: tuple[Path, ...], receipts: Path | None, as_json: boo
         against_ = known(**against)
         kept = read_receipts(receipts, against_.trust)
         report = verify(opener(files), against_.trust, against_.anchors, kept)
-    except InvalidRequest as error:
-        raise _NotVerified(str(error)) from None
-    click.echo(msgspec.json.encode(_plain(report, against_)).decode() if as_json else _as_text(report, against_))
-    sys.exit(FINDINGS if report.findings else 0)
+    except (InvalidRequest, OSError) as error:
+        raise not_looked(error) from None
+    tell(_plain(report, against_), _as_text(report, against_), "\n".join(map(str, report.findings)))
+    sys.exit(FAILED if report.findings else 0)
 
 
 @audit.command()
@@ -77,6 +70,7 @@ def verify_files(*, files: tuple[Path, ...], receipts: Path | None, as_json: boo
     "--output", type=_OUTPUT, metavar="FILE", help="The proof, never overwritten; what is printed is the key then."
 )
 @click.option("--entry", type=_OUTPUT, metavar="FILE", help="Write the line there, as it is to be verified.")
+@tells("Print the proof alone; with --output, the key.")
 def prove(
     *,
     files: tuple[Path, ...],
@@ -100,26 +94,33 @@ def prove(
     proof = proven.proof(found.line.index)
     if entry is not None:
         _write(entry, found.entry)
+    key, text = str(trust.verifier(found.line.log)), proof.text()
     if output is None:
-        click.echo(proof.text(), nl=False)
-    else:
-        _write(output, proof.text().encode())
-        click.echo(str(trust.verifier(found.line.log)))
+        tell({"proof": text, "key": key}, text.removesuffix("\n"), text.removesuffix("\n"))
+        return
+    _write(output, text.encode())
+    tell({"proof_file": str(output), "key": key}, key, key)
 
 
 @audit.command("check-proof")
 @click.argument("proof", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--entry", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--key", required=True, metavar="VERIFIER", help="Of the log.")
+@tells("Print nothing: the exit code says whether it does.")
 def check_proof(*, proof: Path, entry: Path, key: str) -> None:
     """Say whether a proof proves that a line is in the log that a key signs."""
-    verifier, line = Verifier.parse(key), entry.read_bytes().removesuffix(b"\n")
+    verifier, line = named("--key", Verifier.parse, key), entry.read_bytes().removesuffix(b"\n")
     try:
         found = proofs.parse(proof.read_text(encoding="utf-8"))
         checkpoint = found.check(line, verifier)
-    except (InvalidRequest, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{proof}: not UTF-8 text") from None
+    except InvalidRequest as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"line {found.index} of {checkpoint.origin}, by its checkpoint of {checkpoint.size} lines")
+    tell(
+        {"index": found.index, "origin": checkpoint.origin, "size": checkpoint.size},
+        f"line {found.index} of {checkpoint.origin}, by its checkpoint of {checkpoint.size} lines",
+    )
 
 
 @audit.command()
@@ -127,6 +128,7 @@ def check_proof(*, proof: Path, entry: Path, key: str) -> None:
 @with_trust
 @click.option("--log", metavar="ID", help="Which, where there are several.")
 @click.option("--output", required=True, type=_OUTPUT, metavar="FOLDER", help="Made; it must not be there yet.")
+@tells("Print the log's key alone.")
 def tiles(*, files: tuple[Path, ...], log: str | None, output: Path, **against: Any) -> None:
     """Write a log as tiles, for clients of c2sp.org/tlog-tiles; all its files are needed."""
     opened, trust = opener(files), known(**against).trust
@@ -134,14 +136,19 @@ def tiles(*, files: tuple[Path, ...], log: str | None, output: Path, **against: 
     proven = Proven(verifying.read(opened()), trust, chosen)
     entries = (each.entry for each in verifying.read(opened()) if each.line is not None and each.line.log == chosen)
     output.mkdir(parents=True)
+    left_out = []
     for path, content in proving.tiled(entries, proven):
         if content is None:
-            click.echo(f"{path}: left out, for one of its lines is longer than tiles may have", err=True)
+            left_out.append(path)
             continue
         place = output / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)
-    click.echo(f"{proven.signed} lines of log {chosen}, signed by\n{trust.verifier(chosen)}")
+    for path in left_out:
+        click.echo(f"{path}: left out, for one of its lines is longer than tiles may have", err=True)
+    key = str(trust.verifier(chosen))
+    data = {"lines": proven.signed, "log": chosen, "key": key, "left_out": left_out}
+    tell(data, f"{proven.signed} lines of log {chosen}, signed by\n{key}", key)
 
 
 @audit.command()
@@ -149,6 +156,7 @@ def tiles(*, files: tuple[Path, ...], log: str | None, output: Path, **against: 
 @click.option("--address", envvar="VAULT_ADDR", show_envvar=True, required=True, metavar="URL")
 @click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of VAULT_TOKEN.")
 @click.option("--output", type=_OUTPUT, metavar="FILE", help="Else they are printed. Never overwritten.")
+@tells("With --output, print nothing.")
 def anchors(*, device: str, address: str, token_file: Path | None, output: Path | None) -> None:
     """Fetch what the server knows of a device's logs, to be kept elsewhere.
 
@@ -156,11 +164,12 @@ def anchors(*, device: str, address: str, token_file: Path | None, output: Path 
     """
     data = server(address, token_file).checkpoints(device)
     read_told(data)
-    text = msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
+    text = msgspec.json.format(msgspec.json.encode(data), indent=2).decode()
     if output is None:
-        click.echo(text, nl=False)
-    else:
-        _write(output, text)
+        tell(data, text, text)
+        return
+    _write(output, f"{text}\n".encode())
+    tell({"anchors_file": str(output)}, f"Anchors file {output}")
 
 
 @audit.command("search")
@@ -174,6 +183,7 @@ def anchors(*, device: str, address: str, token_file: Path | None, output: Path 
 @click.option("--address", envvar="VAULT_ADDR", show_envvar=True, metavar="URL")
 @click.option("--token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of VAULT_TOKEN.")
 @click.option("--with-place", is_flag=True, help="Say in which file and line each stands.")
+@tells("Print the lines alone, as without --with-place anyway.")
 def search_files(
     *,
     files: tuple[Path, ...],
@@ -211,8 +221,9 @@ def search_files(
     count = 0
     for found in search(verifying.read(opener(files)()), Wanted(path, forms(accessor), forms(value))):
         count += 1
-        place = f"{found.file}:{found.number}: ".encode() if with_place else b""
-        click.echo(place + found.entry)
+        entry = found.entry.decode("utf-8", errors="replace")
+        place = f"{found.file}:{found.number}: " if with_place else ""
+        tell({"file": found.file, "line": found.number, "entry": entry}, place + entry, entry)
     sys.exit(0 if count else 1)
 
 

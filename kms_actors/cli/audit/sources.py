@@ -6,7 +6,7 @@ import gzip
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import click
 import msgspec
@@ -17,6 +17,8 @@ from kms_actors.audit.log.lines import Former
 from kms_actors.audit.receipts import Receipt
 from kms_actors.cli.audit.server import server
 from kms_actors.errors import InvalidRequest
+
+T = TypeVar("T")
 
 _GZIP: Final = b"\x1f\x8b"
 _TIME: Final = re.compile(rb'"time":"([0-9TZ:.-]{1,40})"')
@@ -84,7 +86,7 @@ def known(
     node: str | None = None,
 ) -> Known:
     """Return what logs are to be verified against."""
-    trust = None if key is None else Trust.of(key)
+    trust = None if key is None else named("--key", Trust.of, key)
     told = None
     if device is not None:
         if address is None:
@@ -101,6 +103,14 @@ def known(
         raise InvalidRequest("the key that is told there is another than --key")
     logs = [each for each in told.logs if node is None or each.node == node]
     return Known(of_told, tuple(Anchor(each.log, each.lines, each.head, each.checkpoint) for each in logs), True)
+
+
+def named(option: str, read: Callable[[str], T], text: str) -> T:
+    """Return what is read of an option's value; InvalidRequest names the option."""
+    try:
+        return read(text)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{option}: {error}") from None
 
 
 def read_told(data: Any) -> Told:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -13,10 +15,7 @@ from kms_actors.auth.build import RIGHT_OF, Privilege, attenuate, build_token
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.principal import Capability
 from kms_actors.auth.scope import require_scope
-from kms_actors.cli.biscuit.inspection import (
-    describe,
-    verify,
-)
+from kms_actors.cli.biscuit.inspection import describe, verified
 from kms_actors.cli.biscuit.parameters import (
     DURATION,
     PRIVATE_KEY,
@@ -24,8 +23,11 @@ from kms_actors.cli.biscuit.parameters import (
     token_argument,
 )
 from kms_actors.cli.key_file import read_key_file, read_namespace
-from kms_actors.cli.private_file import replace_private
+from kms_actors.cli.manners import FAILED, configured_by, tell, tells
+from kms_actors.cli.private_file import create_private, replace_private
 from kms_actors.secret import SecretBytes
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 KEY_FILE: Final = Path("kms-keys.toml")
 
@@ -40,12 +42,19 @@ _key_file_option = click.option(
 )
 
 
-_output_option = click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the token to a file that only you can read, instead of printing it; one that is there is replaced.",
-)
+def _writes(command: F) -> F:
+    """Add the options of what writes a token."""
+    for option in (
+        click.option("--force", is_flag=True, help="Replace the file if it is there, whole at every moment."),
+        click.option(
+            "--output",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Write the token to a new file that only you can read, instead of printing it.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group(invoke_without_command=True)
@@ -88,7 +97,8 @@ _output_option = click.option(
     help="Likewise.",
 )
 @_key_file_option
-@_output_option
+@_writes
+@tells("Print the token alone.")
 @click.pass_context
 def biscuit(
     context: click.Context,
@@ -105,6 +115,7 @@ def biscuit(
     service_private_key: SecretBytes | None,
     key_file: Path | None,
     output: Path | None,
+    force: bool,
 ) -> None:
     """Make a token, or inspect or narrow one.
 
@@ -121,7 +132,7 @@ def biscuit(
     if not addon_id or privilege is None:
         raise click.UsageError("--addon-id and --privilege are needed to make a token")
     if configuration is not None:
-        namespace = _namespace(configuration)
+        namespace = _namespace(context, configuration)
     require_scope(RIGHT_OF[Privilege(privilege)], addon_id, namespace)  # before keys are asked for
     keys = _keys(root_private_key, service_private_key, key_file)
     if namespace is None and root_private_key is None:
@@ -138,13 +149,13 @@ def biscuit(
         policies=policies,
     )
     root, service = keys.public
+    public = {"root_public_key": root, "service_public_key": service}
+    lines = f"Root Public Key ed25519/{root}\nService Public Key ed25519/{service}"
     if output is None:
-        click.echo(f"Token: {token}")
-    else:
-        replace_private(output, token + "\n")
-        click.echo(f"Token file {output}")
-    click.echo(f"Root Public Key ed25519/{root}")
-    click.echo(f"Service Public Key ed25519/{service}")
+        tell({"token": token, **public}, f"Token: {token}\n{lines}", token)
+        return
+    _write(output, token, force=force)
+    tell({"token_file": str(output), **public}, f"Token file {output}\n{lines}")
 
 
 @biscuit.command()
@@ -152,12 +163,13 @@ def biscuit(
 @click.option("--root-public-key", type=PUBLIC_KEY, help="Check the token's signatures with this root key.")
 @click.option("--service-public-key", type=PUBLIC_KEY, help="Check that this key signed the second block.")
 @_key_file_option
+@tells("Print nothing: the exit code says whether it is a token, and verifies.")
 def inspect(
     *, token: str, root_public_key: str | None, service_public_key: str | None, key_file: Path | None
 ) -> None:
-    """Say what a token is and what it holds; check its signatures if keys are given.
+    """Say what a token is, what it may do and what it holds; check its signatures if keys are given.
 
-    Exit code 1 if it is no token, or does not verify.
+    Of a token that does not verify, what stands in it is told as well. Exit code 1 for it, or if it is no token.
 
     \b
     kms-cli biscuit inspect - < token
@@ -166,12 +178,12 @@ def inspect(
     if key_file is not None:
         root, service = read_key_file(key_file).public
         root_public_key, service_public_key = root_public_key or root, service_public_key or service
-    click.echo(describe(token))
-    if root_public_key is None:
-        click.echo("Verified: not checked (no root public key given)")
-        return
-    verify(token, root_public_key, service_public_key)
-    click.echo(f"Verified: yes, with {'root and service' if service_public_key else 'root'} public key")
+    described = describe(token)
+    if root_public_key is not None:
+        described = verified(token, described, root_public_key, service_public_key)
+    tell(described, "\n".join(described.lines()))
+    if described.verified is False:
+        sys.exit(FAILED)
 
 
 @biscuit.command("attenuate")
@@ -193,7 +205,8 @@ def inspect(
 )
 @click.option("--mount", "mounts", multiple=True, metavar="MOUNT", help="Mount, such as secret. Repeatable.")
 @click.option("--service", "services", multiple=True, metavar="NAME", help="`service` of a node's configuration.")
-@_output_option
+@_writes
+@tells("Print the token alone, as without --output anyway.")
 def attenuate_command(
     *,
     token: str,
@@ -203,6 +216,7 @@ def attenuate_command(
     mounts: tuple[str, ...],
     services: tuple[str, ...],
     output: Path | None,
+    force: bool,
 ) -> None:
     """Narrow a token and print the new one; needs neither keys nor a server.
 
@@ -226,16 +240,20 @@ def attenuate_command(
         services=services,
     )
     if output is None:
-        click.echo(narrowed)
-    else:
-        replace_private(output, narrowed + "\n")
+        tell({"token": narrowed}, narrowed, narrowed)
+        return
+    _write(output, narrowed, force=force)
+    tell({"token_file": str(output)}, f"Token file {output}")
 
 
-def _namespace(path: Path) -> str:
-    try:
-        return config.load(path).master_keyring_provider.namespace
-    except config.ConfigurationError as error:
-        raise click.ClickException(str(error)) from None
+def _write(output: Path, token: str, *, force: bool) -> None:
+    """Write a token; over another file only if that is wanted: a slip would cost the keys, say."""
+    (replace_private if force else create_private)(output, token + "\n")
+
+
+def _namespace(context: click.Context, path: Path) -> str:
+    configured_by(context, path)
+    return config.load(path).master_keyring_provider.namespace
 
 
 def _keys(root: SecretBytes | None, service: SecretBytes | None, path: Path | None) -> TokenKeys:

@@ -18,7 +18,7 @@ from kms_actors.cli.kubernetes.envelope import Envelope
 from kms_actors.cli.kubernetes.signer import Signer
 from kms_actors.cli.kubernetes.transit import TransitKey
 from kms_actors.cli.looking.findings import show
-from kms_actors.cli.sender import RequestFailed
+from kms_actors.cli.manners import tells
 from kms_actors.cli.surroundings import token_from
 from kms_actors.durations import parse_duration
 from kms_actors.processes.hardening import keep_memory_private
@@ -45,14 +45,14 @@ def _socket(command: F) -> F:
 
 @kubernetes.command()
 @_socket
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line.")
-def check(*, path: Path, as_json: bool) -> None:
+@tells(quiet="Print only what is not good.")
+def check(*, path: Path) -> None:
     """Ask a socket what an API server asks: a key is sealed and opened, keys that sign are fetched."""
     try:
         from kms_actors.cli.kubernetes.asking import look  # noqa: PLC0415 - of an extra
     except ImportError:
         raise click.ClickException(_ABSENT) from None
-    show(look(path), as_json=as_json)
+    show(look(path))
 
 
 @kubernetes.command()
@@ -111,10 +111,7 @@ def serve(
         ending = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: ending.set())
-        try:
-            service.start()
-        except RequestFailed as error:
-            raise click.ClickException(str(error)) from None
+        service.start()
         structlog.get_logger("kms_actors").info("serving", socket=str(path), keys=sorted(keys), pid=os.getpid())
         ending.wait()
         service.stop()

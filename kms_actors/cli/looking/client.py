@@ -8,7 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kms_actors.cli.looking.findings import Finding, good, warning, wrong
+import click
+
+from kms_actors.cli.looking.findings import Finding, good, show, warning, wrong
+from kms_actors.cli.manners import tells
 from kms_actors.cli.sender import RequestFailed, Sender, refusal
 from kms_actors.cli.surroundings import ADDRESS, NAMESPACE, token_from
 from kms_actors.errors import InvalidRequest
@@ -21,13 +24,24 @@ _SOON: Final = 3600
 _OK: Final = 200
 
 
+@click.command()
+@click.option("--address", envvar="VAULT_ADDR", show_envvar=True, required=True, metavar="URL")
+@tells(quiet="Print only what is not good.")
+def doctor(*, address: str) -> None:
+    """Look at all that a client needs: address, TLS, clock, seal and token, as VAULT_* and ~/.vault-token have them.
+
+    Nothing is changed. The exit code is 1 where something is wrong.
+    """
+    show(look(address))
+
+
 def look(address: str) -> Iterator[Finding]:
     """Yield what is found, in the order in which one thing needs another."""
     anybody = Sender(address, SecretBytes(b""), again=frozenset())
     try:
         seal = _read(anybody, "sys/seal-status")
     except RequestFailed as error:
-        yield wrong("server", f"{address}: {error}")
+        yield wrong("server", str(error))
         return
     finally:
         anybody.close()

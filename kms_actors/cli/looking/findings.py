@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
-import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
+
+from kms_actors.cli.manners import FAILED, named, tell
 
 
 class Kind(enum.Enum):
@@ -40,18 +42,21 @@ def warning(what: str, text: str) -> Finding:
     return Finding(Kind.WARNING, what, text)
 
 
+def in_file(path: Path, finding: Finding) -> Finding:
+    """Name the file where a finding is about a key in it."""
+    return finding._replace(text=named(path, finding.text))
+
+
 def wrong(what: str, text: str) -> Finding:
     """Return that a thing does not work."""
     return Finding(Kind.WRONG, what, text)
 
 
-def show(findings: Iterable[Finding], *, as_json: bool) -> None:
+def show(findings: Iterable[Finding]) -> None:
     """Print findings as they come, and exit with 1 if something is wrong."""
     some_wrong = False
     for kind, what, text in findings:
         some_wrong |= kind is Kind.WRONG
-        if as_json:
-            click.echo(json.dumps({"state": kind.value, "what": what, "text": text}))
-        else:
-            click.echo(f"{click.style(f'{kind.value:8}', fg=_COLOURS[kind])}{what}: {text}")
-    sys.exit(1 if some_wrong else 0)
+        words = f"{click.style(f'{kind.value:8}', fg=_COLOURS[kind])}{what}: {text}"
+        tell({"state": kind.value, "what": what, "text": text}, words, "" if kind is Kind.GOOD else words)
+    sys.exit(FAILED if some_wrong else 0)

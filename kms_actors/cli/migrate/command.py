@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from kms_actors.cli.manners import FAILED, Form, form, progress, tell, tells
 from kms_actors.cli.migrate.findings import Report
 from kms_actors.cli.migrate.migration import Migration
 from kms_actors.cli.migrate.server import Server, ServerFailed
@@ -26,6 +27,7 @@ from kms_actors.errors import InvalidRequest
 @click.option("--dry-run", is_flag=True, help="Say what would be copied, and write nothing.")
 @click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests at a time.")
 @click.option("--no-compare", is_flag=True, help="Do not read all back in the end.")
+@tells("Print only what was not copied, or is different.")
 def migrate(
     *,
     address: str,
@@ -60,40 +62,40 @@ def migrate(
     finally:
         own.close()
         other.close()
-    if not _told(report):
-        sys.exit(1)
+    _tell(report)
+    if report.left or report.different:
+        sys.exit(FAILED)
 
 
 def _run(source: Server, target: Server, *, threads: int, dry_run: bool, compare: bool) -> Report:
-    bar = click.progressbar(length=1, label="Looking", file=sys.stderr)
+    bar = progress(length=1, label="Looking")
     migration = Migration(source, target, threads, bar.update)
     found = migration.found()
     if dry_run:
-        for place, names in found:
-            click.echo(f"{place.path} ({place.kind}): {len(names)}")
-        return migration.report
+        report = migration.report
+        report.found = {place.path: (place.kind, len(names)) for place, names in found}
+        return report
     total = sum(len(names) for _, names in found)
     bar.length, bar.label = max(1, total * (2 if compare else 1)), "Copying"
     with bar:
         began = time.monotonic()
         migration.copy(found)
-        seconds = time.monotonic() - began
+        migration.report.seconds = time.monotonic() - began
         if compare:
             bar.label = "Comparing"
             migration.compare(found)
-    number = migration.report.copied["secrets"]
-    click.echo(f"{number} secrets in {seconds:.1f} s, {number / max(seconds, 0.001):.0f} a second", err=True)
+    if form() is Form.WORDS:
+        number, seconds = migration.report.copied["secrets"], migration.report.seconds
+        click.echo(f"{number} secrets in {seconds:.1f} s, {number / max(seconds, 0.001):.0f} a second", err=True)
     return migration.report
 
 
-def _told(report: Report) -> bool:
-    """Tell what came of it; return whether all was copied, and is the same."""
-    for kind, number in sorted(report.copied.items()):
-        click.echo(f"{kind}: {number}")
-    for text, number in sorted(report.notes.items()):
-        click.echo(f"not kept, {number} times: {text}")
-    for what, why in sorted(report.left):
-        click.echo(f"not copied: {what}: {why}")
-    for what, why in sorted(report.different):
-        click.echo(f"different: {what}: {why}")
-    return not report.left and not report.different
+def _tell(report: Report) -> None:
+    """Tell what came of it."""
+    wrong = [f"not copied: {what}: {why}" for what, why in sorted(report.left)]
+    wrong += [f"different: {what}: {why}" for what, why in sorted(report.different)]
+    lines = [f"{path} ({kind}): {number}" for path, (kind, number) in report.found.items()]
+    lines += [f"{kind}: {number}" for kind, number in sorted(report.copied.items())]
+    lines += [f"not kept, {number} times: {text}" for text, number in sorted(report.notes.items())]
+    if lines or wrong or form() is not Form.WORDS:
+        tell(report.data(), "\n".join([*lines, *wrong]), "\n".join(wrong))

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 #: One thing to be done, by itself; it tells `Report` what came of it.
 Job: TypeAlias = Callable[[], None]
@@ -20,6 +20,8 @@ class Report:
     left: list[tuple[str, str]] = field(default_factory=list)  # what, and why
     notes: Counter[str] = field(default_factory=Counter)  # what was not kept of what was copied
     different: list[tuple[str, str]] = field(default_factory=list)  # what a comparison found
+    found: dict[str, tuple[str, int]] = field(default_factory=dict)  # of a dry run: by mount, its kind and how much
+    seconds: float = 0  # that copying took
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def copy(self, kind: str, number: int = 1) -> None:
@@ -41,3 +43,14 @@ class Report:
         """Note what is not as it was."""
         with self._lock:
             self.different.append((what, why))
+
+    def data(self) -> dict[str, Any]:
+        """Return it all, as JSON has it."""
+        return {
+            "found": [{"path": path, "kind": kind, "number": number} for path, (kind, number) in self.found.items()],
+            "copied": dict(self.copied),
+            "not_kept": dict(self.notes),
+            "not_copied": [{"what": what, "why": why} for what, why in sorted(self.left)],
+            "different": [{"what": what, "why": why} for what, why in sorted(self.different)],
+            "seconds": round(self.seconds, 3),
+        }

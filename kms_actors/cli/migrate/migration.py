@@ -82,9 +82,13 @@ class Migration:
 
     def _run(self, jobs: Iterator[Job]) -> None:
         with ThreadPoolExecutor(self._threads) as threads:
-            while window := list(islice(jobs, _WINDOW)):
-                for _ in threads.map(_call, window):
-                    pass
+            try:
+                while window := list(islice(jobs, _WINDOW)):
+                    for _ in threads.map(_call, window):
+                        pass
+            except BaseException:  # Ctrl-C, too: what waits is not begun
+                threads.shutdown(wait=False, cancel_futures=True)
+                raise
 
 
 def _call(job: Callable[[], Any]) -> None:

@@ -88,7 +88,7 @@ class Server:
         try:
             return _answer(*sender.send(method, target, None if body is None else json.dumps(body).encode()))
         except RequestFailed as failure:
-            raise ServerFailed(f"{self.address}: {failure}") from None
+            raise ServerFailed(str(failure)) from None
 
     def _sender(self) -> Sender:
         sender: Sender | None = getattr(self._local, "sender", None)

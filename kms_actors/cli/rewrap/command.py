@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import click
 
+from kms_actors.cli.manners import FAILED, Form, form, progress, tell, tells
 from kms_actors.cli.rewrap.campaign import (
     Campaign,
     Counts,
@@ -60,6 +62,7 @@ def transit() -> None:
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Never overwritten.")
 @click.option("--resume", is_flag=True, help="Go on with an output that was interrupted.")
 @click.option("--batch", type=click.IntRange(1, MAX_BATCH), default=500, show_default=True)
+@tells("Print no summary; the exit code is 1 if a line failed.")
 def rewrap(
     *,
     source: BinaryIO,
@@ -95,7 +98,7 @@ def rewrap(
     client = RewrapClient(address, token_from(token_file), mount=mount, key=key, key_version=key_version)
     failures: list[tuple[int, str]] = []
     with ExitStack() as stack:
-        stack.callback(_tell, failures)  # also if the server ends the campaign
+        stack.callback(_named, failures)  # also if the server ends the campaign
         stack.callback(client.close)
         target = stack.enter_context(_opened(output, source, resume=resume))
         bar = stack.enter_context(_progress_bar(source))
@@ -112,7 +115,7 @@ def rewrap(
             campaign.run(campaign.resume(records, read) if resume else records)
         except RequestFailed as error:
             raise click.ClickException(f"{error}{_how_to_go_on(output)}") from None
-    _finish(campaign.counts)
+    _finish(campaign.counts, failures, beside_output=output is not None)
 
 
 def _reader(form: str, given: dict[str, str | None], beside: Beside) -> Reader:
@@ -148,21 +151,24 @@ def _progress_bar(source: BinaryIO) -> Any:
         size = source.seek(0, os.SEEK_END) - begin
         source.seek(begin)
     steps = count() if size is None else None
-    return click.progressbar(steps, length=size, label="Rewrapping", show_pos=size is None, file=sys.stderr)
+    return progress(steps, length=size, label="Rewrapping", show_pos=size is None)
 
 
 def _how_to_go_on(output: Path | None) -> str:
     return "" if output is None else "; what was done is in the output: go on with --resume"
 
 
-def _tell(failures: list[tuple[int, str]]) -> None:
+def _named(failures: list[tuple[int, str]]) -> None:
+    if form() is Form.JSON:
+        return  # they are in the summary
     for line, error in failures:
         click.echo(f"line {line}: {error}", err=True)
 
 
-def _finish(counts: Counts) -> None:
-    click.echo(
-        f"{counts.rewrapped} rewrapped, {counts.failed} failed, {counts.untouched} without ciphertext", err=True
-    )
+def _finish(counts: Counts, failures: list[tuple[int, str]], *, beside_output: bool) -> None:
+    """Sum up; what is printed beside ciphertexts would be taken for one."""
+    words = f"{counts.rewrapped} rewrapped, {counts.failed} failed, {counts.untouched} without ciphertext"
+    data = {**asdict(counts), "failures": [{"line": line, "error": error} for line, error in failures]}
+    tell(data, words, err=form() is Form.WORDS or not beside_output)
     if counts.failed:
-        sys.exit(1)
+        sys.exit(FAILED)

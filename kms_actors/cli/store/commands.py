@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
-import msgspec
 
 from kms_actors import config
 from kms_actors.backup.format import ALL
 from kms_actors.check.findings import Report
+from kms_actors.cli.manners import FAILED, configured_by, not_looked, tell, tells, wrong
 from kms_actors.cli.store.given import Given
 from kms_actors.cli.store.work import (
     backed_up,
@@ -22,21 +22,13 @@ from kms_actors.cli.store.work import (
     resealed,
     restored,
 )
-from kms_actors.errors import KmsError
+from kms_actors.errors import InvalidRequest, KmsError
 from kms_actors.keyring.master_seal import SHAMIR
+from kms_actors.reseal.run import Outcome
 
 T = TypeVar("T")
 
-#: Exit code of a check that found something.
-FINDINGS: Final = 1
-
 _UNSEAL_KEYS: Final = "KMS_UNSEAL_KEYS"
-
-
-class _NotChecked(click.ClickException):
-    """A check that could not begin, told apart from one with findings; also a wrong configuration."""
-
-    exit_code = 2
 
 
 class _Configuration(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
@@ -45,10 +37,11 @@ class _Configuration(click.ParamType):  # type: ignore[type-arg]  # generic in n
     name = "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> config.Configuration:
+        configured_by(ctx, Path(value))
         try:
             return config.load(Path(value))
-        except config.ConfigurationError as error:
-            raise _NotChecked(str(error)) from None
+        except config.ConfigurationError as error:  # click would take it for one of its own
+            raise wrong(str(error)) from None
 
 
 _configuration: Final = click.option(
@@ -84,14 +77,13 @@ def store() -> None:
 @_unseal_keys
 @_prompt
 @_key_file
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+@tells("Print the findings alone.")
 def store_check(
     *,
     configuration: config.Configuration,
     shares: tuple[str, ...],
     prompt: bool,
     key_file: Path | None,
-    as_json: bool,
 ) -> None:
     """Walk every record and name what is damaged, missing or left over.
 
@@ -101,9 +93,13 @@ def store_check(
     """
     if prompt:
         shares = (*shares, *_asked_shares())
-    report = _run(lambda: checked(configuration, Given(shares, key_file)), _NotChecked)
-    click.echo(_as_json(report) if as_json else _as_text(report))
-    sys.exit(FINDINGS if report.findings else 0)
+    try:
+        report = asyncio.run(checked(configuration, Given(shares, key_file)))
+    except (KmsError, OSError) as error:
+        raise not_looked(error) from None
+    found = "\n".join(f"{finding.kind}  {finding.place}  {finding.text}" for finding in report.findings)
+    tell(_data(report), "\n".join(filter(None, [found, *_summary(report)])), found)
+    sys.exit(FAILED if report.findings else 0)
 
 
 @store.command("reseal")
@@ -113,6 +109,7 @@ def store_check(
 @_key_file
 @click.option("--vault", metavar="ID", help="Only this vault.")
 @click.option("--restart", is_flag=True, help="Begin anew a run that was interrupted.")
+@tells("Print how many records were sealed anew.")
 def store_reseal(
     *,
     configuration: config.Configuration,
@@ -133,19 +130,24 @@ def store_reseal(
     given = Given(shares, key_file)
     if given.nothing and configuration.master_keyring_provider.name == SHAMIR:
         raise click.UsageError("the master key is needed: --prompt, --unseal-key or --key-file")
-    click.echo(_run(lambda: resealed(configuration, given, vault, restart=restart)))
+    outcome = _run(resealed(configuration, given, vault, restart=restart))
+    tell(outcome._asdict(), "\n".join(_resealed(outcome)), str(outcome.resealed))
 
 
 @store.command("remove-orphans")
 @_configuration
 @click.option("--dry-run", is_flag=True, help="Only name them.")
+@tells("Print how many there are.")
 def store_remove_orphans(*, configuration: config.Configuration, dry_run: bool) -> None:
     """Remove the records below mounts that do not exist, which `store check` names as orphans.
 
     Nothing reaches them. Nodes may run meanwhile, and vaults may be sealed; those that are being restored are left
     alone.
     """
-    click.echo(_run(lambda: orphans_removed(configuration, dry_run=dry_run)))
+    found = _run(orphans_removed(configuration, dry_run=dry_run))
+    lines = [f"tenant {each.tenant}: {each.area} of mount {each.mount}" for each in found]
+    data = {"removed": not dry_run, "orphans": [each._asdict() for each in found]}
+    tell(data, "\n".join([*lines, f"{len(found)} {'found' if dry_run else 'removed'}"]), str(len(found)))
 
 
 @click.command()
@@ -153,13 +155,15 @@ def store_remove_orphans(*, configuration: config.Configuration, dry_run: bool) 
 @click.option("--output", required=True, type=click.Path(path_type=Path), metavar="FILE", help="Never overwritten.")
 @click.option("--vault", "scope", default=ALL, show_default=True, metavar="ID", help="One vault, or all.")
 @click.option("--resume", is_flag=True, help="Go on with a backup that was interrupted.")
+@tells("Print the SHA-256 of the backup alone.")
 def backup(*, configuration: config.Configuration, output: Path, scope: str, resume: bool) -> None:
     """Write the sealed records of the store to a file. Nothing is opened, and nodes may run meanwhile.
 
     Vaults come back sealed, with the shares they had at the time of the backup: keep those. Without shares a backup
     opens to nobody.
     """
-    click.echo(_run(lambda: backed_up(configuration, output, scope, resume=resume)))
+    made = _run(backed_up(configuration, output, scope, resume=resume))
+    tell(made._asdict(), str(made), made.sha256)
 
 
 @click.command()
@@ -169,6 +173,7 @@ def backup(*, configuration: config.Configuration, output: Path, scope: str, res
 @click.option("--replace", is_flag=True, help="Write over vaults that exist: what they hold now is lost.")
 @click.option("--restart", is_flag=True, help="Begin anew a restore that was interrupted.")
 @click.option("--dry-run", is_flag=True, help="Prove the file and look for obstacles; write nothing.")
+@tells("Print the SHA-256 of the backup alone.")
 def restore(
     *,
     configuration: config.Configuration,
@@ -184,24 +189,17 @@ def restore(
     node. Restored vaults are sealed.
     """
     with source.open("rb") as file:
-        click.echo(
-            _run(lambda: restored(configuration, file, vault, replace=replace, restart=restart, dry_run=dry_run))
-        )
+        digest, vaults = _run(restored(configuration, file, vault, replace=replace, restart=restart, dry_run=dry_run))
+    done = "can be restored" if dry_run else "restored, sealed"
+    data = {"sha256": digest, "vaults": vaults, "restored": not dry_run}
+    tell(data, "\n".join([f"SHA-256: {digest}", *vaults, done]), digest)
 
 
-def register(group: click.Group) -> None:
-    """Add the commands."""
-    for command in (store, backup, restore):
-        group.add_command(command)
-
-
-def _run(work: Callable[[], Coroutine[Any, Any, T]], failure: type[click.ClickException] = click.ClickException) -> T:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
-        return asyncio.run(work())
-    except KmsError as error:
-        raise failure(str(error)) from None
-    except OSError as error:
-        raise failure(f"{error.filename}: {error.strerror}") from None
+        return asyncio.run(work)
+    except InvalidRequest as error:  # by the store as it is, not by how the command was called
+        raise click.ClickException(str(error)) from None
 
 
 def _asked_shares() -> list[str]:
@@ -213,28 +211,32 @@ def _asked_shares() -> list[str]:
     return shares
 
 
-def _as_text(report: Report) -> str:
-    lines = [f"{finding.kind}  {finding.place}  {finding.text}" for finding in report.findings]
-    lines.append(f"{report.records} records of {report.vaults} vaults: {len(report.findings)} findings")
+def _summary(report: Report) -> Iterator[str]:
+    yield f"{report.records} records of {report.vaults} vaults: {len(report.findings)} findings"
     if report.older:
-        lines.append(
-            f"{report.older} are sealed by older versions of keyrings: `kms-cli store reseal` seals them anew"
-        )
+        yield f"{report.older} are sealed by older versions of keyrings: `kms-cli store reseal` seals them anew"
     if report.opened < report.vaults:
-        lines.append(f"{report.vaults - report.opened} vaults were not opened: their sealed records may hide more")
-    return "\n".join(lines)
+        yield f"{report.vaults - report.opened} vaults were not opened: their sealed records may hide more"
 
 
-def _as_json(report: Report) -> str:
-    return msgspec.json.encode(
-        {
-            "records": report.records,
-            "vaults": report.vaults,
-            "opened": report.opened,
-            "sealed_by_older_versions": report.older,
-            "findings": [
-                {"kind": finding.kind, "key": finding.key.hex(), "place": finding.place, "text": finding.text}
-                for finding in report.findings
-            ],
-        }
-    ).decode()
+def _data(report: Report) -> dict[str, Any]:
+    return {
+        "records": report.records,
+        "vaults": report.vaults,
+        "opened": report.opened,
+        "sealed_by_older_versions": report.older,
+        "findings": [
+            {"kind": finding.kind, "key": finding.key.hex(), "place": finding.place, "text": finding.text}
+            for finding in report.findings
+        ],
+    }
+
+
+def _resealed(outcome: Outcome) -> Iterator[str]:
+    yield f"{outcome.resealed} records sealed anew"
+    if outcome.left_out:
+        yield f"{outcome.left_out} vaults are sealed, or being restored, and were left out"
+    if outcome.rotated:
+        yield "a keyring was rotated meanwhile, or just before: run it again for what was sealed by then"
+    if not (outcome.left_out or outcome.rotated):
+        yield "none is left of an older version"

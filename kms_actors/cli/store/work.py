@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import click
+from typing import Any, BinaryIO, NamedTuple
 
 from kms_actors import config
 from kms_actors.backup import file
@@ -20,10 +17,11 @@ from kms_actors.check.findings import Report
 from kms_actors.check.keys import open_master
 from kms_actors.check.orphans import Orphans, find_orphans, remove_orphans
 from kms_actors.check.walk import check
+from kms_actors.cli.manners import progress
 from kms_actors.cli.store.given import Given
 from kms_actors.errors import InvalidRequest, StoreUnavailable
 from kms_actors.request_context import REQUEST_SECONDS
-from kms_actors.reseal.run import Reseal
+from kms_actors.reseal.run import Outcome, Reseal
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 
@@ -38,8 +36,8 @@ async def checked(configuration: config.Configuration, given: Given) -> Report:
             return await check(opened, master, _counting(bar))
 
 
-async def resealed(configuration: config.Configuration, given: Given, vault: str | None, *, restart: bool) -> str:
-    """Seal anew what older versions of keyrings have sealed; return what to print."""
+async def resealed(configuration: config.Configuration, given: Given, vault: str | None, *, restart: bool) -> Outcome:
+    """Seal anew what older versions of keyrings have sealed."""
     async with opened_store(configuration.cluster) as opened:
         namespace = configuration.master_keyring_provider.namespace
         key = await given.master_key(opened, configuration.master_keyring_provider)
@@ -51,31 +49,34 @@ async def resealed(configuration: config.Configuration, given: Given, vault: str
             settle = configuration.tenants.lease_seconds + REQUEST_SECONDS
             advance = _counting(bar)
             run = Reseal(opened, master, namespace, now=time.time(), advance=advance, vault=one, settle=settle)
-            outcome = await run.run(restart=restart)
-    lines = [f"{outcome.resealed} records sealed anew"]
-    if outcome.left_out:
-        lines.append(f"{outcome.left_out} vaults are sealed, or being restored, and were left out")
-    if outcome.rotated:
-        lines.append("a keyring was rotated meanwhile, or just before: run it again for what was sealed by then")
-    if not (outcome.left_out or outcome.rotated):
-        lines.append("none is left of an older version")
-    return "\n".join(lines)
+            return await run.run(restart=restart)
 
 
-async def orphans_removed(configuration: config.Configuration, *, dry_run: bool) -> str:
-    """Remove records below mounts that do not exist, or only look for them; return what to print."""
+async def orphans_removed(configuration: config.Configuration, *, dry_run: bool) -> list[Orphans]:
+    """Remove records below mounts that do not exist, or only look for them; return what was found."""
     found: list[Orphans] = []
     async with opened_store(configuration.cluster) as opened:
         if dry_run:
             found = [orphans async for orphans in find_orphans(opened)]
         else:
             await remove_orphans(opened, found.append)
-    lines = [f"tenant {orphans.tenant}: {orphans.area} of mount {orphans.mount}" for orphans in found]
-    return "\n".join([*lines, f"{len(found)} {'found' if dry_run else 'removed'}"])
+    return found
 
 
-async def backed_up(configuration: config.Configuration, output: Path, scope: str, *, resume: bool) -> str:
-    """Back up a vault or `ALL`; return what to print."""
+class BackedUp(NamedTuple):
+    """What a backup holds."""
+
+    vaults: int
+    records: int
+    bytes: int
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"Vaults: {self.vaults}\nRecords: {self.records}\nBytes: {self.bytes}\nSHA-256: {self.sha256}"
+
+
+async def backed_up(configuration: config.Configuration, output: Path, scope: str, *, resume: bool) -> BackedUp:
+    """Back up a vault or `ALL`."""
     async with opened_store(configuration.cluster) as opened:
         if not await schema.exists(opened):
             raise InvalidRequest("there is no cluster in this store")
@@ -87,7 +88,7 @@ async def backed_up(configuration: config.Configuration, output: Path, scope: st
                 bar.update(writer.tally.vaults)
                 digest = await Export(opened, writer, _counting(bar)).run(scope, last)
             tally = writer.tally
-    return f"Vaults: {tally.vaults}\nRecords: {tally.entries}\nBytes: {tally.bytes}\nSHA-256: {digest}"
+    return BackedUp(tally.vaults, tally.entries, tally.bytes, digest)
 
 
 async def restored(
@@ -98,8 +99,8 @@ async def restored(
     replace: bool,
     restart: bool,
     dry_run: bool,
-) -> str:
-    """Restore, or with `dry_run` see whether that would do; return what to print."""
+) -> tuple[str, list[str]]:
+    """Restore, or with `dry_run` see whether that would do; return the backup's SHA-256, and the vaults."""
     size = source.seek(0, 2)
     settle = configuration.tenants.lease_seconds + REQUEST_SECONDS
     async with opened_store(configuration.cluster, make=not dry_run) as opened:
@@ -109,16 +110,11 @@ async def restored(
         if not dry_run:
             with _bar("restore", size) as bar:
                 await run.run(bar.update)
-    vaults = "\n".join(f"{vault_id}" for vault_id in contents.vaults if vault in (None, vault_id))
-    done = "can be restored" if dry_run else "restored, sealed"
-    return f"SHA-256: {contents.digest.hex()}\n{vaults}\n{done}"
+    return contents.digest.hex(), [vault_id for vault_id in contents.vaults if vault in (None, vault_id)]
 
 
 def _bar(label: str, length: int) -> Any:
-    """Return a progress bar on standard error; nothing but its label where that is no terminal."""
-    return click.progressbar(
-        length=length, label=label, file=sys.stderr, show_eta=False, item_show_func=lambda item: item
-    )
+    return progress(length=length, label=label, show_eta=False, item_show_func=lambda item: item)
 
 
 def _counting(bar: Any) -> Callable[[int, int], None]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from kms_actors.backup import file
 from kms_actors.backup.format import Header, Records, Tenant
+from kms_actors.cli.store.work import BackedUp
 from kms_actors.cli.tenants.client import TenantsClient
 from kms_actors.store import schema
 from kms_actors.store.keyspace import TenantKeys, after
@@ -20,8 +21,8 @@ Entries = list[tuple[bytes, bytes]]
 
 def export(
     client: TenantsClient, vault_id: str, output: Path, *, resume: bool, advance: Callable[[int], None]
-) -> str:
-    """Fetch a vault; return what to print. `advance` is told how many records came."""
+) -> BackedUp:
+    """Fetch a vault. `advance` is told how many records came."""
     header = Header(store_format=schema.FORMAT, scope=vault_id, created=time.time())
     if not resume:
         client.ask("GET", vault_id)  # before there is a file
@@ -41,7 +42,7 @@ def export(
                 writer.write(Tenant(vault_id, number, tuple(_entries(page["what_it_is"]))))
                 break
         digest, tally = writer.end(), writer.tally
-    return f"Vaults: {tally.vaults}\nRecords: {tally.entries}\nBytes: {tally.bytes}\nSHA-256: {digest}"
+    return BackedUp(tally.vaults, tally.entries, tally.bytes, digest)
 
 
 def _entries(coded: list[list[Any]]) -> Entries:
