@@ -69,6 +69,8 @@ def test_a_wheel_has_every_module_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "kms_actors").rglob("*.py")}
     modules |= {str(path.relative_to(ROOT / "http")) for path in (ROOT / "http/kms_http").rglob("*.py")}
     typed = {"kms_actors/py.typed", "kms_http/py.typed"}
+    console = ROOT / "http/kms_http/console/static"
+    typed |= {str(path.relative_to(ROOT / "http")) for path in console.rglob("*") if path.is_file()}
     assert modules | typed == {name for name in names if ".dist-info/" not in name}
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 

@@ -15,9 +15,18 @@ from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 
 ORIGIN: Final = istr("Origin")
+_HOST: Final = istr("Host")
 _ASKED_METHOD: Final = istr("Access-Control-Request-Method")
 _METHODS: Final = ("DELETE", "GET", "OPTIONS", "POST", "PUT", "LIST", "PATCH", "SCAN")
 _SECONDS: Final = b"300"  # for which a browser need not ask again
+
+
+def of_other_page(request: Request) -> bool:
+    """Tell whether a page sends it that is none of this server: a browser names the console's own origin, too."""
+    origin = request.headers.get(ORIGIN, "")
+    if not request.console:
+        return bool(origin)
+    return bool(origin) and origin.partition("://")[2].lower() != request.headers.get(_HOST, "").lower()
 
 
 def before(cors: Cors, request: Request) -> Response | None:

@@ -32,23 +32,13 @@ from kms_actors.insight.messages import RequestUnderWay
 from kms_actors.messages import Message
 from kms_actors.mounts import LOGINS, Mount
 from kms_actors.token.messages import OfBiscuit
-from kms_http import (
-    caller,
-    cors,
-    envelope,
-    received,
-    throttle,
-    wrapping,
-)
+from kms_http import caller, cors, envelope, received, throttle, wrapping
 from kms_http.auditing import Auditing
 from kms_http.authorization import Allowed, authorize
-from kms_http.backend import (
-    Authenticator,
-    Backend,
-    Observe,
-)
+from kms_http.backend import Authenticator, Backend, Observe
 from kms_http.caller import Callers, Sent
 from kms_http.calling import call_of
+from kms_http.console.pages import Console
 from kms_http.describing.asked import Asked, help_for
 from kms_http.describing.catalogue import Catalogue
 from kms_http.exchange import Exchange, asked_by, under_way
@@ -65,9 +55,7 @@ from kms_http.routing import (
     Router,
 )
 from kms_http.unrecorded import Unrecorded, failed
-from kms_http.wire import (
-    paths,
-)
+from kms_http.wire import paths
 from kms_http.wire.errors import HttpError
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
@@ -119,6 +107,7 @@ class Handler:
         engines: Mapping[str, Router],
         absent: Absent,
         catalogue: Catalogue,
+        console: Console,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._backend = backend
@@ -129,6 +118,7 @@ class Handler:
         self._engines = engines
         self._absent = absent
         self._catalogue = catalogue
+        self._console = console
         self._observe = observe
         self._clock = clock
         self._request_ids = envelope.RequestIds()
@@ -141,7 +131,7 @@ class Handler:
         started = time.perf_counter()
         exchange = self._in_flight[request_id] = Exchange(request, self._clock(), request_id)
         shared = self._backend.cors
-        if shared is not None and not request.headers.get(cors.ORIGIN):
+        if shared is not None and not cors.of_other_page(request):
             shared = None
         try:
             told = cors.before(shared, request) if shared is not None else None
@@ -190,7 +180,11 @@ class Handler:
         return response
 
     async def _answer(self, exchange: Exchange) -> Response:
-        self._read_target(exchange)
+        try:
+            self._read_target(exchange)
+        except paths.Elsewhere as elsewhere:
+            exchange.label = "console"
+            return self._console.answer(exchange.request, elsewhere.path)
         if exchange.help:
             return await self._tell_help(exchange)
         system = exchange.path.startswith(_SYSTEM)

@@ -21,6 +21,7 @@ from kms_http.backend import (
     Backend,
     Observe,
 )
+from kms_http.console.pages import Console
 from kms_http.handler import Handler
 from kms_http.routing import Router
 from kms_http.wire.acceptor import Acceptor
@@ -55,7 +56,14 @@ class HttpServer:
         limits: Limits = Limits(),  # noqa: B008  # immutable
     ) -> None:
         self._handler = Handler(
-            backend, authenticator, observe, system=SYSTEM, engines=engines, absent=missing, catalogue=CATALOGUE
+            backend,
+            authenticator,
+            observe,
+            system=SYSTEM,
+            engines=engines,
+            absent=missing,
+            catalogue=CATALOGUE,
+            console=Console(),
         )
         self._limits = limits
         self._hub: Hub | None = None
@@ -90,6 +98,7 @@ class HttpServer:
             else:
                 new = ForwardedConnection(hub, share, peer, made, entry.forwarding)
             new.listener = entry.number
+            new.console = entry.console
             if read:
                 new.begin_with(read)
             return new

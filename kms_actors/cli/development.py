@@ -45,6 +45,7 @@ class Development:
         tree.setdefault("cluster", {}).update(backend="sqlite", path=str(directory / "kms.sqlite"))
         tree.setdefault("master_keyring_provider", {}).update(name="static", key_file=str(_master_key(directory)))
         tree.setdefault("tenants", {}).setdefault("default_vault", VAULT_ID)
+        tree.setdefault("ui", True)
         tree.setdefault("authenticator", {}).setdefault("provider", {}).update(keys=[list(keys.public)])
         return cls(config.check(tree, path), keys, directory)
 

@@ -67,6 +67,10 @@ class Listener(Section, frozen=True, kw_only=True):
     ] = "600"
     owner: Annotated[str | None, Meta(description="user that the unix socket belongs to, a name or a number")] = None
     group: Annotated[str | None, Meta(description="group that the unix socket belongs to, a name or a number")] = None
+    ui: Annotated[
+        bool | None,
+        Meta(description="serve the web console at `/ui/` there, or not; without it, what `ui` above says"),
+    ] = None
     tls: Tls | None = None
     proxy_protocol_authorized_addrs: Annotated[
         tuple[str, ...],

@@ -28,6 +28,9 @@ class Configuration(Section, frozen=True, kw_only=True):
             "time, and one with `tenants.unseal_scope` `node`"
         ),
     ] = None
+    ui: Annotated[
+        bool, Meta(description="serve the web console at `/ui/`, where a listener does not say otherwise")
+    ] = False
     stop_seconds: Annotated[Seconds, Meta(description="how long requests under way may take at a stop")] = 10.0
     cluster: Cluster = Cluster()
     root_tenant_keyring_provider: RootTenantKeyringProvider = RootTenantKeyringProvider()
@@ -54,6 +57,10 @@ class Configuration(Section, frozen=True, kw_only=True):
     def keyed_prefixes(self) -> tuple[str, ...]:
         """What the keys of each listener begin with in the file."""
         return tuple(prefix for prefix, _ in self.keyed_listeners)
+
+    def console_at(self, listener: Listener) -> bool:
+        """Tell whether a listener serves the console."""
+        return self.ui if listener.ui is None else listener.ui
 
     @property
     def worker_count(self) -> int:

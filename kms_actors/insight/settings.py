@@ -40,7 +40,6 @@ _ALWAYS: Final[Mapping[str, Any]] = {
     "disable_standby_reads": False,
     "enable_response_header_hostname": False,
     "enable_response_header_raft_node_id": False,
-    "enable_ui": False,
     "imprecise_lease_role_tracking": False,
     "introspection_endpoint": False,
     "log_requests_level": "",
@@ -63,6 +62,7 @@ def sanitized(configuration: Configuration) -> dict[str, Any]:
     return {
         **_ALWAYS,
         "cluster_name": master.namespace,
+        "enable_ui": any(configuration.console_at(listener) for _, listener in configuration.keyed_listeners),
         "node_name": master.node_name,
         "listeners": [
             {

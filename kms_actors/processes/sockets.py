@@ -85,6 +85,7 @@ def entries(
                 proxies_alone=listener.proxy_protocol_behavior == "deny_unauthorized",
                 forwarding=forwarding,
                 number=number,
+                console=configuration.console_at(listener),
             )
         )
     return found

@@ -13,6 +13,7 @@ from kms_actors.actors.node.service import NodeService
 from kms_actors.processes.serving import authenticator
 from kms_http.api import missing
 from kms_http.api.routes import CATALOGUE, ENGINES, SYSTEM
+from kms_http.console.pages import Console
 from kms_http.handler import Handler
 from kms_http.wire.connection import Connection
 from kms_http.wire.hub import Hub
@@ -112,6 +113,7 @@ class SimulatedNode:
             engines=ENGINES,
             absent=missing,
             catalogue=CATALOGUE,
+            console=Console(),
         )
         self._hub = Hub(handler, Limits(), 75, 5, 75)
         assert self._hub.loop is loop

@@ -45,6 +45,7 @@ class Connection(Line):
         "_streaming",
         "_unsent",
         "_write_paused",
+        "console",
     )
 
     def __init__(self, hub: Hub, share: Share, peer: str, made: Callable[[], None]) -> None:
@@ -55,6 +56,7 @@ class Connection(Line):
         self._unsent: bool | None = None  # an answer is not yet taken; whether it is the last one
         self._write_paused = False
         self._streaming = False  # a body without an end goes out
+        self.console = False  # the listener serves it
 
     @property
     def certificates(self) -> tuple[bytes, ...] | None:

@@ -75,6 +75,7 @@ class Entry:
     proxies_alone: bool = False  # nobody else is served
     forwarding: Forwarding | None = None
     number: int = 0  # among all of the node
+    console: bool = False  # the web console is served there, too
 
     def speaks_for_others(self, peer: str) -> bool:
         """Tell whether many clients may come by this address."""

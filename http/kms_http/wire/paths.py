@@ -33,11 +33,19 @@ KEPT: Final = 4096
 LONGEST_KEPT: Final = 256
 
 
+class Elsewhere(HttpError):
+    """A path that is not under /v1/, decoded, with its slash; nothing of the API."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(404)
+        self.path = path
+
+
 def parse(target: str) -> tuple[str, str]:
     """Return path (decoded, without /v1/) and raw query of a request target in origin or absolute form.
 
     Raises:
-        HttpError: 404, not under /v1/.
+        Elsewhere: 404, not under /v1/.
         InvalidRequest: a path that is refused.
 
     """
@@ -53,7 +61,7 @@ def _parse(target: str) -> tuple[str, str]:
     if _SUSPICIOUS.search(path) is not None:
         path = _decode(path)
     if not path.startswith(_PREFIX):
-        raise HttpError(404)
+        raise Elsewhere(path)
     if path.endswith("//"):  # a client's own slash behind the name of a folder; lists alone may end in one
         path = path.rstrip("/") + "/"
     return canonical(path[len(_PREFIX) :]), query

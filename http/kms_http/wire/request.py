@@ -37,6 +37,11 @@ class Request:
         return self._connection.certificates
 
     @property
+    def console(self) -> bool:
+        """True where the listener serves the console."""
+        return self._connection.console
+
+    @property
     def remote_port(self) -> int:
         """The port of the peer at `remote`; 0 where that is not known."""
         return self._connection.remote_port if self.remote == self._connection.remote else 0

@@ -1,0 +1,111 @@
+// Who is signed in: in the memory of this tab alone, until it is closed, reloaded, signed out of, or left unused.
+import { capabilities, call, read, setToken, tokenOf } from "./api.js";
+
+const listeners = new Set();
+let state = { signedIn: false, notice: "" };
+let idleMinutes = 15;
+let lastUse = 0;
+let watch = 0;
+
+export const session = () => state;
+export const onSession = (listener) => { listeners.add(listener); return () => listeners.delete(listener); };
+
+function become(next) {
+  state = next;
+  listeners.forEach((listener) => listener(state));
+}
+
+// Paths of which it is asked, once, what the token may do there: what the navigation shows depends on it.
+export const ASKED = [
+  "sys/policies/acl", "sys/policies/acl/new", "sys/auth", "sys/auth/new", "sys/mounts/new", "sys/audit", "sys/tenants",
+  "sys/tenants/new", "sys/ha-status", "sys/seal", "sys/init", "sys/unseal", "sys/key-status", "sys/rotate",
+  "sys/rotate/config", "sys/capabilities-self", "sys/capabilities", "sys/capabilities-accessor", "sys/metrics",
+  "auth/token/create", "auth/token/create-orphan", "auth/token/accessors", "auth/token/lookup",
+  "auth/token/lookup-accessor", "auth/token/renew-accessor", "auth/token/revoke-accessor", "auth/token/renew-self",
+  "auth/token/revoke-self",
+];
+
+// Begins a session; throws what the server says of a token that is none. `own`: a login of this page made it.
+export async function signIn(token, { own = false, method = "token" } = {}) {
+  setToken(token.trim());
+  let self;
+  try {
+    self = await read("auth/token/lookup-self");
+  } catch (error) {
+    setToken("");
+    throw error;
+  }
+  lastUse = Date.now();
+  clearInterval(watch);
+  watch = setInterval(check, 1000);
+  become({ signedIn: true, self, own, method, notice: "", ...(await rights()) });
+}
+
+async function rights() {
+  const [acl, may, mounts] = await Promise.all([
+    read("sys/internal/ui/resultant-acl").catch(() => null),
+    capabilities(ASKED).catch(() => null),
+    read("sys/internal/ui/mounts").catch(() => null),
+  ]);
+  const seal = await call("GET", "sys/seal-status").catch(() => null);
+  return { acl, may, mounts, seal };
+}
+
+// Looks anew at what the token may do, and at mounts and seal: after a change of any of them.
+export async function refresh() {
+  if (!state.signedIn) return;
+  const found = await rights();
+  if (state.signedIn) become({ ...state, ...found });
+}
+
+export const isOperator = (at = state) => /^cluster operator of /.test(at.self?.display_name || "");
+
+// Tells whether the token may, as far as was asked; where that is not known, the server is left to say no.
+export function may(path, ...wanted) {
+  const found = state.may?.[path];
+  if (!found) return state.may === null || state.may === undefined;
+  return allowed(found, ...wanted);
+}
+
+export function allowed(found, ...wanted) {
+  if (found.includes("root")) return true;
+  if (found.includes("deny")) return false;
+  return wanted.length === 0 || wanted.some((each) => found.includes(each));
+}
+
+// Tells whether policies give anything below a folder such as `auth/`, beside what `but` begins.
+export function reaches(folder, but) {
+  if (state.acl?.root || !state.acl) return true;
+  const exact = Object.keys(state.acl.exact_paths || {}).some((path) => path.startsWith(folder) && !path.startsWith(but));
+  return exact || Object.keys(state.acl.glob_paths || {}).some((path) => (path.startsWith(folder) && !path.startsWith(but)) || folder.startsWith(path));
+}
+
+export const idle = () => idleMinutes;
+export const setIdle = (minutes) => { idleMinutes = minutes; };
+export const used = () => { lastUse = Date.now(); };
+
+function check() {
+  if (Date.now() - lastUse > idleMinutes * 60_000) leave(`You were signed out after ${idleMinutes} minutes without use.`);
+  const end = state.self?.expire_time && Date.parse(state.self.expire_time);
+  if (end && Date.now() > end) leave("You were signed out: the token has ended.");
+}
+
+export function leave(notice = "") {
+  clearInterval(watch);
+  setToken("");
+  become({ signedIn: false, notice });
+}
+
+// Ends the session; with `revoke` the token, too, whose failure is thrown and leaves the session as it is.
+export async function signOut(revoke) {
+  if (revoke) await call("POST", "auth/token/revoke-self");
+  leave(revoke ? "You are signed out, and the token is revoked." : "You are signed out.");
+}
+
+export async function renew() {
+  await call("POST", "auth/token/renew-self", { body: {} });
+  const self = await read("auth/token/lookup-self");
+  become({ ...state, self });
+}
+
+export const ownToken = tokenOf;
