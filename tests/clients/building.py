@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -54,6 +55,32 @@ def _npm(client: Client) -> list[str]:
     return ["node", str(_built(client, build, "npm", "Node.js and npm") / "main.js")]
 
 
+def _cargo(client: Client) -> list[str]:
+    """What it depends on stays compiled beside it: another program of ours needs only itself."""
+
+    def build(cargo: str, target: Path) -> None:
+        compiled = target.parent / f"client-{client.folder.name}-target"
+        _run([cargo, "build", "--locked", "--target-dir", str(compiled)], client.folder)
+        name = tomllib.loads((client.folder / "Cargo.toml").read_text(encoding="utf-8"))["package"]["name"]
+        fresh = target.with_suffix(".new")
+        shutil.copy2(compiled / "debug" / name, fresh)
+        fresh.rename(target)
+
+    return [str(_built(client, build, "cargo", "Rust and Cargo"))]
+
+
+def _maven(client: Client) -> list[str]:
+    """Jars lie beside the class `Main`."""
+
+    def build(maven: str, target: Path) -> None:
+        fresh = _copied(client, target)
+        _run([maven, "-B", "-q", "compile", "dependency:copy-dependencies"], fresh)
+        fresh.rename(target)
+
+    place = _built(client, build, "mvn", "a JDK 17 and Maven") / "target"
+    return ["java", "-cp", f"{place / 'classes'}:{place / 'dependency'}/*", "Main"]
+
+
 def _copied(client: Client, target: Path) -> Path:
     """Return a copy of the folder beside `target`, to be built in."""
     fresh = target.with_suffix(".new")
@@ -80,4 +107,6 @@ def _run(command: list[str], folder: Path) -> None:
 _MAKERS: Final[dict[str, Callable[[Client], list[str]]]] = {
     "go.mod": _go,
     "package-lock.json": _npm,
+    "Cargo.lock": _cargo,
+    "pom.xml": _maven,
 }

@@ -83,8 +83,28 @@ LIBRARIES: Final = (
     Client("hashicorp/vault/api", _GO, "github.com/hashicorp/vault/api", "vault_api/go.mod"),
     Client("openbao/api", _GO, "github.com/openbao/openbao/api/v2", "openbao_api/go.mod"),
     Client("vault-client-go", _GO, "github.com/hashicorp/vault-client-go", "vault_client_go/go.mod"),
+    Client("Tink", _GO, "github.com/tink-crypto/tink-go-hcvault/v2", "tink/go.mod"),
+    Client(
+        "sigstore, cosign's `hashivault://`",
+        _GO,
+        "github.com/sigstore/sigstore/pkg/signature/kms/hashivault",
+        "sigstore/go.mod",
+    ),
     Client("hvac", _LIBRARIES, "hvac", _TESTS_LOCK),
     Client("node-vault", _LIBRARIES, "node-vault", "node_vault/package-lock.json"),
+    Client("vaultrs", _LIBRARIES, "vaultrs", "vaultrs/Cargo.lock"),
+    Client("spring-vault", _LIBRARIES, "spring-vault-core", "spring_vault/pom.xml"),
 )
 
-CLIENTS: Final = (*LIBRARIES,)
+#: Programs that a test drives as their users do.
+PROGRAMS: Final = (
+    Client("sops", _PROGRAMS, "github.com/getsops/sops/v3", "sops/go.mod"),
+    Client("consul-template", _PROGRAMS, "github.com/hashicorp/consul-template", "consul_template/go.mod"),
+)
+
+CLIENTS: Final = (*LIBRARIES, *PROGRAMS)
+
+
+def named(title: str) -> Client:
+    """Return the client of a title."""
+    return next(client for client in CLIENTS if client.title == title)

@@ -1,0 +1,116 @@
+"""Programs, driven as their users do: what they print or write is what lies in the vault, and refusals are told."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.clients.building import command_of
+from tests.clients.matrix import named
+from tests.clients.running import run
+from tests.clients.server import Server
+from tests.support.api import b64
+from tests.support.node import PATIENCE, wait_until
+
+Done = dict[str, list[str]]
+
+
+@contextlib.contextmanager
+def running(command: list[str], environment: dict[str, str], home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a program run for as long as this lasts; its log is `log` in `home`."""
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(PATIENCE)
+
+
+def child_token(server: Server, **fields: object) -> str:
+    """Return a token of the root token's making that may read secrets below app/ and decrypt by a key."""
+    rules = (
+        'path "secret/data/app/*" { capabilities = ["read"] }\n'
+        'path "secret/metadata/app" { capabilities = ["list"] }\n'
+        'path "transit/decrypt/orders" { capabilities = ["update"] }\n'
+    )
+    assert server.root.put("sys/policies/acl/app", {"policy": rules}).status == 204
+    answer = server.root.post("auth/token/create", {"policies": ["app"], **fields})
+    token: str = answer.json["auth"]["client_token"]
+    return token
+
+
+def test_sops(server: Server, tmp_path: Path, done: Done) -> None:
+    sops, user = command_of(named("sops")), server.environment(tmp_path, server.user)
+    content = "database:\n    user: app\n    password: my-long-passcode\n"
+    (tmp_path / "plain.yaml").write_text(content)
+    key = f"{server.address}/v1/transit/keys/dev"
+    file = tmp_path / "app.yaml"
+    file.write_text(run([*sops, "encrypt", "--hc-vault-transit", key, "plain.yaml"], user, tmp_path))
+    assert "my-long-passcode" not in file.read_text()
+    assert run([*sops, "decrypt", "app.yaml"], user, tmp_path) == content
+    assert server.root.post("transit/keys/dev/rotate").status in {200, 204}
+    run([*sops, "rotate", "--in-place", "app.yaml"], user, tmp_path)
+    assert re.findall(r"vault:v(\d+):", file.read_text()) == ["2"]
+    extract = ["decrypt", "--extract", '["database"]["password"]', "app.yaml"]
+    assert run([*sops, *extract], user, tmp_path) == "my-long-passcode"
+    (tmp_path / ".sops.yaml").write_text(f"creation_rules:\n  - hc_vault_transit_uri: {key.replace('dev', 'next')}\n")
+    run([*sops, "updatekeys", "--yes", "app.yaml"], user, tmp_path)
+    assert run([*sops, "decrypt", "app.yaml"], user, tmp_path) == content
+    stranger = server.environment(tmp_path, child_token(server))
+    refused = run([*sops, "decrypt", "app.yaml"], stranger, tmp_path, code=128)
+    assert "permission denied" in refused
+    assert "my-long-passcode" not in refused
+    done["sops"] = [
+        "Transit: a file encrypted, decrypted, rotated to a newer version, moved to another key; refused to others"
+    ]
+
+
+def test_consul_template(server: Server, tmp_path: Path, done: Done) -> None:
+    program = command_of(named("consul-template"))
+    server.root.put("secret/data/app/db", {"data": {"password": "one"}})
+    server.root.post("transit/keys/orders")
+    ciphertext = server.root.post("transit/encrypt/orders", {"plaintext": b64("hello")}).data["ciphertext"]
+    token = child_token(server, ttl="4s")
+    (tmp_path / "in.tpl").write_text(
+        '{{ with secret "secret/data/app/db" }}{{ .Data.data.password }}{{ end }}\n'
+        '{{ range secrets "secret/metadata/app" }}{{ . }} {{ end }}\n'
+        f'{{{{ with secret "transit/decrypt/orders" "ciphertext={ciphertext}" }}}}'
+        "{{ .Data.plaintext | base64Decode }}{{ end }}\n"
+    )
+    (tmp_path / "config.hcl").write_text(
+        'vault {\n  renew_token = true\n  default_lease_duration = "1s"\n}\n'
+        f'template {{\n  source = "{tmp_path}/in.tpl"\n  destination = "{tmp_path}/out"\n}}\n'
+    )
+    bearer = server.root.with_token(token)
+    first = bearer.get("auth/token/lookup-self").data["expire_time"]
+    out = tmp_path / "out"
+    with running([*program, "-config", "config.hcl"], server.environment(tmp_path, token), tmp_path) as process:
+        wait_until(lambda: out.exists() or process.poll() is not None, "the template is rendered")
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert out.read_text() == "one\ndb \nhello\n"
+        server.root.put("secret/data/app/db", {"data": {"password": "two"}})
+        wait_until(lambda: out.read_text() == "two\ndb \nhello\n", "the template follows the secret")
+        wait_until(
+            lambda: bearer.get("auth/token/lookup-self").data["expire_time"] > first, "the token has been renewed"
+        )
+    (tmp_path / "denied.tpl").write_text('{{ with secret "secret/data/others" }}{{ .Data.data }}{{ end }}')
+    environment = server.environment(tmp_path, child_token(server))
+    command = [*program, "-once", "-vault-retry=false", "-vault-renew-token=false", "-template", "denied.tpl:denied"]
+    assert "permission denied" in run(command, environment, tmp_path, code=14)
+    assert not (tmp_path / "denied").exists()
+    done["consul-template"] = [
+        "KV 2: a template rendered, and again when the secret changed; listed",
+        "Transit: decrypted in a template",
+        "tokens: its own renewed",
+        "policies: a refusal told, nothing rendered",
+    ]
