@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients audit-test reseal-test faults simulate hunt fuzz lock wheel sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients audit-test reseal-test faults simulate hunt fuzz docs test-docs lock wheel sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -30,6 +30,11 @@ $(BIN)/.tests: $(BIN)/.node requirements-test.lock
 
 $(BIN)/.fuzz: $(BIN)/.tests requirements-fuzz.lock
 	$(LOCKED) --requirement requirements-fuzz.lock
+	@touch $@
+
+$(BIN)/.docs: $(BIN)/.node requirements-docs.lock
+	@echo "Adding what the site needs: about 40 MB to download."
+	$(LOCKED) --requirement requirements-docs.lock
 	@touch $@
 
 env: $(BIN)/.node ## Make the environment of a node in .venv
@@ -82,6 +87,12 @@ hunt: test-env ## Which seed finds each of the bugs that the simulation must fin
 
 fuzz: $(BIN)/.fuzz ## Fuzz the API and every parser for SECONDS (600), drawn from SEED (1)
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
+
+docs: $(BIN)/.docs ## Build the site of the documents in dist/site; a broken link fails it
+	$(BIN)/python -m docs.site
+
+test-docs: test-env $(BIN)/.docs ## Build the site and look through it; run every command of every page, with both command lines
+	KMS_TEST_DOCUMENTS=all $(BIN)/pytest --numprocesses 2 --dist worksteal tests/documents tests/conformance/test_operator_keys_page.py
 
 lock: ## Write the locks anew, with hashes; UPGRADE="…" takes newer versions of these packages
 	$(PYTHON) .ci/lock.py $(UPGRADE)

@@ -7,122 +7,22 @@ so that no machine goes without, with OpenBao's under its name. Only the ports a
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import shutil
-import signal
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kms_actors.cli.development import VAULT_ID
-from tests.conformance.vault_cli import find_vault
-from tests.support.api import Api
-from tests.support.documents import Commands, commands
-from tests.support.node import free_port, wait_until
-
-ROOT = Path(__file__).parents[2]
-_SECONDS = 240
-_USUAL_PORTS = ("8202", "9090")
-
-
-@pytest.fixture(params=["vault", "bao"])
-def programs(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A directory with the program `vault`."""
-    directory = tmp_path / "programs"
-    directory.mkdir()
-    found = find_vault() if request.param == "vault" else Path(sys.executable).with_name("bao")
-    (directory / "vault").symlink_to(found)
-    return directory
-
-
-@pytest.fixture
-def ports() -> tuple[str, str]:
-    return str(free_port()), str(free_port())
-
-
-@pytest.fixture
-def project(tmp_path: Path, ports: tuple[str, str]) -> Path:
-    """The project's folder as it is cloned, its environment made."""
-    directory = tmp_path / "project"
-    directory.mkdir()
-    left_out = {".venv", ".dev", "config", *(path.name for path in ROOT.glob(".*_cache"))}
-    for path in ROOT.iterdir():
-        if path.name not in left_out:
-            (directory / path.name).symlink_to(path)
-    (directory / ".venv/bin").mkdir(parents=True)
-    for path in (*Path(sys.prefix).glob("bin/*"), Path(sys.prefix, "pyvenv.cfg"), Path(sys.prefix, "lib")):
-        (directory / ".venv" / path.relative_to(sys.prefix)).symlink_to(path)
-    for marker in (".node", ".tests"):
-        (directory / ".venv/bin" / marker).unlink(missing_ok=True)
-        (directory / ".venv/bin" / marker).touch()
-    shutil.copytree(ROOT / "config", directory / "config")
-    embedded = directory / "config/embedded.toml"
-    text = with_ports(embedded.read_text(encoding="utf-8"), ports)
-    embedded.write_text(text if "[metrics]" in text else f"{text}\n[metrics]\nport = {ports[1]}\n", encoding="utf-8")
-    return directory
-
-
-@pytest.fixture
-def environment(tmp_path: Path, programs: Path) -> dict[str, str]:
-    """A new user's."""
-    home = tmp_path / "home"
-    home.mkdir()
-    return {
-        **os.environ,
-        "HOME": str(home),
-        "PATH": f"{programs}:{os.environ['PATH']}",
-    }
-
-
-def with_ports(text: str, ports: tuple[str, str]) -> str:
-    for usual, port in zip(_USUAL_PORTS, ports, strict=True):
-        text = text.replace(usual, port)
-    return text
-
-
-def read(name: str, ports: tuple[str, str]) -> Commands:
-    return commands(with_ports((ROOT / name).read_text(encoding="utf-8"), ports), Path(name).name)
-
-
-@contextlib.contextmanager
-def typed(script: str, directory: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a script; what it started ends with it."""
-    with subprocess.Popen(
-        ["bash", "-eu", "-o", "pipefail", "-c", f"trap 'echo \"failed: $BASH_COMMAND\"' ERR\n{script}"],
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as shell:
-        try:
-            yield shell
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
-
-
-def worked(script: str, directory: Path, environment: dict[str, str]) -> str:
-    """Run a script to its end; return what it printed."""
-    with typed(script, directory, environment) as shell:
-        printed, _ = shell.communicate(timeout=_SECONDS)
-        assert shell.returncode == 0, printed
-    return printed
+from tests.documents.reader import read, serves_development, typed, worked
+from tests.support.node import wait_until
 
 
 def umask_of(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode) & 0o077
 
 
-def test_the_guide(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+def test_the_guide(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
     guide = read("docs/guide.md", ports)
     place = Path(environment["HOME"]) / "kms-guide"
     place.mkdir()
@@ -155,17 +55,8 @@ def test_the_guide(project: Path, environment: dict[str, str], ports: tuple[str,
         assert shell.poll() is None
 
 
-def serves_development(project: Path, ports: tuple[str, str]) -> None:
-    """Wait until the node of development mode has made what it prints."""
-    api = Api(f"http://127.0.0.1:{ports[0]}")
-    wait_until((project / ".dev/tenant.token").exists, "development mode is ready")
-    assert api.call("GET", "/v1/sys/health").status == 200
-
-
-def test_the_page_on_logins(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
-    text = (ROOT / "docs/logins.md").read_text(encoding="utf-8")
-    typed_alone = text[text.index("## Mounts") : text.index("## Signed tokens")]
-    (script,) = commands(with_ports(typed_alone, ports), "logins.md").shells
+def test_the_page_on_logins(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
+    (script,) = read("docs/logins.md", ports).shells
     with typed("make run", project, environment) as shell:
         serves_development(project, ports)
         printed = worked(script, project, environment)
@@ -175,7 +66,7 @@ def test_the_page_on_logins(project: Path, environment: dict[str, str], ports: t
     assert '{"errors"' not in printed
 
 
-def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
     first, other = read("README.md", ports).shells
     lines = [line.partition("#")[0].strip() for line in first.splitlines() if not line.startswith("echo '---")]
     assert lines == ["make run", "make test"]  # the second is what runs this
@@ -194,7 +85,7 @@ def test_the_readme(project: Path, environment: dict[str, str], ports: tuple[str
     assert not [path for path in (project / ".dev").iterdir() if umask_of(path)]
 
 
-def test_the_page_of_tenants(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+def test_the_page_of_tenants(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
     """A vault is created, limited, used, sealed, exported, measured, deleted and kept; another is given rates."""
     (script,) = read("docs/tenants.md", ports).shells
     with typed("make run", project, environment) as shell:
@@ -212,7 +103,7 @@ def test_the_page_of_tenants(project: Path, environment: dict[str, str], ports: 
     assert ["rate", "100"] in lines
 
 
-def test_the_page_on_kubernetes(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+def test_the_page_on_kubernetes(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
     pytest.importorskip("grpc", reason="gRPC is absent: pip install -e .[test]")
     (script,) = read("docs/kubernetes.md", ports).shells
     with typed("make run", project, environment) as shell:
@@ -225,7 +116,7 @@ def test_the_page_on_kubernetes(project: Path, environment: dict[str, str], port
     assert not [*project.glob("*.sock")]
 
 
-def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
     (script,) = read("docs/wrapping.md", ports).shells
     with typed("make run", project, environment) as shell:
         serves_development(project, ports)
@@ -244,7 +135,7 @@ def test_wrapping(project: Path, environment: dict[str, str], ports: tuple[str, 
     assert any(line.startswith("wrapped_accessor") for line in lines)
 
 
-def test_the_page_of_listeners(project: Path, environment: dict[str, str], ports: tuple[str, str]) -> None:
+def test_the_page_of_listeners(project: Path, environment: dict[str, str], ports: tuple[str, ...]) -> None:
     """A client logs in by its certificate, and renews its token; the node reads its certificates anew."""
     node, client = read("docs/listeners.md", ports).shells
     with typed(node, project, environment) as shell:
@@ -259,7 +150,7 @@ def test_the_page_of_listeners(project: Path, environment: dict[str, str], ports
 
 
 def test_the_page_on_audit_proofs(
-    project: Path, environment: dict[str, str], ports: tuple[str, str], tmp_path: Path
+    project: Path, environment: dict[str, str], ports: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = tmp_path / "audit"
     with (project / "config/embedded.toml").open("a", encoding="utf-8") as file:
