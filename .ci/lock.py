@@ -3,7 +3,7 @@
     make lock                       keep all versions; look what is missing, or one too many
     make lock UPGRADE="aiohttp"     take the newest that pyproject.toml allows of these
 
-pip-compile of pip-tools resolves, in an environment of its own. A lock has what those before it have not.
+pip-compile of pip-tools resolves, in an environment of its own.
 """
 
 from __future__ import annotations
@@ -23,19 +23,25 @@ RESOLVER = "pip-tools==7.6.2"
 
 
 class Lock(NamedTuple):
-    """A lock: its file, the extras of the project that it is for, and what is needed besides."""
+    """A lock: its file, the extras of the project that it is for, and what is needed besides.
+
+    It has what those before it have not; one that is `aside` what the first has not, and those behind it do not count
+    on it; one that stands `alone` has everything.
+    """
 
     name: str
     about: str
     extras: tuple[str, ...] = ()
     further: str = ""
     alone: bool = False
+    aside: bool = False
 
 
 LOCKS = (
     Lock("requirements.lock", "What a node needs, and nothing else."),
     Lock("requirements-test.lock", "What tests, lint and benches need beside requirements.lock.", ("test",)),
     Lock("requirements-fuzz.lock", "What `make fuzz` needs beside the other locks.", ("test", "fuzz")),
+    Lock("requirements-docs.lock", "What `make docs` needs beside requirements.lock.", ("docs",), aside=True),
     Lock("requirements-build.lock", "What makes the project's own package.", further="setuptools>=77", alone=True),
 )
 _ENTRY = re.compile(
@@ -58,10 +64,13 @@ def main() -> None:
         python = folder / "environment/bin/python"
         _run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", RESOLVER)
         before: dict[str, tuple[str, str]] = {}
+        first: dict[str, tuple[str, str]] = {}
         for lock in LOCKS:
             found = _resolved(lock, python, folder, upgraded)
-            own = {name: entry for name, entry in found.items() if lock.alone or name not in before}
-            if not lock.alone:
+            there = {} if lock.alone else first if lock.aside else before
+            own = {name: entry for name, entry in found.items() if name not in there}
+            first = first or own
+            if not lock.alone and not lock.aside:
                 before |= own
             lines = (
                 f"{name}=={version} \\\n" + " \\\n".join(f"    {each}" for each in hashes.replace("\\", "").split())

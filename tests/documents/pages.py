@@ -36,7 +36,7 @@ PAGES: Final = (
     Page("docs/tokens.md", Place.DEVELOPMENT),
     Page("docs/identity.md", Place.DEVELOPMENT),
     Page("docs/audit.md", Place.NOTHING),
-    Page("docs/shell-completion.md", Place.NOTHING),
+    Page("docs/commands.md", Place.NOTHING),
 )
 
 _OWN: Final = "tests/documents/test_documents.py"
@@ -57,6 +57,7 @@ ELSEWHERE: Final = {
 #: Blocks that no test runs, as their readers are told above each.
 LEFT_OUT: Final = frozenset(
     {
+        ("docs/clients.md", "it takes the clients of five registries"),
         ("docs/operations.md", "it installs a service, as root"),
         ("docs/logins.md", "it needs an issuer of yours"),
         ("docs/logins.md", "it needs a Kubernetes cluster"),
