@@ -23,6 +23,8 @@ from tests.support.node import free_port
 
 #: Seconds that a page may take to show what is waited for.
 PATIENCE: Final = 15.0
+#: Keys, as WebDriver names them.
+TAB, ENTER, ESCAPE, ARROW_RIGHT, ARROW_DOWN = "\ue004", "\ue007", "\ue00c", "\ue014", "\ue015"
 _ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"
 _FLAGS: Final = (
     "--headless",
@@ -43,8 +45,9 @@ const [selector, name, exact] = arguments;
 const named = (e) => (e.getAttribute("aria-label") || [...(e.labels || [])].map((l) => l.textContent).join(" ")
   || e.textContent).trim();
 const seen = (e) => e.checkVisibility() && !(document.querySelector("dialog[open]") && !e.closest("dialog[open]"));
-return [...document.querySelectorAll(selector)].find((e) => seen(e) && (exact ? named(e) === name
-  : named(e).includes(name))) || null;
+const found = [...document.querySelectorAll(selector)].filter((e) => seen(e) && (exact ? named(e) === name
+  : named(e).includes(name)));
+return found.find((e) => e.closest("main")) || found[0] || null;
 """
 _USABLE: Final = "button, a, summary, [role=tab]"
 _FIELDS: Final = "input, select, textarea"
@@ -110,16 +113,19 @@ class Browser:
     def click(self, name: str) -> None:
         self._on(self.find(name), "click", {})
 
+    def answer(self, name: str) -> None:
+        """Wait for a question, and click one of its buttons."""
+        self.wait(lambda: self.script("return !!document.querySelector('dialog[open]')"), f"a question: {name}")
+        self.click(name)
+
     def check(self, name: str) -> None:
         """Click a box by its label."""
         self._on(self.find(name, _FIELDS), "click", {})
 
     def fill(self, name: str, text: str) -> None:
-        """Type a text into the field of this label, in place of what it has."""
-        field = self.find(name, _FIELDS)
-        if not self.script("return arguments[0].value === ''", field):
-            self._on(field, "clear", {})
-        self._on(field, "value", {"text": text})
+        """Put a text into the field of this label, in place of what it has, as if it were pasted."""
+        self.script("arguments[0].focus(); arguments[0].select()", self.find(name, _FIELDS))
+        self.develop("Input.insertText", text=text)
 
     def choose(self, name: str, option: str) -> None:
         """Choose an option by its text."""
@@ -137,8 +143,11 @@ class Browser:
         self.ask("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": actions}]})
 
     def colours(self, scheme: str) -> None:
-        """Prefer `light` or `dark`."""
-        self.develop("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        """Prefer `light` or `dark`, and no motion: what fades is of no colour for a while."""
+        wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        self.develop(
+            "Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wanted.items()]
+        )
 
     def resize(self, width: int, height: int) -> None:
         self.develop(

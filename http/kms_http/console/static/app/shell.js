@@ -54,14 +54,14 @@ function Alone({ children }) {
   return html`<header class="bar plain"><${Mark} /><${Theme} /></header><main class="alone" id="main">${children}</main><${Announcements} />`;
 }
 
-const Mark = () => html`<a class="mark" href="#/"><img src="/ui/icon.svg" alt="" width="28" height="28" /><span>Clever KMS</span></a>`;
+const Mark = () => html`<a class="mark" href="#/" aria-label="Clever KMS, overview"><img src="/ui/icon.svg" alt="" width="28" height="28" /><span>Clever KMS</span></a>`;
 
 function Theme() {
   const [value, set] = useState(theme());
   const next = { auto: "light", light: "dark", dark: "auto" };
-  const text = { auto: "as the system", light: "light", dark: "dark" };
+  const text = { auto: "Auto", light: "Light", dark: "Dark" }[value];
   const turn = () => { set(next[value]); setTheme(next[value]); };
-  return html`<button type="button" class="button quiet small" onClick=${turn} aria-label=${`Colours: ${text[value]}. Change`}>${{ auto: "◐", light: "☀", dark: "☾" }[value]}<span class="wide-only"> ${{ auto: "Auto", light: "Light", dark: "Dark" }[value]}</span></button>`;
+  return html`<button type="button" class="button quiet small" onClick=${turn} aria-label=${`Colours: ${text}`} title="Colours"><span aria-hidden="true">${{ auto: "◐", light: "☀", dark: "☾" }[value]}</span><span class="wide-only">${text}</span></button>`;
 }
 
 function Frame({ state }) {

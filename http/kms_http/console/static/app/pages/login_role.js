@@ -71,7 +71,7 @@ function SecretIds({ path }) {
   return html`<${Card} title="Secret ids" actions=${html`<${Button} busy=${action.busy} onClick=${make}>New secret id<//>`}>
     ${action.error && html`<${Note} kind="bad"><p role="alert">${action.error.message}</p><//>`}
     ${made && html`<${Note} kind="warn"><p>It is shown this once${made.secret_id_ttl ? `, and lives ${span(made.secret_id_ttl)}` : ""}.</p><p><${Secret} text=${made.secret_id} what="the secret id" /></p><//>`}
-    <${Loaded} of=${loaded} what="The list">${({ keys }) => html`<${Table} caption="Secret ids" head=${["Accessor", ""]} rows=${(keys || []).map((each) => html`<tr key=${each}><th scope="row" class="mono break">${each}</th><td><${Asking} small button="Destroy" kind="danger-quiet" name=${`Destroy ${each}`} title="Destroy the secret id?" text="Nobody logs in by it any more." label="Destroy" act=${() => destroy(each)} done=${() => { say("The secret id is destroyed."); loaded.reload(); }} /></td></tr>`)} empty="None." />`}<//><//>`;
+    <${Loaded} of=${loaded} what="The list">${({ keys }) => html`<${Table} caption="Secret ids" head=${["Accessor", "Change"]} rows=${(keys || []).map((each) => html`<tr key=${each}><th scope="row" class="mono break">${each}</th><td><${Asking} small button="Destroy" kind="danger-quiet" name=${`Destroy ${each}`} title="Destroy the secret id?" text="Nobody logs in by it any more." label="Destroy" act=${() => destroy(each)} done=${() => { say("The secret id is destroyed."); loaded.reload(); }} /></td></tr>`)} empty="None." />`}<//><//>`;
 }
 
 function Rest({ data, offered }) {

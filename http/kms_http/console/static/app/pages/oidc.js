@@ -8,8 +8,6 @@ import { Button, Trouble } from "../ui.js";
 const KEPT = "kms-console-oidc";
 const PATH = /^\/ui\/vault\/auth\/(.+)\/oidc\/callback$/;
 
-export const isReturn = () => PATH.test(location.pathname);
-
 export async function begin({ mount, role, vault }) {
   const nonce = Array.from(crypto.getRandomValues(new Uint8Array(20)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   const redirect = `${location.origin}/ui/vault/auth/${mount.split("/").map(encodeURIComponent).join("/")}/oidc/callback`;
@@ -22,7 +20,8 @@ export async function begin({ mount, role, vault }) {
 }
 
 // Begun while the page loads: the code leaves the address before anything else happens.
-const returned = isReturn() ? take() : null;
+const returned = PATH.test(location.pathname) ? take() : null;
+export const isReturn = () => returned !== null;
 
 function take() {
   const sent = new URLSearchParams(location.search);

@@ -18,7 +18,7 @@ function All() {
   const loaded = useLoad(() => list("sys/policies/acl"), []);
   return html`<${Title} actions=${may("sys/policies/acl/new", "update", "create") && html`<a class="button primary" href="#/policies/new/">New policy</a>`}>Policies<//>
     <p class="muted">What tokens may do on which paths. <a href="#/checker">May a token do something?</a></p>
-    <${Loaded} of=${loaded} what="The list">${({ keys }) => html`<${Table} caption="Policies" head=${["Policy", ""]} rows=${keys.map((name) => html`<tr key=${name}><th scope="row">${name === "root" ? name : html`<a href=${toPath(name, "policies")}>${name}</a>`}</th>
+    <${Loaded} of=${loaded} what="The list">${({ keys }) => html`<${Table} caption="Policies" head=${["Policy", "What of it"]} rows=${keys.map((name) => html`<tr key=${name}><th scope="row">${name === "root" ? name : html`<a href=${toPath(name, "policies")}>${name}</a>`}</th>
       <td class="muted">${name === "root" ? "Allows everything; has no text" : name === "default" ? "Goes with almost every token" : ""}</td></tr>`)} />`}<//>`;
 }
 

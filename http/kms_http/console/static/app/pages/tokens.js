@@ -10,7 +10,7 @@ export function Tokens() {
   const [asked, setAsked] = useState("");
   const tabs = [
     may("auth/token/create", "update", "create") && ["create", "Make one", () => html`<${Make} />`],
-    may("auth/token/lookup-accessor", "update") && ["look", "Look up", () => html`<${LookUp} key=${asked} accessor=${asked} />`],
+    may("auth/token/lookup-accessor", "update") && ["look", "Look one up", () => html`<${LookUp} key=${asked} accessor=${asked} />`],
     may("auth/token/accessors", "list") && ["all", "All tokens", () => html`<${All} look=${(accessor) => { setAsked(accessor); setTab("look"); }} />`],
   ].filter(Boolean);
   return html`<${Title}>Tokens<//>
@@ -77,5 +77,5 @@ function Found({ data, again, gone }) {
 function All({ look }) {
   const loaded = useLoad(() => list("auth/token/accessors", { limit: 500 }), []);
   return html`<${Loaded} of=${loaded} what="The list">${({ keys }) => html`<p class="muted">${keys.length === 500 ? "The first 500 service tokens, by their accessors." : "Service tokens of the vault, by their accessors."}</p>
-    <${Table} caption="Tokens" head=${["Accessor", ""]} rows=${keys.map((each) => html`<tr key=${each}><th scope="row" class="mono">${each}</th><td><${Button} kind="small" aria-label=${`Look up ${each}`} onClick=${() => look(each)}>Look up<//></td></tr>`)} />`}<//>`;
+    <${Table} caption="Tokens" head=${["Accessor", "More"]} rows=${keys.map((each) => html`<tr key=${each}><th scope="row" class="mono">${each}</th><td><${Button} kind="small" aria-label=${`Look up ${each}`} onClick=${() => look(each)}>Look up<//></td></tr>`)} />`}<//>`;
 }
