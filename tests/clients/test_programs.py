@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.clients.building import command_of
 from tests.clients.matrix import named
-from tests.clients.running import run
+from tests.clients.running import run, running
 from tests.clients.server import Server
 from tests.support.api import b64
-from tests.support.node import PATIENCE, wait_until
+from tests.support.node import wait_until
+from tests.support.reference import clean_environment
 
 Done = dict[str, list[str]]
-
-
-@contextlib.contextmanager
-def running(command: list[str], environment: dict[str, str], home: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Have a program run for as long as this lasts; its log is `log` in `home`."""
-    with (home / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait(PATIENCE)
 
 
 def child_token(server: Server, **fields: object) -> str:
@@ -113,4 +94,30 @@ def test_consul_template(server: Server, tmp_path: Path, done: Done) -> None:
         "Transit: decrypted in a template",
         "tokens: its own renewed",
         "policies: a refusal told, nothing rendered",
+    ]
+
+
+def test_ansible(server: Server, tmp_path: Path, done: Done) -> None:
+    root = server.root
+    child_token(server)  # and its policy
+    assert root.post("sys/auth/approle", {"type": "approle"}).status == 204
+    assert root.post("auth/approle/role/app", {"token_policies": "app"}).status == 204
+    given = {
+        "ansible_hashi_vault_url": server.address,
+        "ansible_hashi_vault_token": root.token,
+        "role_id": root.get("auth/approle/role/app/role-id").data["role_id"],
+        "secret_id": root.post("auth/approle/role/app/secret-id").data["secret_id"],
+    }
+    if server.namespace:
+        given["ansible_hashi_vault_namespace"] = server.namespace
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    client = named("community.hashi_vault")
+    command = [*command_of(client), "-i", "localhost,", "-e", "@given.json", str(client.folder / "playbook.yml")]
+    told = run(command, clean_environment(tmp_path), tmp_path)
+    assert re.search(r"ok=1[5-9] .*failed=0", told), told
+    done[client.title] = [
+        "KV 2: written, read by modules and by lookups, listed, check-and-set, deleted",
+        "Transit: encrypted, decrypted",
+        "AppRole: logged in, allowed and refused by a policy",
+        "tokens: made",
     ]
