@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients audit-test reseal-test faults simulate hunt fuzz docs test-docs lock wheel sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients audit-test reseal-test faults simulate hunt fuzz docs test-docs lock wheel sdist sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -99,6 +99,9 @@ lock: ## Write the locks anew, with hashes; UPGRADE="…" takes newer versions o
 
 # The date of the last commit; the same source gives the same bytes.
 EPOCH = SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 315532800)}
+
+sdist: env ## Make the source distribution, in dist: the same wheel is built of it
+	$(EPOCH) $(BIN)/python .ci/wheel.py dist sdist
 
 wheel: env ## Make the wheel of the project, in dist: the same source gives the same bytes
 	$(EPOCH) $(BIN)/python .ci/wheel.py dist

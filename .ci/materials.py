@@ -27,6 +27,8 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 
+from kms_actors import __version__
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
@@ -71,7 +73,7 @@ def bill(lock: str = "requirements.lock") -> str:
     text = (ROOT / lock).read_text(encoding="utf-8")
     made = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), datetime.UTC)
     licences = LicenseFactory()
-    own = _component(PROJECT["name"], PROJECT["version"], [licences.make_from_string(PROJECT["license"])], "")
+    own = _component(PROJECT["name"], __version__, [licences.make_from_string(PROJECT["license"])], "")
     own.type = ComponentType.APPLICATION
     packages: dict[str, Component] = {}
     for name, (version, hashes) in entries(text).items():

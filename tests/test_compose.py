@@ -9,6 +9,7 @@ import pytest
 from kms_actors import config
 
 COMPOSE = Path(__file__).parents[1] / "compose"
+RECIPE = (COMPOSE / "Containerfile").read_text(encoding="utf-8")
 TEXT = (COMPOSE / "compose.yaml").read_text(encoding="utf-8")
 
 
@@ -20,10 +21,34 @@ def test_every_mounted_file_exists_or_is_made_by_prepare() -> None:
 
 
 def test_the_image_copies_only_files_that_exist() -> None:
-    copied = re.findall(r"^COPY (?!--)(.+) \S+$", (COMPOSE / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    copied = re.findall(r"^COPY (?!--)(.+) \S+$", RECIPE, re.MULTILINE)
     names = [name for line in copied for name in line.split()]
     assert "kms_actors" in names
     assert all((COMPOSE.parent / name).exists() for name in names)
+    ignored = (COMPOSE.parent / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert {f"!{name}" for name in names if not name.startswith("requirements")} <= set(ignored)
+
+
+def test_a_node_in_a_container_is_not_root_and_starts_without_a_shell() -> None:
+    last = RECIPE.rpartition("FROM ")[2]
+    assert re.search(r"^USER [1-9]\d+:[1-9]\d+$", last, re.MULTILINE)
+    assert "RUN" not in last
+    started = re.findall(r"^(?:ENTRYPOINT|CMD|    CMD) (.+)$", last, re.MULTILINE)
+    assert len(started) == 3
+    assert all(json.loads(each) for each in started)
+    assert "--require-hashes" in RECIPE
+    assert set(re.findall(r"^FROM (\S+)", RECIPE, re.MULTILINE)) == {"${FOUNDATIONDB}", "${PYTHON}"}
+
+
+def test_nodes_may_write_nothing_of_their_image() -> None:
+    node = TEXT.partition("x-node: &node\n")[2].partition("\nservices:")[0]
+    for setting in (
+        "read_only: true",
+        "cap_drop: [ALL]",
+        "security_opt: [no-new-privileges:true]",
+        "kms-layer, health",
+    ):
+        assert setting in node.replace('"', "")
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])

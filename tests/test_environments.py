@@ -102,10 +102,10 @@ def test_what_makes_a_node_installs_the_lock_of_a_node_alone() -> None:
     assert "--require-hashes --requirement requirements.lock" in steps
     assert "--no-build-isolation --editable" in steps  # else pip fetches what builds, whatever it is
     assert "requirements-test" not in steps
-    told = [(ROOT / name).read_text(encoding="utf-8") for name in ("compose/Dockerfile", "docs/operations.md")]
+    told = [(ROOT / name).read_text(encoding="utf-8") for name in ("compose/Containerfile", "docs/operations.md")]
     for line in "\n".join([steps, *told]).splitlines():
         assert "pip install" not in line or "--require-hashes" in line or "--no-build-isolation" in line, line
-    assert "requirements-test" not in (ROOT / "compose/Dockerfile").read_text(encoding="utf-8")
+    assert "requirements-test" not in (ROOT / "compose/Containerfile").read_text(encoding="utf-8")
     for goal in ("test", "lint", "types", "bench"):
         assert "--require-hashes --requirement requirements-test.lock" in planned(goal), goal
 

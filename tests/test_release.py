@@ -22,25 +22,34 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from kms_actors import __version__
+
 ROOT: Final = Path(__file__).parents[1]
 EPOCH: Final = "1767225600"  # the first second of 2026
 #: Licences that a node may be made of: they ask for no more than a notice, or, MPL-2.0, for changes to its own files.
 ALLOWED: Final = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 
 
-def built(directory: Path, umask: int, mode: int, age: int) -> Path:
-    """Return the wheel of a checkout whose files have this mode and age, built under an umask of its own."""
+def built(directory: Path, umask: int, mode: int, age: int, kind: str = "wheel") -> Path:
+    """Return what is built of a checkout whose files have this mode and age, under an umask of its own."""
     checkout, target = directory / "checkout", directory / "dist"
-    for name in (".ci", "kms_actors", "http"):
+    for name in (".ci", "config", "kms_actors", "http"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in (
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "CHANGELOG.md",
+        "requirements.lock",
+        "requirements-build.lock",
+    ):
         shutil.copy(ROOT / name, checkout / name)
     for path in checkout.rglob("*"):
         if path.is_file():
             path.chmod(mode)
         os.utime(path, (age, age))
     done = subprocess.run(
-        [sys.executable, str(checkout / ".ci/wheel.py"), str(target)],
+        [sys.executable, str(checkout / ".ci/wheel.py"), str(target), kind],
         env=os.environ | {"SOURCE_DATE_EPOCH": EPOCH},
         capture_output=True,
         text=True,
@@ -49,8 +58,8 @@ def built(directory: Path, umask: int, mode: int, age: int) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    [wheel] = target.glob("*.whl")
-    return wheel
+    [made] = target.iterdir()
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +71,26 @@ def test_a_wheel_is_the_same_whoever_builds_it(wheel: Path, tmp_path: Path) -> N
     other = built(tmp_path / "a-longer-name", 0o077, 0o600, 1_700_000_000)
     assert other.name == wheel.name
     assert hashlib.sha256(other.read_bytes()).digest() == hashlib.sha256(wheel.read_bytes()).digest()
+
+
+def test_a_source_distribution_is_the_same_whoever_builds_it_and_gives_the_same_wheel(
+    wheel: Path, tmp_path: Path
+) -> None:
+    made = built(tmp_path / "one", 0o022, 0o644, 1_600_000_000, "sdist")
+    other = built(tmp_path / "a-longer-name", 0o077, 0o600, 1_700_000_000, "sdist")
+    assert made.name == f"clever_kms-{__version__}.tar.gz"
+    assert other.read_bytes() == made.read_bytes()
+    words = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", *words, "--wheel-dir", str(tmp_path / "dist"), str(made)],
+        env=os.environ | {"SOURCE_DATE_EPOCH": EPOCH},
+        umask=0o022,
+        timeout=300,
+        check=True,
+    )
+    [again] = (tmp_path / "dist").iterdir()
+    assert again.name == wheel.name
+    assert again.read_bytes() == wheel.read_bytes()
 
 
 def test_a_wheel_has_every_module_and_nothing_else(wheel: Path) -> None:

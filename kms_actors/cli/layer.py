@@ -83,15 +83,38 @@ def check(before: Path | None, /, path: Path | None) -> None:
 
     The exit code is 1 where something is wrong, and 2 where that is the configuration.
     """
-    path = path or before
-    if path is None:
-        raise click.UsageError(f"Missing option '{_OPTION}'.")
+    path = _named(before, path)
     from kms_actors.cli.looking.findings import good, in_file, show  # noqa: PLC0415 - no start of a node needs them
     from kms_actors.cli.looking.node import look  # noqa: PLC0415
 
     configuration = config.load(path)
     known = good("configuration", f"{path}: every key is known and good")
     show(chain([known], (in_file(path, each) for each in look(configuration))))
+
+
+@main.command()
+@_configuration
+@click.option("--serving", is_flag=True, help="Exit code 1 also while it is not initialised, or sealed.")
+@tells(quiet="Print only what is not good.")
+@click.pass_obj
+def health(before: Path | None, /, path: Path | None, *, serving: bool) -> None:
+    """Ask the node of this configuration, on this machine, how it is. The exit code is 1 if it does not answer.
+
+    A unix socket is asked if there is one, else the first address. A sealed node answers, and needs no new start.
+    """
+    from kms_actors.cli.looking.findings import Kind, show  # noqa: PLC0415 - no start of a node needs them
+    from kms_actors.cli.looking.health import look  # noqa: PLC0415
+
+    found = look(config.load(_named(before, path)))
+    show([found._replace(kind=Kind.WRONG) if serving and found.kind is Kind.WARNING else found])
+
+
+def _named(before: Path | None, path: Path | None) -> Path:
+    """Return the file, which may stand before the command or behind it."""
+    named = path or before
+    if named is None:
+        raise click.UsageError(f"Missing option '{_OPTION}'.")
+    return named
 
 
 def _serve(configuration: config.Configuration, prepared: Development | None) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPSConnection
@@ -101,6 +102,64 @@ def test_the_cluster_of_the_store_and_its_time_are_looked_at(write: Write, tmp_p
     assert "in use" in found["store"][1]
     path.write_text(path.read_text().replace('namespace = "kms-c1"', 'namespace = "kms-c2"'))
     assert "none named `kms-c2`" in check(path, 1)["store"][1]
+
+
+def health(path: Path, *options: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(layer, ["health", "--configuration", str(path), "--json", *options])
+    found = json.loads(done.stdout)
+    return done.exit_code, found["state"], found["text"]
+
+
+def test_a_node_is_asked_how_it_is_from_beside_it(tmp_path: Path) -> None:
+    issuer = Issuer()
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    path = tmp_path / "node.toml"
+    node.start()
+    try:
+        assert health(path)[:2] == (0, "warning")
+        code, state, text = health(path, "--serving")
+        assert (code, state, "not initialised" in text) == (1, "wrong", True)
+        operator = Api(node.address, issuer.cluster_operator())
+        shares = initialise(operator)["keys_base64"]
+        assert "sealed" in health(path)[2]
+        unseal(operator, shares)
+        assert health(path, "--serving") == (0, "good", "it serves")
+    finally:
+        node.close()
+    code, state, text = health(path)
+    assert (code, state, "connection refused" in text) == (1, "wrong", True)
+
+
+@pytest.mark.parametrize("answer", [b"rubbish", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]", b""])
+def test_another_server_at_the_address_is_not_a_node(write: Write, answer: bytes) -> None:
+    def serve(server: socket.socket) -> None:
+        with server.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        path = write()
+        path.write_text(re.sub(r"^port = \d+", f"port = {server.getsockname()[1]}", path.read_text()))
+        thread = threading.Thread(target=serve, args=(server,))
+        thread.start()
+        assert health(path)[:2] == (1, "wrong")
+        thread.join()
+
+
+def test_a_node_is_asked_by_its_socket_or_by_tls(tmp_path: Path, write: Write) -> None:
+    (tmp_path / "node").mkdir()
+    node = TlsNode.started(tmp_path / "node", Issuer())
+    try:
+        whole = (tmp_path / "node/node.toml").read_text()
+        first, second = (part.start() for part in re.finditer(r"\[\[listeners\]\]", whole))
+        only_tls = tmp_path / "tls.toml"
+        only_tls.write_text(whole[:first] + whole[second:])
+        assert health(only_tls, "--serving") == (0, "good", "it serves")
+        missing = tmp_path / "unix.toml"
+        missing.write_text(f'{whole}\n[[listeners]]\nunix = "{tmp_path}/none.sock"\n')
+        assert "none.sock does not answer: no such file" in health(missing)[2]
+    finally:
+        node.node.close()
 
 
 async def test_a_clock_that_nodes_would_not_trust_is_wrong(write: Write, tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ _FURTHER: Final = {
     "kms-cli migrate": ("--from", SERVER),
     "kms-layer": ("--configuration", "garbage"),
     "kms-layer check": ("--configuration", "garbage"),
+    "kms-layer health": ("--configuration", "garbage"),
 }
 _ENVIRONMENT: Final = {"VAULT_ADDR": SERVER, "VAULT_TOKEN": "t", "MIGRATE_TOKEN": "t"}
 
