@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients audit-test reseal-test faults simulate hunt fuzz docs test-docs lock wheel sdist sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients container-test audit-test reseal-test faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -64,6 +64,9 @@ audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines
 reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupted five times
 	KMS_FAULT_RECORDS=200000 $(BIN)/pytest --timeout 0 tests/reseal
 
+container-test: test-env ## Run the demo of containers, and the Debian package under systemd (podman, debootstrap; root)
+	KMS_TEST_CONTAINERS=1 $(BIN)/pytest --timeout 0 tests/containers
+
 faults: test-env ## Models under 100,000 steps of drawn store faults each; nodes and FoundationDB killed under load
 	KMS_FAULT_STEPS=100000 KMS_FAULT_TURNS=10 $(BIN)/pytest --timeout 0 tests/faults
 
@@ -105,6 +108,9 @@ sdist: env ## Make the source distribution, in dist: the same wheel is built of 
 
 wheel: env ## Make the wheel of the project, in dist: the same source gives the same bytes
 	$(EPOCH) $(BIN)/python .ci/wheel.py dist
+
+deb: env ## Make the Debian package, in dist, for the Python of this system (PYTHON3=/usr/bin/python3)
+	$(EPOCH) $(BIN)/python .ci/deb.py dist
 
 sbom: test-env ## Write what a node is made of, with licences and hashes: dist/clever-kms.cdx.json (CycloneDX)
 	@mkdir -p dist
