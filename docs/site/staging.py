@@ -11,7 +11,7 @@ from typing import Final
 
 from docs.site import api, commands, plots
 from docs.site.diagrams import picture_of, text_of
-from docs.site.markdown import fences, links
+from docs.site.markdown import fences, links, outside_fences
 from docs.site.navigation import sections, tables_of_contents
 
 ROOT: Final = Path(__file__).parents[2]
@@ -27,6 +27,7 @@ _FROM_ELSEWHERE: Final = {
 #: Where links lead to that name what is no page.
 _INSTEAD: Final = {"README.md": "quick-start.md", "docs/decisions": "decisions/index.md"}
 _DIAGRAM_TEXT: Final = "Diagram"
+_IMAGE: Final = re.compile(r'<img src="([^"]+)" alt="([^"]*)"[^>]*>')
 
 
 def sources() -> dict[str, Path]:
@@ -97,10 +98,16 @@ def _page(path: Path, place: str, pages: dict[str, Path], folder: Path) -> str:
             if not named.is_file():
                 return None
             at = f"files/{inside}"
-            write(folder / at, named.read_text(encoding="utf-8"))
+            (folder / at).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(named, folder / at)
         return f"{os.path.relpath(at, Path(place).parent)}{mark}{anchor}"
 
-    return links(text, moved)
+    return links(outside_fences(text, lambda part: _IMAGE.sub(_as_directive, part)), moved)
+
+
+def _as_directive(found: re.Match[str]) -> str:
+    """Return an image that is written in HTML, for its width, as Markdown: the generator looks after those alone."""
+    return f"![{found[2]}]({found[1]})"
 
 
 def _picture(fence: str, place: str, folder: Path) -> str:
