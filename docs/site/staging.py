@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from docs.site import api, commands, plots
+from docs.site import api, commands, metrics, plots
 from docs.site.diagrams import picture_of, text_of
 from docs.site.markdown import fences, links, outside_fences
 from docs.site.navigation import sections, tables_of_contents
@@ -61,6 +61,7 @@ def generated(pages: dict[str, Path]) -> Iterator[tuple[str, str]]:
     """Yield places and texts of what is made of the code and of other pages."""
     yield from api.pages()
     yield from commands.pages()
+    yield "metrics.md", metrics.page()
     yield "decisions/index.md", _decisions(pages)
 
 

@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).parents[2]
 _SECONDS: Final = 240
 #: Ports that pages name; those of a test are others, since these may be in use. The first is a node's, the second its
 #: metrics'.
-USUAL_PORTS: Final = ("8202", "9090", "8302", "9390", "8402", "8500")
+USUAL_PORTS: Final = ("8202", "9090", "8302", "9390", "8500", "4500")
 _PORTS: Final = re.compile("|".join(USUAL_PORTS))
 
 

@@ -18,6 +18,7 @@ import pytest
 from tests.conformance.sops_cli import find_sops
 from tests.documents.pages import ELSEWHERE, LEFT_OUT, PAGES, Page, Place
 from tests.documents.reader import ROOT, read, serves_development, typed, with_ports, worked
+from tests.support import fdb_cluster
 from tests.support.documents import Commands, commands, missing_output
 from tests.support.programs import installed
 
@@ -34,6 +35,10 @@ def find(program: str) -> Path:
         return Path(sys.executable).with_name("bao")
     if program == "sops":
         return find_sops()
+    if program.startswith("fdb"):
+        if reason := fdb_cluster.absent():
+            pytest.skip(reason)
+        return Path(fdb_cluster.programs()[program == "fdbcli"])
     absent = "cosign is not here: set KMS_TEST_COSIGN to a binary, or install Go and let the tests build it"
     return installed("cosign", "KMS_TEST_COSIGN", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.1", absent)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 import pytest
 
-from docs.site import api, commands, plots
+from docs.site import api, commands, metrics, plots
 from docs.site.diagrams import FOLDER, diagrams, picture_of
 from docs.site.markdown import escaped, links, table
 from docs.site.navigation import REMAINING, sections, tables_of_contents
@@ -73,6 +73,13 @@ def walked(command: click.Command, title: str) -> list[tuple[click.Command, str]
     below = [(name, command.get_command(context, name)) for name in names if isinstance(command, click.Group)]
     found = [each for name, one in below if one is not None for each in walked(one, f"{title} {name}")]
     return [(command, title), *found]
+
+
+def test_the_page_of_metrics_has_all_of_them() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (?:counter|gauge|histogram) ", metrics.page(), re.MULTILINE)
+    assert rows == sorted(rows)
+    assert {"kms_requests_total", "kms_node_sealed", "process_open_fds"} <= set(rows)
+    assert len(rows) > 30
 
 
 def test_charts_are_of_the_tables_of_the_page() -> None:

@@ -35,7 +35,7 @@ class FdbCluster:
     def __init__(self, directory: Path) -> None:
         self.cluster_file = directory / "fdb.cluster"
         assert absent() is None, absent()
-        self._server, self._cli = _programs()
+        self._server, self._cli = programs()
         self._directory = directory
         self._address = f"127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,7 +96,7 @@ class FdbCluster:
 
 def absent() -> str | None:
     """Return what is missing here for a FoundationDB and how to get it, or None."""
-    missing = [name for name, path in zip(("fdbserver", "fdbcli"), _programs(), strict=True) if not path]
+    missing = [name for name, path in zip(("fdbserver", "fdbcli"), programs(), strict=True) if not path]
     try:
         ctypes.CDLL("libfdb_c.so")
     except OSError:
@@ -115,7 +115,8 @@ def shared_cluster() -> FdbCluster:
     return cluster
 
 
-def _programs() -> tuple[str, str]:
+def programs() -> tuple[str, str]:
+    """Return fdbserver and fdbcli, empty where they are not found."""
     server = os.environ.get("KMS_TEST_FDBSERVER") or _find("fdbserver", SERVER_DIRECTORIES)
     return server, _find("fdbcli", str(Path(server).parent))
 
