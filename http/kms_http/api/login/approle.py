@@ -22,7 +22,6 @@ from kms_actors.login.approle_messages import (
 )
 from kms_http.api.login.approle_secret_ids import SECRET_ID_ROUTES, role_name
 from kms_http.api.login.fields import (
-    PAGES,
     TOKEN_FIELDS,
     older_fields,
     shown_parameters,
@@ -30,9 +29,9 @@ from kms_http.api.login.fields import (
     to_seconds,
     token_values,
 )
-from kms_http.api.login.replies import logged_in, mount_number, names, no_content
+from kms_http.api.login.replies import listing, login, mount_number, no_content
 from kms_http.fields import Converter, Fields, to_bool, to_int, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
+from kms_http.routing import EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 #: Older names of fields, as clients still send them.
 OLDER: Final[Mapping[str, str]] = {"policies": "token_policies", "period": "token_period"}
@@ -208,18 +207,9 @@ def _single_shown(single: _Single) -> Callable[[Call, Role], Reply]:
 _ROUTES: Final = (
     Route(
         "login",
-        {
-            Operation.WRITE: Endpoint(
-                _log_in,
-                logged_in,
-                Capability.UPDATE,
-                Fields(role_id=to_str, secret_id=to_str),
-                ANY_RIGHT,
-                anonymous=True,
-            )
-        },
+        {Operation.WRITE: login(_log_in, Fields(role_id=to_str, secret_id=to_str))},
     ),
-    Route("role", {Operation.LIST: Endpoint(_list, names, Capability.LIST, PAGES, TENANT_ADMIN)}),
+    Route("role", {Operation.LIST: listing(_list)}),
     Route(
         "role/{role_name}",
         {

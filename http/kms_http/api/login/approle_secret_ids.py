@@ -17,8 +17,8 @@ from kms_actors.login.approle_messages import (
     MadeSecretId,
     NewSecretId,
 )
-from kms_http.api.login.fields import PAGES, to_names, to_seconds
-from kms_http.api.login.replies import mount_number, names, no_content
+from kms_http.api.login.fields import to_names, to_seconds
+from kms_http.api.login.replies import listing, mount_number, no_content
 from kms_http.fields import Converter, Fields, to_int, to_str
 from kms_http.routing import TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
 from kms_http.times import rfc3339
@@ -115,7 +115,7 @@ SECRET_ID_ROUTES: Final = (
     Route(
         "role/{role_name}/secret-id",
         {
-            Operation.LIST: Endpoint(_list, names, Capability.LIST, PAGES, TENANT_ADMIN),
+            Operation.LIST: listing(_list),
             Operation.WRITE: Endpoint(
                 _new, _made, Capability.UPDATE, Fields(existence_checked=False, **_MADE_WITH), TENANT_ADMIN
             ),

@@ -22,12 +22,12 @@ from kms_actors.login.cert import (
     WriteCertRole,
 )
 from kms_actors.login.cert_crls import CertCrl, DeleteCertCrl, ListCertCrls, ReadCertCrl, WriteCertCrl
-from kms_http.api.login.fields import PAGES, TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
+from kms_http.api.login.fields import TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
 from kms_http.api.login.jwt import to_name, warned
 from kms_http.api.login.refusing import RefusingFields
-from kms_http.api.login.replies import logged_in, mount_number, names, no_content
+from kms_http.api.login.replies import listing, login, mount_number, names, no_content
 from kms_http.fields import Fields, to_bool, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
+from kms_http.routing import EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 #: Older names of fields, as clients still send them.
 OLDER: Final[Mapping[str, str]] = {
@@ -163,7 +163,7 @@ _ROUTES: Final = (
             Operation.WRITE: Endpoint(_write_config, no_content, Capability.UPDATE, _CONFIG, TENANT_ADMIN),
         },
     ),
-    Route("certs", {Operation.LIST: Endpoint(_list, names, Capability.LIST, PAGES, TENANT_ADMIN)}),
+    Route("certs", {Operation.LIST: listing(_list)}),
     Route(
         "certs/{name}",
         {
@@ -185,11 +185,7 @@ _ROUTES: Final = (
     ),
     Route(
         "login",
-        {
-            Operation.WRITE: Endpoint(
-                _log_in, logged_in, Capability.UPDATE, Fields(name=to_name), ANY_RIGHT, anonymous=True
-            )
-        },
+        {Operation.WRITE: login(_log_in, Fields(name=to_name))},
     ),
 )
 #: What a path calls by capitals is the same without; policies and checks see it so.

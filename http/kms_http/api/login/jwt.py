@@ -15,9 +15,9 @@ from kms_actors.login.jwt_login import LoginByJwt
 from kms_actors.login.jwt_role import DeleteJwtRole, JwtRole, ListJwtRoles, ReadJwtRole, WriteJwtRole
 from kms_actors.login.oidc_messages import BeginFlow, EndFlow, TakeForm
 from kms_actors.messages import Message
-from kms_http.api.login.fields import PAGES, TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
+from kms_http.api.login.fields import TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
 from kms_http.api.login.refusing import RefusingFields
-from kms_http.api.login.replies import logged_in, mount_number, names, no_content
+from kms_http.api.login.replies import listing, logged_in, login, mount_number, no_content
 from kms_http.fields import Fields, WrongType, to_bool, to_duration, to_map, to_str
 from kms_http.routing import (
     ANY_RIGHT,
@@ -281,7 +281,7 @@ _ROUTES: Final = (
             Operation.WRITE: _administered(_write_config, warned, Capability.UPDATE, _CONFIG),
         },
     ),
-    Route("role", {Operation.LIST: _administered(_list_roles, names, Capability.LIST, PAGES)}),
+    Route("role", {Operation.LIST: listing(_list_roles)}),
     Route(
         "role/{name}",
         {
@@ -290,7 +290,7 @@ _ROUTES: Final = (
             Operation.DELETE: _administered(_delete_role, no_content, Capability.DELETE),
         },
     ),
-    Route("login", {Operation.WRITE: _open(_log_in, logged_in, Capability.UPDATE, Fields(role=to_name, jwt=to_str))}),
+    Route("login", {Operation.WRITE: login(_log_in, Fields(role=to_name, jwt=to_str))}),
     Route("oidc/auth_url", {Operation.WRITE: _open(_begin_flow, _show_url, Capability.UPDATE, _BEGIN)}),
     Route(
         "oidc/callback",

@@ -20,12 +20,12 @@ from kms_actors.login.kubernetes import (
     WriteKubernetesRole,
 )
 from kms_actors.messages import Message
-from kms_http.api.login.fields import PAGES, TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
+from kms_http.api.login.fields import TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
 from kms_http.api.login.jwt import OLDER, to_name, warned
 from kms_http.api.login.refusing import RefusingFields
-from kms_http.api.login.replies import logged_in, mount_number, names, no_content
+from kms_http.api.login.replies import listing, login, mount_number, no_content
 from kms_http.fields import Fields, to_bool, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
+from kms_http.routing import EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 _CONFIG: Final = Fields(
     kubernetes_host=to_str,
@@ -121,7 +121,7 @@ _ROUTES: Final = (
             Operation.WRITE: Endpoint(_write_config, no_content, Capability.UPDATE, _CONFIG, TENANT_ADMIN),
         },
     ),
-    Route("role", {Operation.LIST: Endpoint(_list, names, Capability.LIST, PAGES, TENANT_ADMIN)}),
+    Route("role", {Operation.LIST: listing(_list)}),
     Route(
         "role/{name}",
         {
@@ -132,11 +132,7 @@ _ROUTES: Final = (
     ),
     Route(
         "login",
-        {
-            Operation.WRITE: Endpoint(
-                _log_in, logged_in, Capability.UPDATE, Fields(role=to_name, jwt=to_str), ANY_RIGHT, anonymous=True
-            )
-        },
+        {Operation.WRITE: login(_log_in, Fields(role=to_name, jwt=to_str))},
     ),
 )
 #: What a path calls by capitals is the same without; policies and checks see it so.

@@ -1,10 +1,26 @@
-"""What all login methods answer alike."""
+"""What all login methods answer alike, and the endpoints that answer so."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from kms_actors.auth.principal import Capability
 from kms_actors.login.messages import LoggedIn
+from kms_actors.messages import Message
 from kms_http.api.auth.replies import auth_reply
-from kms_http.routing import Call, Reply
+from kms_http.api.login.fields import PAGES
+from kms_http.fields import Fields
+from kms_http.routing import ANY_RIGHT, TENANT_ADMIN, Call, Endpoint, Reply
+
+
+def login(build: Callable[[Call], Message], fields: Fields) -> Endpoint:
+    """Return the endpoint of a login: who asks has no token yet."""
+    return Endpoint(build, logged_in, Capability.UPDATE, fields, ANY_RIGHT, anonymous=True)
+
+
+def listing(build: Callable[[Call], Message]) -> Endpoint:
+    """Return the endpoint of a list of names."""
+    return Endpoint(build, names, Capability.LIST, PAGES, TENANT_ADMIN)
 
 
 def logged_in(_: Call, done: LoggedIn) -> Reply:

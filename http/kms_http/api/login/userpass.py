@@ -11,10 +11,10 @@ from typing import Any, Final
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
 from kms_actors.login.userpass import DeleteUser, ListUsers, LoginUser, ReadUser, User, WriteUser
-from kms_http.api.login.fields import PAGES, TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
-from kms_http.api.login.replies import logged_in, mount_number, names, no_content
+from kms_http.api.login.fields import TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
+from kms_http.api.login.replies import listing, login, mount_number, no_content
 from kms_http.fields import Fields, to_str
-from kms_http.routing import ANY_RIGHT, EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
+from kms_http.routing import EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route, spelled
 
 _NO_HASHES: Final = (
     "password_hash: hashes that another server made are not taken: give the password, or have its user give it anew"
@@ -87,13 +87,9 @@ def _name(call: Call) -> str:
 _ROUTES: Final = (
     Route(
         "login/{username}",
-        {
-            Operation.WRITE: Endpoint(
-                _log_in, logged_in, Capability.UPDATE, Fields(password=to_str), ANY_RIGHT, anonymous=True
-            )
-        },
+        {Operation.WRITE: login(_log_in, Fields(password=to_str))},
     ),
-    Route("users", {Operation.LIST: Endpoint(_list, names, Capability.LIST, PAGES, TENANT_ADMIN)}),
+    Route("users", {Operation.LIST: listing(_list)}),
     Route(
         "users/{username}",
         {
