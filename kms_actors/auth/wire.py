@@ -147,6 +147,8 @@ def head(number: int, length: int) -> bytes:
 
 def varint(value: int) -> bytes:
     """Return an integer as short as it goes."""
+    if 0 <= value <= 0x7F:  # most are
+        return _SHORT[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -155,6 +157,7 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
+_SHORT: Final = tuple(bytes((number,)) for number in range(0x80))
 _STANDARD_ALPHABET = bytes.maketrans(b"-_+/", b"+/~~")  # `~` is in no alphabet: `+` and `/` are refused
 
 

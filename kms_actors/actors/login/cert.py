@@ -16,6 +16,7 @@ import msgspec
 from kms_actors.actors.login.cert_lists import CertLists
 from kms_actors.actors.login.cert_records import AREA, CONFIG, ROLE, Basis, CertRecords
 from kms_actors.actors.login.completing import log_in
+from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.listing import list_keys
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.errors import InvalidRequest, NotFound, PermissionDenied
@@ -64,6 +65,7 @@ class CertController:
     def __init__(self, context: TenantContext) -> None:
         self._context = context
         self._lists = CertLists(context)
+        self._familiar = Familiar(context)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         work: dict[type[Message], Any] = {
@@ -96,7 +98,7 @@ class CertController:
             await records.hold(tr, basis, name)
             return outcome
 
-        return await log_in(self._context, message, prove)
+        return await log_in(self._context, message, prove, self._familiar)
 
     async def _found(self, shown: Shown, basis: Basis, roles: Mapping[str, CertRole]) -> str:
         now = self._context.clock() / 1e9

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from kms_actors.actors.login.completing import log_in
+from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.jwt_records import ROLE, Basis, JwtRecords
 from kms_actors.actors.login.listing import list_keys
 from kms_actors.actors.login.verifying import Verifier, source_of
@@ -52,6 +53,7 @@ class JwtController:
     def __init__(self, context: TenantContext) -> None:
         self._context = context
         self._verifier = Verifier(context)
+        self._familiar = Familiar(context)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         work: dict[type[Message], Any] = {
@@ -79,7 +81,7 @@ class JwtController:
             claims = await self._verifier.claims(token, basis.config, basis.config.algorithms)
         except InvalidRequest as refused:
             raise InvalidRequest(f"error validating token: {refused}") from None
-        return await log_in(self._context, message, partial(self._prove, basis, role, claims))
+        return await log_in(self._context, message, partial(self._prove, basis, role, claims), self._familiar)
 
     async def _prove(
         self, basis: Basis, role: JwtRole, claims: Mapping[str, Any], tr: Transaction, now: float

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from kms_actors.actors.login.completing import log_in
+from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.listing import list_keys
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.errors import InvalidRequest, LoginRefused, NotFound, PermissionDenied, Unavailable
@@ -86,6 +87,7 @@ class KubernetesController:
 
     def __init__(self, context: TenantContext) -> None:
         self._context = context
+        self._familiar = Familiar(context)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         work: dict[type[Message], Any] = {
@@ -117,7 +119,8 @@ class KubernetesController:
         check_account(account, basis.role)
         if basis.config.kubernetes_host:
             await self._review(message.jwt, claims, account, basis)
-        return await log_in(self._context, message, partial(self._prove, basis, account, message.role))
+        prove = partial(self._prove, basis, account, message.role)
+        return await log_in(self._context, message, prove, self._familiar)
 
     async def _prove(self, basis: _Basis, account: Account, name: str, tr: Transaction, _: float) -> Outcome:
         if await tr.get_many(basis.places) != basis.records:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from kms_actors.actors.login.completing import log_in
+from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.jwt_records import Basis, JwtRecords, must_exist
 from kms_actors.actors.login.verifying import Verifier, source_of
 from kms_actors.actors.tenant.context import Handler, TenantContext
@@ -98,6 +99,7 @@ class OidcController:
     def __init__(self, context: TenantContext) -> None:
         self._context = context
         self._verifier = Verifier(context)
+        self._familiar = Familiar(context)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
@@ -161,7 +163,7 @@ class OidcController:
     async def _end(self, message: EndFlow) -> LoggedIn:
         flow = await self._taken(message)
         claims = await self._claims(flow, message)
-        return await log_in(self._context, message, partial(self._prove, flow, claims))
+        return await log_in(self._context, message, partial(self._prove, flow, claims), self._familiar)
 
     async def _prove(self, flow: _Flow, claims: Mapping[str, Any], tr: Transaction, _: float) -> Outcome:
         outcome = flow.role.outcome(flow.basis.name, claims)
