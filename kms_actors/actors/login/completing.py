@@ -75,7 +75,9 @@ async def log_in(
     was the last time if the records are, and is remembered for the next.
     """
     begun = Begun(context, message, familiar)
-    kept = None if attempt is None or attempt.mount is not begun.mount else attempt.kept
+    kept = None if attempt is None else attempt.kept
+    if kept is not None and not kept.good(begun.mount, int(begun.now * _SECOND)):
+        kept = None
 
     async def body(tr: Transaction) -> tuple[LoggedIn, LoginProved | None]:
         if kept is not None and kept.grounds is not None:

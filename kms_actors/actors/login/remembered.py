@@ -105,6 +105,10 @@ class Kept(NamedTuple):
     def spec(self) -> TokenSpec:
         return self.done.issued.spec
 
+    def good(self, mount: Mount, now: int) -> bool:
+        """Tell whether it may be as it was: the mount is, and nothing has ended; `now` is in nanoseconds."""
+        return self.mount is mount and not 0 < self.ends <= now
+
     def told(self, issued: Issued) -> LoggedIn:
         """Return the answer that gives another token of the same."""
         done = self.done
@@ -116,7 +120,7 @@ class Kept(NamedTuple):
 class Attempt(NamedTuple):
     """A login that is to be proved, and what held when it began.
 
-    `entity` is whose it was last time, `kept` what it gave, unless that has ended.
+    `entity` is whose it was last time, `kept` what it gave.
     """
 
     key: bytes
@@ -155,13 +159,10 @@ class Remembered:
                 kept.entity is not None
                 and entity is kept.entity
                 and kept.standing.holds
-                and kept.mount is mount
-                and not 0 < kept.ends <= now
+                and kept.good(mount, now)
                 and batch_token.has_room(now // _SECOND + kept.spec.ttl)
             ):
                 return self._given(kept, kept.token, now // _SECOND)
-        elif kept is not None and (kept.mount is not mount or 0 < kept.ends <= now):
-            kept = None
         return Attempt(key, self._standing_of(message.mount, name, kept), mount, entity, kept)
 
     def _standing_of(self, mount: int, name: str, kept: Kept | None) -> Standing:
