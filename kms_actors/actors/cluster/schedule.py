@@ -23,6 +23,7 @@ very moment, if the tenant has any work.
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import msgspec
@@ -84,9 +85,10 @@ def decode_time(raw: bytes) -> int:
     return int.from_bytes(raw, "little")
 
 
-def entry_keys(keys: TenantKeys) -> tuple[bytes]:
-    """Return what `look_by` reads, for who reads something else before."""
-    return (keys.key("due"),)
+@lru_cache(maxsize=1024)
+def entry_key(keys: TenantKeys) -> bytes:
+    """Return the place of what `look_by` reads, for who reads something else with it."""
+    return keys.key("due")
 
 
 async def look_by(tr: Transaction, keys: TenantKeys, time: int, now: int) -> None:
@@ -183,7 +185,7 @@ async def _look_at(tr: Transaction, keys: TenantKeys, time: int | None) -> None:
 
 async def entry_of(tr: Transaction, keys: TenantKeys) -> int | None:
     """Return the time of the tenant's entry, if it has one."""
-    raw = await tr.get(keys.key("due"))
+    raw = await tr.get(entry_key(keys))
     return None if raw is None else decode_time(raw)
 
 

@@ -11,14 +11,13 @@ from typing import Final
 
 import msgspec
 
-from kms_actors.actors.cluster.schedule import entry_keys
 from kms_actors.actors.identity import resolving
 from kms_actors.actors.identity.resolving import IdentityChanged, NewIds, entity_for
 from kms_actors.actors.login.familiar import Familiar
 from kms_actors.actors.login.remembered import Attempt, Grounds, LoginProved
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.token import issuing
-from kms_actors.actors.token.issuing import NewToken, issue
+from kms_actors.actors.token.issuing import NewToken, issue, look_ahead
 from kms_actors.errors import AuthenticationFailed
 from kms_actors.identity.messages import Resolved
 from kms_actors.login.messages import LoggedIn, Login
@@ -81,14 +80,13 @@ async def log_in(
 
     async def body(tr: Transaction) -> tuple[LoggedIn, LoginProved | None]:
         if kept is not None and kept.grounds is not None:
-            tr.get_many(due)
+            look_ahead(tr, context)
             if await kept.grounds.hold(tr):
                 return kept.told(await issue(tr, context, kept.spec, begun.token, begun.now)), None
         outcome = await prove(tr, begun.now)
         done = await complete(tr, context, begun, outcome)
         return done, None if attempt is None else await _proved(tr, attempt, begun, outcome, done)
 
-    due = entry_keys(context.keys)
     done, proved = await context.store.change(body, mount=message.mount, bearers=())
     if proved is not None:
         context.notify(proved)

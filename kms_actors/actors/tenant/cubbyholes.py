@@ -34,11 +34,10 @@ class Cubbyholes:
     def __init__(self, keys: TenantKeys, keyring: Keyring) -> None:
         self._keys = keys
         self._keyring = keyring
-        self._all_bytes = keys.key(ALL_BYTES)
 
     async def all_bytes(self, tr: Reads) -> int:
         """Return what all hold together. Who reads it in a change waits for all others that change it."""
-        raw = await tr.get(self._all_bytes)
+        raw = await tr.get(self._keys.key(ALL_BYTES))
         return 0 if raw is None else int.from_bytes(raw, "little", signed=True)
 
     async def held(self, tr: Reads, accessor: str) -> Held:
@@ -53,7 +52,7 @@ class Cubbyholes:
             tr.clear(key)
         else:
             tr.set(key, self._keyring.seal(key, stored.encode(after)))
-        tr.add(self._all_bytes, (after or Held()).bytes - before.bytes)
+        tr.add(self._keys.key(ALL_BYTES), (after or Held()).bytes - before.bytes)
 
     async def entry(self, tr: Reads, accessor: str, path: str) -> bytes | None:
         """Return a document."""

@@ -8,6 +8,7 @@ that all tokens of the tenant have one. A tenant made by an older program lacks 
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import NamedTuple
 
 from kms_actors.actors.tenant.header import owner_of
@@ -61,9 +62,18 @@ def proof_key(keys: TenantKeys, digest: bytes) -> bytes:
     return keys.key(AREA, digest)
 
 
-def keep_proof(tr: Transaction, keys: TenantKeys, digest: bytes, token: ServiceToken) -> None:
-    """Write the proof of a token."""
-    tr.set(keys.key(AREA), b"")
+@lru_cache(maxsize=1024)
+def mark_key(keys: TenantKeys) -> bytes:
+    """Return where it is said that all tokens have proofs."""
+    return keys.key(AREA)
+
+
+def keep_proof(
+    tr: Transaction, keys: TenantKeys, digest: bytes, token: ServiceToken, *, marked: bool = False
+) -> None:
+    """Write the proof of a token; `marked`: it is said already that all have one."""
+    if not marked:
+        tr.set(keys.key(AREA), b"")
     tr.set(keys.key(AREA, digest), TokenProof.of(token).encode())
 
 

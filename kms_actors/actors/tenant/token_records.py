@@ -156,9 +156,11 @@ class TokenRecords:
         """Write how often a token can still be used."""
         self._seal(tr, self._keys.key(USES, place.hash), UsesLeft(uses=uses).encode())
 
-    def keep(self, tr: Transaction, place: Place, token: ServiceToken, *, new: bool = True) -> None:
-        """Write all records of a new token."""
-        self.rewrite(tr, place, token)
+    def keep(
+        self, tr: Transaction, place: Place, token: ServiceToken, *, new: bool = True, marked: bool = False
+    ) -> None:
+        """Write all records of a new token; `marked` is what `keep_proof` is told."""
+        self.rewrite(tr, place, token, marked=marked)
         if token.line:
             tr.set(self._keys.key(CHILD, token.line[-1], token.accessor), b"")
         if new and token.num_uses:
@@ -175,13 +177,21 @@ class TokenRecords:
         """Write all records of a token that was there before, but how often it can be used."""
         self.keep(tr, place, msgspec.structs.replace(token, indexed=True), new=False)
 
-    def rewrite(self, tr: Transaction, place: Place, token: ServiceToken, before: ServiceToken | None = None) -> None:
+    def rewrite(
+        self,
+        tr: Transaction,
+        place: Place,
+        token: ServiceToken,
+        before: ServiceToken | None = None,
+        *,
+        marked: bool = False,
+    ) -> None:
         """Write what says how long a token lives, and what else of it changes; `before`: as it was."""
         self._seal(tr, self._keys.key(TOKEN, place.hash), token.encode())
         accessor = Accessor(hash=place.hash, proof=place.proof, expires_at=token.expires_at)
         self._seal(tr, self._keys.key(ACCESSOR, token.accessor), accessor.encode())
         if not token.chosen:
-            keep_proof(tr, self._keys, place.proof, token)
+            keep_proof(tr, self._keys, place.proof, token, marked=marked)
         if before is not None and before.expires_at is not None:
             tr.clear(self.end_key(before))
         if token.expires_at is not None:

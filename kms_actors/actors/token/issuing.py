@@ -5,12 +5,13 @@ What a token is called is drawn before, since a transaction may run twice.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final, NamedTuple
 
 from kms_actors.actors.cluster.changes import TOKEN
-from kms_actors.actors.cluster.schedule import KEPT, look_by
+from kms_actors.actors.cluster.schedule import KEPT, entry_key, look_by
 from kms_actors.actors.tenant.context import TenantContext
-from kms_actors.actors.tenant.proofs import keep_issuer
+from kms_actors.actors.tenant.proofs import keep_issuer, mark_key
 from kms_actors.actors.tenant.token_records import Place, TokenRecords
 from kms_actors.auth import batch_token
 from kms_actors.auth.principal import Right
@@ -37,6 +38,11 @@ def draw(tenant_number: int) -> NewToken:
     return NewToken(new_service_token(tenant_number), new_accessor())
 
 
+def look_ahead(tr: Transaction, context: TenantContext) -> Awaitable[list[bytes | None]]:
+    """Have what `issue` reads for a service token be read with what else is."""
+    return tr.get_many((entry_key(context.keys), mark_key(context.keys)))
+
+
 async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: NewToken, now: float) -> Issued:
     """Make the token that `spec` describes; `now` is in seconds since 1970. A batch token writes nothing.
 
@@ -50,6 +56,8 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
         now = float(int(now))  # what a batch token says are whole seconds
     expires_at = now + spec.ttl if spec.ttl else None
     records = TokenRecords(context.keys, context.keyring)
+    if not spec.batch:
+        look_ahead(tr, context)
     if spec.line and not await records.parents(tr, spec.line):
         raise InvalidRequest("parent token lookup failed: no parent found")
     token = _record(spec, "" if spec.batch else new.accessor, now, expires_at)
@@ -60,8 +68,9 @@ async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: N
     place = records.place(new.text)
     if spec.chosen:
         await _require_free(tr, context, records, place)
+    _, mark = await look_ahead(tr, context)
     await context.tallies.grow(tr, "tokens")
-    records.keep(tr, place, token)
+    records.keep(tr, place, token, marked=mark is not None)
     if expires_at is not None:
         await look_by(tr, context.keys, int(expires_at * _SECOND) + KEPT, int(now * _SECOND))
     return Issued(new.text, new.accessor, spec, now, expires_at)
