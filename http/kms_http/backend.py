@@ -89,6 +89,10 @@ class Backend(Protocol):
         """Which pages may send requests; None: no page is spoken of."""
 
     @property
+    def console_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """Names and values that answers of the console have beside their own."""
+
+    @property
     def audited(self) -> bool:
         """False where the node has no audit devices of its own, for sure."""
 

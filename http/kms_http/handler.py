@@ -184,7 +184,7 @@ class Handler:
             self._read_target(exchange)
         except paths.Elsewhere as elsewhere:
             exchange.label = "console"
-            return self._console.answer(exchange.request, elsewhere.path)
+            return self._console.answer(exchange.request, elsewhere.path, self._backend.console_headers)
         if exchange.help:
             return await self._tell_help(exchange)
         system = exchange.path.startswith(_SYSTEM)

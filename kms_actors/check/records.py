@@ -27,6 +27,7 @@ from kms_actors.ceremony.rotation import RotateConfig
 from kms_actors.cubbyhole.records import Held, Taken, WrapInfo
 from kms_actors.errors import FormatError, IntegrityError
 from kms_actors.identity import records as identity
+from kms_actors.insight.console_headers import ConsoleHeaders
 from kms_actors.insight.cors import Cors
 from kms_actors.insight.records import Installed, Member
 from kms_actors.keyring import stored
@@ -139,6 +140,7 @@ CLUSTER_RECORDS: Final = (
     Known(("node", str, "rekey-recovery"), Sealing.MASTER_KEYRING, Rekey.decode),
     Known(("node", str, "rekey-recovery-backup"), Sealing.MASTER_KEYRING, Backup.decode),
     Known(("node", str, "cors"), Sealing.MASTER_KEYRING, _as(Cors)),
+    Known(("node", str, "console-headers"), Sealing.MASTER_KEYRING, _as(ConsoleHeaders)),
     Known(("member", str, str), _PLAIN, _as(Member)),
     Known(("version", str, str), _PLAIN, _as(Installed)),
     Known(("node", str, "audit", str), Sealing.MASTER_KEYRING, _as(Device)),

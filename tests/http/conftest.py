@@ -115,6 +115,7 @@ class FakeBackend(Answering):
         super().__init__()
         self.node_sealed = False
         self.cors: Cors | None = None
+        self.console_headers: list[tuple[bytes, bytes]] = []
         self.only_tenant = FakeTenant()
         self.revoked_ids: set[str] = set()
         self.proof: TokenProof | None = None

@@ -7,6 +7,7 @@ Nobody is asked who he is, and nothing but memory is looked at: an answer costs 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final
@@ -84,8 +85,8 @@ class Console:
     def __init__(self) -> None:
         self._files = table()
 
-    def answer(self, request: Request, target: str) -> Response:
-        """Answer a request for `target`, a decoded path with its slash.
+    def answer(self, request: Request, target: str, further: Sequence[tuple[bytes, bytes]] = ()) -> Response:
+        """Answer a request for `target`, a decoded path with its slash; a page has `further` headers, too.
 
         Raises:
             HttpError: 404, nothing is there, or the console is off.
@@ -100,7 +101,12 @@ class Console:
         file = self._files.get(INDEX if path == "ui/" or _CALLBACK.fullmatch(path) else path.removeprefix("ui/"))
         if file is None or not path.startswith("ui/"):
             raise HttpError(404)
-        return self._checked(request) or Page(file, known=_knows(request, file.tag))
+        if (refused := self._checked(request)) is not None:
+            return refused
+        page = Page(file, known=_knows(request, file.tag))
+        for name, value in further:
+            page.add_header(name, value)
+        return page
 
     def _checked(self, request: Request) -> Response | None:
         if request.method in _METHODS:

@@ -284,6 +284,8 @@ _SYSTEM: Final[Mapping[str, str]] = {
     "allowed_origins": "Origins of pages that may send requests; `*` for all.",
     "allowed_headers": "Headers that they may send beside those that are usual here.",
     "allow_credentials": "Refused: no request is known by credentials that a browser adds.",
+    "values": "Values of the header.",
+    "multivalue": "Show all values, not the first alone.",
     "tag": "What to show mounts by: `root`, `uuid`, `accessor` or `storage`.",
 }
 

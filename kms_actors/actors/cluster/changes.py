@@ -45,7 +45,7 @@ LOGIN: Final = "login"
 GONE: Final = "gone"
 #: Of CLUSTER, without a name: the master keyring, or its seal.
 KEYRING: Final = "keyring"
-#: Of CLUSTER: which pages may send requests. Without a name.
+#: Of CLUSTER: which pages may send requests, and further headers of the console. Without a name.
 CORS: Final = "cors"
 #: Of CLUSTER: its audit devices. Those of a vault are of its own records.
 AUDIT: Final = "audit"

@@ -1,5 +1,7 @@
 """The cluster's CORS settings on one process: read when the node is unsealed, and when a node has changed them.
 
+With them go those of the console (`console_headers.py`).
+
 Record: (`node`, namespace, `cors`) Cors, sealed by the master keyring: who writes into the store opens no door.
 """
 
@@ -11,6 +13,7 @@ import time
 import structlog
 
 from kms_actors.actors.cluster.changes import CLUSTER, CORS, Change, record
+from kms_actors.actors.node.console_headers import HeaderSettings
 from kms_actors.errors import KmsError, Sealed
 from kms_actors.insight.cors import Cors, DeleteCors, ReadCors, WriteCors
 from kms_actors.keyring import stored
@@ -29,6 +32,7 @@ class CorsSettings:
         self._key = keyspace.node(namespace, "cors")
         self._keyring: Keyring | None = None
         self.current: Cors | None = None
+        self.console = HeaderSettings(store, namespace)
 
     async def unsealed(self, keyring: Keyring) -> None:
         """Begin to know the settings."""
@@ -38,10 +42,12 @@ class CorsSettings:
     def sealed(self) -> None:
         """Let go of the keyring."""
         self._keyring = self.current = None
+        self.console.sealed()
 
     async def reload(self) -> None:
         """Read them anew; none where they cannot be read: then no page gets to see an answer."""
         keyring = self._keyring
+        await self.console.reload(keyring)
         if keyring is None:
             return
         try:

@@ -16,6 +16,7 @@ from kms_actors.actors.cluster import members
 from kms_actors.actors.node.cors import CorsSettings
 from kms_actors.config import Configuration
 from kms_actors.errors import Overloaded, Unavailable
+from kms_actors.insight.console_headers import ReadConsoleHeaders, WriteConsoleHeader
 from kms_actors.insight.cors import DeleteCors, ReadCors, WriteCors
 from kms_actors.insight.messages import (
     FindVault,
@@ -102,6 +103,8 @@ class Insight:
             ReadCors: cors.read,
             WriteCors: cors.write,
             DeleteCors: cors.delete,
+            ReadConsoleHeaders: cors.console.read,
+            WriteConsoleHeader: cors.console.write,
         }
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from kms_actors import clock as clocks
@@ -250,6 +250,11 @@ class NodeService:
     def cors(self) -> Cors | None:
         """Which pages may send requests; None: none is told that it may see an answer."""
         return self._cors.current
+
+    @property
+    def console_headers(self) -> Sequence[tuple[bytes, bytes]]:
+        """What answers of the console say beside their own headers."""
+        return self._cors.console.pairs
 
     @property
     def default_vault(self) -> str:

@@ -22,7 +22,7 @@ ASKED = [
     ("LIST", "sys/policies/none", "sys/policies/acl/<name>"),
     ("GET", "sys/external-keys/configs/x", "Transit imports"),
     ("POST", "sys/workflows/manage/x", "no workflows"),
-    ("POST", "sys/config/ui/headers/X-A", "no web console"),
+    ("POST", "sys/config/ui/headers/X-A", "its operator sets them"),
     ("PUT", "sys/policies/rgp/x", "Enterprise"),
     ("GET", "sys/rekey/none", "sys/rekey/init"),
     ("PUT", "sys/rekey-recovery-key/none", "sys/rekey-recovery-key/init"),

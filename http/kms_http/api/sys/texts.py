@@ -200,8 +200,10 @@ TEXTS: Final[Texts] = {
     "sys/pprof/threadcreate": About("The threads of a process of the node.", _OPERATORS),
     "sys/pprof/cmdline": About("How the process was started.", _OPERATORS),
     "sys/monitor": About("Follow the log of the node, until one of the two ends it.", _OPERATORS),
-    "sys/config/ui/headers": About("Headers of a web console; there is none."),
-    "sys/config/ui/headers/{header}": About("A header of a web console; there is none.", "", _HEADER),
+    "sys/config/ui/headers": About("List the headers that the console has beside its own.", _OPERATORS),
+    "sys/config/ui/headers/{header}": About(
+        "A header that the console has beside its own.", _OPERATORS, _HEADER, ("values",)
+    ),
     "sys/namespaces/{path...}/delete-sealed": About("Nothing: vaults are not deleted here.", "", _VAULT),
     "sys/workflows/manage": About("List the workflows; there are none."),
     "sys/workflows/manage/{path...}": About("A workflow; there is none.", "", _WORKFLOW),
