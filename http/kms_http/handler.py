@@ -33,6 +33,7 @@ from kms_actors.messages import Message
 from kms_actors.mounts import LOGINS, Mount
 from kms_actors.token.messages import OfBiscuit
 from kms_http import caller, cors, envelope, received, throttle, wrapping
+from kms_http.accounts import Accounts
 from kms_http.auditing import Auditing
 from kms_http.authorization import Allowed, authorize
 from kms_http.backend import Authenticator, Backend, Observe
@@ -123,6 +124,7 @@ class Handler:
         self._clock = clock
         self._request_ids = envelope.RequestIds()
         self._in_flight: dict[str, Exchange] = {}
+        self.accounts: Final = Accounts()
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; every failure is an answer too."""
@@ -297,6 +299,8 @@ class Handler:
         else:
             use = endpoint is None or not endpoint.own_use
             exchange.caller = await callers.identify(sent, anonymous=anonymous, use=use)
+        if exchange.caller.principal is not None:
+            self.accounts.learn(sent.token, exchange.caller.principal.resource)
 
     def _find_mounted(self, exchange: Exchange) -> tuple[Mount | None, Found | None]:
         principal, tenant = exchange.caller

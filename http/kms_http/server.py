@@ -32,6 +32,7 @@ from kms_http.wire.hub import Hub
 from kms_http.wire.limits import HEAD_SECONDS, Limits
 from kms_http.wire.listening import listen
 from kms_http.wire.passing import Staying
+from kms_http.wire.refusals import Refusals
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 from kms_http.wire.shares import Share
@@ -68,6 +69,7 @@ class HttpServer:
         self._limits = limits
         self._hub: Hub | None = None
         self._acceptor: Acceptor | None = None
+        self._refusals: Final = Refusals()
 
     async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
         """Listen on every address of `host`; port 0 takes a free one. Raises OSError when the address is taken."""
@@ -90,7 +92,15 @@ class HttpServer:
         self._begin(entries, alone=False, passed=passed).answer = self._answer_last
 
     def _begin(self, entries: Sequence[Entry], *, alone: bool, passed: socket.socket | None = None) -> Hub:
-        self._hub = hub = Hub(self._handler, self._limits, KEEPALIVE_SECONDS, LINGER_SECONDS, HEAD_SECONDS)
+        self._hub = hub = Hub(
+            self._handler,
+            self._limits,
+            keepalive_seconds=KEEPALIVE_SECONDS,
+            linger_seconds=LINGER_SECONDS,
+            head_seconds=HEAD_SECONDS,
+            refusals=self._refusals,
+            account_of=self._handler.accounts.of,
+        )
 
         def connection(entry: Entry, peer: str, read: bytes, share: Share, made: Callable[[], None]) -> Connection:
             if entry.forwarding is None:
@@ -121,6 +131,16 @@ class HttpServer:
     def in_flight(self) -> list[RequestUnderWay]:
         """Return the requests that are worked on."""
         return self._handler.in_flight()
+
+    @property
+    def refused(self) -> Mapping[tuple[str, ...], int]:
+        """How often clients were sent away before anything was done for them, by reason."""
+        return self._refusals.counts
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._hub.admission.waiting if self._hub is not None else 0
 
     @property
     def body_bytes(self) -> int:

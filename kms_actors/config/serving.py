@@ -49,6 +49,17 @@ class Limits(Section, frozen=True):
     bulk_idle_seconds: Annotated[
         Seconds, Meta(description="how long that worker stays without a connection, after which its memory is free")
     ] = 120.0
+    wait_seconds: Annotated[
+        Annotated[float, Meta(gt=0, le=60)],
+        Meta(
+            description="how long all requests that are not answered may be expected to take; past it vaults, and "
+            "addresses without a token, that ask for more than their share of a process get 503"
+        ),
+    ] = 0.1
+    body_rate: Annotated[
+        Size,
+        Meta(description="of a body that has taken 20 s, what must have come in each second since; less is 408"),
+    ] = "500 B"
 
 
 class Metrics(Section, frozen=True):

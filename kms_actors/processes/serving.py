@@ -118,9 +118,13 @@ async def http_server(
             bytes_of(limits.body_bytes),
             limits.connections_per_address,
             bytes_of(limits.pending_bytes_per_address),
+            limits.wait_seconds,
+            bytes_of(limits.body_rate),
         ),
     )
     metrics.gauge("kms_http_connections", "Connections of clients", lambda: float(server.open_connections))
+    metrics.gauge("kms_http_waiting", "Requests that wait for their turn", lambda: float(server.waiting))
+    metrics.counters("kms_http_refused", "Clients sent away before anything was done", ("reason",), server.refused)
     metrics.gauge("kms_http_body_bytes", "Bytes of request bodies in memory", lambda: float(server.body_bytes))
     memory.start()
     try:

@@ -44,7 +44,7 @@ def run(request: Request, server: Server, *, rate: int, connections: int, second
     program = find()
     with tempfile.TemporaryDirectory() as directory:
         targets, found = Path(directory) / "targets.json", Path(directory) / "found"
-        targets.write_text("".join(_targets(request, server)), encoding="utf-8")
+        targets.write_text("".join(lines_of(request, server)), encoding="utf-8")
         before = cpu_seconds(server.pid)
         output(
             [
@@ -60,7 +60,7 @@ def run(request: Request, server: Server, *, rate: int, connections: int, second
     return read(printed.splitlines(), rate, spent)
 
 
-def _targets(request: Request, server: Server) -> Iterable[str]:
+def lines_of(request: Request, server: Server) -> Iterable[str]:
     """Yield a line of JSON for each address that the requests go round."""
     headers = {name: [value] for name, value in server.headers(request).items()}
     body = base64.b64encode(request.body.encode()).decode()

@@ -27,7 +27,7 @@ def run(request: Request, server: Server, *, connections: int, seconds: int) -> 
     """Load a server with one request, over and over; RuntimeError if it refuses any."""
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory) / "request.lua"
-        script.write_text(_script(request, server.headers(request)), encoding="utf-8")
+        script.write_text(script_of(request, server.headers(request)), encoding="utf-8")
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"--timeout={_PATIENCE}s"]
         before = cpu_seconds(server.pid)
         printed = output([*command, "-s", script, server.address], seconds + 60)
@@ -35,7 +35,7 @@ def run(request: Request, server: Server, *, connections: int, seconds: int) -> 
     return read(printed, spent)
 
 
-def _script(request: Request, headers: Mapping[str, str]) -> str:
+def script_of(request: Request, headers: Mapping[str, str]) -> str:
     lines = [f'wrk.method = "{request.method}"', f'wrk.path = "/v1/{request.path}"']
     lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in headers.items()]
     if request.body:

@@ -16,7 +16,7 @@ from kms_http import (
 )
 from kms_http.server import HttpServer
 from kms_http.wire import (
-    body,
+    inbound,
     limits,
     response,
 )
@@ -155,7 +155,7 @@ class TestLimits:
         assert logs == []
 
     async def test_a_slow_body_is_given_up(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(body, "READ_SECONDS", 0.1)
+        monkeypatch.setattr(inbound, "READ_SECONDS", 0.1)
         answer = await service.raw(head("PUT", "/v1/toy/names/a", "Content-Length: 10") + b"{")
         ((status, headers, _),) = parse(answer)
         assert (status, headers["Connection"]) == (408, "close")

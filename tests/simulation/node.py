@@ -18,6 +18,7 @@ from kms_http.handler import Handler
 from kms_http.wire.connection import Connection
 from kms_http.wire.hub import Hub
 from kms_http.wire.limits import Limits
+from kms_http.wire.refusals import Refusals
 from tests.simulation.loop import Process, VirtualLoop
 from tests.simulation.native import OUTSIDE, SimulatedStore, Sky
 
@@ -115,7 +116,17 @@ class SimulatedNode:
             catalogue=CATALOGUE,
             console=Console(),
         )
-        self._hub = Hub(handler, Limits(), 75, 5, 75)
+        self._hub = Hub(
+            handler,
+            Limits(),
+            keepalive_seconds=75,
+            linger_seconds=5,
+            head_seconds=75,
+            refusals=Refusals(loop.time),
+            account_of=handler.accounts.of,
+            clock=loop.time,
+            cpu=loop.time,
+        )
         assert self._hub.loop is loop
 
     @property

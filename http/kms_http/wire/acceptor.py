@@ -136,8 +136,8 @@ class Acceptor:
         share = self._hub.shares.hold(peer, many=entry.speaks_for_others(peer))
         if share.has_room() and self._hub.has_room(len(self._connecting)):
             return share
+        self._turn_away(entry, connection, share)
         share.let_go()
-        self._turn_away(entry, connection)
         return None
 
     def _begin(self, connecting: Coroutine[Any, Any, None]) -> None:
@@ -145,7 +145,8 @@ class Acceptor:
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
-    def _turn_away(self, entry: Entry, connection: socket.socket) -> None:
+    def _turn_away(self, entry: Entry, connection: socket.socket, share: Share) -> None:
+        self._hub.refusals.add("connections of an address" if share.overfull else "connections")
         with contextlib.closing(connection), contextlib.suppress(OSError):
             if entry.tls is None:
                 connection.send(errors.respond(errors.too_busy()).encode("", 1, last=True))
@@ -161,7 +162,7 @@ class Acceptor:
                     share.let_go()
                     peer, share = client, self._hub.shares.hold(client, many=entry.speaks_for_others(client))
                     if not share.has_room():
-                        self._turn_away(entry, connection)
+                        self._turn_away(entry, connection, share)
                         return
             if entry.tls is not None and not await self._begins_tls(connection):
                 await self._tell_of_tls(connection)

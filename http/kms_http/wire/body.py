@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -18,9 +17,6 @@ from kms_http.wire.errors import HttpError
 from kms_http.wire.inbound import too_large
 from kms_http.wire.limits import MAX_BODY
 from kms_http.wire.request import Request
-
-#: Seconds a client has to send a body.
-READ_SECONDS: Final = 60
 
 MERGE_PATCH: Final = "application/merge-patch+json"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -45,11 +41,7 @@ async def read(request: Request, most: int = MAX_BODY) -> bytes:
         if len(request.body) > most:
             raise too_large()
         return request.body
-    try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await request.read(most)
-    except TimeoutError:
-        raise HttpError(408, "request body was not received in time", close=True) from None
+    return await request.read(most)
 
 
 #: Bytes of a body from which it is parsed in steps, between which others are answered.

@@ -13,13 +13,14 @@ from typing import Any, Final, cast
 
 import structlog
 
-from kms_http.wire import errors, head, response
+from kms_http.wire import errors, head, response, streaming
+from kms_http.wire.admission import UNCOUNTED as UNCOUNTED_TASKS
 from kms_http.wire.begun import go_on
 from kms_http.wire.errors import HttpError
 from kms_http.wire.hub import Hub
 from kms_http.wire.inbound import Inbound
 from kms_http.wire.limits import MAX_HEAD, UNCOUNTED
-from kms_http.wire.line import Line
+from kms_http.wire.receiving import Receiving
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 from kms_http.wire.shares import Share
@@ -27,34 +28,29 @@ from kms_http.wire.shares import Share
 _END: Final = b"\r\n\r\n"
 #: Seconds from the end of what a client sends until it is asked for, and from then on.
 PROBE_SECONDS: Final = 2.0
-#: Seconds between two looks at a client that takes nothing of a body without an end.
-_PAUSE_SECONDS: Final = 0.05
 _PROCESSING: Final = b"HTTP/1.1 102 Processing\r\n\r\n"
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 _log = structlog.get_logger(__name__)
 
 
-class Connection(Line):
+class Connection(Receiving):
     """One connection. Shows nothing of what was sent, neither in answers to what is no HTTP nor in logs."""
 
     __slots__ = (
         "_heads",
-        "_inbound",
         "_made",
         "_streaming",
         "_unsent",
-        "_write_paused",
         "console",
+        "write_paused",
     )
 
     def __init__(self, hub: Hub, share: Share, peer: str, made: Callable[[], None]) -> None:
         super().__init__(hub, share, peer)
         self._made: Callable[[], None] | None = made  # called once the connection is
         self._heads = head.Heads()
-        self._inbound: Inbound | None = None  # the request's body, or what is left of the last one's
         self._unsent: bool | None = None  # an answer is not yet taken; whether it is the last one
-        self._write_paused = False
+        self.write_paused = False
         self._streaming = False  # a body without an end goes out
         self.console = False  # the listener serves it
 
@@ -146,10 +142,10 @@ class Connection(Line):
         self._set_timer(PROBE_SECONDS, self._probe)
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self.write_paused = True
 
     def resume_writing(self) -> None:
-        self._write_paused = False
+        self.write_paused = False
         last, self._unsent = self._unsent, None
         if last is not None:
             self._stop_timer()
@@ -197,13 +193,25 @@ class Connection(Line):
             self._resume_reading()
 
     def _begin(self, request: Request, rest: bytes) -> None:
-        """Answer `request`, which is whole."""
+        """Answer `request`, which is whole, now or when it has its turn."""
         self._request = request
         if rest or self._buffer:
             self._put_by(rest)
         if self._read_paused and not rest:
             self._resume_reading()
+        outbox = self._hub.outbox
+        if outbox.free:
+            outbox.free -= 1
+            self.take_up(request)
+        else:
+            self._hub.admission.take(self, request)
+
+    def take_up(self, request: Request) -> None:
+        """Begin to answer `request`."""
         answer: Any = self._hub.answer(request)
+        if request.body is None:
+            self._task = self._hub.loop.create_task(self._answer_later(request, answer))
+            return
         try:
             awaited = answer.send(None)
         except StopIteration as done:
@@ -221,52 +229,14 @@ class Connection(Line):
         self._inbound = Inbound(understood.length, self._count, expects=understood.expects and not rest)
         self._put_by(rest)
         self._pause_reading()
-        self._task = self._hub.loop.create_task(self._answer_later(request, self._hub.answer(request)))
-
-    async def receive_body(self, most: int) -> bytes:
-        """Return the body that is still to come, of `most` bytes. Raises HttpError: 400, 413, 503."""
-        inbound = self._inbound
-        assert inbound is not None
-        if inbound.expects:
-            inbound.expects = False
-            if not self.lost:
-                self._transport.write(_CONTINUE)
-        whole = inbound.open(most)
-        data = self._buffer
-        self._put_by(b"")
-        self._feed(data)
-        if not inbound.complete:
-            if self._eof or self.lost:
-                inbound.fail(errors.broken_off())
-            self._resume_reading()
-        try:
-            return await whole
-        finally:
-            inbound.shut()
-
-    def _feed(self, data: bytes) -> None:
-        """Take bytes of a body: for who waits for it, or to read over what nobody wants."""
-        inbound = self._inbound
-        assert inbound is not None
-        rest = inbound.feed(data)
-        if rest is None:  # no framing, or past a limit
-            if self._request is None:
-                self.close()
-            return
-        if inbound.complete:
-            self._inbound = None
-            self._put_by(rest)
-            if self._request is None:
-                self._stop_timer()
-                self._go_on()
-
-    def _continue(self) -> None:
-        if self._request is None and self._buffer and not self._ending and not self.lost:
-            self._advance(self._buffer)
+        self._hub.admission.take(self, request)
 
     # From an answer to bytes.
 
     async def _answer_later(self, request: Request, answer: Coroutine[Any, Any, Response]) -> None:
+        counted = request.body is not None
+        if counted:
+            self.works_on(request)
         try:
             made = await answer
         except (KeyboardInterrupt, SystemExit):
@@ -275,6 +245,19 @@ class Connection(Line):
             self._give_up(error)
         else:
             self._hub.outbox.put(self, request, made)
+        finally:
+            if counted or request.body is not None:
+                admission = self._hub.admission
+                admission.going_on -= 1
+                if self.counted_in is not None:
+                    admission.discount(self, *self.counted_in)
+
+    def works_on(self, request: Request) -> None:
+        """Count a request that goes on in a task, and has come whole."""
+        admission = self._hub.admission
+        admission.going_on += 1
+        if admission.going_on > UNCOUNTED_TASKS:
+            admission.count(self, request)
 
     def send(self, request: Request, answer: Response) -> None:
         """Write an answer, and be ready for the next request."""
@@ -290,35 +273,24 @@ class Connection(Line):
         except Exception as error:  # noqa: BLE001  # other connections' answers wait behind this one
             self._give_up(error)
             return
-        if self._write_paused:
+        if self.write_paused:
             self._unsent = last
-            self._set_timer(response.WRITE_SECONDS, self.abort)
+            self._set_timer(response.WRITE_SECONDS, self._give_up_on_reader)
         else:
             self._finish(last)
 
     async def _stream(self, request: Request, answer: Response, pieces: AsyncIterator[bytes]) -> None:
-        """Write a body piece by piece until it ends, the client has gone or takes nothing, or the server ends."""
         self._streaming = True
         try:
-            self._transport.write(answer.encode_head(request.minor))
-            async for piece in pieces:
-                if self._hub.ending or not await self._can_write():
-                    break
-                if piece:
-                    self._transport.write(b"%x\r\n%b\r\n" % (len(piece), piece) if request.minor else piece)
-            if request.minor:
-                self._transport.write(b"0\r\n\r\n")
+            await streaming.send(self, answer, pieces, request.minor)
         except Exception as error:  # noqa: BLE001  # what has begun cannot become an error's answer
             self._give_up(error)
         else:
             self._finish(True)
 
-    async def _can_write(self) -> bool:
-        """Wait for a client that takes nothing, for as long as it may take for an answer; tell whether it does."""
-        end = self._hub.loop.time() + response.WRITE_SECONDS
-        while self._write_paused and self._hub.loop.time() < end:  # noqa: ASYNC110  # once in a while, of few
-            await asyncio.sleep(_PAUSE_SECONDS)
-        return not self._write_paused
+    def _give_up_on_reader(self) -> None:
+        self._hub.refusals.add("slow reader")
+        self.abort()
 
     def _finish(self, last: bool) -> None:
         """Be ready for the next request, or end the connection, once an answer has been taken."""
@@ -337,26 +309,13 @@ class Connection(Line):
             self.close()
         self._be_idle()
 
-    def _read_over(self) -> None:
-        """Read a body nobody wants for a moment, so that the client comes to read the answer."""
-        inbound = self._inbound
-        assert inbound is not None
-        inbound.discard()
-        self._set_timer(self._hub.linger_seconds, self.close)
-        data = self._buffer
-        self._put_by(b"")
-        self._feed(data)
-        if self._eof and self._inbound is not None:
-            self.close()
-        else:
-            self._resume_reading()
-
     def _refuse(self, error: HttpError) -> None:
         """Answer what is no request, and end the connection."""
         self._transport.write(errors.respond(error).encode("", 1, last=True))
         self._end(None, unread=True)
 
     def _end_slowness(self) -> None:
+        self._hub.refusals.add("slow head")
         self._refuse(HttpError(408, "request header was not received in time", close=True))
 
     def _end(self, error: HttpError | None, *, unread: bool = False) -> None:
@@ -373,14 +332,6 @@ class Connection(Line):
             self._transport.write_eof()
         self._set_timer(self._hub.linger_seconds, self.close)
         self._resume_reading()
-
-    def _end_request(self) -> None:
-        self._request = self._task = None
-        if self._counted:
-            self._hub.bodies.take(-self._counted)
-            self._counted = 0
-        if self.lost:
-            self._inbound = None
 
     def _give_up(self, error: BaseException) -> None:
         """End the connection. Texts and tracebacks may hold what a client sent: the kind alone is logged."""

@@ -47,9 +47,12 @@ class HttpError(KmsError):
         self.retry_after = retry_after  # seconds; 0 where that is not known to help
 
 
+_BUSY = "too many requests at once, try again"
+
+
 def too_busy() -> HttpError:
     """Return the error of a request for which there is no memory now."""
-    return HttpError(503, "too many requests at once, try again", close=True, retry_after=1)
+    return HttpError(503, _BUSY, close=True, retry_after=1)
 
 
 def broken_off() -> HttpError:
@@ -101,6 +104,11 @@ def respond(error: Exception) -> Response:
 def body(*texts: str) -> bytes:
     """Return the JSON of an error with these texts."""
     return json_codec.dumps({"errors": texts})
+
+
+#: The answer to a request for which there is no time now: its body, and the header line beside it.
+BUSY = body(_BUSY)
+RETRY = b"Retry-After: 1\r\n"
 
 
 def _texts(answer: _Answer, error: Exception) -> tuple[str, ...]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from kms_http.wire import errors, limits
 from kms_http.wire.errors import HttpError
 from kms_http.wire.framing import framing_of
+
+#: Seconds that any body may take, the least and the most, whatever its size.
+_SECONDS: Final = 20.0
+READ_SECONDS: Final = 60.0
 
 
 class Inbound:
@@ -28,6 +33,11 @@ class Inbound:
         self.flows = False
         #: True while the client waits to be told to send it.
         self.expects = expects
+
+    @property
+    def size(self) -> int:
+        """Bytes of it that have come."""
+        return self._size
 
     @property
     def complete(self) -> bool:
@@ -88,3 +98,13 @@ class Inbound:
 def too_large() -> HttpError:
     """Return the error of a body that is too large."""
     return HttpError(413, "http: request body too large", close=True)
+
+
+def too_slow() -> HttpError:
+    """Return the error of a body that comes too slowly."""
+    return HttpError(408, "request body was not received in time", close=True)
+
+
+def body_seconds(size: int, rate: int) -> float:
+    """Return how long a body may have taken of which so many bytes are there, `rate` of which a second is enough."""
+    return min(_SECONDS + size / rate, READ_SECONDS)

@@ -25,6 +25,8 @@ class Limits(NamedTuple):
     body_bytes: int = 256 * 2**20  # of requests that are worked on
     connections_per_address: int = 2048
     pending_bytes_per_address: int = 16 * 2**20
+    wait_seconds: float = 0.1  # for which requests may be expected to wait before some are refused
+    body_rate: int = 500  # bytes of a body that a client sends a second, at least
 
 
 class Account:

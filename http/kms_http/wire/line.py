@@ -28,6 +28,7 @@ class Line(asyncio.Protocol):
         "_overfull",
         "_read_paused",
         "_request",
+        "_resting",
         "_share",
         "_slow_until",
         "_task",
@@ -55,6 +56,7 @@ class Line(asyncio.Protocol):
         self._read_paused = False
         self._ending = False  # what comes is of no interest
         self._overfull = False
+        self._resting = False  # nothing is read for a moment
         self._slow_until = 0.0  # when the head whose beginning is kept must be whole; 0: there is none
         self._eof = False  # the client sends no more
         self._tls = False
@@ -143,6 +145,7 @@ class Line(asyncio.Protocol):
     def _count(self, size: int) -> bool:
         """Count bytes of the request's body; False where all bodies together would be too many."""
         if not self._hub.bodies.take(size):
+            self._hub.refusals.add("bodies")
             return False
         self._counted += size
         return True
@@ -151,10 +154,10 @@ class Line(asyncio.Protocol):
         """Keep `data` for later, in place of what was kept; False, and nothing kept, where it is too much."""
         more = len(data) - self._held
         if not self._share.pending.take(more):
-            return self._let_go()
+            return self._let_go("pending of an address")
         if not self._hub.pending.take(more):
             self._share.pending.take(-more)
-            return self._let_go()
+            return self._let_go("pending")
         self._buffer, self._held = data, len(data)
         if self._request is not None:
             self._slow_until = 0.0
@@ -162,7 +165,8 @@ class Line(asyncio.Protocol):
                 self._pause_reading()
         return True
 
-    def _let_go(self) -> bool:
+    def _let_go(self, reason: str) -> bool:
+        self._hub.refusals.add(reason)
         self._hub.pending.take(-self._held)
         self._share.pending.take(-self._held)
         self._buffer, self._held, self._overfull = b"", 0, True

@@ -29,6 +29,7 @@ class Request:
         """Return the whole body. Raises HttpError: 400, broken off or malformed; 408, 413 or 503, past a limit."""
         if self.body is None:
             self.body = await self._connection.receive_body(most)
+            self._connection.works_on(self)
         return self.body
 
     @property

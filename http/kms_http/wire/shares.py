@@ -41,6 +41,11 @@ class Share:
             connection.abort()
         return bool(idle)
 
+    @property
+    def overfull(self) -> bool:
+        """True while more is counted than may be."""
+        return self._holds > self._most
+
     def hold(self) -> None:
         """Count one more, until `let_go`."""
         self._holds += 1
@@ -62,7 +67,7 @@ class Shares:
     def hold(self, address: str, *, many: bool) -> Share:
         """Count one connection more of an address, and return its share; `many` clients may come by it."""
         bounded = bool(address) and not many
-        name = _network(address) if bounded else f"*{address}"
+        name = network(address) if bounded else f"*{address}"
         share = self._shares.get(name)
         if share is None:
             share = Share(self, name, self._limits, bounded=bounded)
@@ -77,7 +82,7 @@ class Shares:
 
 
 @functools.lru_cache(maxsize=1024)
-def _network(address: str) -> str:
+def network(address: str) -> str:
     """Return what is counted together: an IPv4 address, or a network of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])

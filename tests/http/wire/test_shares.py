@@ -17,6 +17,7 @@ import pytest
 
 from kms_http import server as http_server
 from kms_http.server import HttpServer
+from kms_http.wire import inbound
 from kms_http.wire.entry import Entry
 from kms_http.wire.limits import MAX_NOBODYS_BODY, Limits
 from kms_http.wire.shares import Shares
@@ -89,7 +90,7 @@ async def test_where_none_of_his_is_idle_he_is_told_and_others_are_served(servic
         return "waited"
 
     service.toys_answer(wait)
-    async with serving(service, Limits(connections=100, connections_per_address=3)) as (_, connect):
+    async with serving(service, Limits(connections=100, connections_per_address=3)) as (server, connect):
         for _ in range(3):
             _, writer = await connect("127.0.0.1")
             writer.write(b"GET /v1/toy/names/a HTTP/1.1\r\nHost: x\r\nX-Vault-Token: data\r\n\r\n")
@@ -98,6 +99,7 @@ async def test_where_none_of_his_is_idle_he_is_told_and_others_are_served(servic
                 await asyncio.sleep(0.01)
         assert await asks(connect, "127.0.0.1") == 503
         assert await asks(connect, "127.0.0.2") == 200
+        assert server.refused[("connections of an address",)] == 1
         released.set()
 
 
@@ -115,6 +117,7 @@ async def test_beginnings_of_requests_of_one_address_leave_room_for_those_of_oth
             readers.append(reader)
         refused = await asyncio.gather(*(status(reader) for reader in readers[3:]))
         assert refused == [503, 503]
+        assert server.refused[("pending of an address",)] == 2
         reader, writer = await connect("127.0.0.2")
         writer.write(beginning)
         await writer.drain()
@@ -186,6 +189,30 @@ async def test_a_slow_head_that_ends_in_time_is_answered(service: Service, monke
                 writer.write(piece)
                 await asyncio.sleep(0.08)
             assert await status(reader) == 200
+
+
+async def test_a_body_that_comes_steadily_but_too_slowly_is_refused(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbound, "_SECONDS", 0.2)
+    async with serving(service, Limits(body_rate=200)) as (server, connect):
+        head = b"PUT /v1/toy/names/a HTTP/1.1\r\nHost: x\r\nX-Vault-Token: data\r\nContent-Length: 5000\r\n\r\n"
+        reader, writer = await connect("127.0.0.1")
+        writer.write(head)
+        answer = asyncio.create_task(status(reader))
+        for _ in range(200):
+            writer.write(b" ")
+            await asyncio.sleep(0.02)
+            if answer.done():
+                break
+        assert await answer == 408
+        assert server.refused[("slow body",)] == 1
+        reader, writer = await connect("127.0.0.1")
+        writer.write(head)
+        for number in range(10):  # for longer than that, but as much as is wanted
+            writer.write(b"{}".ljust(500) if not number else b" " * 500)
+            await asyncio.sleep(0.05)
+        assert await status(reader) == 200
 
 
 @pytest.mark.parametrize("chunked", [False, True])

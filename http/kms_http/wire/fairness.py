@@ -1,0 +1,247 @@
+"""Who has the next turn where more is asked for than can be done: accounts in turn, by what their turns have cost.
+
+Start-time fair queueing (Goyal, Vin, Cheng 1996): an account's next turn has a place on a line, as far behind its
+last one as that one has cost; whoever comes after a silence begins where the others are. So each has its share,
+whatever a turn of it costs, which is known only afterwards, and who asks for less than his share waits for no more
+than the turn that has begun. Pure: seconds are told, of any steady clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import deque
+from typing import Final, Generic, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+#: Requests below which none is refused: those that wait for a turn, and those of a kind that go on in tasks.
+FEW_QUEUED: Final = 8
+FEW_GOING_ON: Final = 16
+#: Where more than one account has asked of late: requests of them all that go on in tasks at once, and of each at
+#: least. What they wait for there, a store or threads, knows no turns.
+_TOGETHER: Final = 64
+_EACH: Final = 8
+#: Seconds that count as of late, once or twice.
+_LATELY: Final = 1.0
+#: How much of a mean each new value is, and the longest time between two answers that says anything of a pace.
+_WEIGHT: Final = 1 / 32
+_LONGEST: Final = 0.05
+#: Kinds of requests kept before those are let go of that nobody waits for.
+_KINDS: Final = 256
+#: Accounts kept before those that nothing is known of are looked for.
+_SWEEP: Final = 64
+
+
+class Account(Generic[T]):
+    """A vault, or an address where it is not known which."""
+
+    __slots__ = ("going_on", "listed", "name", "place", "queue")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.place = 0.0
+        self.listed = False  # it has a place among those that are to have a turn
+        self.queue: deque[Turn[T]] = deque()
+        self.going_on = 0  # requests of it that were begun and are not answered
+
+    @property
+    def waiting(self) -> int:
+        """Its requests that are not answered."""
+        return len(self.queue) + self.going_on
+
+
+class Turn(NamedTuple, Generic[T]):
+    """What waits, of whom, and since when."""
+
+    account: Account[T]
+    item: T
+    since: float
+
+
+class Pace:
+    """How long those that wait for something take, by the time between two that were done while many waited."""
+
+    __slots__ = ("_intervals", "_last", "mean", "tight", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self.tight = False  # those that wait take half of the bound or more
+        self.mean = 0.0  # seconds
+        self._last = 0.0  # when one was done; 0: few waited then
+        self._intervals = 0
+
+    @property
+    def delay(self) -> float:
+        """How long, in seconds, those that wait now will take in all."""
+        return self.waiting * self.mean
+
+    def done(self, now: float, few: int, likely: float) -> None:
+        """Take in that one was done. Where few have waited, a mean begins with what is likely."""
+        if self.waiting < few:
+            self._last, self._intervals, self.mean = 0.0, 0, likely
+        elif self._last:
+            self._intervals += 1
+            weight = max(_WEIGHT, 1 / self._intervals)
+            self.mean += (min(now - self._last, _LONGEST) - self.mean) * weight
+            self._last = now
+        else:
+            self._last, self.mean = now, likely
+
+
+class Fairness(Generic[T]):
+    """Turns of all accounts. `bound`: seconds that all may wait before those above their share are refused.
+
+    Who waits in a task waits for a store, or threads. Nobody tells which; requests of a kind wait for the same.
+    """
+
+    def __init__(self, bound: float) -> None:
+        self.bound: Final = bound
+        self.going_on = 0
+        self.tight = 0  # kinds of requests that go on and take half of the bound, or more
+        self._accounts: dict[str, Account[T]] = {}
+        self._line: list[tuple[float, int, Account[T]]] = []
+        self._order = itertools.count()
+        self._place = 0.0  # of the turn that was given last
+        self._asking = 0  # accounts with requests that are not answered
+        self._cost = 0.0  # seconds of a turn, in the mean
+        self._turns = Pace()
+        self._kinds: dict[str, Pace] = {}  # of requests that go on
+        self._sweep = _SWEEP
+        self._seen: tuple[set[str], set[str]] = set(), set()  # accounts that asked lately, and before
+        self._turned = 0.0  # when these were told apart last
+
+    def account(self, name: str, now: float) -> Account[T]:
+        """Return the account of that name, of which something is asked."""
+        if now - self._turned > _LATELY:
+            recent = self._seen[0] if now - self._turned < 2 * _LATELY else set()
+            self._seen, self._turned = (set(), recent), now
+        self._seen[0].add(name)
+        found = self._accounts.get(name)
+        if found is None:
+            if len(self._accounts) >= self._sweep:
+                self._forget()
+            found = self._accounts[name] = Account(name)
+        return found
+
+    @property
+    def queued(self) -> int:
+        """Requests that wait for a turn."""
+        return self._turns.waiting
+
+    def refuses(self, account: Account[T], pace: Pace) -> bool:
+        """Tell whether one more of an account, of a kind, is too much: all wait too long, and it has its share."""
+        queued = self.queued
+        delay = queued * max(self._cost, self._turns.mean) if queued >= FEW_QUEUED else 0.0
+        if pace.waiting >= FEW_GOING_ON:
+            delay += pace.delay
+        return delay > self.bound and account.waiting * self._asking >= queued + self.going_on
+
+    def modest(self, account: Account[T]) -> bool:
+        """Tell whether an account has had less than those that wait, and so need not."""
+        idle = not account.queue and account.going_on < self._most()
+        return idle and self.queued > 0 and account.place <= self._place
+
+    def put(self, account: Account[T], item: T, now: float) -> None:
+        """Have an item wait for its account's turn."""
+        if not account.waiting:
+            self._asking += 1
+        account.queue.append(Turn(account, item, now))
+        self._turns.waiting += 1
+        self._list(account)
+
+    def take(self, now: float) -> Turn[T] | None:
+        """Return whose turn it is; None where nobody waits, or all who do have as much going on as they may."""
+        most = self._most()
+        while self._line:
+            place, _, account = heapq.heappop(self._line)
+            account.listed = False
+            if not account.queue or account.going_on >= most:
+                continue
+            self._place = max(self._place, place)
+            self._turns.done(now, FEW_QUEUED, self._cost)
+            self._turns.waiting -= 1
+            turn = account.queue.popleft()
+            if not account.waiting:
+                self._asking -= 1
+            return turn
+        return None
+
+    @property
+    def ready(self) -> bool:
+        """True while somebody may have a turn."""
+        return bool(self._line)
+
+    def cost(self, account: Account[T], seconds: float) -> None:
+        """Count what a turn has taken of the processor; its account waits for its next one."""
+        account.place = max(account.place, self._place) + seconds
+        if account.queue:
+            self._list(account)
+        elif not self.queued and not self._line:
+            self._begin_anew()
+
+    def learn(self, seconds: float) -> None:
+        """Take in how long a turn was."""
+        self._cost += (seconds - self._cost) * _WEIGHT
+
+    def kind(self, name: str) -> Pace:
+        """Return what is known of those of a kind that go on."""
+        found = self._kinds.get(name)
+        if found is None:
+            if len(self._kinds) >= _KINDS:
+                self._kinds = {kind: pace for kind, pace in self._kinds.items() if pace.waiting}
+            found = self._kinds[name] = Pace()
+        return found
+
+    def go_on(self, account: Account[T], pace: Pace) -> None:
+        """Count a request that goes on in a task, until `end`."""
+        if not account.going_on and not account.queue:
+            self._asking += 1
+        account.going_on += 1
+        self.going_on += 1
+        pace.waiting += 1
+        if pace.waiting >= FEW_GOING_ON:
+            self._judge(pace)
+
+    def end(self, account: Account[T], pace: Pace, now: float) -> None:
+        """Count its answer."""
+        pace.done(now, FEW_GOING_ON // 2, self._cost)
+        pace.waiting -= 1
+        if pace.tight or pace.waiting >= FEW_GOING_ON:
+            self._judge(pace)
+        account.going_on -= 1
+        self.going_on -= 1
+        if account.queue:
+            self._list(account)
+        elif not account.going_on:
+            self._asking -= 1
+
+    def _judge(self, pace: Pace) -> None:
+        tight = pace.waiting >= FEW_GOING_ON and pace.delay > self.bound / 2
+        self.tight += tight - pace.tight
+        pace.tight = tight
+
+    def _list(self, account: Account[T]) -> None:
+        if not account.listed:
+            account.listed = True
+            account.place = max(account.place, self._place)
+            heapq.heappush(self._line, (account.place, next(self._order), account))
+
+    def _most(self) -> int:
+        """Return how many of one account may go on at once: any number where it is alone."""
+        accounts = len(self._seen[0] | self._seen[1])
+        return max(_EACH, _TOGETHER // accounts) if accounts > 1 else self.going_on + 1
+
+    def _begin_anew(self) -> None:
+        """Forget what turns have cost: nobody waits, so nobody has had more than was there."""
+        self._place = 0.0
+        for account in self._accounts.values():
+            account.place = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of accounts that wait for nothing, and have had no more than others since."""
+        self._accounts = {
+            name: each for name, each in self._accounts.items() if each.waiting or each.place > self._place
+        }
+        self._sweep = max(_SWEEP, 2 * len(self._accounts))
