@@ -39,7 +39,7 @@ def _go(client: Client) -> list[str]:
 
     def build(go: str, target: Path) -> None:
         fresh = target.with_suffix(".new")
-        _run([go, "build", "-o", str(fresh), package], client.folder)
+        _run([go, "build", "-tags", client.tags, "-o", str(fresh), package], client.folder)
         fresh.rename(target)
 
     return [str(_built(client, build, "go", "Go 1.26"))]

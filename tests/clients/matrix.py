@@ -22,6 +22,7 @@ class Client:
     kind: str  # the group that it is told in
     package: str  # as its registry and its lock name it
     lock: str  # the file that holds its version, below HERE
+    tags: str = ""  # of a Go program that leaves out by tags what is not tried
 
     @property
     def lock_path(self) -> Path:
@@ -100,6 +101,7 @@ LIBRARIES: Final = (
 PROGRAMS: Final = (
     Client("sops", _PROGRAMS, "github.com/getsops/sops/v3", "sops/go.mod"),
     Client("consul-template", _PROGRAMS, "github.com/hashicorp/consul-template", "consul_template/go.mod"),
+    Client("vals", _PROGRAMS, "github.com/helmfile/vals", "vals/go.mod", "custom_providers,vault,openbao"),
     Client("community.hashi_vault", _PROGRAMS, "ansible", "ansible/collection.txt"),
 )
 

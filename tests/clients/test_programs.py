@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
+
+import pytest
 
 from tests.clients.building import command_of
 from tests.clients.matrix import named
@@ -12,6 +15,7 @@ from tests.clients.running import run, running
 from tests.clients.server import Server
 from tests.support.api import b64
 from tests.support.node import wait_until
+from tests.support.programs import named_by
 from tests.support.reference import clean_environment
 
 Done = dict[str, list[str]]
@@ -97,16 +101,80 @@ def test_consul_template(server: Server, tmp_path: Path, done: Done) -> None:
     ]
 
 
-def test_ansible(server: Server, tmp_path: Path, done: Done) -> None:
+def test_vals(server: Server, tmp_path: Path, done: Done) -> None:
+    vals, environment = command_of(named("vals")), server.environment(tmp_path, child_token(server))
+    for password in ("one", "two"):
+        server.root.put("secret/data/app/db", {"data": {"password": password, "user": "app"}})
+    (tmp_path / "in.yaml").write_text(
+        "db:\n"
+        "  password: ref+vault://secret/app/db#/password\n"
+        "  before: ref+vault://secret/app/db?version=1#/password\n"
+        "  url: postgres://ref+vault://secret/app/db#/user+@db\n"
+        "  of-bao: ref+openbao://secret/app/db#/password\n"
+    )
+    told = run([*vals, "eval", "-f", "in.yaml", "-o", "json"], environment, tmp_path)
+    expected = {"password": "two", "before": "one", "url": "postgres://app@db", "of-bao": "two"}
+    assert json.loads(told) == {"db": expected}
+    (tmp_path / "env.yaml").write_text("PASSWORD: ref+vault://secret/app/db#/password\n")
+    assert run([*vals, "exec", "-f", "env.yaml", "--", "printenv", "PASSWORD"], environment, tmp_path) == "two\n"
+    role_id, secret_id = app_role(server)
+    logged_out = {name: value for name, value in environment.items() if not name.endswith("_TOKEN")}
+    query = f"auth_method=approle&role_id={role_id}&secret_id={secret_id}&namespace={server.namespace or ''}"
+    assert run([*vals, "get", f"ref+vault://secret/app/db?{query}#/password"], logged_out, tmp_path).strip() == "two"
+    refused = run([*vals, "get", "ref+vault://secret/others#/password"], environment, tmp_path, code=1)
+    assert "permission denied" in refused
+    done["vals"] = [
+        "KV 2: references in a file resolved, also of a version and by `ref+openbao`; a program run with a secret",
+        "AppRole: logged in",
+        "policies: a refusal told",
+    ]
+
+
+def test_envconsul(server: Server, tmp_path: Path) -> None:
+    program, environment = at_hand("envconsul"), server.environment(tmp_path, child_token(server))
+    server.root.put("secret/data/app/db", {"data": {"password": "one"}})
+    command = [program, "-once", "-no-prefix", "-upcase", "-vault-renew-token=false", "-vault-retry=false", "-secret"]
+    assert run([*command, "secret/app/db", "printenv", "PASSWORD"], environment, tmp_path) == "one\n"
+
+
+def test_medusa(server: Server, tmp_path: Path) -> None:
+    medusa, environment = at_hand("medusa"), server.environment(tmp_path)
+    (tmp_path / "in.yaml").write_text("app:\n  db:\n    password: one\n  web:\n    key: two\n")
+    run([medusa, "import", "secret", "in.yaml"], environment, tmp_path)
+    assert server.root.get("secret/data/app/db").data["data"] == {"password": "one"}
+    told = json.loads(run([medusa, "export", "secret/app", "--format", "json"], environment, tmp_path))
+    assert told == {"app": {"db": {"password": "one"}, "web": {"key": "two"}}}
+    run([medusa, "delete", "secret/app", "--auto-approve"], environment, tmp_path)
+    assert server.root.get("secret/data/app/db").status == 404
+
+
+def at_hand(name: str) -> str:
+    """Return a program that no registry has in a form that could be locked; skip the test where it is not here."""
+    variable = f"KMS_TEST_{name.upper()}"
+    found = named_by(variable) or shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not here: install it, or set {variable} to a binary")
+    return str(found)
+
+
+def app_role(server: Server) -> tuple[str, str]:
+    """Return the ids of a role whose tokens have the policy `app`."""
     root = server.root
-    child_token(server)  # and its policy
     assert root.post("sys/auth/approle", {"type": "approle"}).status == 204
     assert root.post("auth/approle/role/app", {"token_policies": "app"}).status == 204
+    role_id: str = root.get("auth/approle/role/app/role-id").data["role_id"]
+    secret_id: str = root.post("auth/approle/role/app/secret-id").data["secret_id"]
+    return role_id, secret_id
+
+
+def test_ansible(server: Server, tmp_path: Path, done: Done) -> None:
+    child_token(server)  # and its policy
+    role_id, secret_id = app_role(server)
     given = {
         "ansible_hashi_vault_url": server.address,
-        "ansible_hashi_vault_token": root.token,
-        "role_id": root.get("auth/approle/role/app/role-id").data["role_id"],
-        "secret_id": root.post("auth/approle/role/app/secret-id").data["secret_id"],
+        "ansible_hashi_vault_token": server.root.token,
+        "role_id": role_id,
+        "secret_id": secret_id,
     }
     if server.namespace:
         given["ansible_hashi_vault_namespace"] = server.namespace
