@@ -55,6 +55,7 @@ ELSEWHERE: Final = {
     "docs/listeners.md": _OWN,
     "docs/audit-proofs.md": _OWN,
     "docs/operator-keys.md": "tests/conformance/test_operator_keys_page.py",
+    "docs/packages.md": "tests/containers/test_packages_page.py",
     "CONTRIBUTING.md": ".ci/run",
 }
 
