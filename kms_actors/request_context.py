@@ -99,7 +99,8 @@ def borne_by(bearer: Bearer | None) -> None:
 
 def recorded_by(record: Recorded) -> None:
     """Say what audit devices have of the request."""
-    _current.set(_current.get()._replace(record=record))
+    ends, request_id, by, bearer, _, below = _current.get()
+    _current.set(RequestContext(ends, request_id, by, bearer, record, below))
 
 
 def is_below(mount: int, path: str) -> None:

@@ -8,12 +8,14 @@ matters: before a change, which the change itself sees to (`TenantStore.change`)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
+from multidict import istr
 
 from kms_actors import exact_json, request_context
-from kms_actors.audit.facts import Answered, Asked, Bearer, Place
+from kms_actors.audit.facts import LARGE, Answered, Asked, Bearer, Place
 from kms_actors.audit.receipts import Ticket
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import ServicePrincipal
@@ -28,11 +30,11 @@ from kms_http.recording import Recording
 from kms_http.routing import EXISTENCE, Endpoint, Operation, Reply
 from kms_http.wire.response import Response
 
-#: Vault's names of operations, where they are others.
-_OPERATIONS: Final = {Operation.WRITE: "update"}
+#: Vault's names of operations.
+_OPERATIONS: Final = {each: "update" if each is Operation.WRITE else str(each.value) for each in Operation}
 _NO_ACCESSOR: Final = "n/a"
 #: A request with this header gets one of the same name for each device that can prove its line.
-RECEIPT: Final = "X-Kms-Audit-Receipt"
+RECEIPT: Final = istr("X-Kms-Audit-Receipt")
 #: What Vault mounts by itself, by the first segments of paths.
 _SYSTEM: Final = {
     "sys": Place("sys/", "system"),
@@ -56,19 +58,17 @@ class Auditing:
 
     async def begin(self, exchange: Exchange, sent: Mapping[str, Any], size: int, endpoint: Endpoint) -> None:
         """Enter a request that is allowed, with what was sent; `size` is that of its body."""
-        trails = await self._trails(exchange.caller.tenant)
+        tenant = exchange.caller.tenant
+        trails = self._own(tenant) if not self._backend.audited else await self._all(tenant)
         if not trails:
             return
         data = endpoint.written(sent) if endpoint.written is not None and size else sent
-        asked = _asked(exchange, self._scope(exchange), data, size, allowed=True)
-        exchange.recording = recording = Recording(asked, _revision(exchange.caller.tenant))
+        tell = partial(_asked, exchange, self._scope(exchange), data, size, allowed=True)
+        exchange.recording = recording = Recording(exchange.request_id, tell, _revision(tenant))
         request_context.recorded_by(recording)
-        await recording.request(trails)
-
-    async def before(self, exchange: Exchange, endpoint: Endpoint, message: Message | None) -> None:
-        """Wait until a request is recorded that changes something. What is decided in a transaction waits there."""
-        if exchange.recording is not None and isinstance(message, Command) and endpoint.capability is not EXISTENCE:
-            await exchange.recording.recorded()
+        if size > LARGE and recording.asked.large:
+            await recording.prepare(trails)
+        recording.request(trails)
 
     async def answered(self, exchange: Exchange, reply: Reply, response: Response) -> None:
         """Enter an answer; it is held until all is recorded. Raises NotRecorded where it waits for receipts."""
@@ -86,7 +86,11 @@ class Auditing:
         receipts: list[Ticket] | None = None
         if RECEIPT in exchange.request.headers and principal is not None and (tenant is None or tenant.trail):
             receipts = []  # of the caller's own devices alone: what the node records besides is the operator's
-        await self._answer(exchange, tenant, answered, receipts=receipts)
+        recording = exchange.recording
+        if recording is None or self._backend.audited or answered.large:
+            await self._answer(exchange, tenant, answered, receipts=receipts)
+        else:
+            recording.answer(self._own(tenant), answered, receipts)
         if receipts:
             assert exchange.recording is not None
             await exchange.recording.recorded()
@@ -111,21 +115,28 @@ class Auditing:
         error: Exception | None = None,
         receipts: list[Ticket] | None = None,
     ) -> None:
-        trails = await self._trails(tenant)
+        trails = await self._all(tenant)
         recording = exchange.recording
         if recording is None:
             if not trails:
                 return
             allowed = not isinstance(error, PermissionDenied | AuthenticationFailed)
             scope = self._scope(exchange) if tenant is None else tenant.vault_id
-            asked = _asked(exchange, scope, exchange.query, 0, allowed=allowed)
-            recording = exchange.recording = Recording(asked, _revision(tenant))
+            tell = partial(_asked, exchange, scope, exchange.query, 0, allowed=allowed)
+            recording = exchange.recording = Recording(exchange.request_id, tell, _revision(tenant))
             if error is not None:
-                await recording.request(trails, answered.error)
-        await recording.answer(trails, answered, receipts)
+                recording.request(trails, answered.error)
+        if answered.large:
+            await recording.prepare(trails, answered)
+        recording.answer(trails, answered, receipts)
 
-    async def _trails(self, tenant: Tenant | None) -> Sequence[Trail]:
-        own = () if tenant is None or tenant.trail is None else (tenant.trail,)
+    @staticmethod
+    def _own(tenant: Tenant | None) -> Sequence[Trail]:
+        trail = None if tenant is None else tenant.trail
+        return () if trail is None else (trail,)
+
+    async def _all(self, tenant: Tenant | None) -> Sequence[Trail]:
+        own = self._own(tenant)
         if not self._backend.audited:
             return own
         of_node = await self._backend.trail()
@@ -138,11 +149,16 @@ class Auditing:
         return "" if principal is None else principal.resource
 
 
+def changes(endpoint: Endpoint, message: Message | None) -> bool:
+    """Tell whether a message waits until its request is recorded. What a transaction decides waits there, too."""
+    return isinstance(message, Command) and endpoint.capability is not EXISTENCE
+
+
 def _asked(exchange: Exchange, scope: str, data: Mapping[str, Any], size: int, *, allowed: bool) -> Asked:
     request = exchange.request
     return Asked(
         exchange.request_id,
-        _OPERATIONS.get(exchange.operation) or exchange.operation.value,
+        _OPERATIONS[exchange.operation],
         exchange.path,
         scope,
         _place(exchange),
@@ -155,7 +171,7 @@ def _asked(exchange: Exchange, scope: str, data: Mapping[str, Any], size: int, *
         remote=request.remote,
         port=request.remote_port,
         headers=lambda name: list(map(str, request.headers.getall(name, ()))),
-        wrap_ttl=wrapping.whole_seconds(exchange.wrap_ttl),
+        wrap_ttl=wrapping.whole_seconds(exchange.wrap_ttl) if exchange.wrap_ttl else 0,
     )
 
 
@@ -169,7 +185,7 @@ def _place(exchange: Exchange) -> Place | None:
 
 def _place_of_tokens(tenant: Tenant | None) -> Place:
     tuned = None if tenant is None else tenant.mounts.tokens
-    return _TOKENS if tuned is None else _place_of(tuned)._replace(accessor="")
+    return _TOKENS if tuned is None else msgspec.structs.replace(_place_of(tuned), accessor="")
 
 
 def _place_of(mount: Mount) -> Place:

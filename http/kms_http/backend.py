@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.facts import Answered, Entered
 from kms_actors.audit.receipts import Ticket
 from kms_actors.auth.principal import Principal
 from kms_actors.auth.service_token import TokenProof
@@ -28,17 +28,17 @@ class Trail(Protocol):
     def revision(self) -> int:
         """Counts changes of the devices."""
 
-    async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
+    async def prepare(self, entered: Entered, answered: Answered | None = None) -> None:
         """Mask what is `large`, before its entry is made."""
 
     def hasten(self) -> None:
         """Have what waits written now, if that can be done without a wait."""
 
-    def request(self, asked: Asked, error: str = "") -> Sequence[asyncio.Future[bool]]:
+    def request(self, entered: Entered, error: str = "") -> Sequence[asyncio.Future[bool]]:
         """Have the entry of a request written."""
 
     def answer(
-        self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None
+        self, entered: Entered, answered: Answered, receipts: list[Ticket] | None = None
     ) -> Sequence[asyncio.Future[bool]]:
         """Have the entry of an answer written; with `receipts`, add a ticket of each device to them."""
 

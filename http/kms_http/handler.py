@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -34,7 +33,7 @@ from kms_actors.mounts import LOGINS, Mount
 from kms_actors.token.messages import OfBiscuit
 from kms_http import caller, cors, envelope, received, throttle, wrapping
 from kms_http.accounts import Accounts
-from kms_http.auditing import Auditing
+from kms_http.auditing import Auditing, changes
 from kms_http.authorization import Allowed, authorize
 from kms_http.backend import Authenticator, Backend, Observe
 from kms_http.caller import Callers, Sent
@@ -156,8 +155,7 @@ class Handler:
         if exchange.recording is None:
             self._leaves(exchange, response, started)
         else:
-            leaves = partial(self._leaves, exchange, response, started)
-            response.held = Unrecorded(exchange.recording, exchange, response, leaves)
+            response.held = Unrecorded(exchange.recording, exchange, response, self._leaves, started)
         return response
 
     def _leaves(self, exchange: Exchange, response: Response, started: float) -> None:
@@ -354,8 +352,8 @@ class Handler:
         wrap = exchange.wrap_ttl and not (found.route.bare or endpoint.of_wrapping)
         if wrap:
             await self._wrapping.find_room(tenant)
-        if exchange.recording is not None:
-            await self._auditing.before(exchange, endpoint, message)
+        if exchange.recording is not None and changes(endpoint, message):
+            await exchange.recording.recorded()
         result = None if message is None else await self._ask(exchange, message, of_node=endpoint.of_node)
         kind = mount.type if mount is not None else _KINDS[exchange.path.partition("/")[0]]
         reply = endpoint.render(call, result)

@@ -6,38 +6,40 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.facts import Answered, Asked, Entered
 from kms_actors.audit.receipts import Ticket
 from kms_actors.errors import NotRecorded
 from kms_http.backend import Trail
 
 
-class Recording:
+class Recording(Entered):
     """One request's. `revision` is that of its vault's devices, which its changes rest on."""
 
-    __slots__ = ("_outcomes", "_trails", "asked", "revision")
+    __slots__ = ("_id", "_outcomes", "_trails", "revision")
 
-    def __init__(self, asked: Asked, revision: int) -> None:
-        self.asked: Final = asked
+    def __init__(self, request_id: str, tell: Callable[[], Asked], revision: int) -> None:
+        super().__init__(tell)
+        self._id = request_id
         self.revision: Final = revision
         self._trails: Sequence[Trail] = ()
         self._outcomes: list[Sequence[asyncio.Future[bool]]] = []
 
-    async def request(self, trails: Sequence[Trail], error: str = "") -> None:
-        """Have the request written; see `recorded`."""
-        asked = self.asked
+    async def prepare(self, trails: Sequence[Trail], answered: Answered | None = None) -> None:
+        """Have what is large masked before its entry is made."""
         for trail in trails:
-            if asked.large:
-                await trail.prepare(asked)
-            self._expect(trail.request(asked, error))
+            await trail.prepare(self, answered)
 
-    async def answer(self, trails: Sequence[Trail], answered: Answered, receipts: list[Ticket] | None = None) -> None:
+    def request(self, trails: Sequence[Trail], error: str = "") -> None:
+        """Have the request written; see `recorded`."""
+        self._trails = trails
+        for trail in trails:
+            self._expect(trail.request(self, error))
+
+    def answer(self, trails: Sequence[Trail], answered: Answered, receipts: list[Ticket] | None = None) -> None:
         """Have the answer written, likewise; `receipts` are those of the first, which is the caller's own."""
         self._trails = trails
         for trail in trails:
-            if answered.large:
-                await trail.prepare(self.asked, answered)
-            self._expect(trail.answer(self.asked, answered, receipts))
+            self._expect(trail.answer(self, answered, receipts))
             receipts = None
 
     async def recorded(self) -> None:
@@ -47,28 +49,30 @@ class Recording:
                 if not outcome.done():
                     await asyncio.shield(outcome)
         if not self.good:
-            raise NotRecorded.of(self.asked.id)  # and whoever asks again is told the same
+            raise NotRecorded.of(self._id)  # and whoever asks again is told the same
         self._outcomes = []
 
-    def settled(self, then: Callable[[], None]) -> bool:
-        """Tell whether it is known what became of all that was to be written; if not, `then` is called once it is."""
-        if self._waiting() is None:
-            return True
-        for trail in self._trails:
-            trail.hasten()
+    def waits_for(self) -> asyncio.Future[bool] | None:
+        """Return what is waited for until it is known whether all was written; None once that is."""
         waiting = self._waiting()
         if waiting is not None:
-            waiting.add_done_callback(lambda _: self._go_on(then))
-        return waiting is None
+            for trail in self._trails:
+                trail.hasten()
+            waiting = self._waiting()
+        return waiting
 
     @property
     def good(self) -> bool:
         """Whether all that was to be written is, once that is known."""
-        return all(any(outcome.result() for outcome in written) for written in self._outcomes)
-
-    def _go_on(self, then: Callable[[], None]) -> None:
-        if self.settled(then):
-            then()
+        if self.lost:
+            return False
+        for written in self._outcomes:
+            for outcome in written:
+                if outcome.result():
+                    break
+            else:
+                return False
+        return True
 
     def _waiting(self) -> asyncio.Future[bool] | None:
         for written in self._outcomes:

@@ -14,26 +14,30 @@ from kms_http.recording import Recording
 from kms_http.wire import errors
 from kms_http.wire.response import Response
 
+#: Told of a request, its answer, and when it had begun.
+Leaves = Callable[[Exchange, Response, float], None]
+
 _log: Final = structlog.get_logger(__name__)
 
 
 class Unrecorded:
     """An answer that leaves once its entries are written; if they cannot be, another one does. See `Held`."""
 
-    __slots__ = ("_exchange", "_leaves", "_recording", "_response", "settled")
+    __slots__ = ("_exchange", "_leaves", "_recording", "_response", "_started", "waits_for")
 
     def __init__(
-        self, recording: Recording, exchange: Exchange, response: Response, leaves: Callable[[], None]
+        self, recording: Recording, exchange: Exchange, response: Response, leaves: Leaves, started: float
     ) -> None:
         """`leaves` is called when the answer does, whichever it is."""
-        self._recording, self._exchange, self._response, self._leaves = recording, exchange, response, leaves
-        self.settled = recording.settled
+        self._recording, self._exchange, self._response = recording, exchange, response
+        self._leaves, self._started = leaves, started
+        self.waits_for = recording.waits_for
 
     def leave(self) -> Response:
         """See `Held`."""
         if not self._recording.good:
             self._response.replace(failed(self._exchange, NotRecorded.of(self._exchange.request_id)))
-        self._leaves()
+        self._leaves(self._exchange, self._response, self._started)
         return self._response
 
 

@@ -1,13 +1,15 @@
 """Entries: what a device writes of a request, and of its answer, one line of JSON each.
 
 Their fields, and the order of these, are Vault's. Both entries of a request hold what is said of it: that part is
-made once a device, and what is said of the bearer once a token.
+made once a device. Of that, what is the same in many is made once a bearer, operation and mount; what is said of the
+bearer alone once a token.
 
 Source: Vault's page "Audit devices", and what its reference writes.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Mapping
@@ -17,11 +19,12 @@ import orjson
 
 from kms_actors import API_VERSION
 from kms_actors.audit import masking
-from kms_actors.audit.facts import Answered, Asked, Bearer, Place
+from kms_actors.audit.facts import Answered, Asked, Bearer, Entered, Entry, Parts, Place
 from kms_actors.audit.masking import Masker, Steps
 from kms_actors.audit.options import Options
+from kms_actors.observe.bounded import BoundedLog
 
-#: Bearers whose part is kept; past it all are made anew.
+#: Bearers, and what is said of them where they ask, whose parts are kept; past it all are made anew.
 _KEPT: Final = 1_024
 _RUNNING: Final = f"v{API_VERSION}"
 _SECOND: Final = 10**9
@@ -29,6 +32,8 @@ _NONE: Final[frozenset[str]] = frozenset()
 _LISTING: Final = frozenset({"list", "scan"})
 _NOBODY: Final = b'{"token_type":"default"}'
 _ANYBODY: Final = b'{"policy_results":{"allowed":true},"token_type":"default"}'
+
+_log: Final = BoundedLog("kms_actors.audit")
 
 
 class _Bearer(NamedTuple):
@@ -40,11 +45,17 @@ class _Bearer(NamedTuple):
     token: bytes = b""  # and before its namespace
 
 
-class _Shown(NamedTuple):
-    """What entries say of a mount: fields of the request, and of the answer."""
+class _Constant(NamedTuple):
+    """What is the same in all entries of one bearer who does one thing below one mount."""
 
-    request: bytes
-    response: bytes
+    identity: object
+    auth: bytes
+    before_path: bytes  # of the request, from the end of its id on
+    mount: bytes  # fields of the answer
+
+
+#: What one is found by: bearer, operation, namespace and mount.
+_Key = tuple[int, str, str, Place | None]
 
 
 class Entries:
@@ -54,14 +65,16 @@ class Entries:
         """Without `whole`, mounts cannot have values shown: the device is not their vault's."""
         self.masker: Final = Masker(key, raw=options.raw)
         self._options = options
+        self._filter = options.filter
         self._whole = whole
+        self._begin = options.prefix + b'{"time":"'
         self.headers: Mapping[str, bool] = {}  # that are shown, and whether they are masked
         self._known: dict[int, _Bearer] = {}
-        self._places: dict[tuple[str, str, str], _Shown] = {}
+        self._constants: dict[_Key, _Constant] = {}
 
-    def takes(self, asked: Asked) -> bool:
+    def takes(self, entered: Entered) -> bool:
         """Tell whether entries of a request are written here."""
-        return self._options.filter is None or self._options.filter(asked.facts)
+        return self._filter is None or self._filter(entered.asked.facts)
 
     def masking(self, asked: Asked) -> Steps:
         """Mask the data of a request, in steps; `request` then has them."""
@@ -72,40 +85,71 @@ class Entries:
         """Mask the data of an answer, in steps; `answer` then has them."""
         asked.masked[self] = yield from self.masker.fields_in_steps(*self._of_answer(asked, answered))
 
+    def line(self, entry: Entry) -> bytes:
+        """Return the line of an entry; nothing of one that cannot be made, which is then `lost`."""
+        entered, answered, error, now = entry
+        try:
+            if answered is None:
+                return self.request(entered.asked, error, now)
+            return self.answer(entered.asked, answered, now)
+        except Exception as failed:  # noqa: BLE001 - of whatever kind, it is of no concern to the entries beside it
+            entered.lost = True
+            _log.warning("audit entry not made", entered.asked.namespace, error=type(failed).__name__)
+            return b""
+
     def request(self, asked: Asked, error: str, now: int) -> bytes:
         """Return the line of a request; `now` is in nanoseconds since 1970."""
-        return self._line("request", now, self._parts(asked), b"", error)
+        auth, request, _ = asked.parts.get(self) or self._parts(asked)
+        end = b',"error":%b}\n' % _dumps(error) if error else b"}\n"
+        return b"".join((self._begin, _time(now), b'","type":"request","auth":', auth, b',"request":', request, end))
 
     def answer(self, asked: Asked, answered: Answered, now: int) -> bytes:
         """Return the line of an answer."""
-        auth, request = self._parts(asked)
+        auth, request, mount = asked.parts.get(self) or self._parts(asked)
         if asked.identity is None and answered.auth is not None:
             auth = _dumps(self._given(answered.auth))
-        return self._line("response", now, (auth, request), self._response(asked, answered), answered.error)
+        return b"".join(
+            (
+                self._begin,
+                _time(now),
+                b'","type":"response","auth":',
+                auth,
+                b',"request":',
+                request,
+                b',"response":{',
+                self._response(asked, answered, mount)[1:],
+                b'},"error":%b}\n' % _dumps(answered.error) if answered.error else b"}}\n",
+            )
+        )
 
-    def _line(self, kind: str, now: int, parts: tuple[bytes, bytes], response: bytes, error: str) -> bytes:
-        auth, request = parts
-        line = [
-            self._options.prefix,
-            b'{"time":"%b","type":"%b","auth":' % (_time(now), kind.encode()),
-            auth,
-            b',"request":',
-            request,
-        ]
-        if response:
-            line += b',"response":', response
-        if error:
-            line += b',"error":', _dumps(error)
-        line.append(b"}\n")
-        return b"".join(line)
-
-    def _parts(self, asked: Asked) -> tuple[bytes, bytes]:
-        """Return what is said of the bearer and of the request."""
-        parts = asked.parts.get(self)
-        if parts is None:
-            bearer = self._bearer(asked)
-            parts = asked.parts[self] = bearer.auth, self._request(asked, bearer)
+    def _parts(self, asked: Asked) -> Parts:
+        """Make what both entries of a request hold."""
+        constant = self._constant(asked)
+        parts = asked.parts[self] = constant.auth, self._request(asked, constant.before_path), constant.mount
         return parts
+
+    def _constant(self, asked: Asked) -> _Constant:
+        """Return what is the same in many entries; that of one who may do what he asks is kept."""
+        identity, place = asked.identity, asked.place
+        key = id(identity), asked.operation, asked.namespace, place
+        kept = asked.allowed and identity is not None
+        if kept and (known := self._constants.get(key)) is not None and known.identity is identity:
+            return known
+        bearer = self._bearer(asked)
+        request, response = (b"", b"") if place is None else map(_fields_of, _mounts(place))
+        before_path = b'"%b,"operation":%b%b%b,"namespace":{"id":%b},"path":' % (
+            bearer.client,
+            _dumps(asked.operation),
+            request,
+            bearer.token,
+            _dumps(asked.namespace),
+        )
+        made = _Constant(identity, bearer.auth, before_path, response)
+        if kept:
+            if len(self._constants) >= _KEPT:
+                self._constants.clear()
+            self._constants[key] = made
+        return made
 
     def _bearer(self, asked: Asked) -> _Bearer:
         """Return what is said of the bearer; that of one who may do what he asks is kept."""
@@ -140,16 +184,13 @@ class Entries:
             data = masking.counted(data)
         return data, asked.place.shown_of_answers if asked.place is not None and self._whole else _NONE
 
-    def _request(self, asked: Asked, bearer: _Bearer) -> bytes:
-        fields = [b'{"id":', _dumps(asked.id), bearer.client, b',"operation":', _dumps(asked.operation)]
-        if asked.place is not None:
-            fields.append(self._shown(asked.place).request)
-        fields += (bearer.token, b',"namespace":{"id":', _dumps(asked.namespace), b'},"path":', _dumps(asked.path))
+    def _request(self, asked: Asked, before_path: bytes) -> bytes:
+        fields = [b'{"id":"', asked.id.encode(), before_path, _dumps(asked.path)]
         if asked.data:
-            masked = asked.masked.pop(self, None)
+            masked = asked.masked.pop(self, None) if asked.masked else None
             fields += (b',"data":', _dumps(masked or self.masker.fields(asked.data, self._shown_of_request(asked))))
         if asked.remote:
-            fields += (b',"remote_address":', _dumps(asked.remote))
+            fields.append(_remote(asked.remote))
             if asked.port:
                 fields.append(b',"remote_port":%d' % asked.port)
         if asked.wrap_ttl:
@@ -159,35 +200,24 @@ class Entries:
         fields.append(b"}")
         return b"".join(fields)
 
-    def _shown(self, place: Place) -> _Shown:
-        key = place.path, place.type, place.accessor
-        shown = self._places.get(key)
-        if shown is None:
-            if len(self._places) >= _KEPT:
-                self._places.clear()
-            request, response = (_mount(place, f"mount_running_{what}") for what in ("version", "plugin_version"))
-            shown = self._places[key] = _Shown(_fields(**request), _fields(**response))
-        return shown
-
     def _headers(self, asked: Asked) -> dict[str, list[str]]:
         found = {name: asked.headers(name) for name in self.headers}
         mask = self.masker.text
         return {name: list(map(mask, some)) if self.headers[name] else some for name, some in found.items() if some}
 
-    def _response(self, asked: Asked, answered: Answered) -> bytes:
-        fields: list[bytes] = []
+    def _response(self, asked: Asked, answered: Answered, mount: bytes) -> bytes:
+        """Return the fields of an answer, each behind a comma."""
+        fields = [mount]
         if answered.auth is not None:
-            fields += (b',"auth":', _dumps(self._given(answered.auth)))
-        if asked.place is not None:
-            fields.append(self._shown(asked.place).response)
+            fields = [b',"auth":', _dumps(self._given(answered.auth)), mount]
         if answered.data:
-            masked = asked.masked.pop(self, None)
+            masked = asked.masked.pop(self, None) if asked.masked else None
             fields += (b',"data":', _dumps(masked or self.masker.fields(*self._of_answer(asked, answered))))
         if answered.warnings:
             fields += (b',"warnings":', _dumps(list(answered.warnings)))
         if answered.wrap_info is not None:
             fields += (b',"wrap_info":', _dumps(self._wrapped(answered.wrap_info)))
-        return b"{%b}" % b"".join(fields)[1:]
+        return b"".join(fields)
 
     def _given(self, auth: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is shown of a token that an answer gives."""
@@ -242,28 +272,41 @@ def _auth(bearer: Bearer, token: str, accessor: str, *, allowed: bool | None) ->
     return shown
 
 
-def _mount(place: Place, version: str) -> dict[str, str]:
-    shown = {"mount_point": place.path, "mount_type": place.type}
-    if place.accessor:
-        shown["mount_accessor"] = place.accessor
-    shown[version] = _RUNNING
-    shown["mount_class"] = "auth" if place.path.startswith("auth/") else "secret"
-    return shown
+def _mounts(place: Place) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what is said of a mount in a request, and in an answer."""
+    shown = {"mount_point": place.path, "mount_type": place.type, "mount_accessor": place.accessor}
+    kind = {"mount_class": "auth" if place.path.startswith("auth/") else "secret"}
+    return (
+        shown | {"mount_running_version": _RUNNING} | kind,
+        shown | {"mount_running_plugin_version": _RUNNING} | kind,
+    )
 
 
-_last_second: tuple[int, bytes] = (-1, b"")
+@functools.lru_cache(maxsize=_KEPT)
+def _remote(address: str) -> bytes:
+    return _fields(remote_address=address)
+
+
+_second: tuple[int, bytes] = (0, b"")
 
 
 def _time(now: int) -> bytes:
     """Return nanoseconds since 1970 as RFC 3339 has them."""
-    global _last_second  # noqa: PLW0603 - made once a second, for thousands of lines
-    second, rest = divmod(now, _SECOND)
-    if _last_second[0] != second:
-        _last_second = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)).encode()
-    return b"%b.%09dZ" % (_last_second[1], rest)
+    global _second  # noqa: PLW0603 - made once a second, for thousands of lines
+    begin, text = _second
+    rest = now - begin
+    if not (text and 0 <= rest < _SECOND):
+        rest = now % _SECOND
+        text = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(now // _SECOND)).encode()
+        _second = now - rest, text
+    return b"%b%09dZ" % (text, rest)
 
 
 def _fields(**values: str) -> bytes:
+    return _fields_of(values)
+
+
+def _fields_of(values: Mapping[str, str]) -> bytes:
     """Return fields of texts, those that are empty left out, each behind a comma."""
     return b"".join(b",%b:%b" % (_dumps(name), _dumps(value)) for name, value in values.items() if value)
 

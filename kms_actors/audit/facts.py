@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 #: Bytes of values from which they are masked in steps.
 LARGE: Final = 16 << 10
 
@@ -24,7 +26,7 @@ class Bearer(NamedTuple):
     issued: int = 0
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True):
     """The mount that a request is for."""
 
     path: str
@@ -38,66 +40,31 @@ class Place(NamedTuple):
 Describe = Callable[[Any], Bearer]
 
 
-class Asked:
+#: What both entries of a request hold, as a device shows it: its bearer, the request, fields of the answer's mount.
+Parts = tuple[bytes, bytes, bytes]
+
+
+class Asked(msgspec.Struct, eq=False):
     """A request, as all devices have it. `identity` is who bears its token, None: nobody; `describe` tells of him."""
 
-    __slots__ = (
-        "allowed",
-        "data",
-        "describe",
-        "headers",
-        "id",
-        "identity",
-        "masked",
-        "namespace",
-        "operation",
-        "parts",
-        "path",
-        "place",
-        "port",
-        "remote",
-        "size",
-        "token",
-        "wrap_ttl",
-    )
-
-    def __init__(
-        self,
-        request_id: str,
-        operation: str,
-        path: str,
-        namespace: str,
-        place: Place | None,
-        *,
-        token: str = "",
-        identity: object = None,
-        describe: Describe = lambda _: Bearer(),
-        allowed: bool = True,
-        data: Mapping[str, Any] | None = None,
-        size: int = 0,
-        remote: str = "",
-        port: int = 0,
-        headers: Callable[[str], list[str]] = lambda _: [],
-        wrap_ttl: int = 0,
-    ) -> None:
-        self.id = request_id
-        self.operation = operation
-        self.path = path
-        self.namespace = namespace
-        self.place = place
-        self.token = token
-        self.identity = identity
-        self.describe = describe
-        self.allowed = allowed
-        self.data = data
-        self.size = size  # about how many bytes of values the data has
-        self.remote = remote
-        self.port = port
-        self.headers = headers  # returns the values of a header
-        self.wrap_ttl = wrap_ttl  # seconds
-        #: By who makes the lines of a device.
-        self.parts: dict[object, tuple[bytes, bytes]] = {}
-        self.masked: dict[object, Any] = {}  # data that were masked in steps
+    id: str
+    operation: str
+    path: str
+    namespace: str
+    place: Place | None
+    token: str = ""
+    identity: object = None
+    describe: Describe = lambda _: Bearer()
+    allowed: bool = True
+    data: Mapping[str, Any] | None = None
+    size: int = 0  # about how many bytes of values the data has
+    remote: str = ""
+    port: int = 0
+    headers: Callable[[str], list[str]] = lambda _: []  # returns the values of a header
+    wrap_ttl: int = 0  # seconds
+    #: By who makes the lines of a device.
+    parts: dict[object, Parts] = {}
+    masked: dict[object, Any] = {}  # data that were masked in steps
 
     @property
     def large(self) -> bool:
@@ -117,7 +84,7 @@ class Asked:
         }
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True, eq=False):
     """What an answer gives. `auth` and `wrap_info` are as answers show them; `error` is the text of a refusal."""
 
     data: Mapping[str, Any] | None = None
@@ -131,3 +98,27 @@ class Answered(NamedTuple):
     def large(self) -> bool:
         """Whether its data are to be masked in steps, before its line."""
         return self.size > LARGE and bool(self.data)
+
+
+class Entered:
+    """A request of which entries are written. What they tell is put together with the first one that is made."""
+
+    __slots__ = ("_asked", "_tell", "lost")
+
+    def __init__(self, tell: Callable[[], Asked]) -> None:
+        self._tell: Callable[[], Asked] | None = tell
+        self._asked: Asked | None = None
+        self.lost = False  # an entry could not be made of it, on any device
+
+    @property
+    def asked(self) -> Asked:
+        """The request as entries tell it."""
+        if self._tell is not None:
+            self._asked, self._tell = self._tell(), None  # which may lead back here
+        assert self._asked is not None
+        return self._asked
+
+
+#: What one entry is made of: its request, the answer if it is of that, the error of a request that is refused, and
+#: when it was, in nanoseconds since 1970.
+Entry = tuple[Entered, Answered | None, str, int]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from kms_actors.audit.entries import Entries
-from kms_actors.audit.facts import LARGE, Answered, Asked, Bearer, Place
+from kms_actors.audit.facts import LARGE, Answered, Asked, Bearer, Entered, Place
 from kms_actors.audit.masking import Masker
 from kms_actors.audit.options import read
 
@@ -123,7 +123,7 @@ def test_options_of_a_device() -> None:
     shown = line(elided.answer(asked(operation="list"), Answered({"keys": ["a", "b"]}), NOW))
     assert shown["response"]["data"] == {"keys": 2}
     assert line(elided.answer(asked(), Answered({"keys": ["a"]}), NOW))["response"]["data"] == {"keys": [mac("a")]}
-    assert not entries(filter="operation == read").takes(asked())
+    assert not entries(filter="operation == read").takes(Entered(asked))
 
 
 def test_headers_that_are_asked_for_are_shown() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.facts import Answered, Asked, Entered
 from kms_actors.audit.messages import DisableDevice
 from kms_actors.errors import DevicesChanged
 from kms_actors.mounts import MountConfig, MountTable, token_mount
@@ -26,17 +26,17 @@ class FakeTrail:
         self.good = list(good) or [True]
         self.entries: list[Told] = []
 
-    async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
-        self.entries.append(("prepare", asked, answered))
+    async def prepare(self, entered: Entered, answered: Answered | None = None) -> None:
+        self.entries.append(("prepare", entered.asked, answered))
 
     def hasten(self) -> None: ...
 
-    def request(self, asked: Asked, error: str = "") -> tuple[asyncio.Future[bool], ...]:
-        self.entries.append(("request", asked, error))
+    def request(self, entered: Entered, error: str = "") -> tuple[asyncio.Future[bool], ...]:
+        self.entries.append(("request", entered.asked, error))
         return (self._outcome(),)
 
-    def answer(self, asked: Asked, answered: Answered, _: Any = None) -> tuple[asyncio.Future[bool], ...]:
-        self.entries.append(("answer", asked, answered))
+    def answer(self, entered: Entered, answered: Answered, _: Any = None) -> tuple[asyncio.Future[bool], ...]:
+        self.entries.append(("answer", entered.asked, answered))
         return (self._outcome(),)
 
     def _outcome(self) -> asyncio.Future[bool]:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from kms_http.wire.request import Request
-from kms_http.wire.response import Held, Response
+from kms_http.wire.response import Response
 
 if TYPE_CHECKING:
     from kms_http.wire.connection import Connection
+
+_Answer = tuple["Connection", Request, Response]
 
 #: Answers that wait for each other at most.
 _TOGETHER: Final = 16
@@ -27,7 +29,8 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._answers: list[tuple[Connection, Request, Response]] = []
+        self._answers: list[_Answer] = []
+        self._held: dict[asyncio.Future[bool], list[_Answer]] = {}  # by what each waits for
         self._due = False
         #: Requests that may be begun until the end of this pass of the loop before somebody looks how long it takes;
         #: and at the beginning of a pass.
@@ -66,17 +69,22 @@ class Outbox:
     def write(self) -> None:
         """Send the answers that wait."""
         answers, self._answers = self._answers, []
-        for connection, request, response in answers:
-            if response.held is None:
+        self._leave(answers)
+
+    def _leave(self, answers: list[_Answer]) -> None:
+        """Send answers, but for those that are held; these leave together once what they wait for is done."""
+        for answer in answers:
+            connection, request, response = answer
+            held = response.held
+            if held is None:
                 connection.send(request, response)
+            elif (waiting := held.waits_for()) is None:
+                connection.send(request, held.leave())
+            elif waiting in self._held:
+                self._held[waiting].append(answer)
             else:
-                self._leave(response.held, connection, request)
+                self._held[waiting] = [answer]
+                waiting.add_done_callback(self._release)
 
-    def _leave(self, held: Held, connection: Connection, request: Request) -> None:
-        """Send what leaves of an answer that is held, as soon as nothing holds it any more."""
-
-        def leave() -> None:
-            connection.send(request, held.leave())
-
-        if held.settled(leave):
-            leave()
+    def _release(self, done: asyncio.Future[bool]) -> None:
+        self._leave(self._held.pop(done))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import AsyncIterator, Callable
+from asyncio import Future
+from collections.abc import AsyncIterator
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -25,8 +26,8 @@ _BODILESS: Final = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
 class Held(Protocol):
     """What an answer waits for before it leaves: that something of it is known to be safe."""
 
-    def settled(self, then: Callable[[], None]) -> bool:
-        """Tell whether nothing is waited for any more; if something is, `then` is called once it is not."""
+    def waits_for(self) -> Future[bool] | None:
+        """Return something that is waited for; None once nothing is."""
 
     def leave(self) -> Response:
         """Return what leaves in its place, once that is known."""

@@ -13,8 +13,7 @@ from kms_actors.actors.audit.opening import Audit
 from kms_actors.actors.audit.outlets import Scope
 from kms_actors.audit import changes, options
 from kms_actors.audit.device import Devices, check_path, new
-from kms_actors.audit.entries import Entries
-from kms_actors.audit.facts import Asked
+from kms_actors.audit.facts import Asked, Entered
 from kms_actors.audit.masking import Masker
 from kms_actors.audit.messages import (
     Checkpoints,
@@ -79,9 +78,9 @@ class Changing:
         changes.enabled(await self._place.read(), made)  # refused before anything is written to what another has
         opened = self._audit.open(self._scope, made, self._place.books)
         try:
-            entries: Entries = opened.entries
             asked = Asked(str(uuid.uuid4()), "update", _TEST_PATH, self._scope.name, None, allowed=False)
-            written = await opened.writer.put(entries.request(asked, "", self._audit.clock()))
+            entered = Entered(lambda: asked)
+            written = await opened.writer.put((entered, None, "", self._audit.clock())) and not entered.lost
         finally:
             await self._audit.close(opened)
         if not written:

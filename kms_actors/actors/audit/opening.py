@@ -45,7 +45,8 @@ class Audit:
         """Open a device; its file or socket is opened with the first line."""
         chosen = options.read(device.type, device.options)
         entries = Entries(chosen, device.key, whole=not scope.is_node)
-        writer = Writer(self.outlets.sink(scope, chosen, books.of(device)), scope.name, device.path, self.counts)
+        sink = self.outlets.sink(scope, chosen, books.of(device))
+        writer = Writer(sink, scope.name, device.path, self.counts, entries.line)
         opened = OpenDevice(device, entries, writer)
         self._open.add(opened)
         return opened

@@ -130,7 +130,7 @@ class ProvenFile:
 
     async def _write(self, written: Sequence[bytes], wanted: Collection[int]) -> dict[int, Receipt]:
         file, log = self._open or await self._begin()
-        before = log.state
+        before = log.mark()
         arrange = partial(self._arrange, log, written, wanted)
         data, receipts = arrange() if is_short(written) else await self._run(arrange)
         sync = self._settings.strict or self._lag.too_far(len(data))
@@ -154,7 +154,7 @@ class ProvenFile:
         if self._lag.too_far(SHORT):
             return False
         file, log = opened
-        before, done = log.state, False
+        before, done = log.mark(), False
         data, _ = self._arrange(log, written, ())
         begun = self._promptness.begin()
         try:
@@ -184,21 +184,28 @@ class ProvenFile:
         self, log: Log, written: Sequence[bytes], wanted: Collection[int]
     ) -> tuple[bytes, dict[int, Receipt]]:
         """Return lines with their places, and checkpoints among them where they are due; and receipts."""
-        data: list[bytes] = []
-        begin, places = log.state.tree if wanted else BLANK.tree, []
-        for line in written:
+        entries: list[bytes] = []
+        begin, rest = log.tree if wanted else BLANK.tree, written
+        places: list[int] = []
+        while rest:
             if log.unsigned >= MOST_UNSIGNED:
-                data.append(log.checkpoint(lines.INTERVAL, self._now()))
-            data.append(log.add(line))
-            places.append(len(data) - 1)
+                entries.append(log.checkpoint(lines.INTERVAL, self._now())[:-1])
+            room = MOST_UNSIGNED - log.unsigned
+            places += range(len(entries), len(entries) + len(rest[:room]))
+            entries += log.add_all(rest[:room])
+            rest = rest[room:]
         if not wanted:
-            return b"".join(data), {}
-        tree = Tree(begin, (leaf_hash(entry[:-1]) for entry in data))
+            entries.append(b"")
+            return b"\n".join(entries), {}
+        tree = Tree(begin, map(leaf_hash, entries))
         note = ""
         if self._settings.strict:
             note = log.note()
-            data.append(log.checkpoint(lines.INTERVAL, self._now()))
-        return b"".join(data), {each: self._receipt(log, tree, begin.size + places[each], note) for each in wanted}
+            entries.append(log.checkpoint(lines.INTERVAL, self._now())[:-1])
+        entries.append(b"")
+        return b"\n".join(entries), {
+            each: self._receipt(log, tree, begin.size + places[each], note) for each in wanted
+        }
 
     @staticmethod
     def _receipt(log: Log, tree: Tree, index: int, note: str) -> Receipt:
@@ -209,7 +216,7 @@ class ProvenFile:
         """Write a control line, and have it anchored once it is on the disk."""
         assert self._open is not None
         file, log = self._open
-        before, torn = log.state, tuple(file.torn)
+        before, torn = log.mark(), tuple(file.torn)
         note = log.note()
         line = log.checkpoint(cause, self._now(), choice.former if choice else (), torn)
         reached = self._lag.written(len(line))

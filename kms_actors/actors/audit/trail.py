@@ -8,7 +8,7 @@ from typing import Final
 from kms_actors.actors.audit.writing import Outcome, Writer
 from kms_actors.audit.device import Device
 from kms_actors.audit.entries import Entries
-from kms_actors.audit.facts import Answered, Asked
+from kms_actors.audit.facts import Answered, Entered, Entry
 from kms_actors.audit.receipts import Ticket
 from kms_actors.runtime import Turns
 
@@ -16,14 +16,14 @@ from kms_actors.runtime import Turns
 class OpenDevice:
     """One device that is open in this process."""
 
-    def __init__(self, device: Device, entries: Entries, writer: Writer) -> None:
+    def __init__(self, device: Device, entries: Entries, writer: Writer[Entry]) -> None:
         self.device: Final = device
         self.entries: Final = entries
         self.writer: Final = writer
 
-    def takes(self, asked: Asked) -> bool:
+    def takes(self, entered: Entered) -> bool:
         """Tell whether entries of a request are written here."""
-        return not self.writer.closed and self.entries.takes(asked)
+        return not self.writer.closed and self.entries.takes(entered)
 
 
 class Trail:
@@ -45,12 +45,12 @@ class Trail:
         self._turns = turns
         self._clock = clock
 
-    async def prepare(self, asked: Asked, answered: Answered | None = None) -> None:
-        """Mask many values, of a request or of its answer, before its line is written: in steps."""
+    async def prepare(self, entered: Entered, answered: Answered | None = None) -> None:
+        """Mask many values, of a request or of its answer, before its line is made: in steps."""
         for device in self.devices:
-            if not device.takes(asked):
+            if not device.takes(entered):
                 continue
-            entries = device.entries
+            entries, asked = device.entries, entered.asked
             steps = entries.masking(asked) if answered is None else entries.masking_answer(asked, answered)
             for _ in steps:
                 await self._turns.turn(self._owner)
@@ -60,23 +60,19 @@ class Trail:
         for device in self.devices:
             device.writer.hasten()
 
-    def request(self, asked: Asked, error: str = "") -> list[Outcome]:
+    def request(self, entered: Entered, error: str = "") -> list[Outcome]:
         """Have the line of a request written; one of the outcomes must be good, if there are any."""
-        now = self._clock()
-        return [
-            device.writer.put(device.entries.request(asked, error, now))
-            for device in self.devices
-            if device.takes(asked)
-        ]
+        entry = entered, None, error, self._clock()
+        return [device.writer.put(entry) for device in self.devices if device.takes(entered)]
 
-    def answer(self, asked: Asked, answered: Answered, receipts: list[Ticket] | None = None) -> list[Outcome]:
+    def answer(self, entered: Entered, answered: Answered, receipts: list[Ticket] | None = None) -> list[Outcome]:
         """Have the line of an answer written, likewise; with `receipts`, add a ticket of each device."""
-        now, outcomes = self._clock(), []
+        entry, outcomes = (entered, answered, "", self._clock()), []
         for device in self.devices:
-            if device.takes(asked):
+            if device.takes(entered):
                 ticket = None
                 if receipts is not None:
                     ticket = Ticket()
                     receipts.append(ticket)
-                outcomes.append(device.writer.put(device.entries.answer(asked, answered, now), ticket))
+                outcomes.append(device.writer.put(entry, ticket))
         return outcomes

@@ -8,12 +8,15 @@ that comes until it has ended after all: a device that hangs costs each request 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
 
 from kms_actors import request_context
 from kms_actors.audit.receipts import GivesReceipts, Ticket
 from kms_actors.audit.sink import Sink, SinkFailed, WritesAtOnce
 from kms_actors.observe.bounded import BoundedLog
+
+T = TypeVar("T")
 
 #: Seconds that a write may take.
 PATIENCE: Final = 5.0
@@ -31,56 +34,56 @@ class Counts:
         self.failures = 0  # lines that a device did not take
 
 
-class Writer:
-    """The way to one sink. `scope` and `name` are what logs call the device."""
+class Writer(Generic[T]):
+    """The way to one sink. `scope` and `name` are what logs call the device.
 
-    def __init__(self, sink: Sink, scope: str, name: str, counts: Counts) -> None:
+    Lines are made at the end of a turn, together: that takes less than one by one amidst requests. `make` returns the
+    line of what was put; nothing where none can be made, which who has put it is told otherwise. It raises nothing.
+    """
+
+    def __init__(self, sink: Sink, scope: str, name: str, counts: Counts, make: Callable[[T], bytes]) -> None:
         self._sink = sink
         self._at_once = sink.write_at_once if isinstance(sink, WritesAtOnce) else None
         self._scope = scope
         self._name = name
         self._counts = counts
+        self._make = make
         self._loop = asyncio.get_running_loop()
+        self._put: list[tuple[T, Ticket | None]] = []  # of which no lines are made yet
         self._lines: list[bytes] = []
         self._tickets: dict[int, Ticket] = {}  # of these, by their places
         self._bytes = 0
-        self._next: asyncio.Future[bool] | None = None  # of the lines that wait
+        self._next: asyncio.Future[bool] | None = None  # of what waits
         self._called = False  # to begin, in this turn of the loop
         self._working: asyncio.Task[None] | None = None
         self._stuck = False
         self._reopening: asyncio.Future[None] | None = None
-        self._closed = False
+        self.closed = False  # once nothing is written here any more
 
-    @property
-    def closed(self) -> bool:
-        """True once nothing is written here any more."""
-        return self._closed
-
-    def put(self, line: bytes, ticket: Ticket | None = None) -> asyncio.Future[bool]:
+    def put(self, each: T, ticket: Ticket | None = None) -> asyncio.Future[bool]:
         """Have a line written; the future tells whether it was. With a ticket, it has a receipt by then, if any."""
-        if self._stuck or self._closed or self._bytes > MOST_WAITING:
+        if self._stuck or self.closed or self._bytes > MOST_WAITING:
             self._counts.failures += 1
             refused: asyncio.Future[bool] = self._loop.create_future()
             refused.set_result(False)
             return refused
-        if ticket is not None and isinstance(self._sink, GivesReceipts):
-            self._tickets[len(self._lines)] = ticket
-        self._lines.append(line)
-        self._bytes += len(line)
+        self._put.append((each, ticket))
         if self._next is None:
             self._next = self._loop.create_future()
-            if self._working is None and not self._called:
-                self._called = True
-                self._loop.call_soon(self._begin_gathered)
+        if not self._called:
+            self._called = True
+            self._loop.call_soon(self._begin_gathered)
         return self._next
 
     def hasten(self) -> None:
         """Write what waits now, if the sink can do so without a wait: what `put` returned then is done."""
+        if self._put:
+            self._make_lines()
         done = self._next
         if done is None or self._at_once is None or self._working or self._reopening or self._tickets:
             return
         try:
-            if not self._at_once(self._lines):
+            if self._lines and not self._at_once(self._lines):
                 return
         except SinkFailed as failed:
             self._failed(str(failed), done, len(self._lines))
@@ -91,9 +94,23 @@ class Writer:
             done.set_result(True)
         self._lines, self._bytes, self._next = [], 0, None
 
+    def _make_lines(self) -> None:
+        """Make the lines of what was put."""
+        put, self._put = self._put, []
+        make, lines = self._make, self._lines
+        for each, ticket in put:
+            line = make(each)
+            if not line:
+                self._counts.failures += 1
+                continue
+            if ticket is not None and isinstance(self._sink, GivesReceipts):
+                self._tickets[len(lines)] = ticket
+            lines.append(line)
+            self._bytes += len(line)
+
     async def reopen(self) -> None:
         """Have the sink opened anew, between two writes."""
-        if self._closed:
+        if self.closed:
             return
         if self._reopening is None:
             self._reopening = self._loop.create_future()
@@ -103,7 +120,7 @@ class Writer:
     async def close(self) -> None:
         """Write what waits, and let go of the sink."""
         self._begin()
-        self._closed = True
+        self.closed = True
         working = self._working
         if working is not None and not self._stuck:
             await asyncio.wait([working], timeout=PATIENCE)
@@ -130,6 +147,8 @@ class Writer:
             self._working = None
 
     async def _write(self, done: asyncio.Future[bool]) -> None:
+        if self._put:
+            self._make_lines()
         lines, self._lines, self._bytes, self._next = self._lines, [], 0, None
         tickets, self._tickets = self._tickets, {}
         patience = self._loop.call_later(PATIENCE, self._give_up, done, len(lines))
@@ -157,6 +176,8 @@ class Writer:
         """Let nobody wait any longer for a write that does not end, nor for those behind it."""
         self._stuck = True
         self._failed(f"a write takes longer than {PATIENCE:.0f} seconds", done, lines)
+        if self._put:
+            self._make_lines()
         behind, self._next = self._next, None
         if behind is not None:
             self._failed("a write before it does not end", behind, len(self._lines))

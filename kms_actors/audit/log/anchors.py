@@ -71,7 +71,7 @@ class Writer(NamedTuple):
             lines=log.size,
             head=log.leaf,
             checkpoint=checkpoint,
-            roots=log.state.tree.roots,
+            roots=log.tree.roots,
             owner=self.owner,
             node=self.node,
             file=self.file,

@@ -117,7 +117,12 @@ def parse(entry: bytes) -> Line | None:
 
 def placed(line: bytes, log: bytes, index: int, prev: bytes, control: bytes = b"") -> bytes:
     """Return the entry for a line of a device, a JSON object and a newline."""
-    return b'%b,"proof":{"log":"%b","index":%d,"prev":"%b"%b}}' % (line[:-2], log, index, prev, control)
+    return b'%b%b%d,"prev":"%b"%b}}' % (line[:-2], before_index(log), index, prev, control)
+
+
+def before_index(log: bytes) -> bytes:
+    """Return what stands before the number of each line of a log."""
+    return b',"proof":{"log":"%b","index":' % log
 
 
 class Statement(msgspec.Struct, frozen=True):

@@ -52,6 +52,22 @@ class CompactRange:
         roots.append(leaf)
         self.size += 1
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add many, level by level: as `append` of each."""
+        size, roots, nodes = self.size, self._roots, list(leaves)
+        edge: list[bytes] = []  # from the smallest
+        while nodes:
+            if size & 1:
+                nodes.insert(0, roots.pop())
+            if len(nodes) & 1:
+                edge.append(nodes.pop())
+            nodes = [
+                sha256(b"\1" + left + right).digest() for left, right in zip(nodes[::2], nodes[1::2], strict=True)
+            ]
+            size >>= 1
+        roots += edge[::-1]
+        self.size += len(leaves)
+
     def root(self) -> bytes:
         """Return the root hash of the tree."""
         if not self._roots:

@@ -63,8 +63,8 @@ async def sink() -> AtOnceSink:
 
 
 @pytest.fixture
-async def writer(sink: AtOnceSink) -> Writer:
-    return Writer(sink, "vault", "file/", Counts())
+async def writer(sink: AtOnceSink) -> Writer[bytes]:
+    return Writer(sink, "vault", "file/", Counts(), bytes)
 
 
 @pytest.fixture
@@ -106,7 +106,9 @@ def findings(path: Path, book: MemoryBook) -> list[object]:
 # The writer.
 
 
-async def test_who_is_in_haste_has_all_that_waits_written_without_a_wait(writer: Writer, sink: AtOnceSink) -> None:
+async def test_who_is_in_haste_has_all_that_waits_written_without_a_wait(
+    writer: Writer[bytes], sink: AtOnceSink
+) -> None:
     first, second = writer.put(b"1\n"), writer.put(b"2\n")
     writer.hasten()
     assert (first.done(), second.result()) == (True, True)
@@ -115,12 +117,12 @@ async def test_who_is_in_haste_has_all_that_waits_written_without_a_wait(writer:
     assert sink.later == []
 
 
-async def test_what_nobody_hastens_is_one_write_of_the_turn(writer: Writer, sink: AtOnceSink) -> None:
+async def test_what_nobody_hastens_is_one_write_of_the_turn(writer: Writer[bytes], sink: AtOnceSink) -> None:
     assert all(await asyncio.gather(writer.put(b"1\n"), writer.put(b"2\n")))
     assert (sink.now, sink.later) == ([[b"1\n", b"2\n"]], [])
 
 
-async def test_what_cannot_be_at_once_is_written_later_once(writer: Writer, sink: AtOnceSink) -> None:
+async def test_what_cannot_be_at_once_is_written_later_once(writer: Writer[bytes], sink: AtOnceSink) -> None:
     sink.can = False
     written = writer.put(b"1\n")
     writer.hasten()
@@ -129,7 +131,7 @@ async def test_what_cannot_be_at_once_is_written_later_once(writer: Writer, sink
     assert (sink.now, sink.later) == ([], [[b"1\n"]])
 
 
-async def test_nothing_overtakes_a_write_that_is_under_way(writer: Writer, sink: AtOnceSink) -> None:
+async def test_nothing_overtakes_a_write_that_is_under_way(writer: Writer[bytes], sink: AtOnceSink) -> None:
     sink.can = False
     sink.gate.clear()
     first = writer.put(b"1\n")
@@ -147,7 +149,7 @@ async def test_nothing_overtakes_a_write_that_is_under_way(writer: Writer, sink:
 @pytest.mark.parametrize("failure", [SinkFailed("full"), RuntimeError("a defect")])
 async def test_a_failure_at_once_is_told_and_the_next_line_is_tried(sink: AtOnceSink, failure: Exception) -> None:
     counts = Counts()
-    writer = Writer(sink, "vault", "file/", counts)
+    writer = Writer(sink, "vault", "file/", counts, bytes)
     sink.failure = failure
     refused = writer.put(b"1\n")
     writer.hasten()

@@ -52,18 +52,18 @@ def counts() -> Counts:
 
 
 @pytest.fixture
-async def writer(sink: FakeSink, counts: Counts) -> Writer:
-    return Writer(sink, "vault", "file/", counts)
+async def writer(sink: FakeSink, counts: Counts) -> Writer[bytes]:
+    return Writer(sink, "vault", "file/", counts, bytes)
 
 
-async def test_all_lines_of_a_turn_are_one_write(writer: Writer, sink: FakeSink, counts: Counts) -> None:
+async def test_all_lines_of_a_turn_are_one_write(writer: Writer[bytes], sink: FakeSink, counts: Counts) -> None:
     outcomes = [writer.put(b"%d\n" % number) for number in range(5)]
     assert all(await asyncio.gather(*outcomes))
     assert sink.writes == [[b"0\n", b"1\n", b"2\n", b"3\n", b"4\n"]]
     assert counts.lines == 5
 
 
-async def test_what_comes_during_a_write_is_the_next_one_whole(writer: Writer, sink: FakeSink) -> None:
+async def test_what_comes_during_a_write_is_the_next_one_whole(writer: Writer[bytes], sink: FakeSink) -> None:
     sink.gate.clear()
     first = writer.put(b"1\n")
     await asyncio.sleep(0.01)
@@ -78,7 +78,7 @@ async def test_what_comes_during_a_write_is_the_next_one_whole(writer: Writer, s
 
 @pytest.mark.parametrize("failure", [SinkFailed("full"), RuntimeError("a defect")])
 async def test_a_failure_is_told_to_its_own_lines_alone(
-    writer: Writer, sink: FakeSink, counts: Counts, failure: Exception
+    writer: Writer[bytes], sink: FakeSink, counts: Counts, failure: Exception
 ) -> None:
     sink.failure = failure
     assert not await writer.put(b"1\n")
@@ -88,7 +88,7 @@ async def test_a_failure_is_told_to_its_own_lines_alone(
 
 
 async def test_one_that_hangs_costs_its_patience_once(
-    writer: Writer, sink: FakeSink, counts: Counts, monkeypatch: pytest.MonkeyPatch
+    writer: Writer[bytes], sink: FakeSink, counts: Counts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(writing, "PATIENCE", 0.05)
     sink.gate.clear()
@@ -106,12 +106,15 @@ async def test_one_that_hangs_costs_its_patience_once(
     assert counts.failures == 3
 
 
-async def test_what_may_wait_is_bounded(writer: Writer, sink: FakeSink, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_may_wait_is_bounded(
+    writer: Writer[bytes], sink: FakeSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(writing, "MOST_WAITING", 10)
     sink.gate.clear()
     writer.put(b"1\n")
     await asyncio.sleep(0.01)
     waiting = writer.put(b"x" * 11)
+    await asyncio.sleep(0)
     refused = writer.put(b"2\n")
     assert (refused.done(), waiting.done()) == (True, False)
     assert not refused.result()
@@ -119,7 +122,7 @@ async def test_what_may_wait_is_bounded(writer: Writer, sink: FakeSink, monkeypa
     assert await waiting
 
 
-async def test_reopens_between_writes_also_while_idle(writer: Writer, sink: FakeSink) -> None:
+async def test_reopens_between_writes_also_while_idle(writer: Writer[bytes], sink: FakeSink) -> None:
     await writer.reopen()
     sink.gate.clear()
     first = writer.put(b"1\n")
@@ -131,7 +134,7 @@ async def test_reopens_between_writes_also_while_idle(writer: Writer, sink: Fake
     assert sink.calls == ["reopen", "write", "reopen"]
 
 
-async def test_writes_what_waits_before_it_closes_and_nothing_after(writer: Writer, sink: FakeSink) -> None:
+async def test_writes_what_waits_before_it_closes_and_nothing_after(writer: Writer[bytes], sink: FakeSink) -> None:
     last = writer.put(b"1\n")
     await writer.close()
     assert await last
