@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Awaitable, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -10,6 +11,10 @@ from kms_actors.errors import KmsError
 
 class SinkFailed(KmsError):
     """Lines could not be made durable. The text says why, in words for a log: it holds nothing of the lines."""
+
+
+#: What it came to that lines were to be durable: None, or why nobody knows whether they are.
+Synced = Future[SinkFailed | None]
 
 
 class Sink(Protocol):
@@ -39,8 +44,9 @@ class Sink(Protocol):
 class WritesAtOnce(Protocol):
     """A sink that can do without waiting, at times."""
 
-    def write_at_once(self, lines: Sequence[bytes]) -> bool:
+    def write_at_once(self, lines: Sequence[bytes]) -> bool | Synced:
         """As `write`, on the loop; False, and nothing done, where it could take longer than the loop may be held.
 
-        It is called while no `write` is under way.
+        What is returned else is done once the lines are as durable as the device demands; True: they are already.
+        It is called while no `write` is under way, but before what it has returned is done.
         """

@@ -133,7 +133,7 @@ class AppendFile:
             raise SinkFailed(in_words(error)) from None
         return True
 
-    def append(self, data: bytes, *, sync: bool = False, control: bool = False) -> None:
+    def append(self, data: bytes, *, control: bool = False) -> None:
         """Write whole lines at the end, all of them or none.
 
         Raises:
@@ -146,15 +146,6 @@ class AppendFile:
                 self._append(data, _CONTROL_ROOM if control else 0, os.fstat(self._file))
         except OSError as error:
             raise SinkFailed(in_words(error)) from None
-        if sync:
-            self.sync()
-
-    def sync(self) -> None:
-        """Return once all that was written is on the disk. Raises Uncertain."""
-        try:
-            os.fdatasync(self._file)
-        except OSError as error:
-            raise Uncertain(in_words(error)) from None
 
     def _append(self, data: bytes, room: int, state: os.stat_result) -> None:
         if not state.st_nlink:

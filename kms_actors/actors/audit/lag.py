@@ -6,6 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from kms_actors.actors.audit.group import Group
+from kms_actors.audit.sink import Synced
+
 #: Bytes, and seconds, that `lagged` may be ahead of the disk.
 MOST_UNSYNCED: Final = 4 << 20
 MOST_LAG: Final = 1.0
@@ -32,6 +35,11 @@ class Lag:
         late = self._clock() - self._on_disk.time >= MOST_LAG
         return waiting + further >= MOST_UNSYNCED or (waiting > 0 and late)
 
+    @property
+    def half(self) -> bool:
+        """Whether half as much waits for the disk as may."""
+        return self._bytes - self._on_disk.bytes >= MOST_UNSYNCED // 2
+
     def written(self, further: int = 0) -> Mark:
         """Count bytes; return what is on the disk after a sync that begins now."""
         now = self._clock()
@@ -43,3 +51,24 @@ class Lag:
     def synced(self, reached: Mark) -> None:
         """Note that all is on the disk which was written by then."""
         self._on_disk = max(self._on_disk, reached)
+
+
+class CatchingUp:
+    """Has what was written put on the disk before anybody has to wait for that."""
+
+    def __init__(self) -> None:
+        self._under_way: Synced | None = None
+
+    def look(self, lag: Lag, syncs: Group) -> None:
+        """Begin where half as much waits for the disk as may."""
+        if self._under_way is not None or not lag.half:
+            return
+        reached = lag.written()
+
+        def done(synced: Synced) -> None:
+            self._under_way = None
+            if synced.result() is None:
+                lag.synced(reached)
+
+        self._under_way = syncs.sync()
+        self._under_way.add_done_callback(done)

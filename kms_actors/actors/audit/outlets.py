@@ -16,6 +16,7 @@ from kms_actors.actors.audit.book import Book
 from kms_actors.actors.audit.proven_file import ProvenFile, Settings
 from kms_actors.actors.audit.sinks.datagrams import DatagramSink, syslog_frame
 from kms_actors.actors.audit.sinks.discarding import DiscardSink
+from kms_actors.actors.audit.sinks.disk import AnyDisk
 from kms_actors.actors.audit.sinks.file import FileSink
 from kms_actors.actors.audit.sinks.output import OutputSink
 from kms_actors.actors.audit.sinks.stream import StreamSink
@@ -47,6 +48,8 @@ class Outlets:
         self._node = node
         self._node_pool = ThreadPoolExecutor(_NODE_THREADS, thread_name_prefix="audit-node")
         self._vault_pool = ThreadPoolExecutor(_VAULT_THREADS, thread_name_prefix="audit")
+        self._node_disk = AnyDisk(self._node_pool)
+        self._vault_disk = AnyDisk(self._vault_pool)
 
     def check(self, scope: Scope, device: Device, options: Options) -> None:
         """Raise InvalidRequest, naming the setting, for what the node does not let this scope write to."""
@@ -82,6 +85,8 @@ class Outlets:
 
     def close(self) -> None:
         """End the threads; one that hangs is left behind."""
+        self._node_disk.close()
+        self._vault_disk.close()
         self._node_pool.shutdown(wait=False, cancel_futures=True)
         self._vault_pool.shutdown(wait=False, cancel_futures=True)
 
@@ -97,7 +102,7 @@ class Outlets:
             return FileSink(path, outlet.mode, pool, most)
         strict = outlet.proof == "strict"
         settings = Settings(path, outlet.mode, self._node, strict, options.prefix, most)
-        return ProvenFile(settings, book, pool)
+        return ProvenFile(settings, book, pool, self._node_disk if scope.is_node else self._vault_disk)
 
 
 __all__ = ["Outlets", "Scope", "SyslogOptions"]

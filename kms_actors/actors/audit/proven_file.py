@@ -1,9 +1,10 @@
 """A file whose lines prove themselves: each process writes a log of its own into it, and signs how far that is.
 
-`strict`: a write is done when its lines are on the disk; all that wait together share one `fdatasync`. `lagged`: when
-they are the system's. They are to be on the disk `CHECKPOINT_SECONDS` later; where `MOST_UNSYNCED` bytes are not, or
-any for `MOST_LAG` seconds, writes wait for it: a machine that fails loses no more, a process that ends none.
-In any case a checkpoint follows, and, once it is on the disk, the log's anchor in the store.
+`strict`: a write is done when its lines are on the disk; all that wait together share one sync, and what comes
+meanwhile the next. `lagged`: when they are the system's.
+They are to be on the disk `CHECKPOINT_SECONDS` later; where `MOST_UNSYNCED` bytes are not, or any for `MOST_LAG`
+seconds, writes wait for it: a machine that fails loses no more, a process that ends none. In any case a checkpoint
+follows, and, once it is on the disk, the log's anchor in the store.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from kms_actors import request_context
 from kms_actors.actors.audit.appending import AppendFile, Gone, Uncertain
+from kms_actors.actors.audit.arranging import arranged
 from kms_actors.actors.audit.book import Book
-from kms_actors.actors.audit.lag import Lag
+from kms_actors.actors.audit.group import Group
+from kms_actors.actors.audit.lag import CatchingUp, Lag
+from kms_actors.actors.audit.sinks.disk import Disk, ThreadedDisk
 from kms_actors.actors.audit.sinks.promptness import SHORT, Promptness, is_short
-from kms_actors.audit.log import anchors, base64, lines
+from kms_actors.audit.log import anchors, lines
 from kms_actors.audit.log.anchors import Choice, StoredAnchor
-from kms_actors.audit.log.lines import MOST_UNSIGNED
-from kms_actors.audit.log.proofs import Proof
 from kms_actors.audit.log.recovering import Found
-from kms_actors.audit.log.tree import Tree, leaf_hash
-from kms_actors.audit.log.writing import BLANK, Log, new_id
+from kms_actors.audit.log.writing import Log, new_id
 from kms_actors.audit.receipts import Receipt
-from kms_actors.audit.sink import SinkFailed
+from kms_actors.audit.sink import SinkFailed, Synced
 from kms_actors.errors import KmsError
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.system_errors import in_words
@@ -62,18 +63,25 @@ class Settings(NamedTuple):
 class _Open(NamedTuple):
     file: AppendFile
     log: Log
+    syncs: Group
 
 
 class ProvenFile:
     """The log of one device that this process writes. See `Sink`."""
 
     def __init__(
-        self, settings: Settings, book: Book, pool: Executor, clock: Callable[[], int] = time.time_ns
+        self,
+        settings: Settings,
+        book: Book,
+        pool: Executor,
+        disk: Disk | None = None,
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         """`clock` gives nanoseconds since 1970. The file is opened with the first line."""
         self._settings = settings
         self._book = book
         self._pool = pool
+        self._disk = ThreadedDisk(pool) if disk is None else disk
         self._clock = clock
         self._writer = anchors.Writer(secrets.token_hex(8), settings.node, str(settings.path))
         self._turn = asyncio.Lock()
@@ -85,7 +93,8 @@ class ProvenFile:
         self._due: asyncio.TimerHandle | None = None
         self._working: set[asyncio.Task[None]] = set()
         self._anchoring = asyncio.Lock()
-        self._newest: tuple[StoredAnchor, AppendFile | None] | None = None  # the file, if it is to be synced before
+        self._newest: tuple[StoredAnchor, _Open | None] | None = None  # where it is to be synced before
+        self._catching_up = CatchingUp()
 
     async def write(self, written: Sequence[bytes]) -> None:
         """See `Sink`."""
@@ -129,33 +138,34 @@ class ProvenFile:
     # Lines.
 
     async def _write(self, written: Sequence[bytes], wanted: Collection[int]) -> dict[int, Receipt]:
-        file, log = self._open or await self._begin()
+        file, log, syncs = self._open or await self._begin()
         before = log.mark()
-        arrange = partial(self._arrange, log, written, wanted)
+        arrange = partial(arranged, log, written, wanted, self._now, signed=self._settings.strict)
         data, receipts = arrange() if is_short(written) else await self._run(arrange)
         sync = self._settings.strict or self._lag.too_far(len(data))
         reached = self._lag.written(len(data))
         try:
-            await self._run(partial(self._append, file, data, sync=sync))
+            await self._run(partial(self._append, file, data))
         except Uncertain:
             raise
         except SinkFailed:
             log.go_back(before)
             raise
         if sync:
+            await self._sync(syncs)
             self._lag.synced(reached)
         return receipts
 
-    def write_at_once(self, written: Sequence[bytes]) -> bool:
+    def write_at_once(self, written: Sequence[bytes]) -> bool | Synced:
         """See `WritesAtOnce`: where nothing is to be on the disk before, and no other process writes just now."""
-        settings, opened = self._settings, self._open
-        if opened is None or settings.strict or self._turn.locked() or not self._promptness.allows(written):
+        opened, strict = self._open, self._settings.strict
+        if opened is None or self._turn.locked() or not self._promptness.allows(written):
             return False
-        if self._lag.too_far(SHORT):
+        if not strict and self._lag.too_far(SHORT):
             return False
-        file, log = opened
+        file, log, syncs = opened
         before, done = log.mark(), False
-        data, _ = self._arrange(log, written, ())
+        data, _ = arranged(log, written, (), self._now, signed=strict)
         begun = self._promptness.begin()
         try:
             done = file.append_at_once(data)
@@ -168,54 +178,34 @@ class ProvenFile:
             self._promptness.end(begun)
             if not done:
                 log.go_back(before)
-        if done:
-            self._lag.written(len(data))
-            self._remind()
-        return done
+        if not done:
+            return False
+        self._lag.written(len(data))
+        self._remind()
+        if strict:
+            return syncs.sync()
+        self._catching_up.look(self._lag, syncs)
+        return True
 
-    def _append(self, file: AppendFile, data: bytes, *, sync: bool) -> None:
+    def _append(self, file: AppendFile, data: bytes) -> None:
         begun = self._promptness.begin()
         file.append(data)
         self._promptness.end(begun)
-        if sync:
-            file.sync()
 
-    def _arrange(
-        self, log: Log, written: Sequence[bytes], wanted: Collection[int]
-    ) -> tuple[bytes, dict[int, Receipt]]:
-        """Return lines with their places, and checkpoints among them where they are due; and receipts."""
-        entries: list[bytes] = []
-        begin, rest = log.tree if wanted else BLANK.tree, written
-        places: list[int] = []
-        while rest:
-            if log.unsigned >= MOST_UNSIGNED:
-                entries.append(log.checkpoint(lines.INTERVAL, self._now())[:-1])
-            room = MOST_UNSIGNED - log.unsigned
-            places += range(len(entries), len(entries) + len(rest[:room]))
-            entries += log.add_all(rest[:room])
-            rest = rest[room:]
-        if not wanted:
-            entries.append(b"")
-            return b"\n".join(entries), {}
-        tree = Tree(begin, map(leaf_hash, entries))
-        note = ""
-        if self._settings.strict:
-            note = log.note()
-            entries.append(log.checkpoint(lines.INTERVAL, self._now())[:-1])
-        entries.append(b"")
-        return b"\n".join(entries), {
-            each: self._receipt(log, tree, begin.size + places[each], note) for each in wanted
-        }
+    async def _sync(self, syncs: Group) -> None:
+        """Return once all that was written is on the disk. Raises Uncertain."""
+        failed = await asyncio.shield(syncs.sync())
+        if failed is not None:
+            raise failed
 
-    @staticmethod
-    def _receipt(log: Log, tree: Tree, index: int, note: str) -> Receipt:
-        proof = Proof(index, tuple(tree.inclusion(index, tree.size)), note).text() if note else ""
-        return Receipt(log.id, index, base64.encode(tree.leaf(index)), str(log.signer.verifier), proof)
+    def _unsynced(self, file: AppendFile) -> None:
+        if self._open is not None and self._open.file is file:
+            self._shut()
 
     async def _control(self, cause: str, choice: Choice | None = None) -> None:
         """Write a control line, and have it anchored once it is on the disk."""
         assert self._open is not None
-        file, log = self._open
+        file, log, syncs = self._open
         before, torn = log.mark(), tuple(file.torn)
         note = log.note()
         line = log.checkpoint(cause, self._now(), choice.former if choice else (), torn)
@@ -223,17 +213,19 @@ class ProvenFile:
         last = cause in (lines.CLOSE, lines.ROTATE)
         sync = last or self._settings.strict
         try:
-            await self._run(partial(file.append, line, sync=sync, control=True))
+            await self._run(partial(file.append, line, control=True))
         except Uncertain:
             raise
         except SinkFailed:
             log.go_back(before)
             raise
         file.torn = file.torn[len(torn) :]
-        anchor = self._writer.anchor(log, note, self._clock(), closed=last)
-        self._newest = anchor, None if sync else file
+        opened = self._open
         if sync:
+            await self._sync(syncs)
             self._lag.synced(reached)
+        anchor = self._writer.anchor(log, note, self._clock(), closed=last)
+        self._newest = anchor, None if sync else opened
         self._spawn(self._anchor())
 
     def _remind(self) -> None:
@@ -279,7 +271,8 @@ class ProvenFile:
         except BaseException:
             file.close()
             raise
-        self._open = _Open(file, Log(log_id, signer, choice.state, self._settings.prefix))
+        log = Log(log_id, signer, choice.state, self._settings.prefix)
+        self._open = _Open(file, log, Group(file, self._disk, self._unsynced))
         self._anchored = choice.before
         try:
             await self._control(choice.cause, choice)
@@ -300,7 +293,7 @@ class ProvenFile:
     async def _move(self) -> None:
         """Go on in the file that has the name now."""
         assert self._open is not None
-        before, log = self._open
+        before, log, _ = self._open
         fresh = await self._run(self._open_file)
         try:
             if await self._run(partial(fresh.is_same, before)):
@@ -320,7 +313,7 @@ class ProvenFile:
         except SinkFailed as failed:
             self._complain("audit log not ended in the file that was moved", failed)
         before.close()
-        self._open = _Open(fresh, log)
+        self._open = _Open(fresh, log, Group(fresh, self._disk, self._unsynced))
         try:
             await self._control(lines.CONTINUE)
         except SinkFailed:
@@ -374,16 +367,13 @@ class ProvenFile:
             self._complain("audit log is anchored elsewhere", SinkFailed("the store knows another end of this log"))
             self._shut()
 
-    async def _synced(self, file: AppendFile) -> bool:
+    async def _synced(self, opened: _Open) -> bool:
         lag, reached = self._lag, self._lag.written()
         try:
-            await self._run(file.sync)
-        except Uncertain as failed:
-            if file.closed:  # it was synced before that, with a later control line
-                return False
-            self._complain("audit log is not on the disk", failed)
-            if self._open is not None and self._open.file is file:
-                self._shut()
+            await self._sync(opened.syncs)
+        except SinkFailed as failed:
+            if not opened.file.closed or self._open is None:  # else it was synced with a later control line
+                self._complain("audit log is not on the disk", failed)
             return False
         lag.synced(reached)
         return True

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 
 from kms_actors import request_context
 from kms_actors.audit.receipts import GivesReceipts, Ticket
-from kms_actors.audit.sink import Sink, SinkFailed, WritesAtOnce
+from kms_actors.audit.sink import Sink, SinkFailed, Synced, WritesAtOnce
 from kms_actors.observe.bounded import BoundedLog
 
 T = TypeVar("T")
@@ -82,17 +82,38 @@ class Writer(Generic[T]):
         done = self._next
         if done is None or self._at_once is None or self._working or self._reopening or self._tickets:
             return
+        count = len(self._lines)
         try:
-            if self._lines and not self._at_once(self._lines):
-                return
+            written = self._at_once(self._lines) if count else True
         except SinkFailed as failed:
-            self._failed(str(failed), done, len(self._lines))
+            self._failed(str(failed), done, count)
         except Exception as error:  # noqa: BLE001 - as below
-            self._failed(type(error).__name__, done, len(self._lines))
+            self._failed(type(error).__name__, done, count)
         else:
-            self._counts.lines += len(self._lines)
-            done.set_result(True)
+            if written is False:
+                return
+            if written is True:
+                self._counts.lines += count
+                done.set_result(True)
+            else:
+                self._await(written, done, count)
         self._lines, self._bytes, self._next = [], 0, None
+
+    def _await(self, synced: Synced, done: asyncio.Future[bool], lines: int) -> None:
+        """Tell what becomes of lines once that is known."""
+        patience = self._loop.call_later(PATIENCE, self._give_up, done, lines)
+
+        def tell(synced: Synced) -> None:
+            patience.cancel()
+            self._stuck = False
+            failed = synced.result()
+            if failed is not None:
+                self._failed(str(failed), done, lines)
+            elif not done.done():
+                self._counts.lines += lines
+                done.set_result(True)
+
+        synced.add_done_callback(tell)
 
     def _make_lines(self) -> None:
         """Make the lines of what was put."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from kms_actors.actors.audit import writing
 from kms_actors.actors.audit.appending import AppendFile
 from kms_actors.actors.audit.proven_file import ProvenFile, Settings
 from kms_actors.actors.audit.sinks import promptness
@@ -274,11 +276,80 @@ async def test_a_log_takes_lines_at_once_among_others_and_proves_them(
     assert findings(path, book) == []
 
 
-async def test_a_strict_log_writes_nothing_at_once(path: Path, book: MemoryBook, pool: ThreadPoolExecutor) -> None:
+async def test_a_strict_log_takes_lines_at_once_which_are_done_once_they_are_on_the_disk(
+    path: Path, book: MemoryBook, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written while one sync is under way shares the next."""
     file = proven(path, book, pool, strict=True)
     await file.write([LINE])
-    assert not file.write_at_once([LINE])
+    sync, sizes, gate = os.fdatasync, [], threading.Event()
+
+    def synced(number: int) -> None:
+        sizes.append(path.stat().st_size)
+        gate.wait(10)
+        sync(number)
+
+    monkeypatch.setattr(os, "fdatasync", synced)
+    first = [file.write_at_once([LINE]) for _ in range(3)]
+    while not sizes:  # noqa: ASYNC110 - a thread tells it
+        await asyncio.sleep(0.001)
+    then = [file.write_at_once([LINE]) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    outcomes = [each for each in (*first, *then) if not isinstance(each, bool)]
+    assert [each.done() for each in outcomes] == [False] * 7
+    gate.set()
+    assert await asyncio.gather(*outcomes) == [None] * 7
+    assert len(sizes) == 2
+    assert content(path).count(b'"type":"request"') == 8
+    monkeypatch.undo()
     await file.close()
+    assert findings(path, book) == []
+
+
+async def test_a_strict_log_whose_disk_fails_says_so_of_all_that_waits_and_goes_on(
+    path: Path, book: MemoryBook, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, counts = proven(path, book, pool, strict=True), Counts()
+    writer = Writer(file, "vault", "file/", counts, bytes)
+    assert await writer.put(LINE)
+
+    def failing(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", failing)
+        outcomes = []
+        for _ in range(3):
+            outcomes.append(writer.put(LINE))
+            writer.hasten()
+        assert not any(await asyncio.gather(*outcomes))
+    assert await writer.put(LINE)
+    await writer.close()
+    assert (counts.lines, counts.failures) == (2, 3)
+    assert findings(path, book) == []
+
+
+async def test_a_disk_that_hangs_behind_lines_that_were_taken_costs_its_patience_once(
+    path: Path, book: MemoryBook, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "PATIENCE", 0.05)
+    file = proven(path, book, pool, strict=True)
+    await file.write([LINE])
+    writer = Writer(file, "vault", "file/", Counts(), bytes)
+    gate, sync = threading.Event(), os.fdatasync
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fdatasync", lambda number: (gate.wait(10), sync(number))[1])
+        hanging = writer.put(LINE)
+        writer.hasten()
+        assert not await hanging
+        refused = writer.put(LINE)
+        assert refused.done()
+        assert not refused.result()
+        gate.set()
+        while not await writer.put(LINE):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0.01)
+    await writer.close()
+    assert findings(path, book) == []
 
 
 async def test_the_loop_waits_for_no_other_process(path: Path, book: MemoryBook, pool: ThreadPoolExecutor) -> None:
