@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -185,19 +186,23 @@ def test_what_cannot_be_found_out_is_not_local(tmp_path: Path) -> None:
 
 
 def test_after_a_slow_write_threads_write_for_longer_each_time(path: Path) -> None:
-    now = 0.0
-    found = Promptness(lambda: now)
+    now, waited = 0.0, 0
+    found = Promptness(lambda: now, lambda: waited)
     assert not found.allows([LINE])  # nothing is open
     path.touch()
     with path.open("rb") as file:
         found.opened(path, file.fileno())
     assert found.allows([LINE])
 
-    def slow() -> None:
-        nonlocal now
+    def slow(waits: int = 1) -> None:
+        nonlocal now, waited
         begun = found.begin()
         now += SLOW * 1.01
+        waited += waits
         found.end(begun)
+
+    slow(0)  # for want of a processor
+    assert found.allows([LINE])
 
     for seconds in (PAUSE, 2 * PAUSE, 4 * PAUSE):
         slow()
@@ -256,6 +261,7 @@ async def test_a_disk_that_is_slow_once_holds_the_loop_once(
     await file.write([LINE])
     with monkeypatch.context() as patched:
         patched.setattr(promptness, "SLOW", -1.0)
+        patched.setattr(file._promptness, "_waits", count().__next__)
         assert file.write_at_once([LINE])
     assert not file.write_at_once([LINE])
     await file.close()

@@ -3,18 +3,20 @@
 A write to a file of a local disk is a copy to the system's memory, of some microseconds. It is not where the disk
 cannot keep up, nor over a network. So a few short lines are written on the loop if the file lies on a local disk, and
 no write was slow lately: one that is, there or in a thread, sends what follows to threads for a second, and for twice
-as long with each further one, up to `LONGEST` seconds. (On a busy machine, one may have waited for a processor.)
+as long with each further one, up to `LONGEST` seconds. One that waited for a processor was not slow: it is told by
+how often the thread gave its own up, which it does for a disk.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import time
 from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Lines, and bytes, that are written on the loop; for more there are threads.
 FEW: Final = 64
@@ -27,14 +29,28 @@ LONGEST: Final = 64.0
 _LOCAL: Final = frozenset(
     {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"}
 )
+_THREAD: Final[int] = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+
+
+class Begun(NamedTuple):
+    """When a write began, and how often its thread had waited for something by then."""
+
+    time: float
+    waits: int
+
+
+def waits() -> int:
+    """Return how often this thread has waited for something other than a processor."""
+    return resource.getrusage(_THREAD).ru_nvcsw
 
 
 class Promptness:
     """What is known of one device's file."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, waits: Callable[[], int] = waits) -> None:
         self._clock = clock
+        self._waits = waits
         self._local = False
         self._pause = PAUSE
         self._resumes = -inf  # when lines may be written on the loop again
@@ -50,14 +66,14 @@ class Promptness:
         """Tell whether to write these on the loop."""
         return self._local and self._clock() >= self._resumes and is_short(lines)
 
-    def begin(self) -> float:
-        """Return when a write begins, for `end`."""
-        return self._clock()
+    def begin(self) -> Begun:
+        """Note that a write begins, for `end`."""
+        return Begun(self._clock(), self._waits())
 
-    def end(self, begun: float) -> None:
-        """Note how long a write took, in whatever thread."""
+    def end(self, begun: Begun) -> None:
+        """Note how long a write took, in whatever thread it also began."""
         now = self._clock()
-        if now - begun > SLOW:
+        if now - begun.time > SLOW and self._waits() > begun.waits:
             again = now - self._resumes <= self._pause
             self._pause = min(2 * self._pause, LONGEST) if again else PAUSE
             self._resumes = now + self._pause
