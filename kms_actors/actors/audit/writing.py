@@ -77,10 +77,14 @@ class Writer(Generic[T]):
 
     def hasten(self) -> None:
         """Write what waits now, if the sink can do so without a wait: what `put` returned then is done."""
+        if self._working is None:
+            self._write_at_once()
+
+    def _write_at_once(self) -> None:
         if self._put:
             self._make_lines()
         done = self._next
-        if done is None or self._at_once is None or self._working or self._reopening or self._tickets:
+        if done is None or self._at_once is None or self._reopening or self._tickets:
             return
         count = len(self._lines)
         try:
@@ -149,6 +153,8 @@ class Writer(Generic[T]):
 
     def _begin_gathered(self) -> None:
         self._called = False
+        if self._put:
+            self._make_lines()
         self._begin()
 
     def _begin(self) -> None:
@@ -162,14 +168,13 @@ class Writer(Generic[T]):
             while self._next is not None or self._reopening is not None:
                 if self._reopening is not None:
                     await self._reopen(self._reopening)
+                self._write_at_once()
                 if self._next is not None:
                     await self._write(self._next)
         finally:
             self._working = None
 
     async def _write(self, done: asyncio.Future[bool]) -> None:
-        if self._put:
-            self._make_lines()
         lines, self._lines, self._bytes, self._next = self._lines, [], 0, None
         tickets, self._tickets = self._tickets, {}
         patience = self._loop.call_later(PATIENCE, self._give_up, done, len(lines))

@@ -146,7 +146,7 @@ async def test_nothing_overtakes_a_write_that_is_under_way(writer: Writer[bytes]
     sink.gate.set()
     assert await first
     assert await second
-    assert (sink.now, sink.later) == ([], [[b"1\n"], [b"2\n"]])
+    assert (sink.now, sink.later) == ([[b"2\n"]], [[b"1\n"]])
 
 
 @pytest.mark.parametrize("failure", [SinkFailed("full"), RuntimeError("a defect")])
