@@ -103,10 +103,10 @@ def recorded_by(record: Recorded) -> None:
     _current.set(RequestContext(ends, request_id, by, bearer, record, below))
 
 
-def is_below(mount: int, path: str) -> None:
-    """Say which mount the request is below, by its number and its path."""
-    ends, request_id, by, bearer, record, _ = _current.get()
-    _current.set(RequestContext(ends, request_id, by, bearer, record, (mount, path)))
+def is_below(mount: int, path: str, record: Recorded | None = None) -> None:
+    """Say which mount the request is below, by its number and its path; and what audit devices have of it."""
+    ends, request_id, by, bearer, known, _ = _current.get()
+    _current.set(RequestContext(ends, request_id, by, bearer, record or known, (mount, path)))
 
 
 def caller(name: str) -> None:

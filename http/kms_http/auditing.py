@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 from multidict import istr
 
-from kms_actors import exact_json, request_context
+from kms_actors import exact_json
 from kms_actors.audit.facts import LARGE, Answered, Asked, Bearer, Place
 from kms_actors.audit.receipts import Ticket
 from kms_actors.auth.principal import Principal
@@ -65,7 +65,6 @@ class Auditing:
         data = endpoint.written(sent) if endpoint.written is not None and size else sent
         tell = partial(_asked, exchange, self._scope(exchange), data, size, allowed=True)
         exchange.recording = recording = Recording(exchange.request_id, tell, _revision(tenant))
-        request_context.recorded_by(recording)
         if size > LARGE and recording.asked.large:
             await recording.prepare(trails)
         recording.request(trails)

@@ -34,6 +34,9 @@ class Trail(Protocol):
     def hasten(self) -> None:
         """Have what waits written now, if that can be done without a wait."""
 
+    def now(self) -> int:
+        """Return the time that entries tell, in nanoseconds since 1970."""
+
     def request(self, entered: Entered, error: str = "") -> Sequence[asyncio.Future[bool]]:
         """Have the entry of a request written."""
 

@@ -37,6 +37,9 @@ class Recording(Entered):
 
     def answer(self, trails: Sequence[Trail], answered: Answered, receipts: list[Ticket] | None = None) -> None:
         """Have the answer written, likewise; `receipts` are those of the first, which is the caller's own."""
+        if not self.made and receipts is None and self._outcomes and trails == self._trails:
+            self.answered, self.answered_at = answered, trails[0].now()  # with the request, which waits to be made
+            return
         self._trails = trails
         for trail in trails:
             self._expect(trail.answer(self, answered, receipts))

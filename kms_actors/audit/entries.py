@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -65,7 +65,7 @@ class Entries:
         """Without `whole`, mounts cannot have values shown: the device is not their vault's."""
         self.masker: Final = Masker(key, raw=options.raw)
         self._options = options
-        self._filter = options.filter
+        self.filter: Final = options.filter  # None: all requests
         self._whole = whole
         self._begin = options.prefix + b'{"time":"'
         self.headers: Mapping[str, bool] = {}  # that are shown, and whether they are masked
@@ -74,7 +74,7 @@ class Entries:
 
     def takes(self, entered: Entered) -> bool:
         """Tell whether entries of a request are written here."""
-        return self._filter is None or self._filter(entered.asked.facts)
+        return self.filter is None or self.filter(entered.asked.facts)
 
     def masking(self, asked: Asked) -> Steps:
         """Mask the data of a request, in steps; `request` then has them."""
@@ -83,19 +83,23 @@ class Entries:
 
     def masking_answer(self, asked: Asked, answered: Answered) -> Steps:
         """Mask the data of an answer, in steps; `answer` then has them."""
-        asked.masked[self] = yield from self.masker.fields_in_steps(*self._of_answer(asked, answered))
+        asked.masked_answer[self] = yield from self.masker.fields_in_steps(*self._of_answer(asked, answered))
 
-    def line(self, entry: Entry) -> bytes:
-        """Return the line of an entry; nothing of one that cannot be made, which is then `lost`."""
+    def lines(self, entry: Entry) -> Sequence[bytes]:
+        """Return the lines of an entry, and of its answer if that is there; none of what is then `lost`."""
         entered, answered, error, now = entry
+        entered.made = True
         try:
-            if answered is None:
-                return self.request(entered.asked, error, now)
-            return self.answer(entered.asked, answered, now)
+            asked = entered.asked
+            if answered is not None:
+                return (self.answer(asked, answered, now),)
+            if entered.answered is None:
+                return (self.request(asked, error, now),)
+            return self.request(asked, error, now), self.answer(asked, entered.answered, entered.answered_at)
         except Exception as failed:  # noqa: BLE001 - of whatever kind, it is of no concern to the entries beside it
             entered.lost = True
-            _log.warning("audit entry not made", entered.asked.namespace, error=type(failed).__name__)
-            return b""
+            _log.warning("audit entry not made", "", error=type(failed).__name__)
+            return ()
 
     def request(self, asked: Asked, error: str, now: int) -> bytes:
         """Return the line of a request; `now` is in nanoseconds since 1970."""
@@ -108,6 +112,8 @@ class Entries:
         auth, request, mount = asked.parts.get(self) or self._parts(asked)
         if asked.identity is None and answered.auth is not None:
             auth = _dumps(self._given(answered.auth))
+        response = self._response(asked, answered, mount)
+        end = b'},"error":%b}\n' % _dumps(answered.error) if answered.error else b"}}\n"
         return b"".join(
             (
                 self._begin,
@@ -117,8 +123,8 @@ class Entries:
                 b',"request":',
                 request,
                 b',"response":{',
-                self._response(asked, answered, mount)[1:],
-                b'},"error":%b}\n' % _dumps(answered.error) if answered.error else b"}}\n",
+                response[1:],
+                end,
             )
         )
 
@@ -211,7 +217,7 @@ class Entries:
         if answered.auth is not None:
             fields = [b',"auth":', _dumps(self._given(answered.auth)), mount]
         if answered.data:
-            masked = asked.masked.pop(self, None) if asked.masked else None
+            masked = asked.masked_answer.pop(self, None) if asked.masked_answer else None
             fields += (b',"data":', _dumps(masked or self.masker.fields(*self._of_answer(asked, answered))))
         if answered.warnings:
             fields += (b',"warnings":', _dumps(list(answered.warnings)))

@@ -65,6 +65,7 @@ class Asked(msgspec.Struct, eq=False):
     #: By who makes the lines of a device.
     parts: dict[object, Parts] = {}
     masked: dict[object, Any] = {}  # data that were masked in steps
+    masked_answer: dict[object, Any] = {}  # likewise, of the answer
 
     @property
     def large(self) -> bool:
@@ -101,13 +102,20 @@ class Answered(msgspec.Struct, frozen=True, eq=False):
 
 
 class Entered:
-    """A request of which entries are written. What they tell is put together with the first one that is made."""
+    """A request of which entries are written. What they tell is put together with the first one that is made.
 
-    __slots__ = ("_asked", "_tell", "lost")
+    An answer that is there before an entry of its request was made is `answered`, at `answered_at`: both are made
+    together. `made`: too late for that.
+    """
+
+    __slots__ = ("_asked", "_tell", "answered", "answered_at", "lost", "made")
 
     def __init__(self, tell: Callable[[], Asked]) -> None:
         self._tell: Callable[[], Asked] | None = tell
         self._asked: Asked | None = None
+        self.answered: Answered | None = None
+        self.answered_at = 0
+        self.made = False
         self.lost = False  # an entry could not be made of it, on any device
 
     @property
@@ -119,6 +127,6 @@ class Entered:
         return self._asked
 
 
-#: What one entry is made of: its request, the answer if it is of that, the error of a request that is refused, and
+#: What entries are made of: a request, the answer if it is only of that, the error of a request that is refused, and
 #: when it was, in nanoseconds since 1970.
 Entry = tuple[Entered, Answered | None, str, int]

@@ -31,8 +31,12 @@ class FakeTrail:
 
     def hasten(self) -> None: ...
 
+    def now(self) -> int:
+        return 0
+
     def request(self, entered: Entered, error: str = "") -> tuple[asyncio.Future[bool], ...]:
         self.entries.append(("request", entered.asked, error))
+        entered.made = True
         return (self._outcome(),)
 
     def answer(self, entered: Entered, answered: Answered, _: Any = None) -> tuple[asyncio.Future[bool], ...]:

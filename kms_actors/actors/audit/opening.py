@@ -46,7 +46,7 @@ class Audit:
         chosen = options.read(device.type, device.options)
         entries = Entries(chosen, device.key, whole=not scope.is_node)
         sink = self.outlets.sink(scope, chosen, books.of(device))
-        writer = Writer(sink, scope.name, device.path, self.counts, entries.line)
+        writer = Writer(sink, scope.name, device.path, self.counts, entries.lines)
         opened = OpenDevice(device, entries, writer)
         self._open.add(opened)
         return opened

@@ -62,8 +62,16 @@ class Trail:
 
     def request(self, entered: Entered, error: str = "") -> list[Outcome]:
         """Have the line of a request written; one of the outcomes must be good, if there are any."""
-        entry = entered, None, error, self._clock()
-        return [device.writer.put(entry) for device in self.devices if device.takes(entered)]
+        entry, outcomes = (entered, None, error, self._clock()), []
+        for device in self.devices:
+            writer = device.writer
+            if not writer.closed and (device.entries.filter is None or device.takes(entered)):
+                outcomes.append(writer.put(entry))
+        return outcomes
+
+    def now(self) -> int:
+        """Return the time, in nanoseconds since 1970."""
+        return self._clock()
 
     def answer(self, entered: Entered, answered: Answered, receipts: list[Ticket] | None = None) -> list[Outcome]:
         """Have the line of an answer written, likewise; with `receipts`, add a ticket of each device."""

@@ -8,7 +8,7 @@ that comes until it has ended after all: a device that hangs costs each request 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
 from kms_actors import request_context
@@ -38,10 +38,12 @@ class Writer(Generic[T]):
     """The way to one sink. `scope` and `name` are what logs call the device.
 
     Lines are made at the end of a turn, together: that takes less than one by one amidst requests. `make` returns the
-    line of what was put; nothing where none can be made, which who has put it is told otherwise. It raises nothing.
+    lines of what was put; none where they cannot be made, which who has put it is told otherwise. It raises nothing.
     """
 
-    def __init__(self, sink: Sink, scope: str, name: str, counts: Counts, make: Callable[[T], bytes]) -> None:
+    def __init__(
+        self, sink: Sink, scope: str, name: str, counts: Counts, make: Callable[[T], Sequence[bytes]]
+    ) -> None:
         self._sink = sink
         self._at_once = sink.write_at_once if isinstance(sink, WritesAtOnce) else None
         self._scope = scope
@@ -61,7 +63,7 @@ class Writer(Generic[T]):
         self.closed = False  # once nothing is written here any more
 
     def put(self, each: T, ticket: Ticket | None = None) -> asyncio.Future[bool]:
-        """Have a line written; the future tells whether it was. With a ticket, it has a receipt by then, if any."""
+        """Have lines written; the future tells whether they were. A ticket has a receipt of the first by then."""
         if self._stuck or self.closed or self._bytes > MOST_WAITING:
             self._counts.failures += 1
             refused: asyncio.Future[bool] = self._loop.create_future()
@@ -122,16 +124,15 @@ class Writer(Generic[T]):
     def _make_lines(self) -> None:
         """Make the lines of what was put."""
         put, self._put = self._put, []
-        make, lines = self._make, self._lines
+        make, lines, before = self._make, self._lines, len(self._lines)
         for each, ticket in put:
-            line = make(each)
-            if not line:
+            made = make(each)
+            if not made:
                 self._counts.failures += 1
-                continue
-            if ticket is not None and isinstance(self._sink, GivesReceipts):
+            elif ticket is not None and isinstance(self._sink, GivesReceipts):
                 self._tickets[len(lines)] = ticket
-            lines.append(line)
-            self._bytes += len(line)
+            lines += made
+        self._bytes += sum(map(len, lines[before:] if before else lines))
 
     async def reopen(self) -> None:
         """Have the sink opened anew, between two writes."""

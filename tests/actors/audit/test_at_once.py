@@ -33,6 +33,10 @@ MOUNTS = r"""
 """
 
 
+def one(line: bytes) -> list[bytes]:
+    return [line]
+
+
 class AtOnceSink:
     """Writes at once, fails, or cannot."""
 
@@ -67,7 +71,7 @@ async def sink() -> AtOnceSink:
 
 @pytest.fixture
 async def writer(sink: AtOnceSink) -> Writer[bytes]:
-    return Writer(sink, "vault", "file/", Counts(), bytes)
+    return Writer(sink, "vault", "file/", Counts(), one)
 
 
 @pytest.fixture
@@ -152,7 +156,7 @@ async def test_nothing_overtakes_a_write_that_is_under_way(writer: Writer[bytes]
 @pytest.mark.parametrize("failure", [SinkFailed("full"), RuntimeError("a defect")])
 async def test_a_failure_at_once_is_told_and_the_next_line_is_tried(sink: AtOnceSink, failure: Exception) -> None:
     counts = Counts()
-    writer = Writer(sink, "vault", "file/", counts, bytes)
+    writer = Writer(sink, "vault", "file/", counts, one)
     sink.failure = failure
     refused = writer.put(b"1\n")
     writer.hasten()
@@ -316,7 +320,7 @@ async def test_a_strict_log_whose_disk_fails_says_so_of_all_that_waits_and_goes_
     path: Path, book: MemoryBook, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, counts = proven(path, book, pool, strict=True), Counts()
-    writer = Writer(file, "vault", "file/", counts, bytes)
+    writer = Writer(file, "vault", "file/", counts, one)
     assert await writer.put(LINE)
 
     def failing(_: int) -> None:
@@ -341,7 +345,7 @@ async def test_a_disk_that_hangs_behind_lines_that_were_taken_costs_its_patience
     monkeypatch.setattr(writing, "PATIENCE", 0.05)
     file = proven(path, book, pool, strict=True)
     await file.write([LINE])
-    writer = Writer(file, "vault", "file/", Counts(), bytes)
+    writer = Writer(file, "vault", "file/", Counts(), one)
     gate, sync = threading.Event(), os.fdatasync
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", lambda number: (gate.wait(10), sync(number))[1])

@@ -12,6 +12,10 @@ from kms_actors.actors.audit.writing import Counts, Writer
 from kms_actors.audit.sink import SinkFailed
 
 
+def one(line: bytes) -> list[bytes]:
+    return [line]
+
+
 class FakeSink:
     def __init__(self) -> None:
         self.writes: list[list[bytes]] = []
@@ -53,7 +57,7 @@ def counts() -> Counts:
 
 @pytest.fixture
 async def writer(sink: FakeSink, counts: Counts) -> Writer[bytes]:
-    return Writer(sink, "vault", "file/", counts, bytes)
+    return Writer(sink, "vault", "file/", counts, one)
 
 
 async def test_all_lines_of_a_turn_are_one_write(writer: Writer[bytes], sink: FakeSink, counts: Counts) -> None:
