@@ -152,3 +152,18 @@ def test_a_tree_that_begins_at_an_edge_proves_what_follows(before: int, after: i
 def test_an_edge_with_hashes_of_another_size_is_refused(size: int, roots: list[bytes]) -> None:
     with pytest.raises(InvalidRequest):
         CompactRange(size, roots)
+
+
+@given(st.integers(0, 40), st.lists(st.integers(0, 20), max_size=4))
+def test_many_leaves_added_together_are_as_many_added_one_by_one(before: int, parts: list[int]) -> None:
+    leaves = [leaf_hash(b"%d" % number) for number in range(before + sum(parts))]
+    one, together = CompactRange(), CompactRange()
+    for leaf in leaves[:before]:
+        one.append(leaf)
+        together.append(leaf)
+    for part in parts:
+        begin = one.size
+        for leaf in leaves[begin : begin + part]:
+            one.append(leaf)
+        together.extend(leaves[begin : begin + part])
+        assert (together.size, together.roots, together.root()) == (one.size, one.roots, one.root())
