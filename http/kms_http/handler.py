@@ -335,11 +335,13 @@ class Handler:
         sent, size = exchange.query, 0
         if exchange.operation in _WITH_BODY:
             sent, size = await received.read_body(exchange, None if allowed.looks_at_fields else endpoint.read)
-        if mount is not None:
-            request_context.is_below(mount.number, mount.path)
         sent = allowed.passed(exchange.operation, sent)
         if self._auditing.wanted(exchange):
             await self._auditing.begin(exchange, {} if found.route.bare else sent, size, endpoint)
+        if mount is not None:
+            request_context.is_below(mount.number, mount.path, exchange.recording)
+        elif exchange.recording is not None:
+            request_context.recorded_by(exchange.recording)
         values, warnings = received.values(endpoint, found.captures, sent)
         principal, tenant = exchange.caller
         if exchange.uncounted:

@@ -86,8 +86,7 @@ def expected(asked: Asked, whole: bool) -> tuple[dict[str, Any], dict[str, Any]]
     bearer, accessor = asked.identity, ""
     assert isinstance(bearer, Bearer | None)
     if bearer is None:
-        auth = {"policy_results": {"allowed": True}} if asked.allowed else {}
-        auth["token_type"] = "default"
+        auth = ({"policy_results": {"allowed": True}} if asked.allowed else {}) | {"token_type": "default"}
     else:
         auth, accessor = auth_of(bearer, asked.token, asked.allowed), bearer.accessor and mac(bearer.accessor)
     request = {"id": asked.id} | filled(client_id=bearer.entity_id if bearer else "") | {"operation": asked.operation}

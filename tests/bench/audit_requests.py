@@ -48,7 +48,8 @@ class Measured:
 
     def have(self, kind: str) -> None:
         if self._kind != "none":
-            assert self.api.call("DELETE", "sys/audit/file").status == 204
+            answer = self.api.call("DELETE", "sys/audit/file")
+            assert answer.status == 204, answer
         if kind != "none":
             body = {"type": "file", "options": {"file_path": f"{kind}.log", "proof": kind}}
             answer = self.api.call("POST", "sys/audit/file", body)
