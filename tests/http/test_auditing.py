@@ -215,3 +215,32 @@ async def test_a_client_that_has_gone_leaves_nothing_behind(service: Service) ->
         while not service.observed or service.server.open_connections:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0.01)
     assert [status for _, status, _ in service.observed] == [200]
+
+
+async def test_an_entry_that_cannot_be_made_withholds_its_own_answer_alone(service: Service) -> None:
+    class Losing(FakeTrail):
+        def answer(self, entered: Entered, answered: Answered, _: Any = None) -> tuple[asyncio.Future[bool], ...]:
+            entered.lost = entered.asked.path.endswith("/bad")
+            return super().answer(entered, answered)
+
+    service.tenant.trail = Losing()
+    service.toys_answer("done")
+    names = ("a", "bad", "b")
+    answers = await asyncio.gather(*(service.call("GET", f"/v1/toy/names/{name}", "data") for name in names))
+    assert [answer.status for answer in answers] == [200, 500, 200]
+
+
+async def test_an_answer_that_is_there_before_its_request_was_entered_is_entered_with_it(service: Service) -> None:
+    class Late(Gathering):
+        def request(self, entered: Entered, error: str = "") -> tuple[asyncio.Future[bool], ...]:
+            outcomes = super().request(entered, error)
+            entered.made = False
+            self.waiting = entered
+            return outcomes
+
+    service.tenant.trail = trail = Late()
+    service.toys_answer("done")
+    assert (await service.call("GET", "/v1/toy/names/a", "data")).status == 200
+    assert trail.kinds == ["request"]
+    assert trail.waiting.answered is not None
+    assert trail.waiting.answered.data == {"result": "done"}
