@@ -55,6 +55,7 @@ cluster-test: test-env ## Three nodes over one database, with the full counts; f
 
 test-clients: test-env ## Build clients of many registries, run each against a node, write what they did into docs/clients.md
 	KMS_TEST_CLIENTS=$(or $(KMS_TEST_CLIENTS),1) $(BIN)/pytest --timeout 0 --durations 10 tests/clients
+	KMS_TEST_CLIENTS= $(BIN)/pytest --quiet tests/clients
 
 audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines; kill a node 200 times while it writes one
 	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 KMS_AUDIT_KILLS=200 \

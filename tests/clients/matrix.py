@@ -86,7 +86,7 @@ LIBRARIES: Final = (
     Client("vault-client-go", _GO, "github.com/hashicorp/vault-client-go", "vault_client_go/go.mod"),
     Client("Tink", _GO, "github.com/tink-crypto/tink-go-hcvault/v2", "tink/go.mod"),
     Client(
-        "sigstore, cosign's `hashivault://`",
+        "sigstore's hashivault",
         _GO,
         "github.com/sigstore/sigstore/pkg/signature/kms/hashivault",
         "sigstore/go.mod",
@@ -102,7 +102,7 @@ PROGRAMS: Final = (
     Client("sops", _PROGRAMS, "github.com/getsops/sops/v3", "sops/go.mod"),
     Client("consul-template", _PROGRAMS, "github.com/hashicorp/consul-template", "consul_template/go.mod"),
     Client("vals", _PROGRAMS, "github.com/helmfile/vals", "vals/go.mod", "custom_providers,vault,openbao"),
-    Client("community.hashi_vault", _PROGRAMS, "ansible", "ansible/collection.txt"),
+    Client("Ansible's community.hashi_vault", _PROGRAMS, "ansible", "ansible/collection.txt"),
 )
 
 #: OpenBao's program, which the test extra brings, in what it does beside commands.

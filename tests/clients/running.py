@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,10 +39,10 @@ def running(command: list[str], environment: dict[str, str], home: Path) -> Iter
     try:
         yield process
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)  # which all of them heed; SIGTERM is the child's alone to some
         try:
             process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
+        finally:
             process.kill()
             process.wait(PATIENCE)
 

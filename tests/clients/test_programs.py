@@ -179,7 +179,7 @@ def test_ansible(server: Server, tmp_path: Path, done: Done) -> None:
     if server.namespace:
         given["ansible_hashi_vault_namespace"] = server.namespace
     (tmp_path / "given.json").write_text(json.dumps(given))
-    client = named("community.hashi_vault")
+    client = named("Ansible's community.hashi_vault")
     command = [*command_of(client), "-i", "localhost,", "-e", "@given.json", str(client.folder / "playbook.yml")]
     told = run(command, clean_environment(tmp_path), tmp_path)
     assert re.search(r"ok=1[5-9] .*failed=0", told), told

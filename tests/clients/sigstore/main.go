@@ -29,16 +29,16 @@ func main() {
 		public, err := signer.CreateKey(ctx, key.algorithm)
 		checked.Must(err, "a key "+key.algorithm)
 		made := sign(signer)
-		seen := key.algorithm + " made, signed"
+		var by []string
 		if key.byServer {
 			verify(signer, made)
-			seen += ", verified by the server"
+			by = append(by, "the server")
 		}
 		if key.byPublicKeys {
 			verifyLocally(public, made, key.algorithm)
-			seen += ", verified by the public key"
+			by = append(by, "the public key")
 		}
-		checked.Did("Transit", seen)
+		checked.Did("Transit", key.algorithm+" made, signed, verified by "+strings.Join(by, " and "))
 	}
 	rotation(ctx)
 	_, err := load(ctx, "openbao://nothing").PublicKey()
