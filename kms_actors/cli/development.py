@@ -75,7 +75,9 @@ class Development:
         }
         for privilege, token in tokens.items():
             replace_private(self.directory / f"{privilege.value}.token", token + "\n")
-        address = self.configuration.keyed_listeners[0][1].address
+        listeners = [listener for _, listener in self.configuration.keyed_listeners]
+        address = listeners[0].address
+        pages = [each.address for each in listeners if each.unix is None and self.configuration.console_at(each)]
         return _WELCOME.format(
             address=address,
             vault=VAULT_ID,
@@ -83,6 +85,7 @@ class Development:
             tenant_operator=tokens[Privilege.TENANT_OPERATOR],
             tenant=tokens[Privilege.TENANT],
             directory=self.directory,
+            console=f" The console takes them: {pages[0]}/ui/" if pages else "",
         )
 
 
@@ -98,7 +101,9 @@ Tenant operator's token, for {vault}:
 Tenant's token, for {vault}:
 {tenant}
 
-They are in {directory}/*.token, too. With the vault command line, in another terminal:
+They are in {directory}/*.token, too.{console}
+
+With the vault command line, in another terminal:
   export VAULT_ADDR={address}
   export VAULT_TOKEN=$(cat {directory}/tenant.token)
   vault kv put -mount=secret creds passcode=my-long-passcode

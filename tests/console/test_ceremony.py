@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.console.conftest import Console, NewNode
 from tests.support.api import Api, sealed
 from tests.support.browser import Browser
+from tests.support.node import wait_until
 from tests.support.tokens import Issuer, new_vault_id
 
 _SHARES = "return [...document.querySelectorAll('.shares code')].map((e) => e.innerText)"
@@ -21,7 +24,7 @@ def taken_shares(window: Browser, count: int) -> list[str]:
 
 
 def test_cluster_and_vault_are_initialised_unsealed_and_sealed(
-    window: Browser, new_node: NewNode, issuer: Issuer
+    window: Browser, new_node: NewNode, issuer: Issuer, tmp_path: Path
 ) -> None:
     node = new_node()
     console = Console(window, node.address)
@@ -40,6 +43,13 @@ def test_cluster_and_vault_are_initialised_unsealed_and_sealed(
     assert window.script(
         "return [...document.querySelectorAll('button')].find((e) => e.innerText === 'Go on').disabled"
     )
+    window.develop("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    window.click("Download all")
+    file = tmp_path / "shares.txt"
+    wait_until(lambda: file.is_file() and file.stat().st_size > 0, "the shares are saved")
+    assert file.read_text(encoding="utf-8") == "".join(
+        f"Unseal Key {number}: {share}\n" for number, share in enumerate(shares, 1)
+    )
     window.check("All of them are kept, each where it belongs.")
     window.click("Go on")
     window.shows("0 of 2 shares given.")
@@ -51,9 +61,11 @@ def test_cluster_and_vault_are_initialised_unsealed_and_sealed(
     assert console.accessible() == []
     window.click("Begin anew")
     window.shows("0 of 2 shares given.")
-    for share in (shares[2], shares[1]):
-        window.fill("Share", share)
-        window.click("Give this share")
+    window.fill("Share", shares[2])
+    window.click("Give this share")
+    window.shows("1 of 2 shares given.")
+    window.fill("Share", shares[1])
+    window.click("Give this share")
     window.shows("2 of 3 unseal", "Unsealed")
     assert not sealed(operator)
 

@@ -37,6 +37,8 @@ def test_a_secret_is_written_changed_compared_deleted_and_brought_back(
     assert tenant.user.get("secret/data/app/db").data["data"] == {"user": "orders", "password": "first-passcode"}
     root.shows("Version 1")
     assert "first-passcode" not in root.text
+    root.click("Copy the value of user")
+    root.shows("the value of user is copied.")
     root.click("Show the value of password")
     root.shows("first-passcode")
 
@@ -61,7 +63,7 @@ def test_a_secret_is_written_changed_compared_deleted_and_brought_back(
     root.check("Mark version 1")
     root.check("Mark version 2")
     root.click("Compare two")
-    root.shows("Version 1 and version 2")
+    root.shows("Version 1 and version 2", "changed")
     assert "first-passcode" not in root.text
     root.click("Show all values")
     assert root.script(_CELLS) == [
@@ -175,6 +177,7 @@ def test_policies_are_written_and_asked_about(root: Browser, console: Console, t
     root.fill("Rules (HCL or JSON)", 'path "secret/data/app/*" {\n  capabilities = ["reed"]\n}')
     root.click("Save")
     root.wait(lambda: root.script("return document.querySelector('[role=alert]')?.innerText"), "it is refused")
+    assert root.script("return document.querySelector('[aria-label=\"Line 2\"]')?.innerText.includes('reed')")
     assert tenant.root.get("sys/policies/acl/app").status == 404
     root.fill("Rules (HCL or JSON)", 'path "secret/data/app/*" { capabilities = ["read"] }')
     root.click("Save")

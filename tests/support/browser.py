@@ -22,7 +22,7 @@ import pytest
 from tests.support.node import free_port
 
 #: Seconds that a page may take to show what is waited for.
-PATIENCE: Final = 15.0
+PATIENCE: Final = 30.0
 #: Keys, as WebDriver names them.
 TAB, ENTER, ESCAPE, ARROW_RIGHT, ARROW_DOWN = "\ue004", "\ue007", "\ue00c", "\ue014", "\ue015"
 _ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"
@@ -44,8 +44,9 @@ _BY_NAME: Final = """
 const [selector, name, exact] = arguments;
 const named = (e) => (e.getAttribute("aria-label") || [...(e.labels || [])].map((l) => l.textContent).join(" ")
   || e.textContent).trim();
-const seen = (e) => e.checkVisibility() && !(document.querySelector("dialog[open]") && !e.closest("dialog[open]"));
-const found = [...document.querySelectorAll(selector)].filter((e) => seen(e) && (exact ? named(e) === name
+const usable = (e) => e.checkVisibility() && !e.disabled
+  && !(document.querySelector("dialog[open]") && !e.closest("dialog[open]"));
+const found = [...document.querySelectorAll(selector)].filter((e) => usable(e) && (exact ? named(e) === name
   : named(e).includes(name)));
 return found.find((e) => e.closest("main")) || found[0] || null;
 """

@@ -85,8 +85,8 @@ function Unsealing({ status, done }) {
   const [at, setAt] = useState(status);
   const action = useAction();
   const given = async (body) => {
-    const next = await action.run(() => call("PUT", "sys/unseal", { body }));
     setShare("");
+    const next = await action.run(() => call("PUT", "sys/unseal", { body }));
     if (!next) return;
     setAt(next);
     if (!next.sealed) { say("It is unsealed."); done(); }
