@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from kms_actors import __version__
 ROOT: Final = Path(__file__).parents[1]
 EPOCH: Final = os.environ.get("SOURCE_DATE_EPOCH", "315532800")
 PYTHON: Final = os.environ.get("PYTHON3", "/usr/bin/python3")
-MAINTAINER: Final = os.environ.get("DEBFULLNAME", "Clever KMS")
+MAINTAINER: Final = f"{os.environ.get('DEBFULLNAME', 'Clever KMS')} <{os.environ.get('DEBEMAIL', 'root@localhost')}>"
 PLACE: Final = "opt/clever-kms"
 PROGRAMS: Final = ("kms-layer", "kms-cli")
 _UNITS: Final = "usr/lib/systemd/system"
@@ -49,6 +50,14 @@ COMPLETIONS: Final = {
     "zsh": "usr/share/zsh/vendor-completions/_{program}",
     "fish": "usr/share/fish/vendor_completions.d/{program}.fish",
 }
+#: Of the form that Debian's tools read; what changed stands in the project's own log.
+_ENTRY: Final = """\
+clever-kms ({version}) unstable; urgency=medium
+
+  * See CHANGELOG.md.gz.
+
+ -- {maintainer}  {date}
+"""
 SCRIPTS: Final = ("postinst", "prerm", "postrm")
 
 
@@ -62,6 +71,8 @@ def main(target: Path) -> None:
         _environment(tree / PLACE, Path(scratch))
         for source, place in FILES.items():
             _put(tree / place, (ROOT / source).read_bytes())
+        entry = _ENTRY.format(version=__version__, maintainer=MAINTAINER, date=formatdate(int(EPOCH)))
+        _put(tree / "usr/share/doc/clever-kms/changelog.gz", entry.encode())
         for program in PROGRAMS:
             link = tree / "usr/bin" / program
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +131,7 @@ def _control(tree: Path, architecture: str) -> None:
     control = string.Template((ROOT / "debian/control").read_text(encoding="utf-8"))
     values = {
         "version": __version__,
-        "maintainer": f"{MAINTAINER} <{os.environ.get('DEBEMAIL', 'root@localhost')}>",
+        "maintainer": MAINTAINER,
         "architecture": architecture,
         "size": sum(path.stat().st_size for path in files) // 1024,
         "python": f"{major}.{minor}",

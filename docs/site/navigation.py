@@ -50,6 +50,7 @@ SECTIONS: Final = (
             "operations/disaster",
             ("operations/scaling", "Scaling"),
             "operations/*",
+            "packages",
             "seals",
             "listeners",
             "tenants",

@@ -83,12 +83,12 @@ class Podman:
                 self.call("import", str(archive), BASE)
         return BASE
 
-    def stand_in(self, name: str, context: Path = IMAGES) -> str:
+    def stand_in(self, name: str) -> str:
         """Return the name of an image of `tests/containers/images`, made once on a machine."""
         image = f"localhost/kms-test/{name}"
         if not self.has(image):
             recipe = str(IMAGES / f"{name}.Containerfile")
-            self.build(image, recipe, context, f"BASE={self.base()}")
+            self.build(image, recipe, IMAGES, f"BASE={self.base()}")
         return image
 
     def build(self, image: str, recipe: str, context: Path, *arguments: str) -> None:
