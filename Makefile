@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients container-test audit-test reseal-test faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients container-test audit-test reseal-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -61,6 +61,9 @@ audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines
 	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 KMS_AUDIT_KILLS=200 \
 		$(BIN)/pytest --timeout 0 --numprocesses 2 --dist worksteal --durations 10 tests/audit/log/test_verification.py \
 		tests/conformance/test_audit_proofs.py
+
+judge: test-env ## Have CALLS (200000) calls to three nodes that are killed or stand still judged for linearizability (Go)
+	KMS_JUDGE_CALLS=$(or $(CALLS),200000) KMS_JUDGE_PAUSE=$(or $(PAUSE),10) $(BIN)/pytest --timeout 0 tests/judge
 
 reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupted five times
 	KMS_FAULT_RECORDS=200000 $(BIN)/pytest --timeout 0 tests/reseal

@@ -25,6 +25,7 @@ _OWN_BEGINNINGS: Final = (
     "KMS_AUDIT_",
     "KMS_CLUSTER_",
     "KMS_FAULT_",
+    "KMS_JUDGE_",
     "KMS_DIFFERENTIAL_",
     "KMS_REFERENCE_",
     "KMS_REQUIRE_",

@@ -28,7 +28,7 @@ MOST = 0.01  # seconds, of a turn
 
 @settings(deadline=None)
 @given(st.integers(0), st.integers(2, 5), st.integers(20, 300))
-def test_accounts_that_wait_have_had_the_same_but_for_one_turn(seed: int, accounts: int, most: int) -> None:
+def test_accounts_that_wait_have_had_the_same_but_for_a_turn_of_each(seed: int, accounts: int, most: int) -> None:
     draw, turns = random.Random(seed), Fairness[float](1.0)
     for number in range(accounts):
         longest = draw.uniform(1e-5, MOST)
@@ -37,7 +37,7 @@ def test_accounts_that_wait_have_had_the_same_but_for_one_turn(seed: int, accoun
     spent = give(turns, 1.0, most)
     had = [spent[str(number)] for number in range(accounts)]
     if all(turns.account(str(number), 1.0).queue for number in range(accounts)):
-        assert max(had) - min(had) <= MOST
+        assert max(had) - min(had) <= 2 * MOST
 
 
 @settings(deadline=None)
