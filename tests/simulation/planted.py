@@ -102,6 +102,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         Edit(f"{_ACTORS}.login.remembered", "if not attempt.standing.holds or not", "if not"),
         Edit(f"{_ACTORS}.login.remembered", "and kept.standing.holds\n", "\n"),
     ],
+    "login-of-another-entity": [Edit(f"{_ACTORS}.login.remembered", "and entity is kept.entity\n", "\n")],
     "lease-eight-times-as-long": [Edit(_FEED, "self._confirmed < self._lease", "self._confirmed < 8 * self._lease")],
     "lease-from-the-end-of-a-read": [
         Edit(

@@ -1,4 +1,4 @@
-"""Machines that log in by secret ids on whatever nodes, while these are destroyed and their role is changed."""
+"""Machines that log in on whatever nodes, while secret ids are destroyed, the role changed, the entity disabled."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ class Logins(Clients):
     async def prepare(self) -> None:
         self._destroyed: dict[str, tuple[float, SimulatedNode]] = {}  # by secret id: since when it is certain
         self._policy = _POLICIES[0], 0.0, self.world.nodes[0]  # and since when, told by whom
+        self._entity = ""
+        self._barred: tuple[float, SimulatedNode] | None = None  # while it certainly is disabled, as before
         await self.world.ask("POST", "sys/auth/approle", self.world.root, {"type": "approle"})
         await asyncio.sleep(self.world.lease)
         # What was destroyed is tried again: it would lock the role.
@@ -31,7 +33,7 @@ class Logins(Clients):
         await asyncio.sleep(self.world.lease)
 
     def clients(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._lives(), self._lives(), self._changes()]
+        return [self._lives(), self._lives(), self._changes(), self._bars()]
 
     def _role(self, policy: str) -> dict[str, Any]:
         return {"token_type": "batch", "token_ttl": "1h", "token_policies": [policy]}
@@ -63,10 +65,15 @@ class Logins(Clients):
         for _ in range(self.chance.randint(5, 15)):
             node = self.chance.choice(self.world.nodes)
             policy, since, told = self._policy
+            barred = self._barred
             body = {"role_id": self._role_id, "secret_id": secret_id}
             answer = await self.world.ask("POST", "auth/approle/login", "", body, at=node)
             self.seen(answer)
             if answer.good:
+                self._entity = answer.body["auth"]["entity_id"]
+                if barred is not None and barred is self._barred:
+                    heard = barred[0] + (0 if barred[1] is node else self.world.lease)
+                    self.require(answer.sent < heard, "nobody logs in for an entity that is disabled", answer, heard)
                 over, where = self._destroyed.get(secret_id, (None, None))
                 if over is not None:
                     heard = over + (0 if where is node else self.world.lease)
@@ -92,7 +99,26 @@ class Logins(Clients):
             elif answer.unknown:
                 await asyncio.sleep(30)  # it may yet be made
 
+    async def _bars(self) -> None:
+        """Disable the entity for a while."""
+        while True:
+            await self.pause(4)
+            if not self._entity:
+                continue
+            path, node = f"identity/entity/id/{self._entity}", self.chance.choice(self.world.nodes)
+            answer = await self.world.ask("POST", path, self.world.root, {"disabled": True}, at=node)
+            self.changed(answer)
+            if answer.good:
+                self._barred = answer.got, node
+                await self.pause(2)
+            self._barred = None
+            self.changed(await self.world.ask("POST", path, self.world.root, {"disabled": False}))
+
     async def judge(self) -> None:
+        if self._entity:
+            path = f"identity/entity/id/{self._entity}"
+            await self.world.expect("POST", path, self.world.root, {"disabled": False})
+            await asyncio.sleep(self.world.lease)
         made = await self.world.expect("POST", f"{_ROLE}/secret-id", self.world.root, {})
         body = {"role_id": self._role_id, "secret_id": made.data["secret_id"]}
         for node in (*self.world.nodes, *self.world.nodes, *self.world.nodes):
