@@ -31,7 +31,7 @@ PAGES: Final = (
     Page("docs/tutorials/sops.md", Place.DEVELOPMENT, ("sops",), long=True),
     Page("docs/tutorials/auto-unseal.md", Place.DEVELOPMENT, ("bao",), long=True),
     Page("docs/tutorials/migration.md", Place.DEVELOPMENT, ("bao",), long=True),
-    Page("docs/operations/unseal.md", Place.GUIDE),
+    Page("docs/operations/unseal.md", Place.GUIDE, long=True),
     Page("docs/operations/restore-drill.md", Place.GUIDE, long=True),
     Page("docs/operations/upgrade.md", Place.GUIDE, long=True),
     Page("docs/operations/disaster.md", Place.GUIDE, long=True),
