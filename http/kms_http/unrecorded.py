@@ -38,6 +38,8 @@ class Unrecorded:
         if not self._recording.good:
             self._response.replace(failed(self._exchange, NotRecorded.of(self._exchange.request_id)))
         self._leaves(self._exchange, self._response, self._started)
+        # What leads back here goes: nothing waits for a collection of cycles.
+        self._response.held = self._exchange.recording = None
         return self._response
 
 

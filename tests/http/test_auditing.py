@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from kms_actors.audit.facts import Answered, Asked, Entered
 from kms_actors.audit.messages import DisableDevice
 from kms_actors.errors import DevicesChanged
 from kms_actors.mounts import MountConfig, MountTable, token_mount
+from kms_http.exchange import Exchange
 from tests.http.conftest import CANARY, VAULT_ID, Service, ToyCommand, ToyQuery
 
 Told = tuple[str, Asked, Any]
@@ -244,3 +246,30 @@ async def test_an_answer_that_is_there_before_its_request_was_entered_is_entered
     assert trail.kinds == ["request"]
     assert trail.waiting.answered is not None
     assert trail.waiting.answered.data == {"result": "done"}
+
+
+def exchanges() -> int:
+    return sum(isinstance(each, Exchange) for each in gc.get_objects())
+
+
+async def test_a_request_that_no_device_takes_leaves_nothing_for_a_collection_of_cycles(service: Service) -> None:
+    class Deaf(FakeTrail):
+        def request(self, entered: Entered, error: str = "") -> tuple[asyncio.Future[bool], ...]:
+            return ()
+
+        def answer(self, entered: Entered, answered: Answered, _: Any = None) -> tuple[asyncio.Future[bool], ...]:
+            return ()
+
+    service.tenant.trail = Deaf()
+    service.toys_answer("done")
+    await service.call("GET", "/v1/toy/names/a", "data")
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            assert (await service.call("GET", "/v1/toy/names/a", "data")).status == 200
+        left = exchanges()
+        gc.collect()
+        assert exchanges() == left
+    finally:
+        gc.enable()

@@ -39,7 +39,7 @@ class Group:
         if self._file.closed:
             self._done(OSError(EBADF, "the file was closed"))
         else:
-            self._disk.sync(self._file.number, self._done)
+            self._disk.sync(self._file, self._done)
 
     def _done(self, error: OSError | None) -> None:
         done, self._under_way = self._under_way, None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from errno import EAGAIN, EBADF, EINVAL
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -33,9 +34,13 @@ async def synced_by(request: pytest.FixtureRequest, pool: ThreadPoolExecutor) ->
         pytest.skip(f"the system has no asynchronous I/O for us ({error})")
 
 
+class Opened(NamedTuple):
+    number: int
+
+
 async def outcome(synced_by: Disk, file: int) -> OSError | None:
     told: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
-    synced_by.sync(file, told.set_result)
+    synced_by.sync(Opened(file), told.set_result)
     return await asyncio.wait_for(told, 10)
 
 
@@ -59,6 +64,9 @@ async def test_what_fails_is_told(synced_by: Disk, tmp_path: Path) -> None:
     failed = await outcome(synced_by, writer)  # which is no file of a disk
     assert failed is not None
     assert failed.errno == EINVAL
+    failed = await outcome(synced_by, -1)
+    assert failed is not None
+    assert failed.errno == EBADF
     for each in (reader, writer):
         os.close(each)
     synced_by.close()
@@ -79,13 +87,20 @@ async def test_without_the_systems_workers_there_are_threads(
     made.close()
 
 
+async def test_more_than_the_system_takes_wait(synced_by: Disk, tmp_path: Path) -> None:
+    file = os.open(tmp_path / "x", os.O_RDWR | os.O_CREAT)
+    assert await asyncio.gather(*(outcome(synced_by, file) for _ in range(3 * disk.MOST))) == [None] * (3 * disk.MOST)
+    os.close(file)
+    synced_by.close()
+
+
 class HeldDisk:
     """Syncs when it is told to."""
 
     def __init__(self) -> None:
         self.asked: list[disk.Then] = []
 
-    def sync(self, file: int, then: disk.Then) -> None:
+    def sync(self, file: disk.Opened, then: disk.Then) -> None:
         self.asked.append(then)
 
     def close(self) -> None: ...

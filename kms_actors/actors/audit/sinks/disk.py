@@ -14,6 +14,7 @@ import os
 import platform
 import struct
 import sys
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from errno import EBADF
@@ -22,18 +23,27 @@ from typing import Final, Protocol
 #: Told what became of a sync: None, or what failed.
 Then = Callable[[OSError | None], None]
 
-#: Syncs under way at once in a process: each file has one.
-_MOST: Final = 256
+#: Syncs that the system is asked for at once: each file has one, and those beyond wait.
+MOST: Final = 256
 _IOCB: Final = struct.Struct("=QIIHhIQQqQII")
 _EVENT: Final = struct.Struct("=QQqq")
 _FDSYNC: Final = 3
+_NUMBER: Final = 0xFFFFFFFF  # of a file, as the system has it
 _TELL_BY_EVENTFD: Final = 1
+
+
+class Opened(Protocol):
+    """An open file. Its number is asked for when a sync begins: one that was closed by then has none of its own."""
+
+    @property
+    def number(self) -> int:
+        """The system's; below 0 once it is closed."""
 
 
 class Disk(Protocol):
     """What files are synced by. It is used by one event loop."""
 
-    def sync(self, file: int, then: Then) -> None:
+    def sync(self, file: Opened, then: Then) -> None:
         """Have all that was written to an open file on the disk, as `fdatasync`; `then` is called on the loop."""
 
     def close(self) -> None:
@@ -73,21 +83,41 @@ class Queue:
         self._call = call = _Calls()
         self._loop = asyncio.get_running_loop()
         self._context = ctypes.c_ulong(0)
-        call(call.setup, ctypes.c_uint(_MOST), ctypes.byref(self._context))
+        call(call.setup, ctypes.c_uint(MOST), ctypes.byref(self._context))
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._loop.add_reader(self._ready, self._done)
         self._asked: dict[int, Then] = {}
+        self._waiting: deque[tuple[Opened, Then]] = deque()
         self._number = 0
         self._block = ctypes.create_string_buffer(_IOCB.size)
         self._blocks = (ctypes.c_void_p * 1)(ctypes.addressof(self._block))
-        self._events = ctypes.create_string_buffer(_EVENT.size * _MOST)
+        self._events = ctypes.create_string_buffer(_EVENT.size * MOST)
 
-    def sync(self, file: int, then: Then) -> None:
+    def sync(self, file: Opened, then: Then) -> None:
         """See `Disk`."""
+        if len(self._asked) < MOST:
+            self._ask(file, then)
+        else:
+            self._waiting.append((file, then))
+
+    def _ask(self, file: Opened, then: Then) -> None:
         self._number += 1
         call = self._call
         _IOCB.pack_into(
-            self._block, 0, self._number, 0, 0, _FDSYNC, 0, file, 0, 0, 0, 0, _TELL_BY_EVENTFD, self._ready
+            self._block,
+            0,
+            self._number,
+            0,
+            0,
+            _FDSYNC,
+            0,
+            file.number & _NUMBER,
+            0,
+            0,
+            0,
+            0,
+            _TELL_BY_EVENTFD,
+            self._ready,
         )
         try:
             call(call.submit, self._context, ctypes.c_long(1), self._blocks)
@@ -97,18 +127,21 @@ class Queue:
         self._asked[self._number] = then
 
     def close(self) -> None:
-        """See `Disk`. What is under way is waited for by the system."""
+        """See `Disk`. What is under way then is left to the end of the process: to end it here would wait for it."""
         self._loop.remove_reader(self._ready)
         os.close(self._ready)
-        self._call(self._call.destroy, self._context)
+        if not self._asked:
+            self._call(self._call.destroy, self._context)
 
     def _done(self) -> None:
         call = self._call
         os.eventfd_read(self._ready)
-        count = call(call.get_events, self._context, ctypes.c_long(0), ctypes.c_long(_MOST), self._events, None)
+        count = call(call.get_events, self._context, ctypes.c_long(0), ctypes.c_long(MOST), self._events, None)
         for number, _, result, _ in list(_EVENT.iter_unpack(self._events.raw[: count * _EVENT.size])):
             then = self._asked.pop(number)
             then(None if result >= 0 else OSError(-result, os.strerror(-result)))
+        while self._waiting and len(self._asked) < MOST:
+            self._ask(*self._waiting.popleft())
 
 
 class ThreadedDisk:
@@ -117,7 +150,7 @@ class ThreadedDisk:
     def __init__(self, pool: Executor) -> None:
         self._pool = pool
 
-    def sync(self, file: int, then: Then) -> None:
+    def sync(self, file: Opened, then: Then) -> None:
         """See `Disk`."""
         loop = asyncio.get_running_loop()
 
@@ -125,7 +158,7 @@ class ThreadedDisk:
             error = synced.exception()
             then(error if error is None or isinstance(error, OSError) else OSError(EBADF, type(error).__name__))
 
-        loop.run_in_executor(self._pool, os.fdatasync, file).add_done_callback(done)
+        loop.run_in_executor(self._pool, lambda: os.fdatasync(file.number)).add_done_callback(done)
 
     def close(self) -> None:
         """See `Disk`."""
@@ -139,7 +172,7 @@ class AnyDisk:
         self._pool = pool
         self._disk: Disk | None = None
 
-    def sync(self, file: int, then: Then) -> None:
+    def sync(self, file: Opened, then: Then) -> None:
         """See `Disk`."""
         if self._disk is None:
             try:
