@@ -89,7 +89,7 @@ def test_cluster_and_vault_are_initialised_unsealed_and_sealed(
     window.shows("It is unsealed.")
     assert Api(node.address, root).get("auth/token/lookup-self").data["policies"] == ["root"]
 
-    window.click("Seal")
+    window.click("Seal", "main button")
     window.shows("Seal the vault?")
     window.answer("Seal")
     window.shows("0 of 1 shares given.")

@@ -47,7 +47,7 @@ def test_the_operator_of_the_cluster_sees_how_vaults_stand_and_bounds_them(
     window.fill("Requests a second", "500")
     window.click("Save")
     window.shows("3 of 100", "500 in 1 s")
-    window.click("Seal")
+    window.click("Seal", "main button")
     window.answer("Seal")
     window.shows("The vault is sealed.")
     assert mine.user.get("secret/data/s1").status == 503

@@ -111,8 +111,8 @@ class Browser:
         """Tell whether something can be used by this name now."""
         return self.script(_BY_NAME, _USABLE, name, True) is not None
 
-    def click(self, name: str) -> None:
-        self._on(self.find(name), "click", {})
+    def click(self, name: str, selector: str = _USABLE) -> None:
+        self._on(self.find(name, selector), "click", {})
 
     def answer(self, name: str) -> None:
         """Wait for a question, and click one of its buttons."""

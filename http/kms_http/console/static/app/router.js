@@ -17,6 +17,7 @@ export function useRoute() {
   useEffect(() => {
     const moved = () => setRoute(here());
     addEventListener("hashchange", moved);
+    moved(); // effects come behind the first picture: it may have moved since
     return () => removeEventListener("hashchange", moved);
   }, []);
   return route;

@@ -41,7 +41,7 @@ const pagesFor = (state) => PAGES.filter(([, , , fits]) => fits(state));
 export function App() {
   const [state, setState] = useState(session());
   const [returning, setReturning] = useState(isReturn);
-  useEffect(() => onSession(setState), []);
+  useEffect(() => { setState(session()); return onSession(setState); }, []);
   useEffect(() => {
     for (const event of ["pointerdown", "keydown"]) addEventListener(event, used, { passive: true });
   }, []);
