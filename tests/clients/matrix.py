@@ -102,6 +102,7 @@ PROGRAMS: Final = (
     Client("sops", _PROGRAMS, "github.com/getsops/sops/v3", "sops/go.mod"),
     Client("consul-template", _PROGRAMS, "github.com/hashicorp/consul-template", "consul_template/go.mod"),
     Client("vals", _PROGRAMS, "github.com/helmfile/vals", "vals/go.mod", "custom_providers,vault,openbao"),
+    Client("cosign", _PROGRAMS, "github.com/sigstore/cosign/v3", "cosign/go.mod"),
     Client("Ansible's community.hashi_vault", _PROGRAMS, "ansible", "ansible/collection.txt"),
 )
 

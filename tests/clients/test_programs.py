@@ -130,6 +130,28 @@ def test_vals(server: Server, tmp_path: Path, done: Done) -> None:
     ]
 
 
+def test_cosign(server: Server, tmp_path: Path, done: Done) -> None:
+    cosign, environment = command_of(named("cosign")), server.environment(tmp_path, server.user)
+    key, artefact = "hashivault://cosign", tmp_path / "artefact"
+    artefact.write_text("what is signed")
+    run([*cosign, "generate-key-pair", "--kms", key], environment, tmp_path)
+    told = server.root.get("transit/keys/cosign").data
+    assert told["type"] == "ecdsa-p256"
+    assert (tmp_path / "cosign.pub").read_text().strip() == told["keys"]["1"]["public_key"].strip()
+    offline = ["--tlog-upload=false", "--use-signing-config=false"]
+    run(
+        [*cosign, "sign-blob", "--key", key, *offline, "--bundle", "bundle", "--yes", "artefact"],
+        environment,
+        tmp_path,
+    )
+    verify = [*cosign, "verify-blob", "--insecure-ignore-tlog", "--bundle", "bundle"]
+    for public in ("cosign.pub", key):
+        run([*verify, "--key", public, "artefact"], environment, tmp_path)
+    artefact.write_text("something else")
+    run([*verify, "--key", "cosign.pub", "artefact"], environment, tmp_path, code=1)
+    done["cosign"] = ["Transit: a key made, a file signed, verified by the server's key and by the public key"]
+
+
 def test_envconsul(server: Server, tmp_path: Path) -> None:
     program, environment = at_hand("envconsul"), server.environment(tmp_path, child_token(server))
     server.root.put("secret/data/app/db", {"data": {"password": "one"}})
