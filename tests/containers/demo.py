@@ -29,6 +29,7 @@ _PLACES: Final = {
     "fdbcli": ("/usr/local/bin/fdbcli", "/usr/bin/fdbcli"),
     "libfdb_c.so": ("/usr/local/lib/libfdb_c.so", "/usr/lib/libfdb_c.so"),
 }
+_GLIBC: Final = re.compile(r"(libc|libm|libdl|librt|libpthread|libresolv|ld-linux\S*)\.so")
 _SECONDS: Final = 300
 
 
@@ -67,21 +68,46 @@ class Demo(NamedTuple):
         return series
 
 
-def foundationdb(podman: Podman, folder: Path) -> str:
-    """Return an image with FoundationDB's binaries of this machine."""
+class Images(NamedTuple):
+    """What stands in for the images of the recipe: of Python, and of FoundationDB."""
+
+    base: str
+    store: str
+
+
+def foundationdb(podman: Podman, folder: Path) -> Images:
+    """Return images with FoundationDB's binaries of this machine."""
     for name, places in _PLACES.items():
         found = next((place for place in map(Path, (shutil.which(name) or "", *places)) if place.is_file()), None)
         if found is None:
             pytest.skip("FoundationDB is absent (no fdbserver, fdbcli, libfdb_c.so): the demo runs without it")
         shutil.copy(found, folder / name)
-    for name in ("foundationdb.bash", "foundationdb.Containerfile"):
-        shutil.copy(ROOT / "tests/containers/images" / name, folder)
-    image = "localhost/kms-test/foundationdb"
-    podman.build(image, str(folder / "foundationdb.Containerfile"), folder, f"BASE={podman.base()}")
-    return image
+    shutil.copy(ROOT / "tests/containers/images/foundationdb.bash", folder)
+    (folder / "libraries").mkdir()
+    for library in _linked_to([folder / name for name in _PLACES]):
+        shutil.copy(library, folder / "libraries")
+    made, below = [], podman.base()
+    for name in ("libraries", "foundationdb"):
+        made.append(f"localhost/kms-test/{name}")
+        recipe = str(ROOT / f"tests/containers/images/{name}.Containerfile")
+        podman.build(made[-1], recipe, folder, f"BASE={below}")
+        below = made[-1]
+    return Images(*made)
 
 
-def _project(podman: Podman, folder: Path, store: str, *, embedded: bool) -> tuple[dict[str, str], dict[str, str]]:
+def _linked_to(programs: list[Path]) -> set[Path]:
+    """Return the libraries that programs want, but those of glibc, which the base has."""
+    found = set()
+    for program in programs:
+        told = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=True).stdout
+        linked = re.findall(r"^\s(\S+) => (/\S+)", told, re.MULTILINE)
+        found |= {Path(path) for name, path in linked if not _GLIBC.match(name)}
+    return found
+
+
+def _project(
+    podman: Podman, folder: Path, images: Images, *, embedded: bool
+) -> tuple[dict[str, str], dict[str, str]]:
     """Make the demo's files in a folder; return ports and tokens."""
     for name in ("compose", "config"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("run", "__pycache__"))
@@ -89,8 +115,8 @@ def _project(podman: Podman, folder: Path, store: str, *, embedded: bool) -> tup
     prepared = subprocess.run(script, capture_output=True, text=True, check=True)
     file = folder / "compose/compose.yaml"
     content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    images = {
-        "foundationdb": store,
+    stand_ins = {
+        "foundationdb": images.store,
         "haproxy": podman.stand_in("haproxy"),
         "prometheus": podman.stand_in("prometheus"),
         "clever-kms": NODE,
@@ -98,7 +124,7 @@ def _project(podman: Podman, folder: Path, store: str, *, embedded: bool) -> tup
     del content["services"]["grafana"]
     ports = {}
     for service in content["services"].values():
-        service["image"] = images[re.sub(r":.*", "", service["image"]).rpartition("/")[2]]
+        service["image"] = stand_ins[re.sub(r":.*", "", service["image"]).rpartition("/")[2]]
         for number, mapping in enumerate(service.get("ports", ())):
             host, usual, inner = mapping.split(":")
             ports[usual] = str(free_port())
@@ -122,11 +148,11 @@ def _share_a_file(run: Path, services: dict[str, Any]) -> None:
 
 
 @contextlib.contextmanager
-def running(podman: Podman, folder: Path, store: str, *, embedded: bool) -> Iterator[Demo]:
+def running(podman: Podman, folder: Path, images: Images, *, embedded: bool) -> Iterator[Demo]:
     """Run the demo by one command; it is there when each node answers."""
-    arguments = (f"PYTHON={podman.base()}", f"FOUNDATIONDB={store}")
+    arguments = (f"PYTHON={images.base}", f"FOUNDATIONDB={images.store}")
     podman.build(NODE, str(ROOT / "compose/Containerfile"), ROOT, *arguments)
-    ports, tokens = _project(podman, folder, store, embedded=embedded)
+    ports, tokens = _project(podman, folder, images, embedded=embedded)
     demo = Demo(podman, f"kms-test-{free_port()}", ports, tokens)
     compose = ("podman-compose", "--project-name", demo.name, "--file", str(folder / "compose/compose.yaml"))
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from kms_actors import __version__
-from tests.containers.demo import BALANCER, NODES, Demo, answers, foundationdb, running, said
+from tests.containers.demo import BALANCER, NODES, Demo, Images, answers, foundationdb, running, said
 from tests.support.api import Api
 from tests.support.containers import NODE, ROOT, Podman, absent
 from tests.support.node import wait_until
@@ -33,8 +33,8 @@ def demo(
     binaries, folder = tmp_path / "binaries", tmp_path / "project"
     binaries.mkdir()
     folder.mkdir()
-    store = podman.stand_in("embedded") if embedded else foundationdb(podman, binaries)
-    with running(podman, folder, store, embedded=embedded) as cluster:
+    images = Images(podman.base(), podman.stand_in("embedded")) if embedded else foundationdb(podman, binaries)
+    with running(podman, folder, images, embedded=embedded) as cluster:
         yield cluster
         shown = podman.call("ps", "--filter", f"name={cluster.name}")
         with capsys.disabled():
