@@ -183,8 +183,9 @@ class Handler:
         try:
             self._read_target(exchange)
         except paths.Elsewhere as elsewhere:
-            exchange.label = "console"
-            return self._console.answer(exchange.request, elsewhere.path, self._backend.console_headers)
+            page = self._console.answer(exchange.request, elsewhere.path, self._backend.console_headers)
+            exchange.label = "console"  # else there is nothing
+            return page
         if exchange.help:
             return await self._tell_help(exchange)
         system = exchange.path.startswith(_SYSTEM)

@@ -161,10 +161,10 @@ class Admission:
         while now < end and (turn := turns.take(now)) is not None:
             began = self._cpu()
             self._begin(turn, now)
-            turns.cost(turn.account, self._cpu() - began)
-            after = self._clock()
-            turns.learn(after - now)
-            now = after
+            cost = self._cpu() - began
+            turns.cost(turn.account, cost)
+            turns.learn(cost)
+            now = self._clock()
         self._outbox.write()
         if turns.ready:
             self._give_soon()

@@ -14,6 +14,7 @@ import structlog
 
 from kms_http.server import HttpServer
 from kms_http.wire import admission
+from kms_http.wire.fairness import FEW_GOING_ON
 from kms_http.wire.limits import Limits
 from tests.http.wire.busy_loop import Job, Machine, percentile
 
@@ -182,7 +183,7 @@ async def test_who_leaves_before_his_turn_takes_none_and_leaves_nothing(service:
     async with serving(service, Limits(wait_seconds=60)) as server:
         body = b"PUT /v1/toy/names/a HTTP/1.1\r\nHost: x\r\nX-Vault-Token: data\r\nContent-Length: %d\r\n\r\n%b"
         text = b'{"text": "%b"}' % (b"x" * 20_000)
-        clients = [await connect(server) for _ in range(40)]
+        clients = [await connect(server) for _ in range(FEW_GOING_ON + 24)]
         for _, writer in clients:
             writer.write(body % (len(text), text))
             writer.transport.abort()
@@ -201,7 +202,7 @@ async def test_past_the_bound_a_request_is_refused_with_the_time_to_come_again_a
     service.toys_answer(gate)
     with structlog.testing.capture_logs() as logs:
         async with serving(service, Limits(wait_seconds=1e-6)) as server:
-            clients = [await connect(server) for _ in range(40)]
+            clients = [await connect(server) for _ in range(FEW_GOING_ON + 24)]
             for number, (_, writer) in enumerate(clients, 1):  # none waits for its turn
                 writer.write(READ)
                 await until(lambda number=number: gate.asked == number)  # type: ignore[misc]
