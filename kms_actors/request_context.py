@@ -29,7 +29,8 @@ class Bearer(NamedTuple):
     the mount that gave it. A token that a biscuit made has both. `policies`: the names of its policies, each with the
     stamp of its record. `entity`: whose it is, with the stamp of what that one and its groups give. `moves`: how
     often that mount had been moved when it gave a token that ends by such a move. `accessor` is that of a token whose
-    text was chosen: it has no proof, and another one may have the same text later.
+    text was chosen: it has no proof, and another one may have the same text later. `counted` is the digest of a token
+    of which this is a counted use: that the last one has ended it since is no objection.
     """
 
     revocation_ids: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class Bearer(NamedTuple):
     entity: tuple[str, bytes] = ("", b"")
     moves: int | None = None
     accessor: str = ""
+    counted: bytes = b""
 
 
 class Recorded(Protocol):

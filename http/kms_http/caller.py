@@ -266,6 +266,7 @@ class Callers:
                     entity=principal.entity,
                     moves=None if principal.batch else record.mount_moves,
                     accessor=record.accessor if record.chosen else "",
+                    counted=message.digest if message.use and record.num_uses else b"",
                 )
             )
         return Caller(principal, tenant)

@@ -192,6 +192,7 @@ TENANT_RECORDS: Final = (
     Known(("lease", str), _PLAIN, _anything),
     Known(("lease-revoking", str, int), _PLAIN, _anything),
     Known(("unwrapped", bytes), _PLAIN, _as(Taken)),
+    Known(("token-spent", bytes), _PLAIN, _anything),
     Known(("cubbyhole-bytes",), _PLAIN, _counter),
     Known(("cubbyhole", str), _SEALED, _as(Held)),
     Known(("cubbyhole", str, "entry", str), _SEALED, _anything),

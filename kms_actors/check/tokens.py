@@ -17,6 +17,7 @@ from kms_actors.actors.tenant.token_records import (
     CHILD,
     LEASE,
     LEFT,
+    SPENT,
     TOKEN,
     UNWRAPPED,
     USES,
@@ -99,8 +100,9 @@ async def _child(grounds: Grounds, key: bytes, parts: tuple[Any, ...], _: bytes,
 async def _end(grounds: Grounds, key: bytes, parts: tuple[Any, ...], value: bytes, _: Any) -> None:
     keys, (_, second, name) = grounds.keys, parts
     if value:
-        if await grounds.tr.get(keys.key(UNWRAPPED, value)) is None:
-            grounds.page.add(Kind.ORPHAN, key, "the end of a wrapping token that nothing is remembered of")
+        remembered = await grounds.tr.get_many([keys.key(UNWRAPPED, value), keys.key(SPENT, value)])
+        if all(each is None for each in remembered):
+            grounds.page.add(Kind.ORPHAN, key, "the end of a token that was used up, of which nothing is remembered")
         return
     place = keys.key(ACCESSOR, name)
     stored, entry, unsealed = await grounds.tr.get_many([place, keys.key("due"), keys.key("unsealed")])

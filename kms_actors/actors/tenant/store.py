@@ -32,7 +32,7 @@ from kms_actors.actors.tenant.authorities import policy_key, stamp_of
 from kms_actors.actors.tenant.proofs import proof_key
 from kms_actors.actors.tenant.sealed import SealedRecords
 from kms_actors.actors.tenant.tenure import Tenure
-from kms_actors.actors.tenant.token_records import ACCESSOR, hangs_on, line_keys
+from kms_actors.actors.tenant.token_records import ACCESSOR, SPENT, hangs_on, line_keys
 from kms_actors.errors import (
     AuthenticationFailed,
     DevicesChanged,
@@ -314,21 +314,23 @@ class TenantStore:
         keys = self._keys
         marks = [keys.key("revoked", each) for each in bearer.revocation_ids]
         parents = line_keys(keys, bearer.line)
-        needed = [proof_key(keys, bearer.proof)] if bearer.proof else []
+        own = [proof_key(keys, bearer.proof)] if bearer.proof else []
         if bearer.accessor:
-            needed.append(keys.key(ACCESSOR, bearer.accessor))
-        if bearer.mount is not None:
-            needed.append(keys.key("mount", bearer.mount))
+            own.append(keys.key(ACCESSOR, bearer.accessor))
+        spent = [keys.key(SPENT, bearer.counted)] if bearer.counted else []
+        mounts = [] if bearer.mount is None else [keys.key("mount", bearer.mount)]
         policies = [policy_key(keys, name) for name, _ in bearer.policies]
-        found = iter(await tr.get_many([*marks, *parents, *needed]))
+        found = iter(await tr.get_many([*marks, *parents, *own, *spent, *mounts]))
         revoked = any(mark is not None for mark in islice(found, len(marks)))
         orphaned = hangs_on(tuple(islice(found, len(parents)))) is None
-        rest = list(found)
-        if revoked or orphaned or None in rest:
+        gone = None in list(islice(found, len(own)))
+        used_up = any(mark is not None for mark in islice(found, len(spent)))
+        mount = next(found, None)
+        if revoked or orphaned or (gone and not used_up) or (mounts and mount is None):
             raise AuthenticationFailed("token was revoked")
         if bearer.mount is not None and bearer.moves is not None:
-            assert rest[-1] is not None
-            if self._opened(bearer.mount, rest[-1]).moves != bearer.moves:
+            assert mount is not None
+            if self._opened(bearer.mount, mount).moves != bearer.moves:
                 raise AuthenticationFailed("the mount that gave the token was moved")
         stamps = map(stamp_of, await tr.get_many(policies) if policies else ())
         if any(stamp != known for stamp, (_, known) in zip(stamps, bearer.policies, strict=True)):

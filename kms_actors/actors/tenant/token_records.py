@@ -4,9 +4,10 @@
 (`token-digest`, digest)            its proof, see `proofs`; of one whose text was chosen, none
 (`accessor`, accessor)              Accessor: where those two lie
 (`token-child`, parent, accessor)   empty: a token that ends with its parent
-(`token-end`, second, accessor)     empty: when it ends, in seconds since 1970; of a wrapping token that was used, the
+(`token-end`, second, accessor)     empty: when it ends, in seconds since 1970; of a token that was used up, the
                                     digest of its proof, so that what follows is removed then
 (`unwrapped`, digest)               Taken: tells a used wrapping token from one that never was
+(`token-spent`, digest)             empty, for a while: its uses are used up, and changes that were counted may commit
 (`token-uses`, keyed hash)          UsesLeft, where they are counted
 (`token-left`, accessor)            empty: a token that was revoked without its children, which live on
 (`lease`, lease id)                 empty: of a token that ends; path of the request that made it, and keyed hash
@@ -43,8 +44,12 @@ ACCESSOR: Final = "accessor"
 CHILD: Final = "token-child"
 USES: Final = "token-uses"
 UNWRAPPED: Final = "unwrapped"
+SPENT: Final = "token-spent"
 LEFT: Final = "token-left"
 LEASE: Final = "lease"
+
+#: Seconds for which it is known that a token was used up: many times what a request may take.
+SPENT_SECONDS: Final = 60
 
 _LABEL: Final = b"token"
 
@@ -221,9 +226,17 @@ class TokenRecords:
         tr.set(self._keys.key(UNWRAPPED, place.proof), stored.encode(taken))
         tr.set(self.end_key(token), place.proof)
 
+    def spend(self, tr: Transaction, place: Place, token: ServiceToken, now: float) -> int:
+        """Write for a while that a token which was dropped had been used up; return the second in which that ends."""
+        second = ceil(now) + SPENT_SECONDS
+        tr.set(self._keys.key(SPENT, place.proof), b"")
+        tr.set(self._keys.key(END, second, token.accessor), place.proof)
+        return second
+
     def forget(self, tr: Transaction, entry: bytes, proof: bytes) -> None:
-        """Remove what was remembered of a wrapping token, and its entry in the order of ends."""
+        """Remove what was remembered of a token that was used up, and its entry in the order of ends."""
         tr.clear(self._keys.key(UNWRAPPED, proof))
+        tr.clear(self._keys.key(SPENT, proof))
         tr.clear(entry)
 
     def end_key(self, token: ServiceToken) -> bytes:

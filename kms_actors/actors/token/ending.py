@@ -12,7 +12,7 @@ from typing import Final
 
 from kms_actors import request_context
 from kms_actors.actors.cluster.changes import TOKEN
-from kms_actors.actors.cluster.schedule import REVOKING, look_now
+from kms_actors.actors.cluster.schedule import REVOKING, look_by, look_now
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import CHILD, LEFT, Place, TokenRecords
 from kms_actors.auth.service_token import ServiceToken
@@ -42,6 +42,14 @@ class Ending:
             return False
         await look_now(tr, self._keys)
         return True
+
+    async def use_up(self, tr: Transaction, place: Place, token: ServiceToken) -> None:
+        """End a token by its last use. Changes by the uses before it go on: they were counted, and not revoked."""
+        await self.end(tr, place, token)
+        if token.num_uses > 1 and not token.wraps:
+            now = self._context.clock()
+            second = self._records.spend(tr, place, token, now / _SECOND)
+            await look_by(tr, self._keys, second * _SECOND, now)
 
     async def remove(self, tr: Transaction, place: Place, token: ServiceToken) -> bool:
         """Remove the records of a token, and have those of what it has made removed; return whether it has made some.

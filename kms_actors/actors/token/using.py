@@ -29,5 +29,5 @@ class Using:
         if left > 0:
             self._records.set_uses(tr, place, left)
         else:
-            await self._ending.end(tr, place, found.token)
+            await self._ending.use_up(tr, place, found.token)
         return found, left

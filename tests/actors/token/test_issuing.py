@@ -8,6 +8,7 @@ import pytest
 from kms_actors import request_context
 from kms_actors.actors.cluster.changes import TOKEN
 from kms_actors.actors.cluster.schedule import KEPT, entry_of
+from kms_actors.actors.tenant.token_records import SPENT_SECONDS
 from kms_actors.actors.token import sweeping
 from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.sweeping import EndTokens
@@ -153,7 +154,57 @@ class TestUses:
         assert [(each.record.num_uses, each.spent) for each in found] == [(2, False), (1, False), (-1, True)]
         with pytest.raises(AuthenticationFailed):
             await tenant.bearer(made)
-        assert await tenant.areas() == ["due", "token-digest"]
+        assert await tenant.areas() == ["due", "token-digest", "token-end", "token-spent"]
+        tenant.now += SPENT_SECONDS + 1 + KEPT / SECOND
+        assert await tenant.ask(EndTokens()) == 0
+        assert await tenant.areas() == ["token-digest"]
+
+    @pytest.mark.parametrize("chosen", [False, True])
+    async def test_changes_that_were_counted_commit_after_the_last_one_has_ended_the_token(
+        self, store: Store, keyring: Keyring, chosen: bool
+    ) -> None:
+        here, there = Tenant(store, keyring), Tenant(store, keyring)
+        parent = await here.issue()
+        made = await here.issue(parent, num_uses=2)
+        first = await here.bearer(made)
+        digest, line = proof_digest(made.token), first.record.line
+        own = {"accessor": made.accessor} if chosen else {"proof": digest}
+
+        async def change(bearer: Bearer) -> None:
+            async def body(tr: Transaction) -> None:
+                tr.set(here.keys.key("place"), b"")
+
+            request_context.borne_by(bearer)
+            try:
+                await here.context.store.change(body, mount=None)
+            finally:
+                request_context.borne_by(None)
+
+        counted = Bearer(line=line, counted=digest, **own)
+        await change(counted)
+        await there.bearer(made)
+        await change(counted)
+        with pytest.raises(AuthenticationFailed):
+            await change(Bearer(line=line, **own))  # another request, which was not counted
+        await there.ask(EndToken(parent.token))
+        with pytest.raises(AuthenticationFailed):
+            await change(counted)  # its parent was revoked, and this with it
+
+    async def test_what_was_revoked_ends_changes_that_were_counted_too(self, tenant: Tenant) -> None:
+        made = await tenant.issue(num_uses=3)
+        await tenant.bearer(made)
+        digest = proof_digest(made.token)
+        await tenant.ask(EndToken(made.token))
+
+        async def body(tr: Transaction) -> None:
+            tr.set(tenant.keys.key("place"), b"")
+
+        request_context.borne_by(Bearer(proof=digest, counted=digest))
+        try:
+            with pytest.raises(AuthenticationFailed):
+                await tenant.context.store.change(body, mount=None)
+        finally:
+            request_context.borne_by(None)
 
     async def test_are_counted_exactly_by_two_nodes_at_once(self, store: Store, keyring: Keyring) -> None:
         here, there = Tenant(store, keyring), Tenant(store, keyring)
