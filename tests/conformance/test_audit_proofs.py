@@ -159,6 +159,7 @@ def test_logs_go_on_over_restarts_and_rotations_and_what_is_cut_is_missed(node: 
     found = verified(node, tenant, path, old)
     assert found["findings"] == []
     assert numbers(path, old) == set(range(30))
+    time.sleep(1)  # a line is held within a second of its answer
     content = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(content[:-8]))
     kinds = {each["kind"] for each in verified(node, tenant, path, old)["findings"]}
@@ -231,7 +232,7 @@ def test_a_receipt_proves_the_line_of_an_answer_and_holds_the_log_to_it(
     )
     code, text = cli(node, tenant.operator, "verify", path, "--key", key, "--receipts", kept)
     assert code == 1
-    assert "cut" in text
+    assert "cut" in text or "removed" in text  # the latter where a checkpoint of later lines is left
 
 
 class Writers:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,14 +175,15 @@ def test_a_version_whose_answer_was_lost_is_not_written_twice(sides: Sides) -> N
 def test_the_commands_of_the_document_work(sides: Sides, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as it stands there, but for the address."""
     good(sides.source.post("secret/data/a", {"data": {"n": 1}}))
-    (tmp_path / "vault.token").write_text("root", encoding="utf-8")
+    (tmp_path / "other.token").write_text("root", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    text = (Path(__file__).parents[3] / "docs" / "migration.md").read_text(encoding="utf-8")
-    written = [line.split() for line in text.splitlines() if line.startswith("kms-cli migrate ")]
-    assert len(written) == 3
+    text = (Path(__file__).parents[3] / "docs" / "tutorials" / "migration.md").read_text(encoding="utf-8")
+    lines = [line.split() for line in text.splitlines() if line.startswith("kms-cli migrate ")]
+    written = [list(itertools.takewhile(lambda word: word not in {"|", ">"}, line)) for line in lines]
+    assert len(written) == 4
     ours, other = (sides.target, sides.source) if sides.option == "--from" else (sides.source, sides.target)
     for _, *arguments in (line for line in written if sides.option in line):
-        found = [other.address if each == "https://vault.example:8200" else each for each in arguments]
+        found = [other.address if each == "http://127.0.0.1:8500" else each for each in arguments]
         done = CliRunner().invoke(main, found, env={"VAULT_ADDR": ours.address, "VAULT_TOKEN": ours.token})
         assert done.exit_code == 0, done.output
     assert sides.target.get("secret/data/a").data["data"] == {"n": 1}
