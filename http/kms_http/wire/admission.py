@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kms_http.wire.passes import Outbox
 
 #: Seconds of a pass in which requests are begun.
-TURN_SECONDS: Final = 0.0003
+TURN_SECONDS: Final = 0.002
 #: How many times the bound a request may wait, if that was foreseen badly.
 _LATE: Final = 1.6
 #: Seconds for which a connection is not read from after a refusal; and how many are read from again in one pass,
