@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -23,7 +24,7 @@ from kms_actors.processes.lane import Lane
 _NICE: Final = 5
 #: Seconds between two looks at whether it has anything to do.
 _LOOK_SECONDS: Final = 1.0
-#: Seconds until another is started where one has failed.
+#: Seconds until another is started where one has failed, or died as young.
 _WAIT_SECONDS: Final = 5.0
 
 _log = structlog.get_logger("kms_actors")
@@ -90,7 +91,10 @@ class BulkLane:
             self.child = None
             if not self._stopped:
                 _log.error("bulk worker ended", pid=child.pid, code=code)
-                self._keep(self._start_later())
+                if time.monotonic() - child.born < _WAIT_SECONDS:
+                    self._keep(self._start_later())
+                else:
+                    self.start()
 
     def _needed(self) -> None:
         self._unwatch()

@@ -15,9 +15,9 @@ import pytest
 
 from tests.clients.server import Server, of_reference, of_tenant
 from tests.clients.table import write_tables
-from tests.support.api import Api, initialise, unseal
 from tests.support.node import Node, sqlite_table
 from tests.support.reference import reference
+from tests.support.shared_node import shared_node
 from tests.support.tenant import make_tenant
 from tests.support.tokens import Issuer
 
@@ -40,14 +40,8 @@ def issuer() -> Issuer:
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Node]:
     """A node that is initialised and unsealed."""
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
-    node.start()
-    operator = Api(node.address, issuer.cluster_operator())
-    unseal(operator, initialise(operator)["keys_base64"])
-    yield node
-    code = node.stop()
-    assert code == 0, node.log
-    assert "Traceback" not in node.log
+    with shared_node(tmp_path_factory.mktemp("node"), sqlite_table, issuer) as node:
+        yield node
 
 
 @pytest.fixture

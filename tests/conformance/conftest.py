@@ -10,9 +10,10 @@ import pytest
 
 from tests.conformance.victim import Caller, Victim
 from tests.store.engines import parameters
-from tests.support.api import Api, initialise, unseal
+from tests.support.api import Api
 from tests.support.fdb_cluster import FdbCluster
 from tests.support.node import NewNode, Node, StoreTable, sqlite_table
+from tests.support.shared_node import shared_node
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
@@ -83,14 +84,8 @@ def new_node(tmp_path: Path, store_table: StoreTable, issuer: Issuer) -> Iterato
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, store_table: StoreTable, issuer: Issuer) -> Iterator[Node]:
     """A node that many tests share: initialised and unsealed, and to be left so."""
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), store_table, issuer)
-    node.start()
-    operator = Api(node.address, issuer.cluster_operator())
-    unseal(operator, initialise(operator)["keys_base64"])
-    yield node
-    code = node.stop()
-    assert code == 0, node.log
-    assert "Traceback" not in node.log
+    with shared_node(tmp_path_factory.mktemp("node"), store_table, issuer) as node:
+        yield node
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ import hvac
 import pytest
 
 from tests.conformance.vault_cli import VaultCli, find_vault
-from tests.support.api import Answer, Api, initialise, unseal
+from tests.support.api import Answer, Api
 from tests.support.node import Node, free_port, sqlite_table, wait_until
+from tests.support.shared_node import shared_node
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
@@ -49,14 +50,8 @@ vault_file_bytes = "256 kB"
 sockets = ["tcp://127.0.0.1:{port}"]
 syslog = "{syslog}"
 """
-    node = Node.for_issuer(directory, sqlite_table, issuer, further=further)
-    node.start()
-    operator = Api(node.address, issuer.cluster_operator())
-    unseal(operator, initialise(operator)["keys_base64"])
-    yield node
-    code = node.stop()
-    assert code == 0, node.log
-    assert "Traceback" not in node.log
+    with shared_node(directory, sqlite_table, issuer, further=further) as node:
+        yield node
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from kms_actors.login.lockout import THRESHOLD
 from kms_actors.login.messages import LoggedIn
 from tests.actors.login.test_approle import MOUNT, add, fail, log_in, new
 from tests.actors.login_tenant import APPROLE, T0, Tenant
+from tests.support.transactions import counted_changes
 
 #: Logins after which nothing is read: one finds whose it is, and that is read meanwhile.
 KNOWN = 3
@@ -36,15 +37,7 @@ KNOWN = 3
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows with each transaction that may change something."""
-    seen: list[int] = []
-    real = TenantStore.change
-
-    async def counted(self: TenantStore, *arguments: Any, **named: Any) -> Any:
-        seen.append(1)
-        return await real(self, *arguments, **named)
-
-    monkeypatch.setattr(TenantStore, "change", counted)
-    return seen
+    return counted_changes(monkeypatch)
 
 
 async def known(tenant: Tenant, **sent: Any) -> tuple[str, MadeSecretId, LoggedIn]:

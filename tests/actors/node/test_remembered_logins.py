@@ -11,7 +11,6 @@ import pytest
 
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
-from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.errors import InvalidRequest, KmsError, NoMount, Sealed, Unavailable
 from kms_actors.login.approle_messages import (
     DestroySecretId,
@@ -26,6 +25,7 @@ from kms_actors.messages import DisableMount, EnableMount, Seal, TuneMount
 from kms_actors.store.sqlite.engine import SqliteStore
 from tests.actors.node.test_two_nodes import CutOff, pair, soon
 from tests.actors.node_service import VAULT, configuration, unseal_node, unseal_tenant
+from tests.support.transactions import counted_changes
 
 ROLE = {"token_type": "batch", "token_ttl": 60}
 
@@ -63,15 +63,7 @@ async def known(tenant: TenantHandle, login: Callable[[], Awaitable[LoggedIn]], 
 @pytest.fixture
 def changes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that grows with each transaction that may change something."""
-    seen: list[int] = []
-    real = TenantStore.change
-
-    async def counted(self: TenantStore, *arguments: Any, **named: Any) -> Any:
-        seen.append(1)
-        return await real(self, *arguments, **named)
-
-    monkeypatch.setattr(TenantStore, "change", counted)
-    return seen
+    return counted_changes(monkeypatch)
 
 
 ENDS: dict[str, Callable[[TenantHandle, int, str], Awaitable[Any]]] = {
