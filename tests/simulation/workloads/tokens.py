@@ -58,14 +58,14 @@ class Tokens(Clients):
 
     async def _chooses(self) -> None:
         while True:
-            await self.pause(3)
+            await self.pause()
             while not await self._free():
                 await self.pause()
             self._revoked.pop(CHOSEN, None)
             if await self._make(self.world.root, id=CHOSEN) is None:
                 await asyncio.sleep(_LATE)  # it may yet be made
                 continue
-            users = [asyncio.ensure_future(self._use(CHOSEN)) for _ in range(4)]
+            users = [asyncio.ensure_future(self._use(CHOSEN)) for _ in range(8)]
             await self.pause()
             if await self._free():
                 await self._make(self.world.root, id=CHOSEN, policies=["default"])
