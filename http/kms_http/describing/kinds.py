@@ -36,6 +36,7 @@ _BY_CONVERTER: Final[Mapping[str, Kind]] = {
     "_to_moment": _STRING,
     "to_int": _INTEGER,
     "_to_bound": _INTEGER,
+    "_to_status": _INTEGER,
     "to_bool": _BOOLEAN,
     "to_map": _MAP,
     "_nullable_map": _MAP,

@@ -20,7 +20,26 @@ from kms_http.api.routes import BACKENDS, CATALOGUE, SYSTEM_ROUTES
 from kms_http.describing import catalogue
 from kms_http.describing.about import Backend, field_text
 from kms_http.describing.kinds import is_known
+from kms_http.describing.openapi import Template
 from kms_http.routing import Operation, Route
+
+_IN_THE_PATH: Final = "all that there is to say is in the path"
+#: Writes that take nothing from a body, and why.
+BODILESS: Final = {
+    "sys/seal": _IN_THE_PATH,
+    "sys/rotate": _IN_THE_PATH,
+    "sys/rotate/keyring": _IN_THE_PATH,
+    "sys/locked-users/{mount_accessor}/unlock/{alias_identifier...}": _IN_THE_PATH,
+    "sys/leases/tidy": _IN_THE_PATH,
+    "sys/tenants/{vault_id}/seal": _IN_THE_PATH,
+    "sys/tenants/{vault_id}/keep": _IN_THE_PATH,
+    "sys/workflows/execute/{path...}": "there is no workflow that would take it",
+    "sys/workflows/trace/{path...}": "there is no workflow that would take it",
+    "auth/token/tidy": _IN_THE_PATH,
+    "keys/{name}/rotate": _IN_THE_PATH,
+    "keys/{name}/soft-delete-restore": _IN_THE_PATH,
+    "tidy/secret-id": _IN_THE_PATH,
+}
 
 V2: Final = {"version": "2"}
 
@@ -76,6 +95,36 @@ def test_every_field_has_a_type_and_a_text() -> None:
                 declared = route.operations[Operation.WRITE].fields.declared
                 assert set(about.required) <= declared.keys(), route.pattern
     assert silent == []
+
+
+def test_every_write_says_what_its_body_is() -> None:
+    """The kind: a route that reads its body itself, of which nobody is told."""
+    silent = {
+        route.pattern
+        for backend, route in described()
+        for verb, operation in (("post", Operation.WRITE), ("patch", Operation.PATCH))
+        if (endpoint := route.operations.get(operation)) is not None
+        and not endpoint.refuses
+        and "requestBody" not in operations_of(backend, route)[verb]
+    }
+    assert silent == BODILESS.keys()
+
+
+def operations_of(backend: Backend, route: Route) -> Any:
+    """Return the path item of a route, as its help has it."""
+    template = Template(backend._replace(routes=(route,)), cut=backend.prefix)
+    (item,) = json.loads(b"{%b}" % template.at("", "")).values()
+    return item
+
+
+def test_what_go_structs_take_has_its_types() -> None:
+    schemas = documented(Right.ROOT, [])["components"]["schemas"]
+    told = {field: each["type"] for field, each in schemas["WriteSysUnsealRequest"]["properties"].items()}
+    assert told == {"key": "string", "reset": "boolean", "migrate": "boolean"}
+    made = schemas["WriteSysInitRequest"]["properties"]
+    assert (made["secret_shares"]["type"], made["pgp_keys"]["items"]) == ("integer", {"type": "string"})
+    codes = documented(None, [])["paths"]["/sys/health"]["get"]["parameters"]
+    assert [each["name"] for each in codes] == ["activecode", "sealedcode", "uninitcode"]
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,20 @@ from kms_actors.ceremony.messages import (
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.shamir import encode_share, parse_share
 from kms_actors.messages import Message
-from kms_http.api.sys.struct_fields import StructFields, texts, typed
+from kms_http.api.sys.struct_fields import StructFields
 from kms_http.fields import Fields, to_bool, to_int, to_list, to_str
 from kms_http.routing import NO_FIELDS, SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
 
-_STRUCT: Final = StructFields()
+_BEGIN: Final = StructFields(
+    "RekeyRequest",
+    secret_shares=int,
+    secret_threshold=int,
+    pgp_keys=list,
+    backup=bool,
+    require_verification=bool,
+)
+_UPDATE: Final = StructFields("RekeyUpdateRequest", key=str, nonce=str)
+_VERIFY: Final = StructFields("RekeyVerificationUpdateRequest", key=str, nonce=str)
 _INIT: Final = Fields(
     secret_shares=to_int,
     secret_threshold=to_int,
@@ -46,11 +55,11 @@ _SHARE: Final = Fields(key=to_str, nonce=to_str)
 def _begin(call: Call, recovery: bool) -> BeginRekey:
     sent = call.values
     return BeginRekey(
-        typed(sent, "secret_shares", int, "RekeyRequest.secret_shares"),
-        typed(sent, "secret_threshold", int, "RekeyRequest.secret_threshold"),
-        texts(sent, "pgp_keys", "RekeyRequest.pgp_keys"),
-        typed(sent, "backup", bool, "RekeyRequest.backup"),
-        typed(sent, "require_verification", bool, "RekeyRequest.require_verification"),
+        sent["secret_shares"],
+        sent["secret_threshold"],
+        tuple(sent["pgp_keys"]),
+        sent["backup"],
+        sent["require_verification"],
         recovery=recovery,
     )
 
@@ -70,12 +79,11 @@ def _begin_newer(call: Call, recovery: bool) -> BeginRekey:
     )
 
 
-def share_of(call: Call, go_struct: str) -> tuple[bytes, str]:
-    """Return the share and the nonce of a request that decodes into a Go struct."""
-    key, nonce = (typed(call.values, name, str, f"{go_struct}.{name}") for name in ("key", "nonce"))
-    if not key:
+def share_of(call: Call) -> tuple[bytes, str]:
+    """Return the share and the nonce of a request in Vault's spelling."""
+    if not call.values["key"]:
         raise InvalidRequest("'key' must be specified in request body as JSON")
-    return parse_share(key), nonce
+    return parse_share(call.values["key"]), call.values["nonce"]
 
 
 def _newer_share(call: Call) -> tuple[bytes, str]:
@@ -175,7 +183,6 @@ def _looks_and_ends(
 
 def _older_routes(path: str, backup: str, *, recovery: bool) -> tuple[Route, ...]:
     """Return the routes in Vault's spelling."""
-    update, verify = "RekeyUpdateRequest", "RekeyVerificationUpdateRequest"
     return (
         Route(
             f"{path}/init",
@@ -183,7 +190,7 @@ def _older_routes(path: str, backup: str, *, recovery: bool) -> tuple[Route, ...
                 **_looks_and_ends(
                     lambda _: ReadRekey(recovery), lambda _: CancelRekey(recovery), _bare(_status), _no_content
                 ),
-                Operation.WRITE: guarded(lambda call: _begin(call, recovery), _bare(_status), fields=_STRUCT),
+                Operation.WRITE: guarded(lambda call: _begin(call, recovery), _bare(_status), fields=_BEGIN),
             },
             bare=True,
         ),
@@ -191,9 +198,9 @@ def _older_routes(path: str, backup: str, *, recovery: bool) -> tuple[Route, ...
             f"{path}/update",
             {
                 Operation.WRITE: guarded(
-                    lambda call: GiveRekeyShare(*share_of(call, update), recovery=recovery),
+                    lambda call: GiveRekeyShare(*share_of(call), recovery=recovery),
                     _bare(_status),
-                    fields=_STRUCT,
+                    fields=_UPDATE,
                 )
             },
             bare=True,
@@ -208,9 +215,9 @@ def _older_routes(path: str, backup: str, *, recovery: bool) -> tuple[Route, ...
                     _bare(_verification),
                 ),
                 Operation.WRITE: guarded(
-                    lambda call: VerifyRekeyShare(*share_of(call, verify), recovery=recovery),
+                    lambda call: VerifyRekeyShare(*share_of(call), recovery=recovery),
                     _bare(_verification),
-                    fields=_STRUCT,
+                    fields=_VERIFY,
                 ),
             },
             bare=True,

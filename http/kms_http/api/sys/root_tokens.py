@@ -19,19 +19,19 @@ from kms_actors.ceremony.root import OTP_LENGTH, decode_token
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.shamir import parse_share
 from kms_http.api.sys.rekey import guarded, share_of
-from kms_http.api.sys.struct_fields import StructFields, typed
+from kms_http.api.sys.struct_fields import StructFields
 from kms_http.fields import Fields, to_str
 from kms_http.routing import SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
 
-_STRUCT: Final = StructFields()
+_BEGIN: Final = StructFields("GenerateRootInitRequest", otp=str, pgp_key=str)
+_UPDATE: Final = StructFields("GenerateRootUpdateRequest", key=str, nonce=str)
 _ATTEMPT: Final = Fields(otp=to_str, pgp_key=to_str)
 _SHARE: Final = Fields(key=to_str, nonce=to_str)
 _ENCODED: Final = Fields(encoded_token=to_str, otp=to_str)
 
 
 def _begin(call: Call) -> BeginRootGeneration:
-    otp, pgp_key = (typed(call.values, name, str, f"GenerateRootInitRequest.{name}") for name in ("otp", "pgp_key"))
-    return BeginRootGeneration(otp, pgp_key)
+    return BeginRootGeneration(call.values["otp"], call.values["pgp_key"])
 
 
 def _begin_newer(call: Call) -> BeginRootGeneration:
@@ -99,18 +99,14 @@ ROOT_TOKEN_ROUTES: Final = (
         "sys/generate-root/attempt",
         {
             Operation.READ: guarded(lambda _: ReadRootGeneration(), _show_attempt, Capability.READ),
-            Operation.WRITE: guarded(_begin, _show_attempt, fields=_STRUCT),
+            Operation.WRITE: guarded(_begin, _show_attempt, fields=_BEGIN),
             Operation.DELETE: _CANCEL,
         },
         bare=True,
     ),
     Route(
         "sys/generate-root/update",
-        {
-            Operation.WRITE: guarded(
-                lambda call: GiveRootShare(*share_of(call, "GenerateRootUpdateRequest")), _show_update, fields=_STRUCT
-            )
-        },
+        {Operation.WRITE: guarded(lambda call: GiveRootShare(*share_of(call)), _show_update, fields=_UPDATE)},
         bare=True,
     ),
     Route(

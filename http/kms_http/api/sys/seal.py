@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from kms_actors import API_VERSION
@@ -25,9 +25,11 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_http.api.sys.rekey import keys_of
-from kms_http.api.sys.struct_fields import StructFields, texts, typed
+from kms_http.api.sys.struct_fields import StructFields
+from kms_http.fields import Fields
 from kms_http.routing import (
     ANY_RIGHT,
+    NO_FIELDS,
     SCOPE_ADMIN,
     Call,
     Endpoint,
@@ -104,19 +106,14 @@ def _show_initialized(_: Call, status: SealStatus) -> Reply:
 
 def _initialize(call: Call) -> Initialize:
     sent = call.values
-
-    def count(name: str) -> int:
-        found: int = typed(sent, name, int, f"InitRequest.{name}")
-        return found
-
     return Initialize(
-        count("secret_shares"),
-        count("secret_threshold"),
-        texts(sent, "pgp_keys", "InitRequest.pgp_keys"),
-        typed(sent, "root_token_pgp_key", str, "InitRequest.root_token_pgp_key"),
-        count("recovery_shares"),
-        count("recovery_threshold"),
-        texts(sent, "recovery_pgp_keys", "InitRequest.recovery_pgp_keys"),
+        sent["secret_shares"],
+        sent["secret_threshold"],
+        tuple(sent["pgp_keys"]),
+        sent["root_token_pgp_key"],
+        sent["recovery_shares"],
+        sent["recovery_threshold"],
+        tuple(sent["recovery_pgp_keys"]),
     )
 
 
@@ -130,17 +127,16 @@ def _show_initialization(_: Call, made: Initialization) -> Reply:
 
 def _unseal(call: Call) -> Unseal | ResetUnseal:
     sent = call.values
-    if typed(sent, "reset", bool, "UnsealRequest.Reset"):
+    if sent["reset"]:
         return ResetUnseal()
-    key = typed(sent, "key", str, "UnsealRequest.Key")
-    if not key:
+    if not sent["key"]:
         raise InvalidRequest("'key' must be specified in request body as JSON, or 'reset' set to true")
-    return Unseal(parse_share(key), typed(sent, "migrate", bool, "UnsealRequest.Migrate"))
+    return Unseal(parse_share(sent["key"]), sent["migrate"])
 
 
 def _health(call: Call, status: SealStatus) -> Reply:
     sent = call.values
-    codes = {state: _status_code(sent, parameter, usual) for state, (parameter, usual) in _HEALTH_CODES.items()}
+    codes = {state: sent.get(parameter, usual) for state, (parameter, usual) in _HEALTH_CODES.items()}
     state = "active" if not status.sealed else "sealed" if status.initialized else "uninitialized"
     mode = "unknown" if status.sealed else "disabled"
     return Reply(
@@ -159,10 +155,10 @@ def _health(call: Call, status: SealStatus) -> Reply:
     )
 
 
-def _status_code(sent: Mapping[str, Any], parameter: str, usual: int) -> int:
-    text = sent.get(parameter, usual)
+def _to_status(value: Any) -> int:
+    """Return a status that is wished for."""
     try:
-        code = int(text)
+        code = int(value)
     except (TypeError, ValueError):
         raise HttpError(400) from None
     if not 200 <= code <= 599:
@@ -187,25 +183,38 @@ def _public(build: Callable[[Call], Message | None], render: Callable[[Call, Any
     return Endpoint(build, render, Capability.READ, rights=ANY_RIGHT, anonymous=True, while_sealed=True, **more)
 
 
-def _guarded(build: Callable[[Call], Message], render: Callable[[Call, Any], Reply]) -> Endpoint:
+def _guarded(
+    build: Callable[[Call], Message], render: Callable[[Call, Any], Reply], fields: Fields = NO_FIELDS
+) -> Endpoint:
     """Return a change of the seal, for who holds the whole scope."""
-    return Endpoint(build, render, Capability.UPDATE, StructFields(), SCOPE_ADMIN, while_sealed=True, sudo=True)
+    return Endpoint(build, render, Capability.UPDATE, fields, SCOPE_ADMIN, while_sealed=True, sudo=True)
 
+
+_CODES: Final = Fields(activecode=_to_status, sealedcode=_to_status, uninitcode=_to_status)
+_INIT: Final = StructFields(
+    "InitRequest",
+    secret_shares=int,
+    secret_threshold=int,
+    pgp_keys=list,
+    root_token_pgp_key=str,
+    recovery_shares=int,
+    recovery_threshold=int,
+    recovery_pgp_keys=list,
+)
+_UNSEAL: Final = StructFields("UnsealRequest", Key=str, Reset=bool, Migrate=bool)
 
 SEAL_ROUTES: Final = (
     Route("sys/seal-status", {Operation.READ: _public(_read_status, _show_status)}, bare=True),
-    Route(
-        "sys/health", {Operation.READ: _public(_read_status, _health, fields=StructFields(), head=True)}, bare=True
-    ),
+    Route("sys/health", {Operation.READ: _public(_read_status, _health, fields=_CODES, head=True)}, bare=True),
     Route("sys/leader", {Operation.READ: _public(_read_leader, _show_leader)}, bare=True),
     Route(
         "sys/init",
         {
             Operation.READ: _public(_read_status, _show_initialized),
-            Operation.WRITE: _guarded(_initialize, _show_initialization),
+            Operation.WRITE: _guarded(_initialize, _show_initialization, _INIT),
         },
         bare=True,
     ),
-    Route("sys/unseal", {Operation.WRITE: _guarded(_unseal, _show_status)}, bare=True),
+    Route("sys/unseal", {Operation.WRITE: _guarded(_unseal, _show_status, _UNSEAL)}, bare=True),
     Route("sys/seal", {Operation.WRITE: _guarded(lambda _: Seal(), _no_content)}, bare=True),
 )

@@ -29,7 +29,6 @@ _SHARE: Final = {"nonce": "Nonce of the attempt, as its beginning answered."}
 _REKEY: Final = {
     "secret_shares": "How many shares the new key is split into.",
     "secret_threshold": "How many of them give it.",
-    "pgp_keys": "OpenPGP keys, base64: each share is encrypted to one of them.",
     "backup": "Keep the encrypted shares in the store.",
     "require_verification": "Have the new shares given back before they count.",
 }
