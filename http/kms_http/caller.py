@@ -85,7 +85,9 @@ class Callers:
     async def identify(self, sent: Sent, *, anonymous: bool, use: bool = True) -> Caller:
         """Return who calls. Without a token, or with one that proves nothing, that is nobody, if `anonymous`.
 
-        Without `use`, it does not count as one of a token whose uses are counted.
+        To nobody a namespace means nothing: what anybody may ask is told of the node, and is the same whatever vault
+        is named, so that nothing is learnt of vaults. Without `use`, it does not count as one of a token whose uses
+        are counted.
 
         Raises:
             AuthenticationFailed: no token, one that proves nothing or was revoked, or a namespace of another scope.
@@ -101,8 +103,7 @@ class Callers:
             if not anonymous:
                 raise
             caller = NOBODY
-        if sent.namespace:
-            self._require_namespace(caller, sent.namespace)
+        self._require_namespace(caller, sent.namespace)
         return caller
 
     async def identify_login(self, sent: Sent) -> Caller:
@@ -153,8 +154,7 @@ class Callers:
             caller = await self._bearer(sent, use=False) if sent.token else NOBODY
         except AuthenticationFailed:
             return NOBODY
-        if sent.namespace and caller.principal is not None:
-            self._require_namespace(caller, sent.namespace)
+        self._require_namespace(caller, sent.namespace)
         return caller
 
     async def ask_of_biscuit(self, tenant: Tenant, message: OfBiscuit, now: float) -> Any:
@@ -280,10 +280,10 @@ class Callers:
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")
-        if named == _ROOT_NAMESPACE:  # to servers with namespaces, that is to name none
+        if caller.principal is None or named in ("", _ROOT_NAMESPACE):  # to servers with namespaces, that names none
             return
-        own = self._backend.namespace if caller.principal is None else caller.principal.resource
-        if named and named != own:
+        own = caller.principal.resource
+        if named != own:
             raise _refusal("namespace header names another scope", own)
 
 

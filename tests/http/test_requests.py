@@ -380,6 +380,10 @@ class TestChecks:
         writer.close()
 
 
+def timeless(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != "server_time_utc"}
+
+
 class TestNamespaces:
     @pytest.mark.parametrize("name", ["", "/", "root", "root/", VAULT_ID, f"{VAULT_ID}/", f"/{VAULT_ID}/"])
     async def test_may_name_the_scope_of_the_token_or_none(self, service: Service, name: str) -> None:
@@ -395,10 +399,23 @@ class TestNamespaces:
         assert service.backend.asked == service.tenant.asked == []
 
     @pytest.mark.parametrize("name", ["Root", VAULT_ID])
-    async def test_do_not_make_an_operator_or_nobody_another(self, service: Service, name: str) -> None:
-        for token in ("operator", ""):
-            answer = await service.call("GET", "/v1/sys/seal-status", token, X_Vault_Namespace=name)
-            assert (answer.status, answer.errors) == (403, DENIED)
+    async def test_do_not_make_an_operator_another(self, service: Service, name: str) -> None:
+        answer = await service.call("GET", "/v1/sys/seal-status", "operator", X_Vault_Namespace=name)
+        assert (answer.status, answer.errors) == (403, DENIED)
+
+    @pytest.mark.parametrize("name", ["Root", VAULT_ID, "vault_none", NAMESPACE, "%72oot", "a/b", " x"])
+    @pytest.mark.parametrize("path", ["seal-status", "health", "leader", "init", "internal/specs/openapi"])
+    async def test_tell_nobody_anything_of_vaults(self, service: Service, name: str, path: str) -> None:
+        """What anybody may ask is told of the node, whatever vault is named: no vault is even looked at."""
+        plain = await service.call("GET", f"/v1/sys/{path}")
+        asked = list(service.backend.asked)
+        for token in ("", "bad"):
+            service.backend.asked.clear()
+            named = await service.call("GET", f"/v1/sys/{path}", token, X_Vault_Namespace=name)
+            assert named.status == plain.status == 200
+            assert timeless(named.json) == timeless(plain.json)
+            assert service.backend.asked == asked
+        assert service.tenant.asked == []
 
     async def test_may_name_the_cluster_for_its_operator(self, service: Service) -> None:
         answer = await service.call("GET", "/v1/sys/seal-status", "operator", X_Vault_Namespace=NAMESPACE)
