@@ -56,23 +56,31 @@ class Masker:
         return value if self.raw else self._value(value)
 
     def fields(self, values: Mapping[str, Any], shown: frozenset[str]) -> Any:
-        """As `value`, of an object whose fields in `shown` stand as they are."""
+        """As `value`, of an object; texts stand as they are where the nearest name above them is in `shown`.
+
+        So a name tells of fields of any depth, and of no other names below it, as in Vault.
+        """
         if self.raw:
             return values
-        of, made = self._value, {}
-        for name, value in values.items():
-            made[name] = value if name in shown else of(value)
-        return made
+        if shown:
+            return self._partly(values, shown)
+        of = self._value
+        return {name: of(value) for name, value in values.items()}
 
     def fields_in_steps(self, values: Mapping[str, Any], shown: frozenset[str]) -> Steps:
         """As `fields`, in steps."""
-        if self.raw:
-            return values
-        work = _Work(self)
-        made: dict[str, Any] = {}
-        for name, value in values.items():
-            made[name] = value if name in shown else (yield from work.value(value))
-        return made
+        return values if self.raw else (yield from _Work(self, shown).value(values))
+
+    def _partly(self, value: Any, shown: frozenset[str], *, plain: bool = False) -> Any:
+        if isinstance(value, str):
+            return value if plain else self.hmac(value)
+        if isinstance(value, RawJson):
+            return self._partly(exact_json.loads(value.text), shown, plain=plain)
+        if isinstance(value, Mapping):
+            return {name: self._partly(entry, shown, plain=name in shown) for name, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._partly(entry, shown, plain=plain) for entry in value]
+        return value
 
     def _value(self, value: Any) -> Any:
         kind = value.__class__
@@ -110,25 +118,26 @@ class Masker:
 class _Work:
     """One walk in steps: counts what was hashed since the last one."""
 
-    def __init__(self, masker: Masker) -> None:
+    def __init__(self, masker: Masker, shown: frozenset[str]) -> None:
         self._masker = masker
+        self._shown = shown
         self._strings = 0
 
-    def value(self, value: Any) -> Steps:
+    def value(self, value: Any, *, plain: bool = False) -> Steps:
         if isinstance(value, str):
-            return (yield from self._text(value))
+            return value if plain else (yield from self._text(value))
         if isinstance(value, RawJson):
             yield
-            return (yield from self.value(exact_json.loads(value.text)))
+            return (yield from self.value(exact_json.loads(value.text), plain=plain))
         if isinstance(value, Mapping):
             made: dict[str, Any] = {}
             for name, entry in value.items():
-                made[name] = yield from self.value(entry)
+                made[name] = yield from self.value(entry, plain=name in self._shown)
             return made
         if isinstance(value, list | tuple):
             place = list(value)
             for index, entry in enumerate(place):
-                place[index] = yield from self.value(entry)
+                place[index] = yield from self.value(entry, plain=plain)
             return place
         return value
 

@@ -130,6 +130,8 @@ def _file(options: dict[str, str]) -> FileOptions:
     names = [options.pop(name) for name in ("file_path", "path") if name in options]
     if not names or not names[0]:
         raise InvalidRequest("file_path is required")
+    if len(names) > 1:
+        raise InvalidRequest("option path: another name of file_path, which is given too")
     name = names[0]
     if name not in {STDOUT, DISCARD} and (_NAME.fullmatch(name) is None or name.endswith(".")):
         raise InvalidRequest(

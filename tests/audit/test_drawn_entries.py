@@ -46,13 +46,13 @@ def mac(text: str) -> str:
     return "hmac-sha256:" + hmac.digest(KEY, text.encode(), hashlib.sha256).hex()
 
 
-def masked(value: Any, shown: frozenset[str] = frozenset()) -> Any:
+def masked(value: Any, shown: frozenset[str] = frozenset(), *, plain: bool = False) -> Any:
     if isinstance(value, str):
-        return mac(value)
+        return value if plain else mac(value)
     if isinstance(value, list):
-        return [masked(each) for each in value]
+        return [masked(each, shown, plain=plain) for each in value]
     if isinstance(value, dict):
-        return {name: each if name in shown else masked(each) for name, each in value.items()}
+        return {name: masked(each, shown, plain=name in shown) for name, each in value.items()}
     return value
 
 

@@ -75,10 +75,23 @@ def test_json_that_was_kept_as_it_came_is_masked_like_any_other(value: Any) -> N
     assert run(Masker(KEY).fields_in_steps({"x": [raw]}, frozenset())) == {"x": [masked]}
 
 
-def test_only_named_fields_are_shown() -> None:
-    data = {"a": "x", "b": "x", "c": {"a": "x"}}
-    assert Masker(KEY).fields(data, frozenset({"a"})) == {"a": "x", "b": expected("x"), "c": {"a": expected("x")}}
-    assert run(Masker(KEY).fields_in_steps(data, frozenset({"a"})))["a"] == "x"
+def test_named_fields_are_shown_however_deep_and_what_has_other_names_below_them_is_not() -> None:
+    data = {"a": "x", "b": "x", "c": {"a": ["x", ["x"], {"b": "x"}]}, "raw": RawJson(b'{"a": "x", "b": "x"}')}
+    hidden = expected("x")
+    shown = {
+        "a": "x",
+        "b": hidden,
+        "c": {"a": ["x", ["x"], {"b": hidden}]},
+        "raw": {"a": "x", "b": hidden},
+    }
+    assert Masker(KEY).fields(data, frozenset({"a"})) == shown
+    assert run(Masker(KEY).fields_in_steps(data, frozenset({"a"}))) == shown
+    assert Masker(KEY).fields(data, frozenset({"c"}))["c"] == {"a": [hidden, [hidden], {"b": hidden}]}
+
+
+@given(st.dictionaries(st.sampled_from("abc"), VALUES), st.frozensets(st.sampled_from("abc")))
+def test_what_is_shown_in_steps_is_what_is_shown_at_once(data: dict[str, Any], shown: frozenset[str]) -> None:
+    assert run(Masker(KEY).fields_in_steps(data, shown)) == Masker(KEY).fields(data, shown)
 
 
 def test_many_values_and_long_ones_are_many_steps() -> None:

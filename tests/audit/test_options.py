@@ -50,6 +50,7 @@ def test_a_file_can_be_run_by_nobody(mode: str) -> None:
     [
         ("nosuch", {}, "unknown backend type"),
         ("file", {}, "file_path is required"),
+        ("file", {"file_path": "x", "path": "y"}, "option path: another name of file_path"),
         ("file", {"file_path": "x", "format": "jsonx"}, "option format"),
         ("file", {"file_path": "x", "log_raw": "perhaps"}, "option log_raw"),
         ("file", {"file_path": "x", "exclude": "[]"}, "option exclude"),

@@ -101,3 +101,30 @@ def _renamed(mine: Any, their: Any) -> dict[str, str]:
     """Return what is told otherwise on purpose: a write that creates is an update here."""
     created = (mine["request"]["operation"], their["request"]["operation"]) == ("update", "create")
     return {"operation": "text"} if created else {}
+
+
+def test_what_a_mount_has_shown_is_shown_wherever_it_stands(
+    sides: tuple[tuple[Api, Path], tuple[Api, Path]],
+) -> None:
+    body = {"data": {"note": "n", "other": "o", "tags": ["a"], "deep": {"note": "n", "z": "z"}, "many": [{"note": "n"}]}}
+    kept = []
+    for api, file in sides:
+        assert api.post("sys/mounts/open", {"type": "kv", "options": {"version": "2"}}).status == 204
+        names = {"audit_non_hmac_request_keys": ["note", "tags", "data"], "audit_non_hmac_response_keys": ["note"]}
+        assert api.post("sys/mounts/open/tune", names).status == 204
+        before = len(file.read_text().splitlines())
+        assert api.post("open/data/a", body).status == 200
+        assert api.get("open/data/a").status == 200
+        lines = [json.loads(line) for line in file.read_text().splitlines()[before:]]
+        kept.append((_unhashed(lines[0]["request"]["data"]), _unhashed(lines[-1]["response"]["data"]["data"])))
+    ours, theirs = kept
+    assert ours == theirs
+    assert ours[0]["data"]["note"] == "n"
+
+
+def _unhashed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unhashed(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_unhashed(each) for each in value]
+    return "hmac" if isinstance(value, str) and value.startswith("hmac-sha256:") else value
