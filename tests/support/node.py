@@ -68,16 +68,25 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-#: Ports that the system gives nobody by itself: a connection, or a test beside this one, could have it by then.
-_PORTS = range(10_000, 32_000)
+#: Ports that the system gives nobody by itself: a connection could have one before it is listened on. Processes of
+#: one run of tests (`gw0`, `gw1`, …) draw from parts of them, and none draws one again.
+_PROCESSES = 8
+_PORTS = range(
+    10_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PROCESSES, 32_000, _PROCESSES
+)
+_drawn: set[int] = set()
 
 
 def free_port() -> int:
     """Return a loopback port nobody listens on."""
     while True:
+        port = secrets.choice(_PORTS)
+        if port in _drawn and len(_drawn) < len(_PORTS):
+            continue
+        _drawn.add(port)
         with socket.socket() as listener, contextlib.suppress(OSError):
-            listener.bind(("127.0.0.1", secrets.choice(_PORTS)))
-            return int(listener.getsockname()[1])
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass
