@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients container-test audit-test reseal-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients container-test soak audit-test reseal-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -56,6 +56,9 @@ cluster-test: test-env ## Three nodes over one database, with the full counts; f
 test-clients: test-env ## Build clients of many registries, run each against a node, write what they did into docs/clients.md
 	KMS_TEST_CLIENTS=$(or $(KMS_TEST_CLIENTS),1) $(BIN)/pytest --timeout 0 --durations 10 tests/clients
 	KMS_TEST_CLIENTS= $(BIN)/pytest --quiet tests/clients
+
+soak: test-env ## A node under load for MINUTES (60): TLS, audit, 1,000 vaults, killed workers, outages of the store, a full disk
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),60)
 
 audit-test: test-env ## Tamper a thousand times with audit logs of 100,000 lines; kill a node 200 times while it writes one
 	KMS_AUDIT_TAMPERINGS=1000 KMS_AUDIT_LINES=100000 KMS_AUDIT_KILLS=200 \
