@@ -106,7 +106,8 @@ def _renamed(mine: Any, their: Any) -> dict[str, str]:
 def test_what_a_mount_has_shown_is_shown_wherever_it_stands(
     sides: tuple[tuple[Api, Path], tuple[Api, Path]],
 ) -> None:
-    body = {"data": {"note": "n", "other": "o", "tags": ["a"], "deep": {"note": "n", "z": "z"}, "many": [{"note": "n"}]}}
+    deep = {"deep": {"note": "n", "z": "z"}, "many": [{"note": "n"}]}
+    body = {"data": {"note": "n", "other": "o", "tags": ["a"], **deep}}
     kept = []
     for api, file in sides:
         assert api.post("sys/mounts/open", {"type": "kv", "options": {"version": "2"}}).status == 204
