@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
@@ -36,6 +35,7 @@ from kms_http.wire.refusals import Refusals
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
 from kms_http.wire.shares import Share
+from kms_http.wire.tls import Wraps
 
 #: Seconds an idle connection is kept, and the longest a client may take to send its headers.
 KEEPALIVE_SECONDS: Final = 75
@@ -71,9 +71,9 @@ class HttpServer:
         self._acceptor: Acceptor | None = None
         self._refusals: Final = Refusals()
 
-    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
+    async def start(self, host: str, port: int, tls: Wraps | None = None) -> None:
         """Listen on every address of `host`; port 0 takes a free one. Raises OSError when the address is taken."""
-        self.serve([Entry(await asyncio.to_thread(listen, host, port), ssl_context)])
+        self.serve([Entry(await asyncio.to_thread(listen, host, port), tls)])
 
     def serve(self, entries: Sequence[Entry], *, alone: bool = True, passing: Staying | None = None) -> None:
         """Serve on sockets that listen already; other processes may, too, unless `alone`.
@@ -179,6 +179,7 @@ class HttpServer:
             await asyncio.sleep(_POLL_SECONDS)
         for connection in list(hub.connections):
             connection.abort()
+        self._acceptor.give_up()
         await asyncio.sleep(_POLL_SECONDS if hub.connections else 0)  # they end in turns of the loop to come
         self._hub = self._acceptor = None
 

@@ -2,8 +2,7 @@
 
 Where they do, a few at a time, and then none for a moment, which is the others' chance: asyncio and libuv take all
 that wait, and so one process would get every connection of a burst. A busy process turns its loop less often, so it
-takes fewer. Under TLS the first byte tells who speaks plain HTTP; such a client is told so in words. A proxy that may
-say whom it speaks for does so before all else.
+takes fewer. A proxy that may say whom it speaks for does so before all else, TLS too.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from kms_http.wire.entry import Entry, named
 from kms_http.wire.hub import Hub
 from kms_http.wire.passing import Passed, PassedOn
 from kms_http.wire.proxy_protocol import NoHeader
+from kms_http.wire.secured import Secured
 from kms_http.wire.shares import Share
 
 #: Connections taken at a time, and seconds to leave the rest to the others.
@@ -30,13 +30,7 @@ _ALONE_AT_A_TIME: Final = 64
 _YIELD_SECONDS: Final = 0.001
 #: Seconds to leave the socket alone when the process has no room for another connection.
 _PAUSE_SECONDS: Final = 0.1
-_HANDSHAKE_SECONDS: Final = 10.0
-
-_HANDSHAKE_RECORD: Final = b"\x16"  # RFC 8446, section 5.1
-_NOT_TLS: Final = (
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
-    b"Content-Length: 48\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
-)
+_HEADER_SECONDS: Final = 10.0  # for a header of the PROXY protocol
 
 _log = structlog.get_logger(__name__)
 _bounded: Final = BoundedLog(__name__)
@@ -64,7 +58,7 @@ class Acceptor:
         self._protocol = protocol
         self._hub = hub
         self._alone = alone
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None] | Secured] = set()
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -95,6 +89,12 @@ class Acceptor:
         self._listeners.clear()
         if self._passed is not None:
             self._passed.stop()
+
+    def give_up(self) -> None:
+        """End handshakes that are under way."""
+        for connecting in list(self._connecting):
+            if isinstance(connecting, Secured):
+                connecting.abort()
 
     def _watch(self, entry: Entry, listener: socket.socket) -> None:
         if listener in self._listeners:
@@ -164,16 +164,10 @@ class Acceptor:
                     if not share.has_room():
                         self._turn_away(entry, connection, share)
                         return
-            if entry.tls is not None and not await self._begins_tls(connection):
-                await self._tell_of_tls(connection)
-                return
             await self._loop.connect_accepted_socket(
-                lambda: self._protocol(entry, peer, b"", share, lambda: self._connecting.discard(own)),
-                connection,
-                ssl=entry.tls,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS if entry.tls is not None else None,
+                lambda: self._outermost(entry, peer, share, lambda: self._connecting.discard(own)), connection
             )
-        except (OSError, TimeoutError):  # of TLS, or gone
+        except (OSError, TimeoutError):  # a header that does not come, or gone
             connection.close()
         except NoHeader:
             connection.close()
@@ -182,6 +176,21 @@ class Acceptor:
             )
         finally:
             share.let_go()
+
+    def _outermost(self, entry: Entry, peer: str, share: Share, made: Callable[[], None]) -> asyncio.Protocol:
+        """Return what reads from the socket: a connection, or its TLS."""
+        if entry.tls is None:
+            return self._protocol(entry, peer, b"", share, made)
+        made()
+        share.hold()
+
+        def settled(secured: Secured) -> None:
+            self._connecting.discard(secured)
+            share.let_go()
+
+        secured = Secured(self._loop, entry.tls, lambda: self._protocol(entry, peer, b"", share, _nothing), settled)
+        self._connecting.add(secured)
+        return secured
 
     async def _connect_passed(self, entry: Entry, connection: socket.socket, passed: Passed, share: Share) -> None:
         own = asyncio.current_task()
@@ -202,36 +211,10 @@ class Acceptor:
             if entry.proxies_alone:
                 raise ConnectionRefusedError
             return peer
-        async with asyncio.timeout(_HANDSHAKE_SECONDS):
+        async with asyncio.timeout(_HEADER_SECONDS):
             client = await proxy_header.read(self._loop, connection)
         return peer if client is None else client
 
-    async def _begins_tls(self, connection: socket.socket) -> bool:
-        """Look at the first byte and leave it where it is. Raises ConnectionError without one, TimeoutError late."""
-        readable: asyncio.Future[None] = self._loop.create_future()
-        self._loop.add_reader(connection.fileno(), _settle, readable)
-        try:
-            async with asyncio.timeout(_HANDSHAKE_SECONDS):
-                await readable
-        finally:
-            self._loop.remove_reader(connection.fileno())
-        first = connection.recv(1, socket.MSG_PEEK)
-        if not first:
-            raise ConnectionResetError
-        return first == _HANDSHAKE_RECORD
 
-    async def _tell_of_tls(self, connection: socket.socket) -> None:
-        """Answer in plain HTTP, having read what was sent: a reset would undo the answer."""
-        with contextlib.closing(connection):
-            with contextlib.suppress(BlockingIOError):
-                connection.recv(65536)
-            connection.send(_NOT_TLS)
-            connection.shutdown(socket.SHUT_WR)
-            async with asyncio.timeout(1):
-                while await self._loop.sock_recv(connection, 65536):
-                    pass
-
-
-def _settle(readable: asyncio.Future[None]) -> None:
-    if not readable.done():
-        readable.set_result(None)
+def _nothing() -> None:
+    """Do nothing."""

@@ -14,9 +14,9 @@ from kms_http.wire import proxy_protocol
 from kms_http.wire.errors import HttpError
 
 if TYPE_CHECKING:
-    import ssl
-
     from multidict import CIMultiDict
+
+    from kms_http.wire.tls import Wraps
 
 #: Stands, in lists of addresses, for whoever comes by a unix socket and so has none.
 UNIX: Final = "unix"
@@ -70,7 +70,7 @@ class Entry:
     """Sockets of one listener. Its TLS may be renewed meanwhile (`tls.ReloadableContext`)."""
 
     sockets: list[socket.socket]
-    tls: ssl.SSLContext | None = None
+    tls: Wraps | None = None
     proxies: Sequence[str] = field(default=())  # whose connections begin with a header of the PROXY protocol
     proxies_alone: bool = False  # nobody else is served
     forwarding: Forwarding | None = None

@@ -1,4 +1,4 @@
-"""TLS of connections: what asyncio is given, and what wraps each new connection at the moment.
+"""TLS of connections: what wraps each new connection at the moment. `secured` drives it.
 
 `ssl` asks a client for no certificate that it would not verify itself, by authorities of the listener, and hands on
 no intermediate certificates. Where clients are asked for theirs, pyOpenSSL takes its place, of which no more is used
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from OpenSSL import SSL
 
 #: Bytes that one record of TLS may carry (RFC 8446, section 5.1).
-_RECORD: Final = 16384
+RECORD: Final = 16384
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"  # of TLS 1.2; those of 1.3 are all good
 #: From which OpenSSL offers X25519MLKEM768 by itself.
@@ -30,7 +30,7 @@ class Wraps(Protocol):
     """What makes TLS of a connection: an `ssl.SSLContext`, or `Asking`."""
 
     def wrap_bio(self, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, server_side: bool = ...) -> Any:
-        """Return what asyncio takes for an `ssl.SSLObject`."""
+        """Return an `ssl.SSLObject`, or what does for one."""
 
 
 class Pair(NamedTuple):
@@ -77,6 +77,9 @@ def wrapping(pair: Pair, rules: Rules) -> Wraps:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version, context.maximum_version = _VERSIONS[rules.min_version], _VERSIONS[rules.max_version]
     context.set_ciphers(_CIPHERS)
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    # Each takes a tenth of a handshake, and is of use at one worker alone: they share no keys for tickets.
+    context.num_tickets = 0
     with _file(pair.certificates) as certificates, _file(pair.private_key) as private_key:
         context.load_cert_chain(certificates, private_key)
     return context
@@ -163,7 +166,7 @@ class Asking:
 
 
 class Session:
-    """One connection under TLS, by the part of `ssl.SSLObject` that asyncio and uvloop use."""
+    """One connection under TLS, by the part of `ssl.SSLObject` that `secured` uses, and for metrics asyncio."""
 
     def __init__(
         self, module: Any, connection: SSL.Connection, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
@@ -189,9 +192,9 @@ class Session:
         self._run(self._connection.do_handshake)
         self._send()
 
-    def read(self, size: int = _RECORD, buffer: Any = None) -> Any:
+    def read(self, size: int = RECORD, buffer: Any = None) -> Any:
         """Return bytes, or their number if they are put into `buffer`; none at the end."""
-        most = min(size, _RECORD)
+        most = min(size, RECORD)
         try:
             if buffer is None:
                 return self._run(lambda: self._connection.recv(most))
@@ -200,7 +203,7 @@ class Session:
             return b"" if buffer is None else 0
 
     def write(self, data: Any) -> int:
-        written: int = self._run(lambda: self._connection.send(data[:_RECORD]))
+        written: int = self._run(lambda: self._connection.send(data[:RECORD]))
         self._send()
         return written
 
@@ -228,7 +231,7 @@ class Session:
         """Return nothing: there is none."""
 
     def _run(self, work: Callable[[], Any]) -> Any:
-        while data := self._incoming.read(_RECORD):
+        while data := self._incoming.read(RECORD):
             self._connection.bio_write(data)
             self._fed = True
         try:
@@ -246,9 +249,9 @@ class Session:
     def _send(self) -> None:
         with contextlib.suppress(self._wants):
             while True:
-                data = self._connection.bio_read(_RECORD)
+                data = self._connection.bio_read(RECORD)
                 self._outgoing.write(data)
-                if len(data) < _RECORD:
+                if len(data) < RECORD:
                     return
 
 
