@@ -41,6 +41,10 @@ _CLUSTER: Final = (
 _BACKUP: Final = (
     "the store is backed up with `kms-cli backup`, and brought back with `kms-cli restore` (docs/backup.md)"
 )
+_RAW: Final = (
+    "the store is not read by the API: `kms-cli store check` looks at each record, and `kms-cli backup` and "
+    "`kms-cli restore` copy it"
+)
 _EXTERNAL_KEYS: Final = "keys of other systems are not used: Transit imports those that are to be used here"
 _SERVER: Final = "the server is configured by its file (docs/config/configuration.md), not by the API"
 _INSIGHT: Final = "the server tells of itself by sys/health, its log and its metrics port (docs/operations.md)"
@@ -80,7 +84,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "sys/pprof": _PROFILES,
     "sys/quotas": "",
     "sys/quotas/lease-count": _LEASE_COUNT,
-    "sys/raw": "the store is not read by the API: `kms-cli store` checks, backs up and restores it",
+    "sys/raw": _RAW,
     "sys/rekey": _REKEY,
     "sys/rekey-recovery-key": _RECOVERY_KEYS,
     "sys/renew": _LEASES,

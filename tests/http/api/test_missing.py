@@ -46,7 +46,7 @@ ASKED = [
     ("POST", "sys/storage/raft/snapshot-force", "kms-cli restore"),
     ("PUT", "sys/step-down", "all nodes are equal"),
     ("POST", "sys/config/none", "its file"),
-    ("GET", "sys/raw/core", "kms-cli store"),
+    ("GET", "sys/raw/core", "kms-cli backup"),
     ("GET", "sys/pprof/heap", "of a Go program"),
     ("GET", "sys/internal/inspect/request", "show tokens"),
     ("GET", "sys/rotate/recovery/none", "recovery shares are changed at"),
