@@ -39,6 +39,7 @@ def call_of(
         peer=exchange.request,
         now=exchange.now,
         size=size,
+        unread=not size and exchange.request.length != 0,
         of_default_vault=tenant is not None and tenant.vault_id == backend.default_vault,
         wrap_ttl=exchange.wrap_ttl,
         scope=backend.namespace if principal is None else principal.resource,

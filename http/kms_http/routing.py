@@ -95,6 +95,7 @@ class Call(msgspec.Struct, frozen=True):
     scope: str = ""  # whose seal it is: the cluster's namespace, or a vault id
     size: int = 0  # bytes of the body
     of_default_vault: bool = False  # it is of the vault that tenants.default_vault names
+    unread: bool = False  # it came with a body that is not read: fields of what writes nothing are in the query
     wrap_ttl: int = 0  # nanoseconds for which the answer is to be wrapped; 0: not at all
 
     @property

@@ -28,6 +28,7 @@ from kms_http.fields import Fields, to_bool, to_float, to_list, to_period, to_st
 from kms_http.routing import NO_FIELDS, SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
 
 _SECOND: Final = 10**9
+_TYPE: Final = "rate-limit"
 _OF_CLUSTER: Final = (
     "quotas are a vault's own: the operator of the cluster limits one with `kms-cli tenants limit <vault id> --rate "
     "<number>`, or a write to sys/tenants/<vault id>"
@@ -43,16 +44,22 @@ RATE_LIMIT: Final = Fields(
     block_interval=to_period,
     inheritable=to_bool,
     group_by=to_str,
+    secondary_rate=to_float,
 )
 _CONFIG: Final = Fields(
     rate_limit_exempt_paths=to_list,
     enable_rate_limit_response_headers=to_bool,
     enable_rate_limit_audit_logging=to_bool,
+    absolute_rate_limit_exempt_paths=to_list,
 )
 
 
 def _write(call: Call) -> WriteRateLimit:
     sent = call.values
+    if sent.get("secondary_rate"):
+        raise InvalidRequest("'secondary_rate' goes with a 'group_by' of entities, which is not there")
+    if sent.get("type", _TYPE) != _TYPE:
+        raise InvalidRequest(f"'type' is {_TYPE}: there are no other quotas")
     path = sent.get("path", "")
     rule = RateLimit(
         name=call.captures["name"],
@@ -82,7 +89,7 @@ def rate_limit(rule: RateLimit, path: str) -> dict[str, Any]:
         "path": path,
         "rate": _number(rule.rate),
         "role": rule.role,
-        "type": "rate-limit",
+        "type": _TYPE,
     }
 
 
@@ -114,6 +121,10 @@ def _configure(call: Call) -> WriteQuotaConfig:
     if sent.get("enable_rate_limit_audit_logging"):
         raise InvalidRequest(
             "'enable_rate_limit_audit_logging' is not supported: requests that quotas refuse are counted by metrics"
+        )
+    if sent.get("absolute_rate_limit_exempt_paths"):
+        raise InvalidRequest(
+            "'absolute_rate_limit_exempt_paths' is not supported: name a vault's paths in 'rate_limit_exempt_paths'"
         )
     return WriteQuotaConfig(QuotaConfig(tuple(paths), sent.get("enable_rate_limit_response_headers", False)))
 

@@ -128,6 +128,8 @@ def _grant(call: Call) -> GrantTenant:
     if "rate" not in sent and ({"interval", "block_interval", "group_by"} & sent.keys()):
         raise InvalidRequest("'interval', 'block_interval' and 'group_by' go with a 'rate'")
     rate_limit = None
+    if "rate" in sent and sent.get("lift_rate"):
+        raise InvalidRequest("'rate' and 'lift_rate' are given together: one of them sets a rate, the other lifts it")
     if "rate" in sent:
         rate_limit = RateLimit(
             name="",
@@ -140,6 +142,8 @@ def _grant(call: Call) -> GrantTenant:
 
 
 def _delete(call: Call) -> DeleteTenant:
+    if call.unread:  # too short a wait for what somebody meant to keep is no mistake to be made in silence
+        raise InvalidRequest("a DELETE has no body: 'waiting_period' goes into the query (…?waiting_period=7d)")
     wait = call.values.get("waiting_period")
     if wait is not None and wait > _LONGEST_WAIT * _SECOND:
         raise InvalidRequest("'waiting_period' is ten years at most")

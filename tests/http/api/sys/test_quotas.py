@@ -113,11 +113,27 @@ async def test_exempt_paths_have_a_bound(service: Service, body: dict[str, Any])
     assert "rate_limit_exempt_paths" in answer.errors[0]
 
 
-async def test_what_is_not_done_is_refused_and_not_dropped(service: Service) -> None:
-    body = {"enable_rate_limit_audit_logging": True}
-    answer = await service.call("POST", "/v1/sys/quotas/config", "root", json=body)
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("/v1/sys/quotas/config", "enable_rate_limit_audit_logging", True),
+        ("/v1/sys/quotas/config", "absolute_rate_limit_exempt_paths", ["sys/health"]),
+        (PATH, "secondary_rate", 3),
+        (PATH, "type", "lease-count"),
+    ],
+)
+async def test_what_is_not_done_is_refused_and_not_dropped(
+    service: Service, path: str, name: str, value: Any
+) -> None:
+    answer = await service.call("POST", path, "root", json={"rate": 5, name: value})
     assert answer.status == 400
-    assert "enable_rate_limit_audit_logging" in answer.errors[0]
+    assert name in answer.errors[0]
+    assert service.tenant.asked == []
+
+
+async def test_what_asks_for_nothing_of_it_is_taken(service: Service) -> None:
+    body = {"rate": 5, "secondary_rate": 0, "type": "rate-limit", "name": "a"}
+    assert (await asked(service, "POST", PATH, body)).rule.rate == 5
 
 
 async def test_settings_are_shown(service: Service) -> None:

@@ -102,7 +102,16 @@ async def test_limits_arrive(service: Service) -> None:
     assert await asked(service, "POST", ONE, TENANT, {"lift_rate": True}) == GrantTenant("vault_1", {}, lift=True)
 
 
-@pytest.mark.parametrize("body", [{"max_keys": -1}, {"max_keys": "many"}, {"interval": 5}, {"rate": "x"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"max_keys": -1},
+        {"max_keys": "many"},
+        {"interval": 5},
+        {"rate": "x"},
+        {"rate": 5, "lift_rate": True},
+    ],
+)
 async def test_wrong_limits_are_refused(service: Service, body: dict[str, Any]) -> None:
     assert (await service.call("POST", ONE, "operator", json=body)).status == 400
     assert service.backend.asked == []
@@ -118,6 +127,14 @@ async def test_deletions_arrive_with_who_asked(service: Service) -> None:
     assert await asked(service, "POST", f"{ONE}/keep", TENANT) == KeepTenant("vault_1")
     service.backend.asked.clear()
     assert await asked(service, "POST", f"{ONE}/seal") == SealTenant("vault_1")
+
+
+async def test_a_waiting_period_is_not_dropped_where_nobody_looks_for_it(service: Service) -> None:
+    """Else a vault that was to be kept for a month is gone after the usual week."""
+    answer = await service.call("DELETE", ONE, "operator", json={"waiting_period": "30d"})
+    assert answer.status == 400
+    assert "?waiting_period=" in answer.errors[0]
+    assert service.backend.asked == []
 
 
 async def test_pages_of_an_export_are_base64(service: Service) -> None:
