@@ -16,6 +16,7 @@ from kms_actors.keyring import stored
 from kms_actors.login import pairs
 from kms_actors.login.outcome import Outcome
 from kms_actors.login.parameters import MAX_SECONDS, MAX_USES, TokenParameters, changed, respelled
+from kms_actors.mounts import SYSTEM_LEASE_TTL
 
 FAILED: Final = "invalid role or secret ID"
 NO_SECRET_ID: Final = "missing secret_id"  # noqa: S105  # a text
@@ -25,6 +26,11 @@ MAX_SECRET_ID: Final = 4096
 
 _SECOND: Final = 10**9
 _OWN: Final = ("role_id", "bind_secret_id", "secret_id_num_uses", "secret_id_ttl", "secret_id_bound_cidrs")
+_PERIOD: Final = "token_period"
+_TRUNCATED: Final = (
+    "token_max_ttl is greater than the backend mount's maximum TTL value; "
+    "issued tokens' max TTL value will be truncated"
+)
 _SUBSET: Final = (
     "failed to verify subset relationship between CIDR blocks on the role and CIDR blocks on the secret ID"
 )
@@ -126,14 +132,28 @@ class Written(NamedTuple):
     warnings: tuple[str, ...]
 
 
-def write(before: Role | None, sent: Mapping[str, Any], older: tuple[str, ...], new_role_id: str) -> Written:
+def write(
+    before: Role | None,
+    sent: Mapping[str, Any],
+    older: tuple[str, ...],
+    new_role_id: str,
+    longest: int = SYSTEM_LEASE_TTL,
+    *,
+    alone: bool = False,
+) -> Written:
     """Return a role with what a request says: converted fields of a role, and `token_…` fields.
 
-    `older` are those fields of the token that came by older names; `new_role_id` is what a new role has. Raises
+    `older` are those fields of the token that came by older names; `new_role_id` is what a new role has; `longest` is
+    the most seconds a token of the mount lives; `alone` says that the request is for the path of one field. Raises
     InvalidRequest, naming the field.
     """
     role = before or Role(role_id=new_role_id)
     after = changed(role.parameters, sent, adjust_type=True)
+    warnings = after.warnings
+    if after.parameters.period > longest and _PERIOD in (sent if alone else older):
+        raise InvalidRequest("period is greater than the backend's maximum lease TTL")
+    if after.parameters.max_ttl > longest and not alone:
+        warnings += (_TRUNCATED,)
     if "local_secret_ids" in sent:
         if before is not None:
             raise InvalidRequest("local_secret_ids can only be modified during role creation")
@@ -145,7 +165,7 @@ def write(before: Role | None, sent: Mapping[str, Any], older: tuple[str, ...], 
         spelled=respelled(role.spelled, sent, older),
     )
     _check(role)
-    return Written(role, after.warnings)
+    return Written(role, warnings)
 
 
 def _check(role: Role) -> None:

@@ -29,7 +29,7 @@ _NUMBERS: Final[tuple[Any, ...]] = (0, 1, 5, "3", -1, "x", None)
 #: Values of fields of tokens, right and wrong.
 _TOKENS: Final[Mapping[str, tuple[Any, ...]]] = {
     "token_ttl": _SECONDS,
-    "token_max_ttl": _SECONDS,
+    "token_max_ttl": (*_SECONDS, "9000h"),
     "token_explicit_max_ttl": (0, 3600, "24h", -1),
     "token_period": (0, 0, 60, "1h"),
     "token_num_uses": _NUMBERS,
@@ -41,7 +41,7 @@ _TOKENS: Final[Mapping[str, tuple[Any, ...]]] = {
 _ROLES: Final[Mapping[str, tuple[Any, ...]]] = {
     **_TOKENS,
     "policies": ("c", ["c", "d"], []),
-    "period": (0, 30, "1m"),
+    "period": (0, 30, "1m", "9000h"),
     "bind_secret_id": (True, True, False, "x"),
     "secret_id_num_uses": _NUMBERS,
     "secret_id_ttl": _SECONDS,
@@ -59,9 +59,9 @@ _USERS: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 _SINGLES: Final[Mapping[str, tuple[Any, ...]]] = {
     "policies": _TOKENS["token_policies"],
-    "period": (0, 30, "1m", -1),
+    "period": (0, 30, "1m", -1, "9000h"),
     "token-ttl": _SECONDS,
-    "token-max-ttl": _SECONDS,
+    "token-max-ttl": (*_SECONDS, "9000h"),
     "token-num-uses": _NUMBERS,
     "token-bound-cidrs": ("127.0.0.0/8", ["127.0.0.1"]),
     "secret-id-num-uses": _NUMBERS,

@@ -35,6 +35,7 @@ _REWORDED: Final = (
     (r"unauthorized through", "unauthorized by"),  # of secret ids without a bound of uses
     (r": %!w\(<nil>\)", ""),
     (r"(invalid 'token_type' value).*", r"\1"),
+    (r"period of .* is greater than (the backend's maximum lease TTL).*", r"period is greater than \1"),
     (r"(failed to find accessor entry for secret_id_accessor).*", r"\1"),
     (r"token_ttl should not be greater than token_max_ttl", "'token_ttl' cannot be greater than 'token_max_ttl'"),
     (r"failed to store secret_id: ", ""),

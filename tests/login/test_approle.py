@@ -50,6 +50,32 @@ def test_a_role_is_what_was_said_of_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("sent", "older", "alone", "refused"),
+    [
+        ({"token_period": 7201}, ("token_period",), False, True),
+        ({"token_period": 7201}, (), True, True),
+        ({"token_period": 7201}, (), False, False),  # a login then cuts it
+        ({"token_period": 7200}, ("token_period",), False, False),
+    ],
+)
+def test_a_period_longer_than_a_token_of_the_mount_may_live_is_refused(
+    sent: dict[str, Any], older: tuple[str, ...], alone: bool, refused: bool
+) -> None:
+    if refused:
+        with pytest.raises(InvalidRequest, match="period is greater than the backend's maximum lease TTL"):
+            write(None, sent, older, "new", 7200, alone=alone)
+    else:
+        assert write(None, sent, older, "new", 7200, alone=alone).role.parameters.period == sent["token_period"]
+
+
+def test_who_writes_a_role_is_told_that_its_longest_life_is_cut() -> None:
+    (warning,) = write(None, {"token_max_ttl": 7201}, (), "new", 7200).warnings
+    assert warning.startswith("token_max_ttl is greater than the backend mount's maximum TTL value")
+    assert write(None, {"token_max_ttl": 7200}, (), "new", 7200).warnings == ()
+    assert write(None, {"token_max_ttl": 7201}, (), "new", 7200, alone=True).warnings == ()
+
+
 @given(
     st.integers(0, 5),
     st.integers(0, 100),

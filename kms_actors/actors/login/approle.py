@@ -119,6 +119,7 @@ class ApproleController:
 
     async def _write(self, message: WriteRole) -> tuple[str, ...]:
         mount, new_role_id = self._mount(message.mount), str(uuid.uuid4())
+        longest, alone = mount.config.max_lease_ttl or SYSTEM_LEASE_TTL, message.missing is not Missing.MADE
 
         async def body(tr: Transaction) -> tuple[tuple[str, ...], str]:
             before = await self._records.read_role(tr, mount.number, message.role)
@@ -128,7 +129,7 @@ class ApproleController:
                 raise UnsupportedPath("unsupported path")
             if not (message.grants.create if before is None else message.grants.update):
                 raise PermissionDenied("permission denied")
-            role, warnings = write(before, message.sent, message.older, new_role_id)
+            role, warnings = write(before, message.sent, message.older, new_role_id, longest, alone=alone)
             if not await self._records.put_role(tr, mount.number, message.role, role, before):
                 raise InvalidRequest("role_id already in use")
             if before is not None and before.role_id != role.role_id:
