@@ -216,7 +216,7 @@ class Handler:
             await self._count_refused(exchange, found)
             raise
         if found is None:
-            raise self._missing(exchange.path) if system else UnsupportedPath("unsupported path")
+            raise self._missing(exchange.path) if mount is None else UnsupportedPath("unsupported path")
         if found.endpoint is None:
             raise UnsupportedOperation("unsupported operation")
         return await self._run(exchange, found, found.endpoint, mount, allowed)
@@ -291,13 +291,13 @@ class Handler:
         if found is None and exchange.path.startswith(LOGINS):
             # A mount of the vault, but not of `auth/token/`: who comes there to log in has no token yet.
             exchange.caller = await callers.identify_login(sent)
-        elif endpoint is not None and endpoint.of_login_vault and not sent.token:
-            exchange.caller = await callers.identify_visitor(sent)
         elif endpoint is not None and endpoint.of_wrapping:
             exchange.caller = await callers.identify_taker(sent)
         else:
             use = endpoint is None or not endpoint.own_use
             exchange.caller = await callers.identify(sent, anonymous=anonymous, use=use)
+            if endpoint is not None and endpoint.of_login_vault and exchange.caller.principal is None:
+                exchange.caller = await callers.identify_visitor(sent)
         if exchange.caller.principal is not None:
             self.accounts.learn(sent.token, exchange.caller.principal.resource)
 

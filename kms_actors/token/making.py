@@ -22,6 +22,10 @@ from kms_actors.token.role import TokenRole
 from kms_actors.token.spec import TokenSpec
 
 _SYSTEM: Final = Limits()
+_BOUND: Final = (
+    "The token has no parent, but is still bound by the biscuit that it comes from: "
+    "it ends with that one, and may do no more."
+)
 _CHOSEN: Final = "Supplying a custom ID for the token: it is as hard to guess as that ID is."
 
 
@@ -111,6 +115,8 @@ def plan(wanted: Wanted, maker: Maker, role: TokenRole | None, now: float, limit
     if not ttl and maker.expires_at is not None:
         raise InvalidRequest("expiring root tokens cannot create non-expiring root tokens")
     free = maker.free and orphan
+    if orphan and maker.under and not free:
+        warnings.append(_BOUND)
     spec = TokenSpec(
         policies=policies,
         right=right,

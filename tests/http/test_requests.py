@@ -213,6 +213,8 @@ class TestOperations:
             ("GET", "sys/nosuch", 404, "unsupported path"),
             ("GET", "sys/", 404, "unsupported path"),
             ("GET", "auth/token/nosuch", 404, "unsupported path"),
+            ("GET", "auth/door/nosuch", 404, "unsupported path"),
+            ("LIST", "auth/door/nosuch/x", 404, "unsupported path"),
             ("PATCH", "sys/mounts", 405, "unsupported operation"),
         ],
     )

@@ -41,6 +41,15 @@ def test_a_role_gives_what_it_allows_and_all_but_what_it_forbids() -> None:
             policies(("c",), forbids)
 
 
+def test_an_orphan_that_a_biscuit_still_binds_is_told_so() -> None:
+    """`no_parent` is kept as far as it can be, and the rest of it is not passed over in silence."""
+    operator = Maker(right=Right.ROOT, policies=("root",), sudo=True, under="biscuit", free=True)
+    for maker, bound in ((operator, False), (msgspec.structs.replace(operator, free=False), True)):
+        made = plan(Wanted(no_parent=True, ttl=60), maker, None, NOW)
+        assert (made.spec.orphan, bool(made.spec.under), len(made.warnings)) == (not bound, bound, int(bound))
+        assert not plan(Wanted(ttl=60), maker, None, NOW).warnings
+
+
 ROOT = Maker(right=Right.ROOT, policies=("root",), sudo=True, chooses=True)
 
 

@@ -119,6 +119,8 @@ def _recorded(principal: ServicePrincipal, text: str, now: float) -> dict[str, A
     data["entity_id"] = record.entity_id
     data["expire_time"] = None if ends is None else rfc3339(ends)
     data["explicit_max_ttl"] = record.explicit_max_ttl
+    if principal.identity_policies:
+        data["external_namespace_policies"] = {}  # of other namespaces; a vault has none
     data["id"] = text
     data["identity_policies"] = principal.identity_policies
     data["issue_time"] = rfc3339(record.created)

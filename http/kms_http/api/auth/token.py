@@ -12,6 +12,7 @@ from typing import Final
 
 from kms_actors.auth.principal import Capability, Principal
 from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.errors import InvalidRequest
 from kms_actors.messages import RevokeToken
 from kms_actors.token.messages import RenewToken
 from kms_actors.token.spec import Issued
@@ -51,9 +52,10 @@ def _renew(call: Call) -> RenewToken | None:
 
 def _show_renewed(call: Call, renewed: Issued | None) -> Reply:
     principal = _principal(call)
-    if renewed is not None:
-        policies = principal.identity_policies if isinstance(principal, ServicePrincipal) else ()
-        return auth_reply(renewed, identity_policies=policies)
+    if isinstance(principal, ServicePrincipal):
+        if renewed is None:  # this was its last use, or it was revoked meanwhile
+            raise InvalidRequest("token not found")
+        return auth_reply(renewed, identity_policies=principal.identity_policies)
     auth = auth_of(call.token, principal.accessor, principal.policies, lease_duration=ttl(principal, call.now))
     return Reply(auth=auth)
 

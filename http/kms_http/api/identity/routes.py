@@ -126,6 +126,8 @@ def _write_group_alias(call: Call) -> WriteGroupAlias:
 
 def _write_group(call: Call) -> WriteGroup:
     values = call.values
+    if values.get("name") == "":
+        raise InvalidRequest("empty group name")
     return WriteGroup(
         sent_or_captured(call, "id"),
         sent_or_captured(call, "name") or "",

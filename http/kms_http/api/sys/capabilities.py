@@ -108,9 +108,12 @@ class Capabilities:
         return Reply(data=dict(sorted(data.items())), mirrored=True)
 
     async def _capabilities(self, call: Call, principal: Principal, path: str) -> list[str]:
+        path = path.removeprefix("/")  # as command lines take it away from what is typed
         try:
             canonical(path)
-        except InvalidRequest:  # what cannot be requested, nobody may
+        except InvalidRequest:
+            path = ""
+        if not path:  # what cannot be requested, nobody may
             return ["deny"]
         given = await self._given(call, principal, path)
         for above in makers(principal):

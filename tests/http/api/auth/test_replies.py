@@ -41,6 +41,12 @@ def test_fields_stand_in_order(more: dict[str, object]) -> None:
     assert {name: data[name] for name in bare} == bare
 
 
+def test_policies_of_an_identity_are_shown_with_those_of_other_namespaces() -> None:
+    data = shown(ServicePrincipal(RECORD, VAULT_ID, identity_policies=("staff",)), "text", NOW)
+    assert [*data] == sorted(data)
+    assert (data["identity_policies"], data["external_namespace_policies"]) == (("staff",), {})
+
+
 def test_a_biscuits_fields_stand_in_order_too() -> None:
     data = shown(FakePrincipal(VAULT_ID, Right.DATA, expires_at=NOW + 60), "text", NOW)
     assert [*data] == sorted(data)

@@ -183,6 +183,7 @@ class TestRequests:
             ("entity-alias", {"name": "n", "mount_accessor": "canary"}, "invalid mount accessor"),
             ("entity-alias", {"name": "n", "mount_accessor": "kv_9b1c"}, "invalid mount accessor"),
             (f"entity-alias/id/{A}", {"custom_metadata": {"a": ""}}, "custom_metadata"),
+            ("group", {"name": ""}, "empty group name"),
             ("group-alias", {}, "missing alias name"),
             ("group-alias", {"name": "n"}, "missing mount_accessor"),
             ("lookup/entity", {}, "not supplied"),

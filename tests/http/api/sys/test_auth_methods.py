@@ -178,8 +178,9 @@ async def test_anybody_sees_what_is_to_be_seen_of_the_vault_of_logins(service: S
     service.tenant.mounts = MountTable([MOUNT, Mount("auth/hidden/", "userpass", 10, "u", "a")])
     shown = {"users/": {"description": "ours", "options": {"a": "b"}, "type": "userpass"}}
     for headers in ({}, {"X_Vault_Namespace": VAULT_ID}):
-        answer = await service.call("GET", "/v1/sys/internal/ui/mounts", **headers)
-        assert answer.json["data"] == {"auth": shown, "secret": {}}
+        for token in ("", "bad", "foreign-operator"):  # one that proves nothing takes nothing away
+            answer = await service.call("GET", "/v1/sys/internal/ui/mounts", token, **headers)
+            assert answer.json["data"] == {"auth": shown, "secret": {}}
     service.tenant.sealed = True
     answer = await service.call("GET", "/v1/sys/internal/ui/mounts")
     assert answer.json["data"] == {"auth": {}, "secret": {}}

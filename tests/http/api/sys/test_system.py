@@ -512,6 +512,16 @@ class TestRenewAndRevoke:
         assert answer.json["auth"]["lease_duration"] == 3600
         assert service.tenant.asked[1] == RenewToken(token, increment=3600)
 
+    async def test_a_token_that_is_gone_by_then_is_not_renewed(self, service: Service) -> None:
+        """The last of its counted uses ends it, or a revocation; who renews it must not believe that it lives."""
+        record = ServiceToken(
+            accessor="acc", right=Right.ROOT, policies=("root",), display_name="x", created=0, path="p"
+        )
+        principal = ServicePrincipal(record, VAULT_ID)
+        service.tenant.answers = {messages.AuthenticateToken: principal, RenewToken: None}
+        answer = await service.call("PUT", "/v1/auth/token/renew-self", "hvs.000007" + "a" * 18)
+        assert (answer.status, answer.errors) == (400, ["token not found"])
+
     async def test_revoking_reaches_the_tenant(self, service: Service) -> None:
         assert (await service.call("PUT", "/v1/auth/token/revoke-self", "nothing", data=b"null")).status == 204
         assert service.tenant.asked[0].token == "nothing"
@@ -557,6 +567,9 @@ class TestCapabilities:
             ("auth/token/revoke-self", ["update"]),
             ("sys/capabilities-self", ["update"]),
             ("nosuch/x", ["deny"]),
+            ("/sys/mounts", ["read"]),
+            ("//sys/mounts", ["deny"]),
+            ("/", ["deny"]),
         ],
     )
     async def test_of_a_data_token_elsewhere_are_what_its_right_gives(
