@@ -12,14 +12,16 @@ import pytest
 
 from tests.support.api import Api, initialise, unseal
 from tests.support.browser import Browser, browser, require_chromium
+from tests.support.browser_keys import People
+from tests.support.certificates import Identity
 from tests.support.node import Node, sqlite_table
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
 
 AXE: Final = (Path(__file__).parent / "vendor/axe.min.js").read_text(encoding="utf-8")
 _RUN_AXE: Final = """
-const done = arguments[arguments.length - 1];
-axe.run(document, {resultTypes: ["violations"]}).then(
+const [rules, done] = arguments;
+axe.run(document, {resultTypes: ["violations"], ...(rules.length && {runOnly: {type: "rule", values: rules}})}).then(
   (found) => done(found.violations.map((each) => [each.id, each.nodes.map((node) => node.html.slice(0, 160))])),
   (error) => done([["axe failed", [String(error)]]]));
 """
@@ -62,11 +64,11 @@ class Console:
         )
         return found
 
-    def accessible(self) -> list[Any]:
-        """Return what axe finds on the page as it is."""
+    def accessible(self, *rules: str) -> list[Any]:
+        """Return what axe finds on the page as it is, by all of its rules or by these."""
         if not self.window.script("return typeof axe !== 'undefined'"):
             self.window.script(AXE)
-        found: list[Any] = self.window.later(_RUN_AXE)
+        found: list[Any] = self.window.later(_RUN_AXE, list(rules))
         return found
 
     def overflow(self) -> int:
@@ -75,8 +77,14 @@ class Console:
 
 
 @pytest.fixture(scope="session")
-def window() -> Iterator[Browser]:
-    with browser(require_chromium()) as found:
+def people() -> People:
+    return People.made()
+
+
+@pytest.fixture(scope="session")
+def window(people: People) -> Iterator[Browser]:
+    """The one browser of all these tests: to start it takes longer than most of them."""
+    with browser(require_chromium(), people=people) as found:
         yield found
 
 
@@ -87,12 +95,24 @@ def issuer() -> Issuer:
 
 @pytest.fixture(scope="session")
 def new_node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[NewNode]:
-    """Makes nodes that serve the console, on empty stores; they end with the tests."""
+    """Makes nodes that serve the console, on empty stores; they end with the tests.
+
+    `secure`: the port of a listener that asks browsers for certificates, beside the plain one, and what it shows.
+    """
     nodes: list[Node] = []
 
-    def make(further: str = "") -> Node:
+    def make(further: str = "", secure: tuple[int, Identity] | None = None) -> Node:
         directory = tmp_path_factory.mktemp("console")
         node = Node.for_issuer(directory, sqlite_table, issuer, further=further)
+        if secure is not None:
+            port, server = secure
+            certificate, key = server.files(directory, "server")
+            node.listed = True
+            node.further += (
+                f'\n[[listeners]]\nhost = "127.0.0.1"\nport = {node.port}\n'
+                f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\n[listeners.tls]\n'
+                f'client_certificates = "request"\ncertificate_file = "{certificate}"\nprivate_key_file = "{key}"\n'
+            )
         node.settings = "ui = true"
         nodes.append(node)
         node.start()

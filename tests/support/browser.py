@@ -9,6 +9,7 @@ import base64
 import contextlib
 import http.client
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -19,12 +20,15 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.browser_keys import CHOSEN_BY_ITSELF, People
 from tests.support.node import free_port
 
 #: Seconds that a page may take to show what is waited for.
 PATIENCE: Final = 30.0
 #: Keys, as WebDriver names them.
 TAB, ENTER, ESCAPE, ARROW_RIGHT, ARROW_DOWN = "\ue004", "\ue007", "\ue00c", "\ue014", "\ue015"
+#: Where else than in its home a browser would look for what a user has.
+_FOLDERS: Final = ("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
 _ELEMENT: Final = "element-6066-11e4-a52e-4f735466cecf"
 _FLAGS: Final = (
     "--headless",
@@ -184,18 +188,26 @@ def _ask(port: int, method: str, path: str, body: Any = None) -> Any:
 
 
 @contextlib.contextmanager
-def browser(driver: str, width: int = 1280, height: int = 900) -> Iterator[Browser]:
-    """Run a browser with nothing in it."""
+def browser(driver: str, width: int = 1280, height: int = 900, people: People | None = None) -> Iterator[Browser]:
+    """Run a browser with a home of its own, in which is nothing, or what `people` put there."""
     port = free_port()
-    with (
-        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile,
-        subprocess.Popen([driver, f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process,
-    ):
+    with contextlib.ExitStack() as stack:
+        home = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
+        if people is not None:
+            people.move_in(Path(home))
+        process = stack.enter_context(
+            subprocess.Popen(
+                [driver, f"--port={port}"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "HOME": home, **{name: f"{home}/{name}" for name in _FOLDERS}},
+            )
+        )
         try:
             _wait_for(port)
-            flags = [*_FLAGS, f"--window-size={width},{height}", f"--user-data-dir={profile}"]
+            flags = [*_FLAGS, f"--window-size={width},{height}", f"--user-data-dir={home}/profile"]
             wanted = {
-                "goog:chromeOptions": {"args": flags},
+                "goog:chromeOptions": {"args": flags, "prefs": CHOSEN_BY_ITSELF},
                 "goog:loggingPrefs": {"browser": "ALL"},
                 "timeouts": {"script": 60_000},
             }
