@@ -205,6 +205,33 @@ def test_policies_are_written_and_asked_about(root: Browser, console: Console, t
     root.wait(lambda: tenant.root.get("sys/policies/acl/app").status == 404, "it is deleted")
 
 
+def test_nobody_writes_over_a_policy_that_he_has_not_seen(root: Browser, console: Console, tenant: Tenant) -> None:
+    rule = 'path "{}" {{ capabilities = ["read"] }}'.format
+    body = {"policy": rule("first"), "expiration": "2099-01-01T00:00:00Z", "cas_required": True}
+    assert tenant.root.post("sys/policies/acl/app", {**body, "cas": -1}).status == 204
+    console.go("#/policies/app", "app")
+    root.shows("Written only if version 1 is still the latest")
+    tenant.root.post("sys/policies/acl/app", {**body, "policy": rule("theirs"), "cas": 1})
+    root.fill("Rules (HCL or JSON)", rule("mine"))
+    root.click("Save")
+    root.shows("Somebody has written it meanwhile. This is there now (version 2", rule("theirs"))
+    assert console.accessible() == []
+    assert tenant.root.get("sys/policies/acl/app").data["policy"] == rule("theirs")
+    root.click("Keep mine, to write over it")
+    root.click("Save")
+    root.shows("The policy is written, and holds from now on.", "Written only if version 3")
+    found = tenant.root.get("sys/policies/acl/app").data
+    assert (found["policy"], found["version"], found["cas_required"]) == (rule("mine"), 3, True)
+    assert found["expiration"].startswith("2099-01-01")
+    # Two who make one of the same name.
+    console.go("#/policies/new/", "New policy")
+    root.fill("Name", "app")
+    root.click("Save")
+    root.click("Take this text")
+    assert root.script("return document.querySelector('textarea').value") == rule("mine")
+    assert tenant.root.get("sys/policies/acl/app").data["version"] == 3
+
+
 def test_tokens_are_made_looked_up_renewed_and_revoked(root: Browser, console: Console, tenant: Tenant) -> None:
     console.go("#/tokens", "Tokens")
     root.fill("Policies", "default")

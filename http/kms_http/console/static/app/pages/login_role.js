@@ -1,6 +1,7 @@
 // One role or user: its fields, and, for AppRole, its role id and secret ids.
 import { html, useState } from "../lib.js";
 import { list, read, remove, write } from "../api.js";
+import { unchanged } from "../clash.js";
 import { PARTIES } from "../mounts.js";
 import { go, to } from "../router.js";
 import { Asking, Button, Card, Copy, Facts, Field, Form, Loaded, Note, Secret, Table, Title, say, useAction, useLoad } from "../ui.js";
@@ -40,7 +41,9 @@ function Edit({ mount, type, name, data, offered, done }) {
     const body = Object.fromEntries(offered.map(([field, , kind]) => [field, kind === "names" ? words(values[field]) : kind === "count" ? Number(values[field]) || 0 : values[field] || "0"]));
     if (!name && type === "userpass") body.password = password;
     const target = name || called.trim();
-    await write(`auth/${mount}${PARTIES[type][0]}/${target}`, body);
+    const path = `auth/${mount}${PARTIES[type][0]}/${target}`;
+    await unchanged(path, data);
+    await write(path, body);
     setPassword("");
     say(`${target} is written.`);
     if (name) done(); else go(to("logins", mount, target.toLowerCase()));

@@ -1,9 +1,12 @@
 // Writing a secret: fields or JSON, with check-and-set by what was read before.
 import { html, useState } from "../lib.js";
-import { write } from "../api.js";
+import { call, write } from "../api.js";
+import { unchanged } from "../clash.js";
 import { go, toPath } from "../router.js";
 import { Button, Card, Check, Field, Form, Note, Title, say, useAction } from "../ui.js";
 import { asText } from "../text.js";
+
+const latest = async (mount, path) => (await call("GET", `${mount}data/${path}`)).data.metadata.version;
 
 // Fields of data that rows can show: texts. Others are JSON.
 const flat = (data) => Object.values(data).every((value) => typeof value === "string");
@@ -42,8 +45,11 @@ export function Editor({ mount, folder = "", path, version, data = {}, current =
     const where = fresh ? folder + name.trim().replace(/^\/+/, "") : path;
     if (!where || where.endsWith("/")) throw new Error("The secret needs a name.");
     const sent = gather();
-    if (version === 2) await write(`${mount}data/${where}`, { data: sent, options: anyway ? {} : { cas: current } });
-    else await write(mount + where, sent);
+    if (version === 2) await write(`${mount}data/${where}`, { data: sent, options: { cas: anyway ? await latest(mount, where) : current } });
+    else {
+      await unchanged(mount + where, data);
+      await write(mount + where, sent);
+    }
     say(fresh ? "The secret is written." : "A new version is written.");
     if (fresh) go(toPath(where, "secrets", mount));
     else done();

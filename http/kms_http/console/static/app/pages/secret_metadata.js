@@ -1,6 +1,7 @@
 // What is known of a secret beside its data: settings of its versions, and notes of its owners.
 import { html, useState } from "../lib.js";
 import { write } from "../api.js";
+import { unchanged } from "../clash.js";
 import { Button, Card, Check, Facts, Field, Form, Table, say, useAction } from "../ui.js";
 import { when } from "../text.js";
 
@@ -26,6 +27,7 @@ function Edit({ mount, path, meta, close, done }) {
   const change = (index, part, value) => setRows(rows.map((row, at) => (at === index ? (part ? [row[0], value] : [value, row[1]]) : row)));
   const send = () => action.run(async () => {
     const custom = Object.fromEntries(rows.filter(([key]) => key));
+    await unchanged(`${mount}metadata/${path}`, meta, ["max_versions", "cas_required", "delete_version_after", "custom_metadata"]);
     await write(`${mount}metadata/${path}`, { max_versions: Number(most) || 0, cas_required: cas, delete_version_after: after || "0s", custom_metadata: custom });
     say("The metadata is written.");
     done();

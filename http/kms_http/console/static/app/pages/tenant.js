@@ -1,6 +1,7 @@
 // One vault as the cluster's operator sees it: counts against limits, its rate, its seal, its end.
 import { html, useState } from "../lib.js";
 import { call, read, remove, write } from "../api.js";
+import { unchanged } from "../clash.js";
 import { Asking, Badge, Button, Card, Facts, Field, Form, Loaded, Note, Title, say, useAction, useLoad } from "../ui.js";
 import { ago, number, plural, size, when } from "../text.js";
 import { Meter } from "./transit_key.js";
@@ -42,6 +43,7 @@ function Limits({ path, tenant, close, done }) {
   const send = () => action.run(async () => {
     const body = Object.fromEntries(KINDS.map(([kind]) => [`max_${kind}`, values[kind].trim() === "" ? "default" : Number(values[kind])]));
     Object.assign(body, rate.trim() ? { rate: Number(rate) } : tenant.rate_limit ? { lift_rate: true } : {});
+    await unchanged(path, tenant, ["limits", "own_limits", "rate_limit"]);
     await write(path, body);
     done("The limits are set.");
   });

@@ -1,6 +1,7 @@
 // Transit: mounts, and the keys of one.
 import { html, useEffect, useState } from "../lib.js";
 import { capabilities, list, write } from "../api.js";
+import { unchanged } from "../clash.js";
 import { go, to } from "../router.js";
 import { allowed } from "../session.js";
 import { Button, Card, Check, Field, Form, Loaded, Table, Title, Trouble, say, useAction, useLoad } from "../ui.js";
@@ -59,6 +60,7 @@ function NewKey({ mount, close }) {
     if (type === "hmac") body.key_size = 32;
     if (type === "ml-dsa" || type === "hybrid") body.parameter_set = more.set;
     if (type === "hybrid") Object.assign(body, { hybrid_key_type_pqc: "ml-dsa", hybrid_key_type_ec: more.ec });
+    await unchanged(`${mount}keys/${name.trim()}`, {});
     await write(`${mount}keys/${name.trim()}`, body);
     say("The key is made.");
     go(to("transit", mount, name.trim()));

@@ -1,6 +1,7 @@
 // One Transit key: its versions and their use, its settings, and a playground.
 import { html, useState } from "../lib.js";
 import { call, capabilities, read, remove, write } from "../api.js";
+import { unchanged } from "../clash.js";
 import { go, to } from "../router.js";
 import { allowed } from "../session.js";
 import { Asking, Badge, Card, Check, Copy, Facts, Field, Form, Loaded, Table, Tabs, Title, say, useAction, useLoad } from "../ui.js";
@@ -61,6 +62,7 @@ function Settings({ path, data, can, mount, name, done }) {
       auto_rotate_period: values.auto_rotate_period || "0", deletion_allowed: values.deletion_allowed };
     if (values.exportable && !data.exportable) body.exportable = true;
     if (values.allow_plaintext_backup && !data.allow_plaintext_backup) body.allow_plaintext_backup = true;
+    await unchanged(path, data, ["min_decryption_version", "min_encryption_version", "auto_rotate_period", "deletion_allowed", "exportable", "allow_plaintext_backup"]);
     await write(`${path}/config`, body);
     done("The settings are written.");
   });
