@@ -34,7 +34,7 @@ def test_the_operator_of_the_cluster_sees_how_vaults_stand_and_bounds_them(
     for number in range(3):
         assert mine.user.post(f"secret/data/s{number}", {"data": {"v": "x"}}).status == 200
     window = console.sign_in(issuer.cluster_operator())
-    assert console.menu == ["Overview", "Tenants", "Nodes", "Rotations", "Audit devices", "Seal"]
+    assert console.menu == ["Overview", "Tenants", "Nodes", "Rotations", "Audit devices", "Ceremonies", "Seal"]
     console.go("#/tenants", "Tenants")
     window.shows("How they stand", "Who holds the most", "Secrets: the first")
     assert window.script("return document.querySelectorAll('.bars li').length") >= 1

@@ -38,8 +38,17 @@ OF_VAULT = [
     ("#/logins/approle%2F", "approle/"),
     ("#/logins/approle%2F/app", "app"),
     ("#/logins/userpass%2F/+", "New user"),
+    ("#/identity/entities", "Identity"),
+    ("#/identity/groups", "Identity"),
+    ("#/identity/groups/+", "New group"),
+    ("#/mounts", "Mounts"),
+    ("#/mounts/engines/secret%2F", "secret/"),
+    ("#/mounts/logins/userpass%2F", "userpass/"),
+    ("#/quotas", "Quotas"),
+    ("#/quotas/all", "all"),
     ("#/rotations", "Rotations"),
     ("#/audit", "Audit devices"),
+    ("#/ceremonies", "Ceremonies"),
     ("#/seal", "Seal"),
     ("#/nonsense", "There is no such page"),
 ]
@@ -50,6 +59,7 @@ OF_CLUSTER = [
     ("#/nodes", "Nodes"),
     ("#/rotations", "Rotations"),
     ("#/audit", "Audit devices"),
+    ("#/ceremonies", "Ceremonies"),
     ("#/seal", "Seal"),
 ]
 
@@ -71,7 +81,19 @@ def furnished(tenant: Tenant) -> Tenant:
     assert tenant.root.post("auth/approle/role/app", {"token_policies": "app"}).status == 204
     file = {"type": "file", "options": {"file_path": "audit.log"}}
     assert tenant.root.post("sys/audit/file", file).status == 204
+    assert tenant.root.post("sys/quotas/rate-limit/all", {"rate": 100_000}).status == 204
+    people(tenant, "ann", "staff")
     return tenant
+
+
+def people(tenant: Tenant, name: str, group: str) -> tuple[str, str]:
+    """Make an entity with a login, in a group; return the ids of both."""
+    accessor = tenant.root.get("sys/auth").data["userpass/"]["accessor"]
+    made = {"name": name, "metadata": {name: name}}
+    entity = tenant.root.post("identity/entity", made).data["id"]
+    alias = {"name": name, "mount_accessor": accessor, "canonical_id": entity}
+    assert tenant.root.post("identity/entity-alias", alias).status == 200
+    return entity, tenant.root.post("identity/group", {"name": group, "member_entity_ids": entity}).data["id"]
 
 
 def walked(console: Console, places: list[tuple[str, str]], *, detail: bool) -> None:
@@ -79,9 +101,10 @@ def walked(console: Console, places: list[tuple[str, str]], *, detail: bool) -> 
     window = console.window
     for place, heading in places:
         console.go(place, heading)
-        for scheme in ("light", "dark"):
-            window.colours(scheme)
-            assert console.accessible() == [], (place, scheme)
+        assert console.accessible() == [], place
+        window.colours("dark")
+        assert console.accessible("color-contrast") == [], place
+        window.colours("light")
         window.resize(320, 640)
         assert console.overflow() <= 0, place
         if place in ("#/", "#/tenants"):
@@ -93,7 +116,6 @@ def walked(console: Console, places: list[tuple[str, str]], *, detail: bool) -> 
                 assert console.accessible() == [], tab
                 assert console.overflow() <= 0, tab
         window.resize(1280, 900)
-    window.colours("light")
 
 
 def test_pages_of_a_vault_are_for_everybody(console: Console, furnished: Tenant) -> None:
@@ -102,7 +124,11 @@ def test_pages_of_a_vault_are_for_everybody(console: Console, furnished: Tenant)
     console.window.find("Sign in")
     assert console.accessible() == []
     console.sign_in(furnished.root.token)
-    walked(console, OF_VAULT, detail=True)
+    found = [
+        (f"#/identity/{kind}/{furnished.root.get(f'identity/{one}/name/{name}').data['id']}", name)
+        for kind, one, name in (("entities", "entity", "ann"), ("groups", "group", "staff"))
+    ]
+    walked(console, [*OF_VAULT, *found], detail=True)
 
 
 def test_pages_of_the_cluster_are_for_everybody(console: Console, furnished: Tenant, issuer: Issuer) -> None:
@@ -119,6 +145,7 @@ def test_names_and_values_stay_text(console: Console, tenant: Tenant) -> None:
     assert root.post(f"sys/policies/acl/{_quoted(NAME)}", {"policy": f"# {MARKUP}"}).status == 204
     assert root.post("sys/mounts/evil", {"type": "kv", "description": MARKUP}).status == 204
     root.post("sys/auth/userpass", {"type": "userpass", "description": MARKUP})
+    entity, group = people(tenant, NAME, NAME)
     made = root.post("auth/token/create", {"display_name": MARKUP, "meta": {"a": MARKUP}}).json["auth"]
     window = console.sign_in(made["client_token"])
     for place, heading in (
@@ -129,6 +156,11 @@ def test_names_and_values_stay_text(console: Console, tenant: Tenant) -> None:
         ("#/policies", "Policies"),
         (f"#/policies/{_quoted(NAME)}", NAME),
         ("#/logins", "Logins and roles"),
+        ("#/mounts", "Mounts"),
+        ("#/mounts/engines/evil%2F", "evil/"),
+        ("#/identity/entities", "Identity"),
+        (f"#/identity/entities/{entity}", NAME),
+        (f"#/identity/groups/{group}", NAME),
     ):
         console.go(place, heading)
         assert window.script("return document.querySelectorAll('main img, main script').length") == 0, place

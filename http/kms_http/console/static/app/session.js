@@ -20,6 +20,11 @@ export const ASKED = [
   "sys/policies/acl", "sys/policies/acl/new", "sys/auth", "sys/auth/new", "sys/mounts/new", "sys/audit", "sys/tenants",
   "sys/tenants/new", "sys/ha-status", "sys/seal", "sys/init", "sys/unseal", "sys/key-status", "sys/rotate",
   "sys/rotate/config", "sys/capabilities-self", "sys/capabilities", "sys/capabilities-accessor", "sys/metrics",
+  "sys/mounts/new/tune", "sys/mounts/auth/new/tune", "sys/remount", "sys/rekey/init", "sys/rekey/backup",
+  "sys/rekey-recovery-key/init", "sys/generate-root/attempt", "sys/quotas/rate-limit", "sys/quotas/rate-limit/new",
+  "sys/quotas/config", "identity/entity", "identity/entity/id", "identity/entity/id/new", "identity/entity-alias",
+  "identity/entity-alias/id/new", "identity/group", "identity/group/id", "identity/group/id/new", "identity/group-alias",
+  "identity/group-alias/id/new",
   "auth/token/create", "auth/token/create-orphan", "auth/token/accessors", "auth/token/lookup",
   "auth/token/lookup-accessor", "auth/token/renew-accessor", "auth/token/revoke-accessor", "auth/token/renew-self",
   "auth/token/revoke-self",
@@ -42,13 +47,18 @@ export async function signIn(token, { own = false, method = "token" } = {}) {
 }
 
 async function rights() {
-  const [acl, may, mounts] = await Promise.all([
+  let refused = 0;
+  const [acl, may, mounts, seal, node] = await Promise.all([
     read("sys/internal/ui/resultant-acl").catch(() => null),
     capabilities(ASKED).catch(() => null),
-    read("sys/internal/ui/mounts").catch(() => null),
+    read("sys/internal/ui/mounts").catch((error) => { refused = error.status; return null; }),
+    call("GET", "sys/seal-status").catch(() => null),
+    call("GET", "sys/seal-status", { as: "" }).catch(() => null),
   ]);
-  const seal = await call("GET", "sys/seal-status").catch(() => null);
-  return { acl, may, mounts, seal };
+  // Every token of a vault may see mounts, however it is narrowed: who is refused is of no vault, but the cluster's
+  // operator. A sealed node takes tokens of no vault. What was found when the session began holds until it ends.
+  const operator = state.signedIn ? state.operator : refused === 403 || (!mounts && Boolean(node?.sealed));
+  return { acl, may, mounts, seal, operator };
 }
 
 // Looks anew at what the token may do, and at mounts and seal: after a change of any of them.
@@ -58,7 +68,7 @@ export async function refresh() {
   if (state.signedIn) become({ ...state, ...found });
 }
 
-export const isOperator = (at = state) => /^cluster operator of /.test(at.self?.display_name || "");
+export const isOperator = (at = state) => at.operator === true;
 
 // Tells whether the token may, as far as was asked; where that is not known, the server is left to say no.
 export function may(path, ...wanted) {

@@ -19,6 +19,10 @@ import { Audit } from "./pages/audit.js";
 import { Tenants } from "./pages/tenants.js";
 import { Nodes } from "./pages/nodes.js";
 import { Rotations } from "./pages/rotations.js";
+import { Ceremonies } from "./pages/ceremonies.js";
+import { Identity } from "./pages/identity.js";
+import { Mounts } from "./pages/mounts.js";
+import { Quotas } from "./pages/quotas.js";
 
 // Pages: name, text, the page, and whether it can be of use to who is signed in.
 const PAGES = [
@@ -29,10 +33,14 @@ const PAGES = [
   ["checker", "May it?", Checker, (state) => !isOperator(state) && may("sys/capabilities-self", "update")],
   ["tokens", "Tokens", Tokens, (state) => !isOperator(state)],
   ["logins", "Logins and roles", Logins, (state) => !isOperator(state) && (may("sys/auth/new", "update") || reaches("auth/", "auth/token/"))],
-  ["tenants", "Tenants", Tenants, (state) => isOperator(state)],
-  ["nodes", "Nodes", Nodes, (state) => isOperator(state)],
+  ["identity", "Identity", Identity, (state) => !isOperator(state) && (may("identity/entity/id", "list") || may("identity/group/id", "list"))],
+  ["mounts", "Mounts", Mounts, (state) => !isOperator(state) && (may("sys/mounts/new/tune", "update") || may("sys/mounts/auth/new/tune", "update") || may("sys/mounts/new", "delete") || may("sys/auth/new", "delete"))],
+  ["quotas", "Quotas", Quotas, (state) => !isOperator(state) && may("sys/quotas/rate-limit", "list")],
+  ["tenants", "Tenants", Tenants, (state) => isOperator(state) && may("sys/tenants", "list")],
+  ["nodes", "Nodes", Nodes, (state) => isOperator(state) && may("sys/ha-status", "read")],
   ["rotations", "Rotations", Rotations, (state) => may("sys/key-status", "read")],
   ["audit", "Audit devices", Audit, (state) => may("sys/audit", "read")],
+  ["ceremonies", "Ceremonies", Ceremonies, (state) => may(state.seal?.recovery_seal && isOperator(state) ? "sys/rekey-recovery-key/init" : "sys/rekey/init", "read") || (!isOperator(state) && may("sys/generate-root/attempt", "read"))],
   ["seal", "Seal", SealPage, () => true],
 ];
 

@@ -32,7 +32,7 @@ export function Home({ state }) {
       <//>
       ${!operator && html`<${Card} title="What it reaches"><${Reached} state=${state} /><//>`}
       ${operator && html`<${Card} title="As an operator of the cluster"><p>You see how vaults stand, and never what is in one. Their own operators hold their shares.</p>
-        <ul class="links"><li><a href="#/tenants">Tenants</a></li><li><a href="#/nodes">Nodes</a></li><li><a href="#/rotations">Rotations</a></li></ul><//>`}
+        <ul class="links">${may("sys/tenants", "list") && html`<li><a href="#/tenants">Tenants</a></li>`}${may("sys/ha-status", "read") && html`<li><a href="#/nodes">Nodes</a></li>`}${may("sys/key-status", "read") && html`<li><a href="#/rotations">Rotations</a></li>`}</ul><//>`}
     </div>`;
 }
 
