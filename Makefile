@@ -48,7 +48,7 @@ cluster: env ## Run FoundationDB, three nodes and a load balancer on loopback
 	$(BIN)/python compose/local.py
 
 test: test-env ## Run all tests, in two processes
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
 	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_TREE=100000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
