@@ -68,6 +68,15 @@ def test_pages_that_may_send_requests_are_kept_for_the_cluster(cluster_operator:
     assert "access-control-allow-origin" not in tenant.user.call("GET", "sys/mounts", headers=page).headers
 
 
+def test_a_logger_that_is_not_there_is_refused_and_not_said_to_be_set(node: Node, cluster_operator: Api) -> None:
+    answer = cluster_operator.post("sys/loggers/nowhere", {"level": "info"})
+    assert (answer.status, answer.errors) == (400, ['logger "nowhere" not found'])
+    assert cluster_operator.post("sys/loggers/kms_http", {"level": "info"}).status == 204
+    assert cluster_operator.delete("sys/loggers/kms_http").status == 204
+    assert "of=kms_http" in node.log
+    assert "of=nowhere" not in node.log
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_log_is_followed_and_its_levels_set_in_all_processes(
     tmp_path: Path, issuer: Issuer, workers: int

@@ -149,12 +149,17 @@ class Insight:
         return as_vault(found, time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime()))
 
     async def _read_levels(self, _: ReadLevels) -> dict[str, str]:
+        return await self._levels()
+
+    async def _levels(self) -> dict[str, str]:
         shown: dict[str, str] = {}
         for levels in await self._fellows.gather("levels"):
             shown |= levels
         return dict(sorted(shown.items()))
 
     async def _set_level(self, message: SetLevel) -> bool:
+        if message.name and message.name not in await self._levels():
+            return False
         context = request_context.current()
         level = "as configured" if message.level is None else NAMES[message.level]
         origin = {"request_id": context.id, "by": context.by}
