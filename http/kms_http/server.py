@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from kms_actors.insight.messages import RequestUnderWay
+from kms_actors.runtime import Turns
 from kms_http.api import missing
 from kms_http.api.routes import (
     CATALOGUE,
@@ -55,7 +56,10 @@ class HttpServer:
         observe: Observe,
         engines: Mapping[str, Router] = ENGINES,
         limits: Limits = Limits(),  # noqa: B008  # immutable
+        *,
+        slices: Turns | None = None,
     ) -> None:
+        """Make one. `slices`: the turns of long requests that the backend cuts, which those of requests are among."""
         self._handler = Handler(
             backend,
             authenticator,
@@ -67,6 +71,7 @@ class HttpServer:
             console=Console(),
         )
         self._limits = limits
+        self._slices = slices or Turns()
         self._hub: Hub | None = None
         self._acceptor: Acceptor | None = None
         self._refusals: Final = Refusals()
@@ -99,6 +104,7 @@ class HttpServer:
             linger_seconds=LINGER_SECONDS,
             head_seconds=HEAD_SECONDS,
             refusals=self._refusals,
+            slices=self._slices,
             account_of=self._handler.accounts.of,
         )
 

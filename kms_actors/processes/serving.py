@@ -121,6 +121,7 @@ async def http_server(
             limits.wait_seconds,
             bytes_of(limits.body_rate),
         ),
+        slices=service.turns,
     )
     metrics.gauge("kms_http_connections", "Connections of clients", lambda: float(server.open_connections))
     metrics.gauge("kms_http_waiting", "Requests that wait for their turn", lambda: float(server.waiting))

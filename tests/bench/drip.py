@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 _BEGINNING: Final = b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\nX: "
 _EACH: Final = 1000  # connections from one address
-_SLICES: Final = 100  # in which a second is cut, so that the bytes do not all come at once
+_SLICES: Final = 1000  # in which a second is cut: those of so many clients come one by one, not all at once
 
 
 class Drop:

@@ -152,3 +152,42 @@ async def test_a_turn_of_who_has_left_is_given_to_the_next() -> None:
     async with asyncio.timeout(5):
         await second
         await turns.turn("one")
+
+
+async def test_what_is_called_for_takes_a_turn_as_slices_do() -> None:
+    turns, order, loop = Turns(), list[str](), asyncio.get_running_loop()
+    for _ in range(3):
+        turns.call("one", lambda: order.append("one"), loop)
+
+    async def work() -> None:
+        await turns.turn("other")
+        order.append("other")
+
+    task = asyncio.create_task(work())
+    while turns.waiting or not task.done():
+        before = len(order)
+        await asyncio.sleep(0)
+        assert len(order) - before <= 1
+    await asyncio.sleep(0)
+    assert sorted(order) == ["one", "one", "one", "other"]
+    assert order.index("other") <= 2
+
+
+async def test_no_turn_is_given_for_a_while_as_long_as_somebody_is_to_be_done_first() -> None:
+    turns, order, under_way = Turns(), list[str](), [True]
+    turns.call("one", lambda: order.append("one"), asyncio.get_running_loop())
+    turns.let_go_first(lambda: under_way[0])
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert order == []
+    under_way[0] = False
+    for _ in range(2):
+        await asyncio.sleep(0)
+    assert order == ["one"]
+    # But not for as long as that takes: it may wait for something else.
+    under_way[0] = True
+    turns.call("one", lambda: order.append("again"), asyncio.get_running_loop())
+    turns.let_go_first(lambda: under_way[0])
+    async with asyncio.timeout(5):
+        while order[-1] != "again":  # noqa: ASYNC110
+            await asyncio.sleep(0)

@@ -123,6 +123,7 @@ class SimulatedNode:
             linger_seconds=5,
             head_seconds=75,
             refusals=Refusals(loop.time),
+            slices=service.turns,
             account_of=handler.accounts.of,
             clock=loop.time,
             cpu=loop.time,

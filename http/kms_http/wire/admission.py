@@ -6,7 +6,10 @@ that pass waits for turns (`fairness`), which are given between passes, for as l
 cannot keep up, the accounts that ask for more than their share get 503. A connection that got one is not read from
 for a moment, so that refusals do not fill the time of the rest.
 
-See decision 64.
+Where others ask beside those that wait, nobody is to feel more than the shortest step there is: a pass has one turn,
+or one slice of a long request, which is cut more finely then, and none while a request of others is under way.
+
+See decisions 64 and 69.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from kms_actors.runtime import Turns
 from kms_http.wire import errors
 from kms_http.wire.fairness import Account, Fairness, Pace, Turn
 from kms_http.wire.passes import FREE
@@ -28,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds of a pass in which requests are begun.
 TURN_SECONDS: Final = 0.002
+#: The same where others ask: one turn of what takes long, and a few of what does not.
+SHORT_SECONDS: Final = 0.0002
 #: How many times the bound a request may wait, if that was foreseen badly.
 _LATE: Final = 1.6
 #: Seconds for which a connection is not read from after a refusal; and how many are read from again in one pass,
@@ -35,6 +41,10 @@ _LATE: Final = 1.6
 REST_SECONDS: Final = 0.025
 _WAKE: Final = 4
 _OVERDUE: Final = 0.001
+#: The same where others ask, however late: a client that comes again at once can wait.
+_WAKE_CROWDED: Final = 2
+#: Whose turns those are, among the vaults whose requests are done in slices.
+_OWNER: Final = "begin"
 
 #: Requests that go on in tasks before it is counted whose they are.
 UNCOUNTED: Final = 8
@@ -57,11 +67,13 @@ class Admission:
         refusals: Refusals,
         outbox: Outbox,
         *,
+        slices: Turns,
         bound: float,
         clock: Callable[[], float],
         cpu: Callable[[], float],
     ) -> None:
         self._clock, self._cpu = clock, cpu
+        self._slices = slices
         self._account_of = account_of
         self._refusals = refusals
         self._outbox = outbox
@@ -99,15 +111,18 @@ class Admission:
     def _offer(self, connection: Connection, request: Request, now: float) -> None:
         turns = self._turns
         account = turns.account(self._account_of(request), now)
+        self._slices.crowded = turns.crowded
         if turns.refuses(account, turns.kind(kind_of(request))):
             self._refuse(connection, request, "overload")
-        elif not turns.queued and now - self._started <= TURN_SECONDS:
+        elif not turns.queued and now - self._started <= (SHORT_SECONDS if turns.crowded else TURN_SECONDS):
             connection.take_up(request)
         elif turns.modest(account):
             began = self._cpu()
             connection.take_up(request)
             turns.cost(account, self._cpu() - began)
             self._outbox.write()
+            if self._slices.crowded and connection.busy:
+                self._slices.let_go_first(lambda: connection.busy)
         else:
             turns.put(account, (connection, request), now)
             self._give_soon()
@@ -136,10 +151,10 @@ class Admission:
             self._judge()
 
     def _judge(self) -> None:
-        if self._turns.queued or self._turns.tight:
+        if self._turns.queued or self._turns.tight or (self._turns.crowded and self._slices.waiting):
             self._shut()
         else:
-            self._open = True
+            self._open, self._slices.crowded = True, False
             self._outbox.free = self._outbox.frees = FREE
 
     def _shut(self) -> None:
@@ -149,15 +164,19 @@ class Admission:
 
     def _give_soon(self) -> None:
         self._shut()
-        if not self._coming:
-            self._coming = True
+        if self._coming:
+            return
+        self._coming = True
+        if self._slices.crowded:
+            self._slices.call(_OWNER, self._give, self._loop)
+        else:
             self._loop.call_soon(self._give)
 
     def _give(self) -> None:
         """Give turns for a while, and come again in the next pass if there are more to give."""
         self._coming = False
         turns, now = self._turns, self._clock()
-        end = now + TURN_SECONDS
+        end = now + (SHORT_SECONDS if self._slices.crowded else TURN_SECONDS)
         while now < end and (turn := turns.take(now)) is not None:
             began = self._cpu()
             self._begin(turn, now)
@@ -197,9 +216,14 @@ class Admission:
         self._waking = False
         now = self._clock()
         if self._resting:
-            for _ in range(int(_WAKE * (1 + max(0.0, now - self._resting[0][0]) / _OVERDUE))):
+            for _ in range(self._to_wake(now)):
                 if not self._resting or self._resting[0][0] > now:
                     break
                 self._resting.popleft()[1].wake()
         if self._resting:
             self._wake_later(max(TURN_SECONDS, self._resting[0][0] - now))
+
+    def _to_wake(self, now: float) -> int:
+        if self._turns.crowded:
+            return _WAKE_CROWDED
+        return int(_WAKE * (1 + max(0.0, now - self._resting[0][0]) / _OVERDUE))

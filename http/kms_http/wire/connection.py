@@ -87,7 +87,12 @@ class Connection(Receiving):
 
     def data_received(self, data: bytes) -> None:
         if self._request is None and self._inbound is None and not self._ending:
-            self._advance(self._buffer + data if self._buffer else data)
+            if not self._buffer:
+                self._advance(data)
+            elif not (self._slow_until and head.goes_on(self._buffer, data)):
+                self._advance(self._buffer + data)
+            elif not self._put_by(self._buffer + data):
+                self._refuse(errors.too_busy())
         elif self._inbound is not None and self._inbound.flows:
             self._feed(data)
         elif not self._ending:

@@ -23,6 +23,8 @@ FEW_GOING_ON: Final = 64
 #: least. What they wait for there, a store or threads, knows no turns.
 _TOGETHER: Final = 64
 _EACH: Final = 8
+#: Seconds of a processor that an account may have had more than those that wait, and yet be begun before them.
+_CREDIT: Final = 0.001
 #: Seconds that count as of late, once or twice.
 _LATELY: Final = 1.0
 #: How much of a mean each new value is, and the longest time between two answers that says anything of a pace.
@@ -110,6 +112,7 @@ class Fairness(Generic[T]):
         self._kinds: dict[str, Pace] = {}  # of requests that go on
         self._sweep = _SWEEP
         self._seen: tuple[set[str], set[str]] = set(), set()  # accounts that asked lately, and before
+        self._lately = 0  # how many these are
         self._turned = 0.0  # when these were told apart last
 
     def account(self, name: str, now: float) -> Account[T]:
@@ -117,7 +120,9 @@ class Fairness(Generic[T]):
         if now - self._turned > _LATELY:
             recent = self._seen[0] if now - self._turned < 2 * _LATELY else set()
             self._seen, self._turned = (set(), recent), now
-        self._seen[0].add(name)
+        if name not in self._seen[0]:
+            self._seen[0].add(name)
+            self._lately = len(self._seen[0] | self._seen[1])
         found = self._accounts.get(name)
         if found is None:
             if len(self._accounts) >= self._sweep:
@@ -130,6 +135,11 @@ class Fairness(Generic[T]):
         """Requests that wait for a turn."""
         return self._turns.waiting
 
+    @property
+    def crowded(self) -> bool:
+        """True while one account or more ask beside those that wait."""
+        return self._lately > 1
+
     def refuses(self, account: Account[T], pace: Pace) -> bool:
         """Tell whether one more of an account, of a kind, is too much: all wait too long, and it has its share."""
         queued = self.queued
@@ -139,9 +149,9 @@ class Fairness(Generic[T]):
         return delay > self.bound and account.waiting * self._asking >= queued + self.going_on
 
     def modest(self, account: Account[T]) -> bool:
-        """Tell whether an account has had less than those that wait, and so need not."""
+        """Tell whether an account has had hardly more than those that wait, and so need not."""
         idle = not account.queue and account.going_on < self._most()
-        return idle and self.queued > 0 and account.place <= self._place
+        return idle and self.queued > 0 and account.place <= self._place + _CREDIT
 
     def put(self, account: Account[T], item: T, now: float) -> None:
         """Have an item wait for its account's turn."""
@@ -230,8 +240,7 @@ class Fairness(Generic[T]):
 
     def _most(self) -> int:
         """Return how many of one account may go on at once: any number where it is alone."""
-        accounts = len(self._seen[0] | self._seen[1])
-        return max(_EACH, _TOGETHER // accounts) if accounts > 1 else self.going_on + 1
+        return max(_EACH, _TOGETHER // self._lately) if self._lately > 1 else self.going_on + 1
 
     def _begin_anew(self) -> None:
         """Forget what turns have cost: nobody waits, so nobody has had more than was there."""

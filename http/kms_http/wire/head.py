@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from multidict import CIMultiDict, istr
 
 from kms_http.wire.errors import HttpError
-from kms_http.wire.limits import MAX_HEADERS, MAX_LINE
+from kms_http.wire.limits import MAX_HEAD, MAX_HEADERS, MAX_LINE
 
 #: The length of a chunked body: its end shows when it comes.
 CHUNKED: Final = -1
@@ -126,6 +126,15 @@ def begins(data: bytes) -> bool:
     if not space and len(data) >= _LONGEST_NAME:
         return False
     return _TOKEN.fullmatch(method.decode("latin-1")) is not None
+
+
+def goes_on(beginning: bytes, data: bytes) -> bool:
+    """Tell whether all that can be said of a head that `begins`, with `data` behind it, is that more is to come.
+
+    Who sends a byte at a time has each of them looked at, and not all before it again.
+    """
+    few = len(beginning) + len(data) <= MAX_HEAD
+    return few and b"\n" not in data and b"\0" not in data and beginning.find(b" ", 0, _LONGEST_NAME) > 0
 
 
 def _request_line(line: str) -> tuple[str, str, int]:

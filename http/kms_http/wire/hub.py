@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from kms_actors.runtime import Turns
 from kms_http.wire.admission import AccountOf, Admission
 from kms_http.wire.limits import Account, Limits
 from kms_http.wire.passes import Outbox
@@ -43,6 +44,7 @@ class Hub:
         linger_seconds: float,
         head_seconds: float,
         refusals: Refusals,
+        slices: Turns,
         account_of: AccountOf = by_address,
         clock: Callable[[], float] = time.perf_counter,
         cpu: Callable[[], float] = time.thread_time,
@@ -59,7 +61,13 @@ class Hub:
         self.refusals = refusals
         self.outbox = Outbox(self.loop)
         self.admission = Admission(
-            account_of, self.refusals, self.outbox, bound=limits.wait_seconds, clock=clock, cpu=cpu
+            account_of,
+            self.refusals,
+            self.outbox,
+            slices=slices,
+            bound=limits.wait_seconds,
+            clock=clock,
+            cpu=cpu,
         )
         self.connections: set[Connection] = set()
         self.ending = False  # bodies without an end are to end

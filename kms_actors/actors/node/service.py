@@ -110,13 +110,13 @@ class NodeService:
             fellows=fellows,
             cors=self._cors,
         )
-        self._threads, self._turns = Threads(), Turns()
+        self._threads, self.turns = Threads(), Turns()
         self._fetcher = Fetcher(configuration.tenants.login_urls)
         self._clock = clock
         settle = 0.0 if configuration.cluster.backend == "sqlite" else configuration.tenants.lease_seconds
         outlets = Outlets(configuration.audit, configuration.master_keyring_provider.node_name)
         #: The open audit devices of this process.
-        self.audit = Audit(outlets, self._turns, clock, settle_seconds=settle)
+        self.audit = Audit(outlets, self.turns, clock, settle_seconds=settle)
         self._node_audit = NodeAudit(store, self.namespace, self.audit)
         self._observe_uses = observe_uses
         #: Which keys should not encrypt much more.
@@ -322,7 +322,7 @@ class NodeService:
             self._store,
             unsealing,
             self._threads,
-            self._turns,
+            self.turns,
             settings,
             fresh=lambda: self._feed.fresh,
             clock=self._clock,

@@ -40,6 +40,8 @@ THREAD_US: Final = 150
 SLICE_US: Final = 500
 THREAD_SLICE_US: Final = 5_000
 THREAD_SLICE_BYTES: Final = 1024 * 1024
+#: Parts that a slice on the loop is cut into where others ask beside those who keep the loop busy.
+CROWDED_PARTS: Final = 3
 #: Batches of a vault whose slices are done in turn. Others wait: each under way keeps the results it has so far, and
 #: a hundred at a time would need all their memory at once, to end no sooner.
 TOGETHER: Final = 2
@@ -134,7 +136,7 @@ class Work:
 
         results: list[T] = []
         async with self._places if len(items) > 1 else nullcontext():
-            for begin, end, in_thread in slices(items, us, repeated):
+            for begin, end, in_thread in self._parts(slices(items, us, repeated)):
                 if not in_thread:
                     await context.turns.turn(context.vault_id)
                 if not context.wanted(own):
@@ -145,6 +147,15 @@ class Work:
                 results += made
         context.proceed()
         return results
+
+    def _parts(self, whole: Iterator[Slice]) -> Iterator[Slice]:
+        """Yield slices, those on the loop in parts for as long as others ask, too."""
+        for each in whole:
+            left, most = each, -(-(each.end - each.start) // CROWDED_PARTS)
+            while self._context.turns.crowded and not each.in_thread and left.end - left.start > most:
+                yield left._replace(end=left.start + most)
+                left = left._replace(start=left.start + most)
+            yield left
 
 
 async def _or_again(working: Coroutine[Any, Any, T], again: Again | None) -> Any:

@@ -157,6 +157,25 @@ async def test_batches_of_many_tasks_and_vaults_share_one_slice_a_pass_of_the_lo
         assert max(after - before for before, after in itertools.pairwise(seen)) == 1
 
 
+async def test_slices_are_shorter_while_others_ask_too() -> None:
+    length = SLICE_US // 100
+    async with worker() as reference:
+
+        class Turning(Operation):
+            """Others ask until five slices are done."""
+
+            def count(self, items: Sequence[Any], results: list[str]) -> None:
+                super().count(items, results)
+                turns.crowded = len(self.slices) < 5
+
+        turns = await ask(reference, lambda work: work._context.turns)
+        turns.crowded = True
+        operation = Turning(100)
+        answer = await ask(reference, operation.over([SignItem(b"x")] * (3 * length)))
+        assert len(answer) == 3 * length
+        assert operation.slices == [2, 2, 1, 2, 2, 1, length]
+
+
 def test_slices_are_cut_by_bytes_too_and_large_items_go_to_threads() -> None:
     small, large = SignItem(bytes(INLINE_BYTES // 4)), SignItem(bytes(INLINE_BYTES + 1))
     assert list(slices([small] * 9, 2)) == [(0, 4, False), (4, 8, False), (8, 9, False)]

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
 
+from kms_actors.actors.tenant.work import CROWDED_PARTS
+from kms_actors.runtime import Turns
 from kms_http.wire.admission import UNCOUNTED, Admission
 from kms_http.wire.passes import Outbox
 from kms_http.wire.refusals import Refusals
@@ -36,6 +38,8 @@ class Job:
     refused: bool = False
     done: Callable[[], None] = field(default=lambda: None, repr=False)
     method: str = "POST"
+    slices: int = 0  # on the loop, after that
+    slice: float = 0.0  # what each of them takes
 
     @property
     def target(self) -> str:
@@ -55,10 +59,12 @@ class Client:
         self.resting = False
         self.unread: Job | None = None
         self.asking = False
+        self.busy = False
         self.counted_in: Any = None
 
     def take_up(self, request: Any) -> None:
         machine, job = self._machine, cast(Job, request)
+        self.busy = True
         machine.now += job.loop
         if job.thread:
             machine.admission.going_on += 1
@@ -66,8 +72,26 @@ class Client:
                 machine.admission.count(cast(Any, self), request)
             machine.threads.append((self, job))
             machine.run_threads()
+        elif job.slices:
+            machine.admission.going_on += 1
+            if machine.admission.going_on > UNCOUNTED:
+                machine.admission.count(cast(Any, self), request)
+            machine.turns.call(job.account, partial(self._work, job, job.slices * job.slice), cast(Any, machine))
         else:
             self.answer(job)
+
+    def _work(self, job: Job, left: float) -> None:
+        """Do a slice of a job, or a third of one where others ask."""
+        machine = self._machine
+        some = min(left, job.slice / CROWDED_PARTS if machine.turns.crowded else job.slice)
+        machine.now += some
+        if left - some > 1e-9:
+            machine.turns.call(job.account, partial(self._work, job, left - some), cast(Any, machine))
+            return
+        machine.admission.going_on -= 1
+        if self.counted_in is not None:
+            machine.admission.discount(cast(Any, self), *self.counted_in)
+        self.answer(job)
 
     def send(self, request: Any, _: Any) -> None:
         self._machine.now += REFUSE
@@ -77,7 +101,7 @@ class Client:
     def answer(self, job: Job) -> None:
         self._machine.outbox.come()
         job.answered = self._machine.now
-        self.asking = False
+        self.asking = self.busy = False
         self._machine.answered.append(job)
         job.done()
 
@@ -108,10 +132,12 @@ class Machine:
         self._order = itertools.count()
         self.longest_pass = 0.0
         self.outbox = Outbox(cast(Any, self))
+        self.turns = Turns()
         self.admission = Admission(
             lambda request: cast(Any, request).account,
             Refusals(lambda: self.now),
             self.outbox,
+            slices=self.turns,
             bound=bound,
             clock=lambda: self.now,
             cpu=lambda: self.now,

@@ -19,6 +19,7 @@ from kms_http.wire import head
 from kms_http.wire.errors import HttpError
 from kms_http.wire.framing import MAX_CHUNKS, framing_of
 from kms_http.wire.head import CHUNKED
+from kms_http.wire.limits import MAX_HEAD
 
 _PIECES = [
     b"a",
@@ -124,6 +125,23 @@ def test_a_beginning_may_become_a_request(data: bytes) -> None:
 )
 def test_or_it_is_known_not_to(data: bytes) -> None:
     assert not head.begins(data)
+
+
+@given(
+    st.sampled_from([b"GET / HTTP/1.1\r\nHost: h", b"G", b"GET / HTTP/1.1\r", b"LIST \xff"]), st.binary(max_size=9)
+)
+def test_what_goes_on_with_a_beginning_is_what_would_begin_one_with_it(beginning: bytes, data: bytes) -> None:
+    if head.goes_on(beginning, data):
+        assert head.begins(beginning + data)
+        assert b"\r\n\r\n" not in beginning + data
+
+
+def test_bytes_that_neither_end_nor_spoil_a_head_go_on_with_it() -> None:
+    assert head.goes_on(b"GET / HTTP/1.1\r\nHost: h", b"x")
+    for data in (b"\n", b"\0", b"x\ny"):
+        assert not head.goes_on(b"GET / HTTP/1.1\r\nHost: h", data)
+    assert not head.goes_on(b"GE", b"T")  # whether that becomes a method is still to be seen
+    assert not head.goes_on(b"GET / HTTP/1.1\r\nA: " + b"a" * MAX_HEAD, b"x")
 
 
 def test_a_method_is_as_long_however_it_comes_in() -> None:

@@ -228,6 +228,19 @@ class TestBeforeAuthentication:
             assert (await whole.answer())[0] == 200
             assert server._hub.pending.held <= 4 * MAX_HEAD  # type: ignore[union-attr]
 
+    async def test_so_do_lines_that_do_not_end(self, service: Service) -> None:
+        async with serving(service, Limits(pending_bytes=4 * MAX_HEAD)) as (server, connect):
+            slow = [await connect() for _ in range(5)]
+            for client in slow:
+                client.writer.write(HEALTH[:-2] + b"A: ")
+                for _ in range(4):
+                    await asyncio.sleep(0.02)
+                    client.writer.write(b"a" * 15_000)
+                    await client.writer.drain()
+                await asyncio.sleep(0.05)
+            assert await slow[-1].answer() == (503, BUSY)
+            assert server._hub.pending.held <= 4 * MAX_HEAD  # type: ignore[union-attr]
+
     async def test_a_connection_holds_one_read_of_what_is_behind_a_request(self, service: Service) -> None:
         released = asyncio.Event()
 
