@@ -26,6 +26,7 @@ _OWN_BEGINNINGS: Final = (
     "KMS_CLUSTER_",
     "KMS_FAULT_",
     "KMS_JUDGE_",
+    "KMS_MIGRATION_",
     "KMS_DIFFERENTIAL_",
     "KMS_REFERENCE_",
     "KMS_REQUIRE_",

@@ -8,13 +8,19 @@ Versions that are gone there are written as empty ones and destroyed, that those
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kms_actors.cli.migrate.findings import Report
 from kms_actors.cli.migrate.server import Server, ServerFailed
 
-_SETTINGS: Final = ("cas_required", "custom_metadata", "delete_version_after", "max_versions")
+#: Settings of a secret, and what they are where nobody has set them.
+_SETTINGS: Final[Mapping[str, Any]] = {
+    "cas_required": False,
+    "custom_metadata": None,
+    "delete_version_after": "0s",
+    "max_versions": 0,
+}
 _TIMES: Final = "versions have the time of the copy"
 _NO_DATA: Final = "deleted versions stay deleted, and cannot be undeleted: only an undeletion would show their data"
 
@@ -50,20 +56,23 @@ def compare_unversioned(source: Server, target: Server, mount: str, path: str, r
         report.differ(place, "another secret")
 
 
-def copy_versioned(source: Server, target: Server, mount: str, path: str, report: Report) -> None:
-    """Copy a secret of version 2 with all its versions."""
+def copy_versioned(
+    source: Server, target: Server, mount: str, path: str, report: Report, *, fresh: bool = False
+) -> None:
+    """Copy a secret of version 2 with all its versions; a `fresh` one is none that the target lists."""
     metadata, data = f"{mount}metadata/{path}", f"{mount}data/{path}"
     wanted = source.read(metadata)
     if wanted is None:
         return
-    known = target.read(metadata)
+    known = None if fresh else target.read(metadata)
     last = int(wanted["current_version"])
     first = int(known["current_version"]) if known is not None else 0
     if first > last:
         report.leave(metadata, f"the other one has {first} versions, and this one {last}")
         return
     settings = {name: wanted[name] for name in _SETTINGS if wanted.get(name) is not None}
-    if known is None or any(known.get(name) != value for name, value in settings.items()):
+    theirs = _SETTINGS if known is None else known
+    if last == 0 or any(theirs.get(name) != value for name, value in settings.items()):
         target.write(metadata, settings)
     states = _states(wanted)
     for number in range(first + 1, last + 1):

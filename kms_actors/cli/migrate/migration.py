@@ -22,6 +22,8 @@ _COPIES: Final[dict[str, _Work]] = {
     "kv-v2": kv.copy_versioned,
     "transit": transit.copy,
 }
+#: Of a secret that the target does not list.
+_FRESH: Final[_Work] = partial(kv.copy_versioned, fresh=True)
 _COMPARISONS: Final[dict[str, _Work]] = {
     "kv-v1": kv.compare_unversioned,
     "kv-v2": kv.compare_versioned,
@@ -54,7 +56,7 @@ class Migration:
         methods = source.read("sys/auth")
         for path in places.make(source, target, "sys/auth", report):
             logins.copy(source, target, path, str(methods[path]["type"]), report)
-        self._run(self._jobs(_COPIES, ((place, names) for place, names in found if place.path in copied)))
+        self._run(self._copies((place, names) for place, names in found if place.path in copied))
 
     def compare(self, found: Iterable[tuple[Place, list[str]]]) -> None:
         """Note where the target is not as the source, but for what could not be copied."""
@@ -67,6 +69,15 @@ class Migration:
         if place.kind == "transit":
             return transit.names(self._source, place.path)
         return list(kv.paths(self._source, place.path, place.kind))
+
+    def _copies(self, found: Iterable[tuple[Place, list[str]]]) -> Iterator[Job]:
+        """Yield what copies each; what the target does not list need not be looked for there."""
+        for place, names in found:
+            versioned = place.kind == "kv-v2"
+            known = set(kv.paths(self._target, place.path, place.kind)) if versioned else set()
+            for name in names:
+                fresh = versioned and name not in known
+                yield partial(self._one, _FRESH if fresh else _COPIES[place.kind], place, name)
 
     def _jobs(self, works: dict[str, _Work], found: Iterable[tuple[Place, list[str]]]) -> Iterator[Job]:
         for place, names in found:

@@ -67,8 +67,8 @@ def compare(source: Server, target: Server, mount: str, name: str, report: Repor
 
 
 def _public(key: dict[str, dict[str, object]]) -> dict[str, object]:
-    """Return public keys by version; of symmetric keys the versions alone."""
+    """Return public keys by version; of symmetric keys the versions alone, of which `hmac` keys show none."""
     return {
         number: version[_PUBLIC].strip() if isinstance(version, dict) and _PUBLIC in version else None
-        for number, version in key["keys"].items()
+        for number, version in (key.get("keys") or {}).items()
     }

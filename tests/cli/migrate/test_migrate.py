@@ -85,6 +85,7 @@ def fill(api: Api) -> None:
     for name, config in (
         ("moves", {"exportable": True, "allow_plaintext_backup": True}),
         ("signs", {"type": "ecdsa-p256", "exportable": True, "allow_plaintext_backup": True}),
+        ("codes", {"type": "hmac", "key_size": 32, "exportable": True, "allow_plaintext_backup": True}),
         ("stays", {}),
     ):
         good(api.post(f"transit/keys/{name}", config))
@@ -110,7 +111,7 @@ def test_all_is_copied_told_of_and_compared(sides: Sides) -> None:
     assert len(left) == 1, done.output
     assert "transit/keys/stays: it may not be backed up" in left[0]
     assert not [line for line in told if line.startswith("different: ")], done.output
-    assert {f"secrets: {SECRETS + 5}", "transit keys: 2", "AppRoles: 1", "users: 1"} <= set(told), done.output
+    assert {f"secrets: {SECRETS + 5}", "transit keys: 3", "AppRoles: 1", "users: 1"} <= set(told), done.output
 
     target = sides.target
     metadata = target.get("secret/metadata/app/db").data
