@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients container-test soak audit-test reseal-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients container-test soak audit-test reseal-test migration-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -71,6 +71,10 @@ judge: test-env ## Have CALLS (200000) calls to three nodes that are killed or s
 reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupted five times
 	KMS_FAULT_RECORDS=200000 $(BIN)/pytest --timeout 0 tests/reseal
 
+migration-test: test-env ## Migrate 50,000 secrets and 500 keys from OpenBao, read meanwhile and interrupted three times; an hour
+	KMS_MIGRATION_SECRETS=$(or $(SECRETS),50000) KMS_MIGRATION_KEYS=$(or $(KEYS),500) \
+		$(BIN)/pytest --timeout 0 --capture no tests/migration
+
 container-test: test-env ## Run the demo of containers, and the Debian package under systemd (podman, debootstrap; root)
 	KMS_TEST_CONTAINERS=1 $(BIN)/pytest --timeout 0 tests/containers
 
@@ -116,7 +120,7 @@ sdist: env ## Make the source distribution, in dist: the same wheel is built of 
 wheel: env ## Make the wheel of the project, in dist: the same source gives the same bytes
 	$(EPOCH) $(BIN)/python .ci/wheel.py dist
 
-deb: env ## Make the Debian package, in dist, for the Python of this system (PYTHON3=/usr/bin/python3)
+deb: test-env ## Make the Debian package, in dist, for the Python of this system (PYTHON3=/usr/bin/python3)
 	$(EPOCH) $(BIN)/python .ci/deb.py dist
 
 sbom: test-env ## Write what a node is made of, with licences and hashes: dist/clever-kms.cdx.json (CycloneDX)

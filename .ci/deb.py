@@ -2,8 +2,8 @@
 
 What a node needs lies in an environment of its own, /opt/clever-kms, made by the Python of the system that it is for
 (PYTHON3, /usr/bin/python3), of the files whose hashes are in the locks. It runs there alone: Debian's own packages of
-Python are neither seen nor needed. DEBFULLNAME and DEBEMAIL say who maintains it, as for Debian's own tools. Wants
-dpkg-deb, and the environment of `requirements-build.lock`.
+Python are neither seen nor needed. What is in it is told by a bill of materials. DEBFULLNAME and DEBEMAIL say who
+maintains it, as for Debian's own tools. Wants dpkg-deb, and the environment of the tests, which makes that bill.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import os
 import re
+import runpy
 import shutil
 import string
 import subprocess
@@ -44,6 +45,8 @@ FILES: Final = {
     "README.md": "usr/share/doc/clever-kms/README.md",
     "CHANGELOG.md": "usr/share/doc/clever-kms/CHANGELOG.md.gz",
 }
+#: What it is made of, as CycloneDX.
+MATERIALS: Final = "usr/share/doc/clever-kms/clever-kms.cdx.json"
 #: Where each shell looks for what completes a program.
 COMPLETIONS: Final = {
     "bash": "usr/share/bash-completion/completions/{program}",
@@ -73,6 +76,7 @@ def main(target: Path) -> None:
             _put(tree / place, (ROOT / source).read_bytes())
         entry = _ENTRY.format(version=__version__, maintainer=MAINTAINER, date=formatdate(int(EPOCH)))
         _put(tree / "usr/share/doc/clever-kms/changelog.gz", entry.encode())
+        _put(tree / MATERIALS, runpy.run_path(str(ROOT / ".ci/materials.py"))["bill"]().encode())
         for program in PROGRAMS:
             link = tree / "usr/bin" / program
             link.parent.mkdir(parents=True, exist_ok=True)

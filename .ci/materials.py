@@ -1,14 +1,17 @@
 """Write the bill of materials of a node, as CycloneDX 1.6 in JSON: `make sbom`, or `python .ci/materials.py FILE`.
 
 It is made of the lock: each package with its version, the hashes of its files, and its licence as its own metadata
-tell it, so it wants an environment in which they are installed. The same lock and SOURCE_DATE_EPOCH give the same
-bytes. What is compiled into a package (libsodium, OpenSSL, Rust's crates) is not listed.
+tell it, so it wants an environment in which they are installed; and of what others have written for the console, by
+the manifest beside it. The same source and SOURCE_DATE_EPOCH give the same bytes. What is compiled into a package
+(libsodium, OpenSSL, Rust's crates) is not listed.
 """
 
 from __future__ import annotations
 
+import base64
 import datetime
 import importlib.metadata
+import json
 import os
 import re
 import runpy
@@ -16,6 +19,7 @@ import sys
 import tomllib
 import uuid
 from pathlib import Path
+from typing import Any
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import HashAlgorithm, HashType
@@ -31,6 +35,8 @@ from kms_actors import __version__
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+#: Where the libraries of the console lie, as npm has them, with a manifest of what they are.
+VENDOR = Path("http/kms_http/console/static/vendor")
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 #: Licences by the classifiers, and the words, of packages that have no expression of SPDX.
 _SPDX = {
@@ -79,9 +85,12 @@ def bill(lock: str = "requirements.lock") -> str:
     for name, (version, hashes) in entries(text).items():
         told: list[License] = [licences.make_from_string(licence(name))]
         packages[name] = _component(name, version, told, hashes)
-    document = Bom(components=packages.values(), serial_number=uuid.uuid5(uuid.NAMESPACE_URL, text))
+    manifest = (ROOT / VENDOR / "manifest.json").read_text(encoding="utf-8")
+    scripts = [_script(each, licences) for each in json.loads(manifest)]
+    components = [*packages.values(), *scripts]
+    document = Bom(components=components, serial_number=uuid.uuid5(uuid.NAMESPACE_URL, text + manifest))
     document.metadata.component, document.metadata.timestamp = own, made
-    document.register_dependency(own, packages.values())
+    document.register_dependency(own, components)
     for name, component in packages.items():
         needed = (Requirement(each) for each in importlib.metadata.requires(name) or ())
         names = {_plain(each.name) for each in needed if each.marker is None or each.marker.evaluate({"extra": ""})}
@@ -99,6 +108,33 @@ def _component(name: str, version: str, licences: list[License], hashes: str) ->
     kind = ComponentType.LIBRARY
     return Component(
         name=name, version=version, type=kind, purl=url, bom_ref=str(url), licenses=licences, hashes=found
+    )
+
+
+def _script(told: dict[str, Any], licences: LicenseFactory) -> Component:
+    """Return a library of the console: the hash of npm's archive, and those of the files that are taken of it."""
+    url = PackageURL("npm", None, told["package"], told["version"])
+    kind, _, digest = told["npm_integrity"].partition("-")
+    if kind != "sha512":
+        raise ValueError(f"{told['package']}: npm_integrity is no SHA-512")
+    files = [
+        Component(
+            name=str(VENDOR.relative_to("http") / name),
+            type=ComponentType.FILE,
+            bom_ref=f"{url}#{name}",
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=each["sha256"])],
+        )
+        for name, each in told["files"].items()
+    ]
+    return Component(
+        name=told["package"],
+        version=told["version"],
+        type=ComponentType.LIBRARY,
+        purl=url,
+        bom_ref=str(url),
+        licenses=[licences.make_from_string(told["licence"])],
+        hashes=[HashType(alg=HashAlgorithm.SHA_512, content=base64.b64decode(digest).hex())],
+        components=files,
     )
 
 

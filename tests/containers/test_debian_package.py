@@ -78,6 +78,14 @@ def test_two_builds_are_the_same_bytes(package: Path, tmp_path: Path) -> None:
     assert _built(tmp_path / "two", 0o077).read_bytes() == package.read_bytes()
 
 
+def test_it_says_what_it_is_made_of(package: Path, tmp_path: Path) -> None:
+    subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
+    told = json.loads((tmp_path / "usr/share/doc/clever-kms/clever-kms.cdx.json").read_text(encoding="utf-8"))
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    wanted = set(re.findall(r"^(\S+)==", lock, re.MULTILINE)) | {"preact", "htm"}
+    assert {each["name"] for each in told["components"]} == wanted
+
+
 def test_the_judge_of_packages_finds_no_error(package: Path) -> None:
     lintian = shutil.which("lintian")
     if lintian is None:
