@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from kms_actors.actors.tenant import reporting
 from kms_actors.cli import client, layer
 from kms_actors.transit.key_types import KEY_TYPES
 from kms_http.api.routes import (
@@ -114,6 +116,69 @@ def test_operations_names_every_metric_and_no_other(tmp_path: Path) -> None:
     finally:
         node.stop()
     assert set(named) == found
+
+
+def test_operations_names_every_line_of_the_log_and_no_other() -> None:
+    """A line that nobody can look up is no help; nor is a row of one that is never written."""
+    rows = re.findall(r"^\| (`[^|]*`) \| ", section("operations.md", "Logs"), re.MULTILINE)
+    named = [event for row in rows for event in re.findall(r"`([^`]+)`", row)]
+    assert len(named) == len(set(named))
+    assert logged() - set(named) == set()
+    assert set(named) - {text for tree in trees() for text in texts(tree)} - COMPOSED == set()
+
+
+#: Lines whose text is put together.
+COMPOSED = {
+    "unseal progress dropped: the shares do not give the key",
+    "rekey progress dropped: the shares do not give the key",
+}
+_LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+#: What hands an event on, by the place of it.
+_HANDED_ON = {"_complain": 0, "log_failure": 2}
+
+
+def trees() -> Iterator[ast.Module]:
+    """Yield the modules that a node runs."""
+    for folder in ("kms_actors", "http/kms_http"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "cli" not in path.parts:
+                yield ast.parse(path.read_text(encoding="utf-8"))
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Yield all texts in what may hold some."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def logged() -> set[str]:
+    """Return the events that the code names where it logs them, and those of the changes that are reported."""
+    found = set(reporting._FAILED.values())
+    for tree in trees():
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call):
+                found.update(events(call))
+    for node in ast.walk(ast.parse(Path(reporting.__file__).read_text(encoding="utf-8"))):
+        match node:
+            case ast.Tuple([event, ast.Dict()]) | ast.Assign([ast.Name("event")], event):
+                found.update(texts(event))
+    return found
+
+
+def events(call: ast.Call) -> Iterator[str]:
+    """Yield what a call logs, if it does."""
+    called = call.func
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    if name in _LEVELS and isinstance(called, ast.Attribute) and ast.unparse(called.value).endswith("_log"):
+        place = 0
+    elif name in _HANDED_ON:
+        place = _HANDED_ON[name]
+    else:
+        return
+    for event in call.args[place : place + 1]:
+        if not isinstance(event, ast.JoinedStr | ast.Subscript):
+            yield from texts(event)
 
 
 def metrics_of(node: Node) -> set[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from msgspec.structs import replace
@@ -34,6 +34,13 @@ _LOCK: Final = "restore"
 _log: Final = structlog.get_logger(__name__)
 
 
+class _Step(NamedTuple):
+    """What a transaction came to: nothing is `left` to do if that is None; `removed` is of a vault that is gone."""
+
+    left: Erasure | None
+    removed: int | None = None
+
+
 class Eraser:
     """Removes the records of vaults that are to be deleted."""
 
@@ -55,18 +62,20 @@ class Eraser:
         while True:
             began = self._elapsed()
             step = partial(self._step, keys=TenantKeys(number), vault_id=vault_id, size=self._size, now=now / 1e9)
-            left = await self._store.run(step, priority=Priority.BATCH)
-            if left is None:
+            done = await self._store.run(step, priority=Priority.BATCH)
+            if done.removed is not None:
+                _log.info("vault deleted", vault=vault_id, removed=done.removed)
+            if done.left is None:
                 return True
             self._size = next_size(self._size, self._elapsed() - began)
             if self._elapsed() >= end:
                 return False
 
-    async def _step(self, tr: Transaction, keys: TenantKeys, vault_id: str, size: int, now: float) -> Erasure | None:
-        """Remove a page; return what is known then, None where nothing is left to do."""
+    async def _step(self, tr: Transaction, keys: TenantKeys, vault_id: str, size: int, now: float) -> _Step:
+        """Remove a page."""
         erasure = await erasure_of(tr, keys)
         if erasure is None or erasure.due > now or await tr.get(keys.key(_LOCK)) is not None:
-            return None  # it stays, or another took it over
+            return _Step(None)  # it stays, or another took it over
         if not erasure.begun:
             for area in ("keyring", "unsealed", "progress", "seal"):
                 tr.clear(keys.key(area))
@@ -75,13 +84,12 @@ class Eraser:
         if removed == size:
             erasure = replace(erasure, removed=erasure.removed + removed)
             put(tr, keys, ERASURE, erasure)
-            return erasure
+            return _Step(erasure)
         await look_never(tr, keys)
         tr.clear_range(keys.prefix, after(keys.prefix))
         tr.clear(keyspace.vault(vault_id))
         record(tr, Change(vault_id, GONE, "", now))
-        _log.info("vault deleted", vault=vault_id, removed=erasure.removed + removed)
-        return None
+        return _Step(None, erasure.removed + removed)
 
 
 def _spans(keys: TenantKeys) -> list[tuple[bytes, bytes]]:

@@ -72,7 +72,7 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
     WritePolicy: lambda message, _: ("policy written", {"kind": message.kind.value, "policy": message.name}),
     GrantTenant: lambda _, __: ("vault given limits", {}),
     SealTenant: lambda _, __: ("sealed", {}),
-    DeleteTenant: lambda _, tenant: ("vault to be deleted", {"due": tenant.erasure.due}),
+    DeleteTenant: lambda _, tenant: ("vault to be deleted", {"due": int(tenant.erasure.due)}),
     KeepTenant: lambda _, __: ("vault kept", {}),
     DeletePolicy: lambda message, _: ("policy deleted", {"kind": message.kind.value, "policy": message.name}),
     RotateKeyring: lambda _, status: ("keyring rotated", {"term": status.term}),

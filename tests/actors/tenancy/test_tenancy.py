@@ -8,15 +8,17 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from kms_actors.actors.node.erasing import Eraser
 from kms_actors.actors.node.service import NodeService
 from kms_actors.check.walk import check
-from kms_actors.errors import InvalidRequest, Leaving, NamedNotFound, Sealed
+from kms_actors.errors import InvalidRequest, Leaving, NamedNotFound, Sealed, TransactionConflict
 from kms_actors.kv.messages import ReadSecret
 from kms_actors.messages import Initialize, ReadSealStatus, Seal, Unseal
 from kms_actors.quota.records import TOGETHER, RateLimit
 from kms_actors.store import keyspace
-from kms_actors.store.api import Store
+from kms_actors.store.api import Body, Priority, Store, T, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
 from kms_actors.tenancy.messages import (
     DeleteTenant,
@@ -30,6 +32,7 @@ from kms_actors.tenancy.messages import (
 )
 from tests.store.access import get_all
 from tests.store.conftest import open_store, place, store
+from tests.support.faulty_store import CountingStore
 from tests.support.vaults import Vault, filled, master_of, node, trust
 
 __all__ = ["open_store", "place", "store"]
@@ -267,8 +270,7 @@ async def test_a_deletion_goes_on_where_it_was_interrupted_and_is_not_taken_back
         assert eraser is not None
         eraser._eraser._size = 3
         step = partial(eraser._eraser._step, keys=TenantKeys(number), vault_id=VAULT, size=3, now=clock.seconds)
-        left = await store.run(step)
-        if left is None:
+        if (await store.run(step)).left is None:
             break
         steps += 1
         keys = [TenantKeys(number).parts(key)[0] for key in await records_of(store, number)]
@@ -281,6 +283,34 @@ async def test_a_deletion_goes_on_where_it_was_interrupted_and_is_not_taken_back
     assert steps > 3
     assert await records_of(store, number) == []
     assert keyspace.vault(VAULT) not in dict(await get_all(store))
+
+
+async def test_a_deletion_is_told_once_it_is_done_and_not_before(
+    nodes: tuple[NodeService, NodeService], vault: Vault, clock: Clock, store: Store
+) -> None:
+    number = (await told(nodes[0])).number
+    await nodes[0].ask_node(DeleteTenant(VAULT, 0))
+    clock.seconds += 1
+    with capture_logs() as logs:
+        with pytest.raises(TransactionConflict):
+            await Eraser(NeverCommitted(store), clock).erase(number, VAULT)
+        assert logs == []
+        assert await Eraser(store, clock).erase(number, VAULT)
+        assert await Eraser(store, clock).erase(number, VAULT)
+    assert [(entry["event"], entry["vault"]) for entry in logs] == [("vault deleted", VAULT)]
+
+
+class NeverCommitted(CountingStore):
+    """Whose transactions run to their ends, and are not committed."""
+
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
+        async def run_only(tr: Transaction) -> T:
+            await body(tr)
+            raise TransactionConflict
+
+        return await super().run(run_only, idempotency_key=idempotency_key, priority=priority)
 
 
 async def test_a_created_vault_is_deleted_too(nodes: tuple[NodeService, NodeService], clock: Clock) -> None:
