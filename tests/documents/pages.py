@@ -29,6 +29,7 @@ PAGES: Final = (
     Page("docs/tutorials/hvac.md", Place.DEVELOPMENT, long=True),
     Page("docs/tutorials/narrowing.md", Place.DEVELOPMENT),
     Page("docs/tutorials/sops.md", Place.DEVELOPMENT, ("sops",), long=True),
+    Page("docs/tutorials/cosign.md", Place.DEVELOPMENT, ("cosign",), long=True),
     Page("docs/tutorials/auto-unseal.md", Place.DEVELOPMENT, ("bao",), long=True),
     Page("docs/tutorials/migration.md", Place.DEVELOPMENT, ("bao",), long=True),
     Page("docs/operations/unseal.md", Place.GUIDE, long=True),

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.clients.building import command_of
+from tests.clients.matrix import named
 from tests.conformance.sops_cli import find_sops
 from tests.documents.pages import ELSEWHERE, LEFT_OUT, PAGES, Page, Place
 from tests.documents.reader import ROOT, read, serves_development, typed, with_ports, worked
 from tests.support import fdb_cluster
 from tests.support.documents import Commands, commands, missing_output
-from tests.support.programs import installed
+from tests.support.programs import named_by
 
 _ALL = os.environ.get("KMS_TEST_DOCUMENTS") == "all"
 _TOP = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")
@@ -39,8 +41,8 @@ def find(program: str) -> Path:
         if reason := fdb_cluster.absent():
             pytest.skip(reason)
         return Path(fdb_cluster.programs()[program == "fdbcli"])
-    absent = "cosign is not here: set KMS_TEST_COSIGN to a binary, or install Go and let the tests build it"
-    return installed("cosign", "KMS_TEST_COSIGN", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.1", absent)
+    assert program == "cosign"
+    return named_by("KMS_TEST_COSIGN") or Path(command_of(named("cosign"))[0])
 
 
 @pytest.mark.parametrize("programs", ["vault", "bao"] if _ALL else ["bao"], indirect=True)
