@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 TIMEOUT = 120.0
+#: Of a server that has too much to do: clients come again.
+BUSY = frozenset({429, 503})
+_ATTEMPTS = 100
 
 
 class Connection:
@@ -17,9 +21,7 @@ class Connection:
     def __init__(self, address: str, token: str) -> None:
         self._place = urlsplit(address)
         self._head = f"Host: {self._place.netloc}\r\nX-Vault-Token: {token}\r\n"
-        self._open()
-
-    def _open(self) -> None:
+        self.refused = 0  # times that the server was too busy
         self._socket = socket.create_connection((self._place.hostname, self._place.port), TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
@@ -33,8 +35,13 @@ class Connection:
         content = b"" if body is None else json.dumps(body).encode()
         target = f"/v1/{quote(path)}{query}"
         head = f"{method} {target} HTTP/1.1\r\n{self._head}Content-Length: {len(content)}\r\n\r\n"
-        self._socket.sendall(head.encode() + content)
-        status, raw = self._answer()
+        for _ in range(_ATTEMPTS):
+            self._socket.sendall(head.encode() + content)
+            status, raw = self._answer()
+            if status not in BUSY:
+                break
+            self.refused += 1
+            time.sleep(0.2)
         answer = json.loads(raw, parse_float=Decimal) if raw else {}
         return status, answer.get("data")
 

@@ -25,7 +25,7 @@ class Reader(threading.Thread):
         self._made = [each for each in made if each.key.encrypts and (source or each.key.moves)]
         self._source = source
         self._ended = threading.Event()
-        self.read = 0
+        self.read = self.refused = 0
         self.wrong: list[str] = []
 
     def end(self) -> None:
@@ -51,6 +51,7 @@ class Reader(threading.Thread):
             status, data = connection("POST", f"transit/decrypt/{made.key.name}", asked)
             if not self._opened(made.key, made.version, status, data):
                 self.wrong.append(f"{made.key.name} version {made.version}: {status}")
+            self.refused = connection.refused
             self._ended.wait(0.05)  # beside other work
         connection.close()
 

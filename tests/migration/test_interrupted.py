@@ -138,7 +138,7 @@ def test_what_is_interrupted_three_times_under_reads_is_equal_in_the_end(sides: 
     finally:
         for reader in readers:
             reader.end()
-    say(f"read meanwhile: {[reader.read for reader in readers]}")
+    say(f"read, and refused for a moment: {[(reader.read, reader.refused) for reader in readers]}")
     assert [reader.wrong[:5] for reader in readers] == [[], [], [], []]
     assert all(reader.read for reader in readers)
 
