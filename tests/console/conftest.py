@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 
+from kms_actors.cli.private_file import create_private
 from tests.support.api import Api, initialise, unseal
 from tests.support.browser import Browser, browser, require_chromium
 from tests.support.browser_keys import People
@@ -98,12 +100,16 @@ def new_node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterat
     """Makes nodes that serve the console, on empty stores; they end with the tests.
 
     `secure`: the port of a listener that asks browsers for certificates, beside the plain one, and what it shows.
+    `kept`: a file has the master key.
     """
     nodes: list[Node] = []
 
-    def make(further: str = "", secure: tuple[int, Identity] | None = None) -> Node:
+    def make(further: str = "", secure: tuple[int, Identity] | None = None, *, kept: bool = False) -> Node:
         directory = tmp_path_factory.mktemp("console")
         node = Node.for_issuer(directory, sqlite_table, issuer, further=further)
+        if kept:
+            create_private(directory / "master.key", os.urandom(32).hex())
+            node.provider_name, node.provider = "static", f'key_file = "{directory / "master.key"}"'
         if secure is not None:
             port, server = secure
             certificate, key = server.files(directory, "server")

@@ -69,6 +69,20 @@ def test_cluster_and_vault_are_initialised_unsealed_and_sealed(
     window.shows("2 of 3 unseal", "Unsealed")
     assert not sealed(operator)
 
+    console.go("#/ceremonies", "Ceremonies")
+    window.shows("2 shares of those that there are must be given for it.")
+    window.fill("Shares", "1")
+    window.fill("Needed to unseal", "1")
+    window.check("New shares are given back before they hold")
+    window.click("Begin", "main button")
+    for share, told in ((shares[1], "1 of 2 shares given."), (shares[2], "They hold from now on")):
+        window.fill("Share", share)
+        window.click("Give this share")
+        window.shows(told)
+    (only,) = taken_shares(window, 1)
+    assert operator.put("sys/seal").status == 204
+    assert not operator.put("sys/unseal", {"key": only}).json["sealed"]
+
     vault_id = new_vault_id()
     console.sign_in(issuer.tenant_operator(vault_id))
     console.go("#/seal", "Seal")
@@ -99,3 +113,29 @@ def test_cluster_and_vault_are_initialised_unsealed_and_sealed(
     console.sign_in(issuer.cluster_operator())
     console.go("#/tenants", "Tenants")
     window.shows(vault_id, "sealed")
+
+
+def test_a_cluster_whose_key_is_kept_elsewhere_gets_recovery_shares(
+    window: Browser, new_node: NewNode, issuer: Issuer
+) -> None:
+    node = new_node(kept=True)
+    console = Console(window, node.address)
+    console.sign_in(issuer.cluster_operator())
+    console.go("#/ceremonies", "Ceremonies")
+    window.shows("There are no recovery shares yet, and they are made at once.")
+    given: list[str] = []
+    for told in ("New shares", "They hold from now on"):
+        window.fill("Shares", "2")
+        window.fill("Needed together", "2")
+        if given:
+            window.check("New shares are given back before they hold")
+        window.click("Begin", "main button")
+        for count, share in enumerate(given, 1):
+            window.shows(f"{count - 1} of 2 shares given.")
+            window.fill("Share", share)
+            window.click("Give this share")
+        window.shows(told, "Who has enough of them")
+        given = taken_shares(window, 2)
+        window.check("All of them are kept, each where it belongs.")
+        window.click("Go on")
+        window.shows("2 shares of those that there are must be given for it.")

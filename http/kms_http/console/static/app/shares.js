@@ -2,16 +2,16 @@
 import { html, useState } from "./lib.js";
 import { Button, Card, Check, Field, Form, Note, Secret, Title, download, useAction } from "./ui.js";
 
-// Shares as they were made, this once: they lie in this component alone and go with it. `of`: what they open;
+// Shares as they were made, this once: they lie in this component alone and go with it. `power`: what enough of them do;
 // `fingerprints`: of the PGP keys that they are encrypted to, if they are.
-export function Made({ title, of, keys, word = "Unseal Key", fingerprints, root, note, done }) {
+export function Made({ title, power, keys, word = "Unseal Key", fingerprints, root, note, done }) {
   const [kept, setKept] = useState(false);
   const text = () => [
     ...keys.map((key, index) => `${word} ${index + 1}${fingerprints ? ` fingerprint: ${fingerprints[index]}; value` : ""}: ${key}`),
     ...(root ? ["", `Initial Root Token: ${root}`] : []), "",
   ].join("\n");
   return html`<${Title}>${title}<//>
-    <${Note} kind="warn"><p>They are shown this once, and the server does not keep them. Give each to another person. Who has enough of them has ${of}.${fingerprints ? " Each is encrypted, to whoever has the PGP key beside it." : ""}</p><//>
+    <${Note} kind="warn"><p>They are shown this once, and the server does not keep them. Give each to another person. Who has enough of them ${power}.${fingerprints ? " Each is encrypted, to whoever has the PGP key beside it." : ""}</p><//>
     ${note}
     <${Card}>${keys.length ? html`<ol class="shares">${keys.map((key, index) => html`<li><${Secret} text=${key} what=${`share ${index + 1}`} />${fingerprints && html` <span class="muted">for <code class="break">${fingerprints[index]}</code></span>`}</li>`)}</ol>` : html`<p>There are no shares: they were made before.</p>`}
       ${root && html`<h2>Initial root token</h2><p><${Secret} text=${root} what="the root token" /></p>`}
@@ -51,3 +51,5 @@ export function pgpKeys(text) {
   });
   return [...found, ...rest.split(/\s+/).filter(Boolean)];
 }
+
+export const powerOf = (scope, recovery) => (recovery ? "may do what takes several operators" : `has ${scope}`);

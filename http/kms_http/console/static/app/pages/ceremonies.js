@@ -3,7 +3,7 @@ import { html, useState } from "../lib.js";
 import { unchanged } from "../clash.js";
 import { call, read } from "../api.js";
 import { isOperator, may, refresh } from "../session.js";
-import { Giving, Made, Split, pgpKeys, splitting } from "../shares.js";
+import { Giving, Made, Split, pgpKeys, powerOf, splitting } from "../shares.js";
 import { Asking, Button, Card, Check, Copy, Facts, Form, Loaded, Note, Secret, Tabs, Title, say, useAction, useLoad } from "../ui.js";
 import { plural } from "../text.js";
 import { RootToken } from "./root_token.js";
@@ -17,7 +17,7 @@ export function Ceremonies({ state }) {
     may(recovery ? "sys/rekey-recovery-key/init" : "sys/rekey/init", "read") && ["rekey", recovery ? "New recovery shares" : "New shares", () => html`<${Rekey} operator=${operator} recovery=${recovery} show=${setMade} />`],
     !operator && may("sys/generate-root/attempt", "read") && ["root", "Root token", () => html`<${RootToken} />`],
   ].filter(Boolean);
-  if (made) return html`<${Made} title="New shares" of=${operator ? "the cluster" : "the vault"} keys=${made.keys_base64} word=${recovery ? "Recovery Key" : "Unseal Key"} fingerprints=${made.pgp_fingerprints} note=${html`<${AfterThem} made=${made} />`} done=${() => { setMade(null); refresh(); }} />`;
+  if (made) return html`<${Made} title="New shares" power=${powerOf(operator ? "the cluster" : "the vault", recovery)} keys=${made.keys_base64} word=${recovery ? "Recovery Key" : "Unseal Key"} fingerprints=${made.pgp_fingerprints} note=${html`<${AfterThem} made=${made} />`} done=${() => { setMade(null); refresh(); }} />`;
   return html`<${Title}>Ceremonies<//>
     <p class="muted">Operators hold these together, each with a share; any of them may begin one, or cancel it.</p>
     ${tabs.length ? html`<${Tabs} label="Ceremonies" at=${tab || tabs[0][0]} set=${setTab} tabs=${tabs} />` : html`<${Note}><p>This token may hold none.</p><//>`}`;
@@ -38,7 +38,7 @@ function Rekey({ operator, recovery, show }) {
   const cancel = () => call("DELETE", `${path}/init`);
   return html`<${Loaded} of=${loaded} what="The ceremony">${(status) => html`
       <${Card} title=${!status.started ? "Begin" : status.verification_nonce ? "Give new shares back" : "Give shares"} actions=${html`<${Button} kind="small" onClick=${() => again()}>Look again<//>`}>
-        ${!status.started ? html`<${Begin} path=${path} operator=${operator} recovery=${recovery} required=${status.required} done=${() => again("The ceremony has begun.")} />`
+        ${!status.started ? html`<${Begin} path=${path} operator=${operator} recovery=${recovery} required=${status.required} show=${show} done=${() => again("The ceremony has begun.")} />`
           : html`${status.verification_nonce ? html`<${Verify} key=${status.verification_nonce} path=${path} done=${again} />`
             : html`<${Giving} label="Give shares" progress=${status.progress} needed=${status.required} give=${async (key) => {
               const next = await call("PUT", `${path}/update`, { body: { key, nonce: status.nonce } });
@@ -49,20 +49,25 @@ function Rekey({ operator, recovery, show }) {
       <${Backup} path=${recovery ? "sys/rekey/recovery-key-backup" : "sys/rekey/backup"} />`}<//>`;
 }
 
-function Begin({ path, operator, recovery, required, done }) {
+// A cluster whose key a provider keeps may have no recovery shares yet: then they are made at once.
+function Begin({ path, operator, recovery, required, show, done }) {
   const [values, setValues] = useState(splitting(5, 3));
   const [flags, setFlags] = useState({ verify: true, backup: false });
   const action = useAction();
   const keys = pgpKeys(values.pgp);
+  const first = recovery && required === 0;
   const send = () => action.run(async () => {
-    await call("PUT", `${path}/init`, { body: { secret_shares: Number(values.shares), secret_threshold: Number(values.threshold), require_verification: flags.verify, ...(keys.length && { pgp_keys: keys, backup: flags.backup }) } });
-    done();
+    const body = { secret_shares: Number(values.shares), secret_threshold: Number(values.threshold), ...(keys.length && { pgp_keys: keys, backup: flags.backup }) };
+    if (first) return show((await call("POST", "sys/rotate/recovery/init", { body })).data);
+    await call("PUT", `${path}/init`, { body: { ...body, require_verification: flags.verify } });
+    return done();
   });
   const whose = recovery ? "recovery shares" : operator ? "shares of the cluster" : "shares of the vault";
-  return html`<p>${`A new key is made and split into other ${whose}: when somebody leaves, or a share was lost or seen. ${plural(required, "share")} of those that there are must be given for it.`}</p>
+  return html`<p>${first ? "There are no recovery shares yet, and they are made at once. They open nothing: enough of them prove that operators want what no single one may do."
+    : `A new key is made and split into other ${whose}: when somebody leaves, or a share was lost or seen. ${plural(required, "share")} of those that there are must be given for it.`}</p>
     <${Form} label="Begin" send=${send} submit="Begin" error=${action.error} busy=${action.busy}>
-      <${Split} values=${values} set=${setValues} needed=${recovery ? "Needed" : "Needed to unseal"} />
-      <${Check} label="New shares are given back before they hold" value=${flags.verify} set=${(verify) => setFlags({ ...flags, verify })} hint="Who closes the page too early has then lost nothing." />
+      <${Split} values=${values} set=${setValues} needed=${recovery ? "Needed together" : "Needed to unseal"} />
+      ${!first && html`<${Check} label="New shares are given back before they hold" value=${flags.verify} set=${(verify) => setFlags({ ...flags, verify })} hint="Who closes the page too early has then lost nothing." />`}
       ${keys.length > 0 && html`<${Check} label="The server keeps the encrypted shares, too" value=${flags.backup} set=${(backup) => setFlags({ ...flags, backup })} />`}<//>`;
 }
 

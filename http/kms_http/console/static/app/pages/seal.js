@@ -2,7 +2,7 @@
 import { html, useState } from "../lib.js";
 import { call } from "../api.js";
 import { isOperator, may, refresh } from "../session.js";
-import { Giving, Made, Split, pgpKeys, splitting } from "../shares.js";
+import { Giving, Made, Split, pgpKeys, powerOf, splitting } from "../shares.js";
 import { Asking, Badge, Button, Card, Facts, Form, Note, Title, Trouble, say, useAction, useLoad } from "../ui.js";
 import { plural } from "../text.js";
 
@@ -13,7 +13,7 @@ export function SealPage({ state }) {
   const operator = isOperator(state);
   const again = () => { node.reload(); own.reload(); refresh(); };
   const scope = operator ? "the cluster" : "the vault";
-  if (made) return html`<${Made} title=${`Shares of ${scope}`} of=${scope} keys=${made.recovery_keys_base64 || made.keys_base64 || []} word=${made.recovery_keys_base64 ? "Recovery Key" : "Unseal Key"} root=${made.root_token} done=${() => { setMade(null); again(); }} />`;
+  if (made) return html`<${Made} title=${`Shares of ${scope}`} power=${powerOf(scope, Boolean(made.recovery_keys_base64))} keys=${made.recovery_keys_base64 || made.keys_base64 || []} word=${made.recovery_keys_base64 ? "Recovery Key" : "Unseal Key"} root=${made.root_token} done=${() => { setMade(null); again(); }} />`;
   return html`<${Title} actions=${html`<${Button} onClick=${again}>Look again<//>`}>Seal<//>
     <div class="cards">
       ${!operator && html`<${Card} title="Node"><${Status} of=${node.data} error=${node.error} />
