@@ -50,6 +50,11 @@ class Turns:
         """Give no turns while this is true, for a few passes: what is under way waits for some of them."""
         self._first, self._passes = under_way, _PASSES
 
+    def rest(self, passes: int) -> None:
+        """Give no turns for so many passes: what was just done has more to do in them."""
+        if self._first is None:
+            self._first, self._passes = _always, passes
+
     def _wait(self, owner: str, waiting: _Waiting, loop: asyncio.AbstractEventLoop) -> None:
         self._queues.setdefault(owner, deque()).append(waiting)
         if self._loop is not loop:
@@ -86,3 +91,7 @@ class Turns:
                         self._queues[owner] = queue
                     return waiting
         return None
+
+
+def _always() -> bool:
+    return True

@@ -191,3 +191,22 @@ async def test_no_turn_is_given_for_a_while_as_long_as_somebody_is_to_be_done_fi
     async with asyncio.timeout(5):
         while order[-1] != "again":  # noqa: ASYNC110
             await asyncio.sleep(0)
+
+
+async def test_no_turn_is_given_while_what_was_done_last_has_more_to_do() -> None:
+    turns, order, loop = Turns(), list[str](), asyncio.get_running_loop()
+
+    def one() -> None:
+        order.append("one")
+        turns.rest(4)
+
+    turns.call("one", one, loop)
+    turns.call("one", lambda: order.append("two"), loop)
+    while "one" not in order:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    for _ in range(3):
+        assert order == ["one"]
+        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while "two" not in order:  # noqa: ASYNC110
+            await asyncio.sleep(0)

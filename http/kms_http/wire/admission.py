@@ -42,7 +42,7 @@ REST_SECONDS: Final = 0.025
 _WAKE: Final = 4
 _OVERDUE: Final = 0.001
 #: The same where others ask, however late: a client that comes again at once can wait.
-_WAKE_CROWDED: Final = 2
+_WAKE_CROWDED: Final = 1
 #: Whose turns those are, among the vaults whose requests are done in slices.
 _OWNER: Final = "begin"
 
@@ -154,7 +154,7 @@ class Admission:
         if self._turns.queued or self._turns.tight or (self._turns.crowded and self._slices.waiting):
             self._shut()
         else:
-            self._open, self._slices.crowded = True, False
+            self._open, self._slices.crowded, self._turns.sliced = True, False, False
             self._outbox.free = self._outbox.frees = FREE
 
     def _shut(self) -> None:
@@ -176,6 +176,7 @@ class Admission:
         """Give turns for a while, and come again in the next pass if there are more to give."""
         self._coming = False
         turns, now = self._turns, self._clock()
+        turns.sliced = self._slices.waiting
         end = now + (SHORT_SECONDS if self._slices.crowded else TURN_SECONDS)
         while now < end and (turn := turns.take(now)) is not None:
             began = self._cpu()
@@ -221,7 +222,8 @@ class Admission:
                     break
                 self._resting.popleft()[1].wake()
         if self._resting:
-            self._wake_later(max(TURN_SECONDS, self._resting[0][0] - now))
+            least = _OVERDUE if self._turns.crowded else TURN_SECONDS
+            self._wake_later(max(least, self._resting[0][0] - now))
 
     def _to_wake(self, now: float) -> int:
         if self._turns.crowded:

@@ -23,12 +23,15 @@ FEW_GOING_ON: Final = 64
 #: least. What they wait for there, a store or threads, knows no turns.
 _TOGETHER: Final = 64
 _EACH: Final = 8
+#: The same where what goes on is done in slices on the loop: no sooner, the more there are.
+_SLICED: Final = 16
 #: Seconds of a processor that an account may have had more than those that wait, and yet be begun before them.
 _CREDIT: Final = 0.001
 #: Seconds that count as of late, once or twice.
 _LATELY: Final = 1.0
 #: How much of a mean each new value is, and the longest time between two answers that says anything of a pace.
 _WEIGHT: Final = 1 / 32
+_STEP_WEIGHT: Final = 1 / 8
 _LONGEST: Final = 0.05
 #: Kinds of requests kept before those are let go of that nobody waits for.
 _KINDS: Final = 256
@@ -65,12 +68,14 @@ class Turn(NamedTuple, Generic[T]):
 class Pace:
     """How long those that wait for something take, by the time between two that were done while many waited."""
 
-    __slots__ = ("_intervals", "_last", "mean", "tight", "waiting")
+    __slots__ = ("_done", "_intervals", "_last", "mean", "step", "tight", "waiting")
 
     def __init__(self) -> None:
         self.waiting = 0
         self.tight = False  # those that wait take half of the bound or more
         self.mean = 0.0  # seconds
+        self.step = 0.0  # seconds between the last ones that were done while others waited, few or many
+        self._done = 0.0  # when one was done while another waited; 0: none did
         self._last = 0.0  # when one was done; 0: few waited then
         self._intervals = 0
 
@@ -81,6 +86,10 @@ class Pace:
 
     def done(self, now: float, few: int, likely: float) -> None:
         """Take in that one was done. Where few have waited, a mean begins with what is likely."""
+        if self._done:
+            took = min(now - self._done, _LONGEST)
+            self.step += (took - self.step) * _STEP_WEIGHT if self.step else took
+        self._done = now if self.waiting > 1 else 0.0
         if self.waiting < few:
             self._last, self._intervals, self.mean = 0.0, 0, likely
         elif self._last:
@@ -102,6 +111,7 @@ class Fairness(Generic[T]):
         self.bound: Final = bound
         self.going_on = 0
         self.tight = 0  # kinds of requests that go on and take half of the bound, or more
+        self.sliced = False  # some of these wait for slices
         self._accounts: dict[str, Account[T]] = {}
         self._line: list[tuple[float, int, Account[T]]] = []
         self._order = itertools.count()
@@ -143,7 +153,9 @@ class Fairness(Generic[T]):
     def refuses(self, account: Account[T], pace: Pace) -> bool:
         """Tell whether one more of an account, of a kind, is too much: all wait too long, and it has its share."""
         queued = self.queued
-        delay = queued * max(self._cost, self._turns.mean) if queued >= FEW_QUEUED else 0.0
+        # What is done in slices takes more than its turn, which the first of many turns tell nothing of.
+        each = max(self._cost, self._turns.mean, pace.step if self.sliced else 0.0)
+        delay = queued * each if queued >= FEW_QUEUED else 0.0
         if pace.waiting >= FEW_GOING_ON:
             delay += pace.delay
         return delay > self.bound and account.waiting * self._asking >= queued + self.going_on
@@ -239,7 +251,9 @@ class Fairness(Generic[T]):
             heapq.heappush(self._line, (account.place, next(self._order), account))
 
     def _most(self) -> int:
-        """Return how many of one account may go on at once: any number where it is alone."""
+        """Return how many of one account may go on at once: any number where it is alone, and waits for others."""
+        if self.sliced:
+            return max(_EACH, _SLICED // max(1, self._lately))
         return max(_EACH, _TOGETHER // self._lately) if self._lately > 1 else self.going_on + 1
 
     def _begin_anew(self) -> None:

@@ -42,6 +42,8 @@ THREAD_SLICE_US: Final = 5_000
 THREAD_SLICE_BYTES: Final = 1024 * 1024
 #: Parts that a slice on the loop is cut into where others ask beside those who keep the loop busy.
 CROWDED_PARTS: Final = 3
+#: Passes from there to the answer of a batch, which is a step of its own.
+ANSWER_PASSES: Final = 4
 #: Batches of a vault whose slices are done in turn. Others wait: each under way keeps the results it has so far, and
 #: a hundred at a time would need all their memory at once, to end no sooner.
 TOGETHER: Final = 2
@@ -145,6 +147,8 @@ class Work:
                 done, made = await context.threads.short(part, begin, end) if in_thread else part(begin, end)
                 count(done, made)
                 results += made
+            if context.turns.crowded:
+                context.turns.rest(ANSWER_PASSES)
         context.proceed()
         return results
 
