@@ -41,13 +41,13 @@ class LoggedIn(msgspec.Struct, frozen=True):
 class RenewalTerms(msgspec.Struct, frozen=True):
     """What a renewal may give, as long as these records, by their places, are as they were.
 
-    So must be all that lies in `span`, which held `listed`.
+    So must be all that lies in `span`, where there is one, which held `listed`.
     """
 
     parameters: TokenParameters
     records: tuple[tuple[bytes, bytes | None], ...]
-    span: tuple[bytes, bytes]
-    listed: tuple[tuple[bytes, bytes], ...]
+    span: tuple[bytes, bytes] | None = None
+    listed: tuple[tuple[bytes, bytes], ...] = ()
 
     def __repr__(self) -> str:
         return "<RenewalTerms>"
@@ -66,6 +66,20 @@ class ProveRenewal(OfLogins, Query, frozen=True):
 
     def __repr__(self) -> str:
         return "<ProveRenewal>"
+
+
+class ReadRenewalTerms(OfLogins, Query, frozen=True):
+    """What the role, or the user, of a login by anything but a certificate says now. Answer: RenewalTerms.
+
+    `metadata` and `policies` are those of the token. Raises InvalidRequest: there is no such role or user any more,
+    or a user has other policies now.
+    """
+
+    metadata: dict[str, str]
+    policies: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return "<ReadRenewalTerms>"
 
 
 class ReadLockedNames(Query, frozen=True):

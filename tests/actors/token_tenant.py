@@ -13,6 +13,8 @@ from kms_actors.actors.token.issuing import draw, issue
 from kms_actors.auth.service_token import ServicePrincipal
 from kms_actors.identity.messages import Resolved, ResolveEntity
 from kms_actors.keyring.keyring import Keyring
+from kms_actors.login.messages import ReadRenewalTerms, RenewalTerms
+from kms_actors.login.parameters import TokenParameters
 from kms_actors.messages import AuthenticateToken, Message
 from kms_actors.mounts import Mount
 from kms_actors.policy.acl import Acl, compile_acl
@@ -67,6 +69,8 @@ class Tenant:
         """Answer for policies and entities: as tests have set them, and else nothing may be done."""
         if isinstance(message, ResolveEntity):
             return self.entities[message.entity_id]
+        if isinstance(message, ReadRenewalTerms):
+            return RenewalTerms(TokenParameters(), ())
         assert isinstance(message, ResolveAcl)
         return self.acls.setdefault(message.names, compile_acl(()))
 

@@ -246,6 +246,47 @@ def test_both_servers_lock_after_as_many_failures(servers: tuple[Server, Server]
     assert [answer.status for answer in found[0][0]] == [400] * 4 + [200] + [400] * 5 + [403] * 2
 
 
+#: What is changed of a role or a user between a login and a renewal; None: it is removed.
+CHANGES: Final[tuple[dict[str, Any] | None, ...]] = (
+    {},
+    {"token_ttl": "5m"},
+    {"token_max_ttl": "15m"},
+    {"token_period": "7m"},
+    {"token_policies": "other"},
+    None,
+)
+
+
+@pytest.mark.parametrize("kind", ["approle", "userpass"])
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_both_servers_renew_by_what_a_role_or_user_is_now(
+    servers: tuple[Server, Server], kind: str, change: dict[str, Any] | None
+) -> None:
+    """But for the status of what is not renewed, 500 or 204 there, 400 here."""
+    place, login = (
+        ("approle/role/r0", "approle/login") if kind == "approle" else ("userpass/users/u0", "userpass/login/u0")
+    )
+    body = {"role_id": "$r0", "secret_id": "$s0"} if kind == "approle" else {"password": "right"}
+    found = []
+    for server in servers:
+        server.ask(LoginStep("POST", place, {"password": "right", "token_policies": "some", "token_ttl": "10m"}))
+        if kind == "approle":
+            server.ask(LoginStep("GET", f"{place}/role-id", None, "r0"))
+            server.ask(LoginStep("POST", f"{place}/secret-id", {}, "s0"))
+        token = server.side("POST", f"auth/walk-{login}", server._told(body)).auth["client_token"]
+        server.ask(LoginStep("DELETE", place) if change is None else LoginStep("POST", place, change))
+        seen = []
+        for sent in ({}, {"increment": "12m"}, {"increment": "2h"}):
+            answer = server.side("POST", "auth/token/renew", {"token": token, **sent})
+            auth = answer.auth
+            seen.append(None if auth is None else (round(auth["lease_duration"], -1), bool(answer.warnings)))
+            if auth is None and server is servers[0]:
+                assert answer.status == 400
+        found.append(seen)
+        _undo(server)
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("meant", DEVIATIONS, ids=lambda each: each.reason)
 def test_each_deviation_is_still_one(servers: tuple[Server, Server], meant: Deviation) -> None:
     seen: list[Deviation] = []

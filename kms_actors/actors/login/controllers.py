@@ -13,6 +13,7 @@ from kms_actors.actors.login.jwt import JWT_MESSAGES, JwtController
 from kms_actors.actors.login.kubernetes import KUBERNETES_MESSAGES, KubernetesController
 from kms_actors.actors.login.locked_names import LOCKED_MESSAGES, LockedNamesController
 from kms_actors.actors.login.oidc import OIDC_MESSAGES, OidcController
+from kms_actors.actors.login.renewals import RENEWAL_MESSAGES, RenewalController
 from kms_actors.actors.login.userpass import USERPASS_MESSAGES, UserpassController
 from kms_actors.actors.tenant.context import Controller, TenantContext
 from kms_actors.messages import Message
@@ -29,5 +30,6 @@ LOGIN_CONTROLLERS: Final[Mapping[type[Message], MakeController]] = {
     **dict.fromkeys(LOCKED_MESSAGES, lambda _, context: LockedNamesController(context)),
     **dict.fromkeys(KUBERNETES_MESSAGES, lambda _, context: KubernetesController(context)),
     **dict.fromkeys(OIDC_MESSAGES, lambda _, context: OidcController(context)),
+    **dict.fromkeys(RENEWAL_MESSAGES, lambda _, context: RenewalController(context)),
     **dict.fromkeys(USERPASS_MESSAGES, lambda _, context: UserpassController(context)),
 }

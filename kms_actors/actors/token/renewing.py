@@ -14,7 +14,7 @@ from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.reading import Found, TokenReader
 from kms_actors.auth.service_token import ServiceToken
 from kms_actors.errors import InvalidRequest, Unavailable
-from kms_actors.login.messages import ProveRenewal, RenewalTerms
+from kms_actors.login.messages import ProveRenewal, ReadRenewalTerms, RenewalTerms
 from kms_actors.store.api import Transaction
 from kms_actors.token.lifetime import Granted, Limits, grant
 from kms_actors.token.messages import RenewToken
@@ -43,7 +43,8 @@ class Renewing:
             if terms is not None:
                 await _hold(tr, terms)
             limits = await self._limits(tr, found.token)
-            token, granted = self._renewed(_as_now(found, terms), message.increment, now, limits)
+            asked = message.increment or (terms.parameters.ttl if terms is not None else _last(found.token))
+            token, granted = self._renewed(_as_now(found, terms), asked, now, limits)
             self._records.rewrite(tr, found.place, token, found.token)
             # Who hangs on a token that ends earlier than it did is told, too.
             name = found.place.hash.hex() + ("/" if _ends(token) < _ends(found.token) else "")
@@ -59,24 +60,29 @@ class Renewing:
         return Issued.renewed(token, message.token, granted.ttl, granted.warnings)
 
     async def _proved(self, message: RenewToken, now: float) -> RenewalTerms | None:
-        """Return what a renewal rests on beside the token: of one that a certificate was shown for, that again."""
+        """Return what a renewal rests on beside the token: of one that a login gave, its role or user, as it is now.
+
+        Who may not log in any more must not live on by renewals. Of one that a certificate was shown for, that again.
+        """
         found = await self._context.store.read(lambda tr: self._reader.named(tr, message, now))
-        if found is None or not found.token.certificate or found.token.mount is None:
+        if found is None or found.token.mount is None or found.token.line:
             return None
-        token = found.token
-        role = (token.metadata or {}).get("cert_name", "")
-        proof = ProveRenewal(found.token.mount, role, token.policies, token.certificate, message.certificates)
+        token, mount, metadata = found.token, found.token.mount, found.token.metadata or {}
+        proof: ProveRenewal | ReadRenewalTerms = ReadRenewalTerms(mount, metadata, token.policies)
+        if token.certificate:
+            role = metadata.get("cert_name", "")
+            proof = ProveRenewal(mount, role, token.policies, token.certificate, message.certificates)
         terms: RenewalTerms = await self._context.ask(proof)
         return terms
 
-    def _renewed(self, found: Found, increment: int, now: float, limits: Limits) -> tuple[ServiceToken, Granted]:
+    def _renewed(self, found: Found, asked: int, now: float, limits: Limits) -> tuple[ServiceToken, Granted]:
+        """Return the token as it is renewed for so many seconds; 0: for as long as where nobody says it."""
         token = found.token
         if token.expires_at is None or not token.renewable:
             raise InvalidRequest("lease is not renewable")
-        before = round(token.expires_at - (token.renewed or token.created))
         granted = grant(
             limits.within(token.max_ttl),
-            ttl=increment or before,
+            ttl=asked,
             period=token.period,
             explicit_max_ttl=token.explicit_max_ttl,
             age=int(now - token.created),
@@ -98,7 +104,7 @@ class Renewing:
 async def _hold(tr: Transaction, terms: RenewalTerms) -> None:
     """Raise Unavailable where anything that the terms rest on was changed meanwhile."""
     records = await tr.get_many([place for place, _ in terms.records])
-    listed = await tr.get_range(*terms.span, limit=len(terms.listed) + 1)
+    listed = [] if terms.span is None else await tr.get_range(*terms.span, limit=len(terms.listed) + 1)
     if records != [record for _, record in terms.records] or tuple(listed) != terms.listed:
         raise Unavailable("the role or the configuration was changed meanwhile, try again")
 
@@ -109,6 +115,11 @@ def _as_now(found: Found, terms: RenewalTerms | None) -> Found:
         return found
     now = terms.parameters
     return found._replace(token=msgspec.structs.replace(found.token, period=now.period, max_ttl=now.max_ttl))
+
+
+def _last(token: ServiceToken) -> int:
+    """Return how many seconds it was given last; 0 for one without end."""
+    return 0 if token.expires_at is None else round(token.expires_at - (token.renewed or token.created))
 
 
 def _ends(token: ServiceToken) -> float:
