@@ -176,8 +176,15 @@ class Bearers:
     # In tasks.
 
     async def look(self, token: str) -> ServicePrincipal:
-        """Return who bears a token, whoever asks; raises AuthenticationFailed."""
-        return await self.resolved((await self._load(AuthenticateToken(token))).found)
+        """Return who bears a token, whoever asks; raises AuthenticationFailed for one that does not live."""
+        return await self.described((await self._load(AuthenticateToken(token))).found)
+
+    async def described(self, found: Found) -> ServicePrincipal:
+        """Return who bears a token that was read, as others see him; who is disabled may do nothing."""
+        try:
+            return await self.resolved(found)
+        except AuthenticationFailed:
+            return self._principal(found, None, None)
 
     async def _loaded(self, load: Any, message: AuthenticateToken) -> ServicePrincipal:
         kept: Kept = await self._cache.wait(load)

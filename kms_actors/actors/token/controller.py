@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from kms_actors.actors.cluster.changes import TENANT
 from kms_actors.actors.tenant.context import (
     Handler,
@@ -22,7 +24,7 @@ from kms_actors.actors.token.bearers import AskNow, Bearers, TokenChanged, Token
 from kms_actors.actors.token.creating import Creating
 from kms_actors.actors.token.ending import Ending
 from kms_actors.actors.token.leases import Leases
-from kms_actors.actors.token.reading import TokenReader
+from kms_actors.actors.token.reading import Found, TokenReader
 from kms_actors.actors.token.renewing import Renewing
 from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.actors.token.sweeping import EndTokens, Sweeping
@@ -148,8 +150,17 @@ class TokenController:
                 return await self._bearers.look(message.token)
             except AuthenticationFailed:
                 return None
-        found = await self._context.store.read(partial(self._reader.named, name=message, now=self._now()))
-        return None if found is None else await self._bearers.resolved(found)
+        now = self._now()
+
+        async def look(tr: Reads) -> Found | None:
+            found = await self._reader.named(tr, message, now)
+            if found is None or not found.token.num_uses:
+                return found
+            left = await self._records.uses(tr, found.place)
+            return found._replace(token=msgspec.structs.replace(found.token, num_uses=left))
+
+        found = await self._context.store.read(look)
+        return None if found is None else await self._bearers.described(found)
 
     async def _list(self, message: ListAccessors) -> list[str]:
         context = self._context

@@ -23,7 +23,7 @@ from kms_actors.policy.templates import Subject
 from kms_actors.request_context import Bearer
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store.api import Store, Transaction
-from kms_actors.token.messages import EndToken
+from kms_actors.token.messages import EndToken, LookUpToken
 from kms_actors.token.spec import Issued
 from tests.actors.token_tenant import MOUNT, NUMBER, SECOND, T0, Tenant
 
@@ -59,6 +59,18 @@ async def test_what_policies_and_entities_give_is_asked_at_each_use(tenant: Tena
     for _ in range(2):
         with pytest.raises(AuthenticationFailed):
             await tenant.bearer(made)
+
+
+async def test_others_see_a_token_whose_entity_is_disabled_or_gone_and_may_do_nothing(tenant: Tenant) -> None:
+    """Who looks it up was told that he himself may not."""
+    ann = tenant.entities["e1"] = Resolved("e1", "ann", False, ("staff",), Subject("e1"))
+    made = await tenant.issue(entity_id="e1")
+    for name in (LookUpToken(made.token), LookUpToken(accessor=made.accessor)):
+        tenant.entities["e1"] = msgspec.structs.replace(ann, disabled=True)
+        found = await tenant.ask(name)
+        assert (found.record.accessor, found.acl, found.identity_policies) == (made.accessor, None, ())
+        tenant.entities["e1"] = ann
+        assert (await tenant.ask(name)).identity_policies == ("staff",)
 
 
 async def test_a_token_is_used_from_where_it_is_bound_to(tenant: Tenant) -> None:
@@ -148,6 +160,14 @@ class TestLine:
 
 
 class TestUses:
+    async def test_that_are_left_are_told_to_others(self, tenant: Tenant) -> None:
+        made = await tenant.issue(num_uses=3)
+        for left in (3, 2, 1):
+            for name in (LookUpToken(made.token), LookUpToken(accessor=made.accessor)):
+                assert (await tenant.ask(name)).record.num_uses == left
+            await tenant.bearer(made)
+        assert await tenant.ask(LookUpToken(made.token)) is None
+
     async def test_are_counted_and_the_last_is_good(self, tenant: Tenant) -> None:
         made = await tenant.issue(num_uses=3)
         found = [await tenant.bearer(made) for _ in range(3)]

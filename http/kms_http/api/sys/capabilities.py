@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from kms_actors.auth import batch_token
 from kms_actors.auth.principal import Access, Capability, Principal, Right, makers
 from kms_actors.auth.self_service import is_self_service
 from kms_actors.auth.service_token import ServicePrincipal, is_chosen, tenant_of
@@ -170,7 +171,7 @@ def _by_token(call: Call) -> LookUpToken | None:
         raise InvalidRequest("1 error occurred:\n\t* no token found\n\n")
     if token == call.token:
         return None
-    if tenant_of(token) is None and not is_chosen(token):
+    if tenant_of(token) is None and batch_token.tenant_of(token) is None and not is_chosen(token):
         raise InvalidRequest(_INVALID_TOKEN if token.startswith("hv") else _OF_A_BISCUIT)
     return LookUpToken(token)
 

@@ -99,6 +99,14 @@ class TestOfOthers:
         assert answer.json["data"] == {"secret/data/x": ["list", "read"], "secret/data/y": ["deny"]}
         assert service.tenant.asked[-1] == LookUpToken(**named)
 
+    async def test_one_that_is_stored_nowhere_is_told_as_others(
+        self, service: Service, other: ServicePrincipal
+    ) -> None:
+        service.tenant.answers[LookUpToken] = other
+        body = {"token": "hvb.000007" + "a" * 500, "path": "secret/data/x"}
+        answer = await service.call("POST", "/v1/sys/capabilities", "root", json=body)
+        assert answer.json["capabilities"] == ["list", "read"]
+
     async def test_one_that_is_not_there_is_told_as_vault_does(self, service: Service) -> None:
         service.tenant.answers[LookUpToken] = None
         answer = await service.call("POST", "/v1/sys/capabilities", "root", json={"token": OTHER, "path": "x"})
