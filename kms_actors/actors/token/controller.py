@@ -115,7 +115,7 @@ class TokenController:
         self._roles = TokenRoles(context, self._records)
         self._bearers = Bearers(context, self._records, ask_now)
         self._creating = Creating(context, self._records, self._roles)
-        self._renewing = Renewing(context, self._records, self._reader)
+        self._renewing = Renewing(context, self._records, self._reader, self._roles)
 
     def handlers(self) -> Mapping[type[Message], Handler]:
         spawn = self._context.spawn

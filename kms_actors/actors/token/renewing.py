@@ -12,12 +12,14 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.bearers import TokenChanged
 from kms_actors.actors.token.reading import Found, TokenReader
+from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.auth.service_token import ServiceToken
 from kms_actors.errors import InvalidRequest, Unavailable
 from kms_actors.login.messages import ProveRenewal, ReadRenewalTerms, RenewalTerms
 from kms_actors.store.api import Transaction
 from kms_actors.token.lifetime import Granted, Limits, grant
 from kms_actors.token.messages import RenewToken
+from kms_actors.token.role import TokenRole
 from kms_actors.token.spec import Issued
 
 _SECOND: Final = 10**9
@@ -26,10 +28,11 @@ _SECOND: Final = 10**9
 class Renewing:
     """Renews the tokens of one vault."""
 
-    def __init__(self, context: TenantContext, records: TokenRecords, reader: TokenReader) -> None:
+    def __init__(self, context: TenantContext, records: TokenRecords, reader: TokenReader, roles: TokenRoles) -> None:
         self._context = context
         self._records = records
         self._reader = reader
+        self._roles = roles
 
     async def renew(self, message: RenewToken) -> Issued | None:
         """Let a token live longer; None if there is none. Raises InvalidRequest for one that cannot."""
@@ -42,9 +45,11 @@ class Renewing:
                 return None
             if terms is not None:
                 await _hold(tr, terms)
+            role = found.token.role
+            before = _of_role(found, await self._roles.find(tr, role)) if role else _as_now(found, terms)
             limits = await self._limits(tr, found.token)
             asked = message.increment or (terms.parameters.ttl if terms is not None else _last(found.token))
-            token, granted = self._renewed(_as_now(found, terms), asked, now, limits)
+            token, granted = self._renewed(before, asked, now, limits)
             self._records.rewrite(tr, found.place, token, found.token)
             # Who hangs on a token that ends earlier than it did is told, too.
             name = found.place.hash.hex() + ("/" if _ends(token) < _ends(found.token) else "")
@@ -115,6 +120,15 @@ def _as_now(found: Found, terms: RenewalTerms | None) -> Found:
         return found
     now = terms.parameters
     return found._replace(token=msgspec.structs.replace(found.token, period=now.period, max_ttl=now.max_ttl))
+
+
+def _of_role(found: Found, role: TokenRole | None) -> Found:
+    """Return a token with what the role it was made by says of renewals now; its own maximum goes on to bind it."""
+    if role is None:
+        raise InvalidRequest("the original role of the token could not be found, not renewing")
+    token = found.token
+    longest = min(filter(None, (token.explicit_max_ttl, role.explicit_max_ttl)), default=0)
+    return found._replace(token=msgspec.structs.replace(token, period=role.period, explicit_max_ttl=longest))
 
 
 def _last(token: ServiceToken) -> int:
