@@ -11,6 +11,7 @@ import os
 import re
 import signal
 import subprocess
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -142,6 +143,26 @@ def test_every_command_works_or_says_why_not(program: Program, site: Site) -> No
         if code != command.code or command.says.format(**site.words) not in " ".join(said.split()):
             wrong.append((command.name, code, said))
     assert wrong == []
+    assert bundled(site.home / "debug.tar.gz") >= BUNDLED, "debug says that it is done whatever it has got"
+
+
+#: What `debug` asks a server for, a file each; profiles are of Go programs.
+BUNDLED: Final = frozenset(
+    {
+        "config.json",
+        "host_info.json",
+        "metrics.json",
+        "replication_status.json",
+        "requests.json",
+        "server_status.json",
+    }
+)
+
+
+def bundled(bundle: Path) -> set[str]:
+    """Return the names of the files in a bundle that have something in them."""
+    with tarfile.open(bundle) as files:
+        return {Path(member.name).name for member in files if member.isfile() and member.size > len("[]")}
 
 
 def test_the_document_has_the_same_table() -> None:

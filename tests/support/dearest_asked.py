@@ -10,6 +10,7 @@ from tests.support.dear import DELETE, LIST, PATCH, READ, SCAN, WRITE, Dear, any
 
 ROWS: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "sys/host-info": {READ: nothing("sys/host-info")},
+    "sys/replication/status": {READ: nothing("sys/replication/status")},
     "sys/ha-status": {READ: nothing("sys/ha-status")},
     "sys/config/state/sanitized": {READ: nothing("sys/config/state/sanitized")},
     "sys/metrics": {READ: nothing("sys/metrics") + nothing("sys/metrics?format=prometheus")},

@@ -3,7 +3,8 @@
 All of it but the versions, which anybody sees in `sys/seal-status`, is for the cluster's operators alone: what a
 machine is, and which others there are, is no vault's business. A sealed node tells it, too.
 
-Source: Vault's API pages `sys/host-info`, `sys/version-history`, `sys/ha-status` and `sys/config/state`.
+Source: Vault's API pages `sys/host-info`, `sys/version-history`, `sys/ha-status`, `sys/config/state` and
+`sys/replication`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kms_actors.errors import NotFound
 from kms_actors.insight.messages import ListMembers, ListVersions, ReadHost, ReadSettings
 from kms_actors.insight.records import InstalledVersion, Member
 from kms_http.api.auth.replies import rfc3339
-from kms_http.routing import NODE_ADMIN, SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
+from kms_http.routing import ANY_RIGHT, NODE_ADMIN, SCOPE_ADMIN, Call, Endpoint, Operation, Reply, Route
 
 
 def _show_host(call: Call, found: dict[str, Any]) -> Reply:
@@ -60,6 +61,15 @@ def _member(member: Member) -> dict[str, Any]:
     }
 
 
+def _nothing(_: Call) -> None:
+    return None
+
+
+def _show_no_replication(_: Call, __: None) -> Reply:
+    """As any Vault that does not replicate: at an error here `vault debug` ends at once, its bundle nearly empty."""
+    return Reply(data={"mode": "disabled"})
+
+
 def _of_operators(build: Any, render: Any) -> dict[Operation, Endpoint]:
     endpoint = Endpoint(build, render, Capability.READ, rights=NODE_ADMIN, while_sealed=True, of_node=True)
     return {Operation.READ: endpoint}
@@ -69,6 +79,14 @@ NODE_ROUTES: Final = (
     Route("sys/host-info", _of_operators(lambda _: ReadHost(), _show_host)),
     Route("sys/ha-status", _of_operators(lambda _: ListMembers(), _show_members)),
     Route("sys/config/state/sanitized", _of_operators(lambda _: ReadSettings(), _show_settings)),
+    Route(
+        "sys/replication/status",
+        {
+            Operation.READ: Endpoint(
+                _nothing, _show_no_replication, Capability.READ, rights=ANY_RIGHT, while_sealed=True
+            )
+        },
+    ),
     Route(
         "sys/version-history",
         {

@@ -189,6 +189,7 @@ TEXTS: Final[Texts] = {
     "sys/wrapping/rewrap": About("Replace a wrapping token by a new one.", "", _WRAPPING),
     "sys/wrapping/wrap": About("Wrap what is sent, and answer with a wrapping token."),
     "sys/host-info": About("What machine the node runs on, and how busy it is.", _OPERATORS),
+    "sys/replication/status": About("Nothing is replicated: all nodes are equal."),
     "sys/ha-status": About("The nodes of the cluster that were heard of lately.", _OPERATORS),
     "sys/config/state/sanitized": About("The settings that the node runs by, without what is secret.", _OPERATORS),
     "sys/metrics": About("The metrics of the node.", _OPERATORS, {"format": "`prometheus` for its form; else JSON."}),

@@ -94,6 +94,14 @@ async def test_operators_of_the_cluster_list_its_vaults_and_no_vault_does(servic
     assert (await service.call("GET", "/v1/sys/internal/ui/namespaces", "data")).json["data"] == {}
 
 
+async def test_nothing_is_replicated_and_that_is_no_error(service: Service) -> None:
+    for token in ("data", "root", "operator"):
+        answer = await service.call("GET", "/v1/sys/replication/status", token)
+        assert (answer.status, answer.json["data"]) == (200, {"mode": "disabled"})
+    assert (await service.call("GET", "/v1/sys/replication/status")).status == 403
+    assert (await service.call("GET", "/v1/sys/replication/dr/status", "root")).status == 400
+
+
 async def test_the_catalog_has_what_can_be_mounted(service: Service) -> None:
     answer = await service.call("GET", "/v1/sys/plugins/catalog", "root")
     assert answer.json["data"]["auth"] == sorted(LOGIN_TYPES)
