@@ -96,10 +96,11 @@ class Browser:
 
     def wait(self, holds: Callable[[], Any], what: str) -> Any:
         """Return what `holds` gives once that is true."""
-        deadline = time.monotonic() + PATIENCE
+        deadline, pause = time.monotonic() + PATIENCE, 0.02
         while not (found := holds()):
             assert time.monotonic() < deadline, f"in vain: {what}\n{self.text}"
-            time.sleep(0.03)
+            time.sleep(pause)
+            pause = min(1.3 * pause, 0.2)  # looking takes the browser's time, too
         return found
 
     def shows(self, *texts: str) -> None:

@@ -26,9 +26,12 @@ function All() {
 
 function Policy({ name }) {
   const path = `sys/policies/acl/${name}`;
-  const loaded = useLoad(() => read(path), [path]);
-  const caps = useLoad(() => capabilities([path]).then((found) => found[path]), [path]);
-  return html`<${Loaded} of=${loaded} what="The policy">${(data) => html`<${Edit} name=${name} data=${data} caps=${caps.data} />`}<//>`;
+  // Together: what may not be done is not even shown for a moment. Where it cannot be asked, the server is left to say no.
+  const loaded = useLoad(async () => {
+    const [data, caps] = await Promise.all([read(path), capabilities([path]).then((found) => found[path]).catch(() => null)]);
+    return { data, caps };
+  }, [path]);
+  return html`<${Loaded} of=${loaded} what="The policy">${({ data, caps }) => html`<${Edit} name=${name} data=${data} caps=${caps} />`}<//>`;
 }
 
 // What a policy has beside its text: a write keeps it by saying it again.
