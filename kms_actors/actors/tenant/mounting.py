@@ -296,9 +296,10 @@ def _engine(message: EnableMount) -> tuple[str, dict[str, str]]:
     if message.path.startswith(LOGINS):
         if message.type in LOGIN_TYPES:
             return message.type, {}
-    elif message.type in ENGINES:
+        raise InvalidRequest(f"plugin not found in the catalog: auth methods are {', '.join(LOGIN_TYPES)}")
+    if message.type in ENGINES:
         return ENGINES[message.type]
-    raise InvalidRequest("plugin not found in the catalog")
+    raise InvalidRequest("plugin not found in the catalog: secrets engines are kv and transit")
 
 
 def _check_path(path: str) -> None:

@@ -89,7 +89,8 @@ async def test_a_disabled_mount_takes_its_data_along_and_its_number_is_not_reuse
     [
         (EnableMount("secret/", "kv-v2", "", {}), "path is already in use at secret/"),
         (EnableMount("secret/sub/", "kv-v2", "", {}), "path is already in use at secret/"),
-        (EnableMount("x/", "nope", "", {}), "plugin not found in the catalog"),
+        (EnableMount("x/", "nope", "", {}), "plugin not found in the catalog: secrets engines are kv and transit"),
+        (EnableMount("auth/x/", "github", "", {}), "catalog: auth methods are approle, cert, jwt, kubernetes, oidc"),
         (EnableMount("x/", "kv", "", {"version": "3"}), "must be 1 or 2"),
         (EnableMount("x/", "kv", "", {"version": "02"}), "must be 1 or 2"),
         (EnableMount("x/", "transit", "", {"version": "2"}), "does not allow setting a version"),
