@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -19,9 +18,11 @@ from kms_actors.actors.node.service import NodeService
 from kms_actors.auth.service_token import proof_digest
 from kms_actors.errors import StoreUnavailable, Unavailable
 from kms_actors.kv.messages import ReadSecret, WriteSecret
-from kms_actors.store.api import Body, Priority, T
-from kms_actors.store.sqlite.engine import SqliteStore
+from kms_actors.store.api import Body, Priority, Store, T
 from tests.actors.node_service import VAULT, configuration, unseal_node, unseal_tenant
+from tests.store.conftest import open_store, place, store
+
+__all__ = ["open_store", "place", "store"]
 
 LEASE = 60.0
 
@@ -29,7 +30,7 @@ LEASE = 60.0
 class Suspended:
     """A store that cannot be reached, on a machine whose clock jumps."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self.watch = store.watch
         self.close = store.close
@@ -47,11 +48,9 @@ class Suspended:
         return await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
 
 
-@pytest_asyncio.fixture
-async def machine(tmp_path: Path) -> AsyncIterator[Suspended]:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
-    yield Suspended(store)
-    await store.close()
+@pytest.fixture
+def machine(store: Store) -> Suspended:
+    return Suspended(store)
 
 
 @pytest_asyncio.fixture
