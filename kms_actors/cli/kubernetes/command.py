@@ -81,7 +81,7 @@ def serve(
     """Serve an API server on a unix socket, until SIGTERM or SIGINT.
 
     The token needs no more than one key: to read it, and to use it. A rotation of the key is followed within ten
-    seconds. What was opened before is opened for ten minutes without the server.
+    seconds. Without the server, what was opened before is opened for ten minutes, and a spare key seals.
 
     \b
     kms-cli kubernetes serve --socket /run/kms/kms.sock --key cluster-a --token-file /etc/kms/token

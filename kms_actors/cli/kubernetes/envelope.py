@@ -6,6 +6,7 @@ Source: `k8s.io/kms/apis/v2/api.proto`, and "Using a KMS provider for data encry
 from __future__ import annotations
 
 import base64
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -13,17 +14,16 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final, NamedTuple, TypeVar
 
-from kms_actors.cli.kubernetes.transit import KeyInfo, TransitKey, Unreachable
+from kms_actors.cli.kubernetes.spare import KEY_BYTES, Spare, open_with, sealed_key
+from kms_actors.cli.kubernetes.transit import KeyInfo, NoToken, TransitKey, Unreachable
 from kms_actors.cli.sender import RequestFailed
 
 T = TypeVar("T")
 
 #: Seconds between two looks at the key.
 FOLLOW_SECONDS: Final = 5.0
-#: Seconds for which what was opened before is opened without the server.
+#: Seconds for which an API server is served without the server.
 OUTAGE_SECONDS: Final = 600.0
-#: Seconds after a request without an answer in which the server is not asked for what is known.
-_PAUSE_SECONDS: Final = 1.0
 #: Keys of an API server that are kept: it makes one at each start, and at each rotation.
 _KEPT: Final = 1_000
 #: Bytes that an API server takes, less one.
@@ -49,17 +49,21 @@ class Envelope:
         self._lock = threading.Lock()
         self._info: KeyInfo | None = None
         self._reached = 0.0  # when the server last answered
-        self._missed = 0.0  # when it last did not
+        self._away = False  # whether it did not, when it was asked last
         self._why = "the server was not asked yet"
         self._opened: OrderedDict[bytes, bytes] = OrderedDict()
+        self._spare: Spare | None = None
 
     def follow(self) -> None:
-        """Look which version of the key is the newest one. Raises RequestFailed."""
+        """Look which version of the key is the newest one, and have a spare of it. Raises RequestFailed."""
         info = self._asked(self._key.read)
         if info.type not in SEALING:
             raise RequestFailed(f"the key {self._key.name} is of type {info.type}, which does not seal")
         with self._lock:
-            self._info = info
+            self._info, spare = info, self._spare
+        key_id = self._id(info, info.latest)
+        if spare is None or spare.key_id != key_id:
+            self._make_spare(info, key_id)
 
     def status(self) -> tuple[str, str]:
         """Return `ok`, or why it is not, and the id of the newest version."""
@@ -70,11 +74,17 @@ class Envelope:
         return why or "ok", self._id(info, info.latest)
 
     def seal(self, plaintext: bytes) -> Sealed:
-        """Return a plaintext sealed. Raises RequestFailed."""
-        body = {"plaintext": base64.b64encode(plaintext).decode()}
-        ciphertext = self._asked(lambda: self._key.ask("encrypt", body, "ciphertext")).encode()
-        if len(ciphertext) >= MOST_BYTES:
-            raise RequestFailed("the ciphertext is longer than an API server takes")
+        """Return a plaintext sealed. Without the server, by the spare, for a while. Raises RequestFailed."""
+        with self._lock:
+            spare = self._spare
+        if spare is not None and self._is_away():
+            return Sealed(_short(spare.seal(plaintext)), spare.key_id)
+        try:
+            ciphertext = self._sealed_by_server(plaintext)
+        except Unreachable:
+            if spare is not None and self._may_do_without():
+                return Sealed(_short(spare.seal(plaintext)), spare.key_id)
+            raise
         version = _version(ciphertext)
         with self._lock:
             info = self._info
@@ -87,30 +97,45 @@ class Envelope:
 
     def open(self, ciphertext: bytes) -> bytes:
         """Return a plaintext. Without the server, what was opened before, for a while. Raises RequestFailed."""
+        if (sealed := sealed_key(ciphertext)) is not None:
+            return open_with(self._opened_by_server(sealed), ciphertext)
+        return self._opened_by_server(ciphertext)
+
+    def _make_spare(self, info: KeyInfo, key_id: str) -> None:
+        key = os.urandom(KEY_BYTES)
+        sealed = self._sealed_by_server(key)
+        if _version(sealed) == info.latest:  # otherwise it was rotated just now: the next look makes one
+            self._keep(sealed, key)
+            with self._lock:
+                self._spare = Spare(key, sealed, key_id)
+
+    def _sealed_by_server(self, plaintext: bytes) -> bytes:
+        body = {"plaintext": base64.b64encode(plaintext).decode()}
+        return _short(self._asked(lambda: self._key.ask("encrypt", body, "ciphertext")).encode())
+
+    def _opened_by_server(self, ciphertext: bytes) -> bytes:
         with self._lock:
             known = self._opened.get(sha256(ciphertext).digest())
-            now = self._clock()
-            away = self._missed > self._reached and now - self._missed < _PAUSE_SECONDS
-        if known is not None and away and self._may_do_without(now):
+        if known is not None and self._is_away():
             return known
         _version(ciphertext)
         body = {"ciphertext": ciphertext.decode()}
         try:
             text = self._asked(lambda: self._key.ask("decrypt", body, "plaintext"))
         except Unreachable:
-            if known is not None and self._may_do_without(self._clock()):
+            if known is not None and self._may_do_without():
                 return known
-            raise
-        except RequestFailed:
-            with self._lock:  # who may not open it now, may not do so by what is kept either
-                self._opened.clear()
             raise
         plaintext = base64.b64decode(text)
         self._keep(ciphertext, plaintext)
         return plaintext
 
-    def _may_do_without(self, now: float) -> bool:
-        return now - self._reached < OUTAGE_SECONDS
+    def _is_away(self) -> bool:
+        """Tell whether the server did not answer last: it is asked by `follow` alone until it does, for a while."""
+        return self._away and self._may_do_without()
+
+    def _may_do_without(self) -> bool:
+        return self._clock() - self._reached < OUTAGE_SECONDS
 
     def _keep(self, ciphertext: bytes, plaintext: bytes) -> None:
         with self._lock:
@@ -123,21 +148,34 @@ class Envelope:
             found = ask()
         except Unreachable as error:
             with self._lock:
-                self._missed = self._clock()
-                if not self._may_do_without(self._missed) or self._info is None:
+                self._away = True
+                if not self._may_do_without() or self._info is None:
                     self._why = str(error)
             raise
-        except RequestFailed as error:
+        except NoToken as error:
             with self._lock:
-                self._reached, self._why = self._clock(), str(error)
+                self._why = str(error)
+            raise
+        except RequestFailed as error:
+            with self._lock:  # who may not ask now, may not do so by what is kept either
+                self._reached, self._away, self._why = self._clock(), False, str(error)
+                self._opened.clear()
+                self._spare = None
             raise
         with self._lock:
-            self._reached, self._why = self._clock(), ""
+            self._reached, self._away, self._why = self._clock(), False, ""
         return found
 
     def _id(self, info: KeyInfo, version: int) -> str:
         """Return what a version is called: when it was made is in it, since a key may be made anew by its name."""
         return f"{self._key.name}/v{version}/{info.versions[version]}"
+
+
+def _short(ciphertext: bytes) -> bytes:
+    """Return a ciphertext that an API server takes. Raises RequestFailed."""
+    if len(ciphertext) >= MOST_BYTES:
+        raise RequestFailed("the ciphertext is longer than an API server takes")
+    return ciphertext
 
 
 def _version(ciphertext: bytes) -> int:

@@ -17,7 +17,7 @@ import structlog
 from kms_actors.cli.kubernetes import messages
 from kms_actors.cli.kubernetes.envelope import FOLLOW_SECONDS, Envelope
 from kms_actors.cli.kubernetes.signer import Signer
-from kms_actors.cli.kubernetes.transit import Unreachable
+from kms_actors.cli.kubernetes.transit import NoToken, Unreachable
 from kms_actors.cli.sender import RequestFailed
 from kms_actors.errors import InvalidRequest
 
@@ -155,7 +155,7 @@ def _answering(work: _Work) -> Callable[[Any, grpc.ServicerContext], Any]:
     def answer(asked: Any, context: grpc.ServicerContext) -> Any:
         try:
             return work(asked)
-        except Unreachable as error:
+        except (Unreachable, NoToken) as error:
             context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except RequestFailed as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from kms_actors.cli.kubernetes.transit import TransitKey, Unreachable
+from kms_actors.cli.kubernetes.transit import NoToken, TransitKey, Unreachable
 from kms_actors.cli.sender import RequestFailed
 
 #: By type of key: the algorithm of tokens (RFC 7518), and the hash that it signs.
@@ -84,7 +84,7 @@ class Signer:
         """Return the versions that there are now; without the server, those that were known. Raises RequestFailed."""
         try:
             return self.follow()
-        except Unreachable:
+        except (Unreachable, NoToken):
             if self._keys is None:
                 raise
             return self._keys

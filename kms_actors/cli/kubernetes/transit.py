@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from queue import Empty, LifoQueue
 from typing import Any, Final, NamedTuple
@@ -15,6 +16,8 @@ from kms_actors.system_errors import in_words
 
 #: Seconds for one request: API servers wait for three.
 SECONDS: Final = 2.5
+#: Seconds within which a connection turns out to be closed, that nobody used for long: then there is another attempt.
+_AT_ONCE: Final = 0.4
 _OK: Final = 200
 _FORBIDDEN: Final = 403
 #: From here on, and where there was no answer, another attempt may go well.
@@ -23,6 +26,10 @@ _SERVERS: Final = 500
 
 class Unreachable(RequestFailed):
     """There was no answer, or one that says nothing of the key: the server's trouble, not the caller's."""
+
+
+class NoToken(RequestFailed):
+    """The server has refused the token that was, and there is no other one yet."""
 
 
 class KeyInfo(NamedTuple):
@@ -88,10 +95,13 @@ class TransitKey:
             sender = self._idle.get_nowait()
         except Empty:
             sender = self._sender_anew()
+        whole, began = f"{sender.root}{target}", time.monotonic()
         try:
-            return sender.send(method, f"{sender.root}{target}", content)
+            return sender.send(method, whole, content)
         except RequestFailed as error:
-            raise Unreachable(str(error)) from None
+            if time.monotonic() - began > _AT_ONCE:
+                raise Unreachable(str(error)) from None
+            return _sent_again(sender, method, whole, content)
         finally:
             self._idle.put(sender)
 
@@ -100,12 +110,16 @@ class TransitKey:
         try:
             return self._sender()
         except InvalidRequest as error:
-            raise Unreachable(str(error)) from None
+            raise NoToken(str(error)) from None
         except OSError as error:
-            raise Unreachable(f"the token cannot be read: {in_words(error)}") from None
+            raise NoToken(f"the token cannot be read: {in_words(error)}") from None
 
     def _sender(self) -> Sender:
-        # Twice: the server may have closed a connection that nobody used for long.
-        return Sender(
-            self._address, self._token(), attempts=2, again=frozenset(), sleep=lambda _: None, seconds=SECONDS
-        )
+        return Sender(self._address, self._token(), again=frozenset(), seconds=SECONDS)
+
+
+def _sent_again(sender: Sender, method: str, target: str, content: bytes | None) -> tuple[int, bytes]:
+    try:
+        return sender.send(method, target, content)
+    except RequestFailed as error:
+        raise Unreachable(str(error)) from None

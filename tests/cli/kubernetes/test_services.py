@@ -156,7 +156,10 @@ def test_without_the_server_what_was_opened_before_is_opened(serve: Serve, node:
     assert caller.call("Status").healthz == "ok"
     changed = other.ciphertext[:-8] + b"AAAAAAA="
     assert caller.refused("Decrypt", ciphertext=changed)[0] == "UNAVAILABLE"
-    assert caller.refused("Encrypt", plaintext=b"x")[0] == "UNAVAILABLE"
+    meanwhile = caller.call("Encrypt", plaintext=SEED)
+    assert meanwhile.key_id == known.key_id
+    assert caller.call("Decrypt", ciphertext=meanwhile.ciphertext).plaintext == SEED
+    assert SEED not in meanwhile.ciphertext
     node.start()
     assert caller.refused("Decrypt", ciphertext=changed)[0] in {"UNAVAILABLE", "FAILED_PRECONDITION"}  # it is sealed
 
