@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from kms_actors.runtime import Turns
 from kms_http.wire import errors
-from kms_http.wire.fairness import Account, Fairness, Pace, Turn
+from kms_http.wire.fairness import FEW_QUEUED, Account, Fairness, Pace, Turn
 from kms_http.wire.passes import FREE
 from kms_http.wire.refusals import Refusals
 from kms_http.wire.request import Request
@@ -195,7 +195,7 @@ class Admission:
         connection, request = turn.item
         if connection.lost:
             connection.give_back()
-        elif turn.account.queue and now - turn.since > _LATE * self._turns.bound:
+        elif self._turns.queued >= FEW_QUEUED and now - turn.since > _LATE * self._turns.bound:
             self._refuse(connection, request, "late")
         else:
             connection.take_up(request)

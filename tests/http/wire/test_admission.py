@@ -124,6 +124,15 @@ def test_few_that_take_long_refuse_nobody_else() -> None:
     assert percentile(quiet, 0.99) < 0.001
 
 
+def test_few_that_take_long_on_the_loop_are_not_refused_either() -> None:
+    """Large bodies: more of them than are begun at a time, each of which waits for others for long."""
+    machine = Machine(BOUND)
+    machine.keep_asking(48, lambda: Job("noisy", loop=3e-3, slices=200, slice=0.5e-3))
+    machine.run(machine.now + 10)
+    assert len(machine.answered) > 60
+    assert not any(job.refused for job in machine.answered)
+
+
 # On live connections.
 
 Connect = Callable[[], "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"]
