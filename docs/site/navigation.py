@@ -34,6 +34,7 @@ SECTIONS: Final = (
             "tutorials/cosign",
             "tutorials/auto-unseal",
             ("tutorials/migration", "Migration, a walk"),
+            "tutorials/kubernetes-secrets",
             "tutorials/*",
             "kubernetes",
         ),
