@@ -7,7 +7,7 @@ import functools
 import os
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +20,6 @@ APPLICATION_ID: Final = 0x434B4D53
 LAYOUT: Final = 1
 #: Seconds to wait for another process's lock.
 LOCK_SECONDS: Final = 5.0
-#: Values read, compared or written by one statement.
-TOGETHER: Final = 12
 
 _TABLES: Final = """
 BEGIN IMMEDIATE;
@@ -110,19 +108,6 @@ def read_values(connection: sqlite3.Connection, keys: Sequence[bytes]) -> Sequen
 @functools.cache
 def _values(number: int) -> str:
     return f"SELECT {', '.join(['(SELECT value FROM kv WHERE key = ?)'] * number)}"  # noqa: S608 - of no input
-
-
-def write_values(connection: sqlite3.Connection, rows: Mapping[bytes, bytes]) -> None:
-    """Put values at keys, by as few statements: most of what one takes is to begin and to end it."""
-    flat = [part for row in rows.items() for part in row]
-    for begin in range(0, len(flat), 2 * TOGETHER):
-        some = flat[begin : begin + 2 * TOGETHER]
-        connection.execute(_rows(len(some) // 2), some)
-
-
-@functools.cache
-def _rows(number: int) -> str:
-    return f"REPLACE INTO kv VALUES {', '.join(['(?, ?)'] * number)}"  # noqa: S608 - of no input
 
 
 def read_range(

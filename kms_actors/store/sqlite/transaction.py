@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 from kms_actors.store.api import PLACE_LENGTH, STAMP_LENGTH, Entry, Priority
 from kms_actors.store.sqlite.file import (
-    TOGETHER,
     read_keys,
     read_range,
     read_value,
@@ -21,6 +20,8 @@ from kms_actors.store.writes import Writes
 
 #: Entries read in one go; the event loop turns between two.
 CHUNK: Final = 256
+#: Values read, or compared, by one statement.
+TOGETHER: Final = 12
 
 
 class RangeRead(NamedTuple):

@@ -24,18 +24,18 @@ from kms_actors.errors import DeadlinePassed, StoreError, StoreUnavailable
 from kms_actors.store.api import Priority
 from kms_actors.store.sqlite.file import (
     LOCK_SECONDS,
-    TOGETHER,
     is_busy,
-    read_values,
+    read_value,
     read_version,
     translate,
-    write_values,
 )
 from kms_actors.store.sqlite.transaction import Reads
 from kms_actors.store.writes import Add, Clear, ClearRange, Mutation, Set, SetVersionstamped, plus
 
 #: Transactions in a group at most.
 GROUP: Final = 256
+
+_PUT: Final = "REPLACE INTO kv VALUES (?, ?)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,48 +202,26 @@ class Writer:
             if applied:
                 version += 1
                 stamp = version.to_bytes(8, "big") + b"\0\0"
-                _apply(self._connection, commit.log, stamp)
+                for mutation in commit.log:
+                    _apply(self._connection, mutation, stamp)
             outcomes.append(applied)
         if version != before:
             self._connection.execute("UPDATE commits SET version = ?", (version,))
         return outcomes
 
 
-def _apply(connection: sqlite3.Connection, log: Sequence[Mutation], stamp: bytes) -> None:
-    """Write what a transaction has written, in its order: what is put between two removals, by one statement."""
-    rows: dict[bytes, bytes] = {}
-    sums: dict[bytes, int] = {}  # on top of what is stored
-    for mutation in log:
-        match mutation:
-            case Set(key, value):
-                rows[key] = value
-                sums.pop(key, None)
-            case Add(key, delta) if key in rows:
-                rows[key] = plus(rows[key], delta)
-            case Add(key, delta):
-                sums[key] = sums.get(key, 0) + delta
-            case SetVersionstamped(prefix, suffix, value):
-                rows[prefix + stamp + suffix] = value
-            case Clear(key):
-                _put(connection, rows, sums)
-                connection.execute("DELETE FROM kv WHERE key = ?", (key,))
-            case ClearRange(begin, end):
-                _put(connection, rows, sums)
-                connection.execute("DELETE FROM kv WHERE key >= ? AND key < ?", (begin, end))
-    _put(connection, rows, sums)
-
-
-def _put(connection: sqlite3.Connection, rows: dict[bytes, bytes], sums: dict[bytes, int]) -> None:
-    """Write rows and sums, and forget them."""
-    if sums:
-        keys = tuple(sums)
-        for begin in range(0, len(keys), TOGETHER):
-            some = keys[begin : begin + TOGETHER]
-            for key, value in zip(some, read_values(connection, some), strict=True):
-                rows[key] = plus(value, sums[key])
-        sums.clear()
-    write_values(connection, rows)
-    rows.clear()
+def _apply(connection: sqlite3.Connection, mutation: Mutation, stamp: bytes) -> None:
+    match mutation:
+        case Set(key, value):
+            connection.execute(_PUT, (key, value))
+        case Clear(key):
+            connection.execute("DELETE FROM kv WHERE key = ?", (key,))
+        case ClearRange(begin, end):
+            connection.execute("DELETE FROM kv WHERE key >= ? AND key < ?", (begin, end))
+        case Add(key, delta):
+            connection.execute(_PUT, (key, plus(read_value(connection, key), delta)))
+        case SetVersionstamped(prefix, suffix, value):
+            connection.execute(_PUT, (prefix + stamp + suffix, value))
 
 
 def _failure(error: Exception) -> StoreError:
