@@ -42,7 +42,7 @@ class Limits(Section, frozen=True):
     bulk_worker: Annotated[
         bool,
         Meta(
-            description="with several workers, one more serves who sends bodies of 1 MiB and more, so that nobody "
+            description="with several workers, one more serves who sends bodies of 256 KiB and more, so that nobody "
             "else waits behind these; it is there while it has something to do"
         ),
     ] = True

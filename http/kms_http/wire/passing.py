@@ -20,7 +20,7 @@ from multidict import istr
 from kms_http.wire.head import CHUNKED, Head
 
 #: Bytes of a body from which its connection goes to the other process; a chunked one may have as many.
-LARGE: Final = 1 << 20
+LARGE: Final = 1 << 18
 #: Bytes that may have been read before it is known that they belong to a large body: some reads of a socket.
 _MOST_READ: Final = 384 * 1024
 #: Bytes of messages that may wait for the other process; the system gives what it allows.
