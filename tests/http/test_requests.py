@@ -43,6 +43,7 @@ class TestAnswers:
     async def test_stand_in_an_envelope_with_keys_in_order(self, service: Service) -> None:
         service.toys_answer("x")
         answer = await service.call("GET", "/v1/toy/names/a", "data")
+        assert answer.body.endswith(b"}\n")
         assert list(answer.json) == [
             "request_id",
             "lease_id",

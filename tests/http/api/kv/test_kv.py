@@ -299,6 +299,7 @@ async def test_the_empty_path_is_nothing(api: Api) -> None:
     for path in ("data/", "metadata/", "delete/"):
         text = await api.refused(WRITE, path, {"data": {}, "versions": [1]})
         assert text == "cannot write to a path ending in '/'"
+    assert await api(DELETE, "data/") == (204, None)
 
 
 async def test_existence_decides_the_capability_of_writes(api: Api) -> None:
