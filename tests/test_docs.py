@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from kms_http.api.routes import (
     SYSTEM,
 )
 from kms_http.routing import Operation, Router
+from tests.conformance.byte_table import ROWS
 from tests.support.api import Api
 from tests.support.node import Node, sqlite_table
 from tests.support.tokens import Issuer
@@ -33,6 +35,9 @@ _CALL = re.compile(r"\b(kms-cli|kms-layer)((?: +[^\s|<>;#`)]+)*)")
 _METRIC = re.compile(r"^\| `((?:kms|process|python)_\w+)`", re.MULTILINE)
 _ENDPOINT = re.compile(r"^\| `([^`]+)` \| ([^|]+)", re.MULTILINE)
 _TEST = re.compile(r"`(test_\w+)`")
+_FAULT = re.compile(r"^\| ([A-F]\d+) \| (.+) \|$", re.MULTILINE)
+#: A test by its file below `tests/`, which is left out where it is that of the one before, and a row of its table.
+_TEST_ID = re.compile(r"`([\w/]+\.py)?((?:::\w+)+)(?:\[(\w+)\])?`")
 _VERBS = {
     "GET": Operation.READ,
     "LIST": Operation.LIST,
@@ -248,3 +253,32 @@ def test_the_tests_that_the_security_model_names_exist() -> None:
     found = {name for source in sources for name in re.findall(r"def (test_\w+)\(", source)}
     assert named
     assert named <= found
+
+
+def test_each_fault_has_a_commit_and_tests_that_exist() -> None:
+    """Each row of the page has four cells behind its name; where no test shows it, it says so."""
+    rows = _FAULT.findall((ROOT / "docs" / "faults.md").read_text(encoding="utf-8"))
+    lengths = {"A": 15, "B": 17, "C": 12, "D": 9, "E": 20, "F": 7}
+    assert [name for name, _ in rows] == [f"{each}{n + 1}" for each, length in lengths.items() for n in range(length)]
+    bytes_rows = {row.name for row in ROWS}
+    for name, row in rows:
+        _, commits, tests, kind = row.split(" | ")
+        assert re.fullmatch(r"[0-9a-f]{7}(, [0-9a-f]{7})*", commits), name
+        assert _TEST_ID.search(tests) or "not shown" in tests, name
+        file = ""
+        for path, test, case in _TEST_ID.findall(f"{tests} {kind}"):
+            file = path or file
+            assert test in defined(file), f"{name}: {file}{test}"
+            assert not case or case in bytes_rows, f"{name}: {case}"
+
+
+@functools.cache
+def defined(file: str) -> set[str]:
+    """Return the tests of a file, each as `::test` or `::Class::test`."""
+    found = set()
+    for node in ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8")).body:
+        inner = [(f"::{node.name}", each) for each in node.body] if isinstance(node, ast.ClassDef) else [("", node)]
+        for place, each in inner:
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef) and each.name.startswith("test_"):
+                found.add(f"{place}::{each.name}")
+    return found

@@ -91,6 +91,7 @@ SECTIONS: Final = (
             "consistency",
             "performance",
             ("vectors", "Test vectors"),
+            ("faults", "Faults"),
             ("decisions/index", "Decisions"),
         ),
     ),
