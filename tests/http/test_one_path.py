@@ -195,7 +195,7 @@ async def test_capabilities_are_what_requests_get(
         assert (answer.status != 403) == (needed <= capable), (operation, capable)
 
 
-@pytest.mark.parametrize("path", ["/toy/names/a", "toy//names", "toy/../a", "a\x00b", "é" * 3000])
+@pytest.mark.parametrize("path", ["//toy/names/a", "toy//names", "toy/../a", "a\x00b", "é" * 3000])
 async def test_what_cannot_be_requested_has_no_capabilities(service: Service, path: str) -> None:
     answer = await service.call("PUT", "/v1/sys/capabilities-self", "root", json={"paths": [path]})
     assert answer.json["data"][path] == ["deny"]
