@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -80,6 +81,12 @@ def tenant(node: Node, shares: list[str], issuer: Issuer) -> Tenant:
 Serve = Callable[..., Caller]
 
 
+def listens(path: Path) -> bool:
+    """Tell whether a socket takes connections: it has its name a moment before."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def serve(tenant: Tenant, node: Node, issuer: Issuer, tmp_path: Path) -> Iterator[Serve]:
     """Run the program with a biscuit that is narrowed to one key, and return who calls it."""
@@ -105,7 +112,7 @@ def serve(tenant: Tenant, node: Node, issuer: Issuer, tmp_path: Path) -> Iterato
         )
         caller = Caller(path, 10)
         running.append((process, caller))
-        wait_until(lambda: path.exists() or process.poll() is not None, "it serves")
+        wait_until(lambda: listens(path) or process.poll() is not None, "it serves")
         assert process.poll() is None, process.stderr and process.stderr.read()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         return caller
