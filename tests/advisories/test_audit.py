@@ -6,10 +6,12 @@ import base64
 import os
 import stat
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
+from kms_actors.ceremony.root import decode_token
+from tests.advisories.conftest import token_of
 from tests.support.api import Api
 from tests.support.tenant import Tenant
 
@@ -70,14 +72,9 @@ def test_cve_2025_6000_a_file_that_is_written_cannot_be_run(mode: str | None, te
     tenant.operator.put("sys/seal")
 
 
-def asked(tenant: Tenant) -> list[Any]:
-    """Send and be answered secrets in all the forms that bodies have."""
+def sent(tenant: Tenant) -> None:
+    """Send secrets in all the forms that bodies and queries have."""
     user, root, operator = tenant.user, tenant.root, tenant.operator
-    user.post("transit/keys/k", {"exportable": True, "allow_plaintext_backup": True})
-    backup = user.get("transit/backup/k").data["backup"]
-    keys = user.get("transit/export/encryption-key/k").data["keys"]
-    datakey = user.post("transit/datakey/plaintext/k").data["plaintext"]
-    random = user.post("sys/tools/random/32").data["random_bytes"]
     for body in (
         CANARY.encode(),
         f'"{CANARY}"'.encode(),
@@ -90,7 +87,6 @@ def asked(tenant: Tenant) -> list[Any]:
         for media in ("application/json", "application/octet-stream", "application/ocsp-request", "text/plain"):
             for path in ("secret/data/a", "transit/encrypt/k", "auth/token/create", "identity/entity"):
                 root.call("POST", path, body, {"Content-Type": media})
-    user.post("transit/encrypt/k", {"plaintext": ENCODED})
     user.post("transit/decrypt/k", {"ciphertext": CANARY, "context": ENCODED})
     user.get(f"secret/data/a?version={CANARY}")
     # Pairs, headers and maps that are none: what cannot be read is repeated nowhere.
@@ -100,7 +96,65 @@ def asked(tenant: Tenant) -> list[Any]:
         operator.post("auth/token/create", {"meta": wrong})
         operator.put("sys/audit/none", {"type": "file", "options": wrong})
         operator.post("sys/mounts/secret/tune", {"passthrough_request_headers": wrong, "options": wrong})
-    return [backup, *keys.values(), datakey, random]
+
+
+def answered(tenant: Tenant) -> list[str]:
+    """Be answered secrets in all the forms that answers have; return those that are not the canary."""
+    user = tenant.user
+    for size in (2_000, 1):  # large ones are masked in steps, small ones in one go
+        assert user.post("secret/data/b", {"data": {"a": {"b": [CANARY * size]}}}).status == 200
+        assert CANARY in user.get("secret/data/b").body.decode()
+    assert tenant.root.post("cubbyhole/a", {"a": CANARY}).status == 204
+    assert CANARY in tenant.root.get("cubbyhole/a").body.decode()
+    wrapped = user.with_headers(**{"X-Vault-Wrap-TTL": "1m"}).get("secret/data/b").json["wrap_info"]["token"]
+    assert CANARY in user.post("sys/wrapping/unwrap", {"token": wrapped}).body.decode()  # kept, and given as it is
+    user.post("transit/keys/k", {"exportable": True, "allow_plaintext_backup": True})
+    ciphertext = user.post("transit/encrypt/k", {"plaintext": ENCODED}).data["ciphertext"]
+    batch = {"batch_input": [{"ciphertext": ciphertext}] * 2}
+    assert user.post("transit/decrypt/k", {"ciphertext": ciphertext}).data["plaintext"] == ENCODED
+    assert user.post("transit/decrypt/k", batch).data["batch_results"][1]["plaintext"] == ENCODED
+    keys = user.get("transit/export/encryption-key/k").data["keys"]
+    return [
+        wrapped,
+        user.get("transit/backup/k").data["backup"],
+        *keys.values(),
+        user.post("transit/datakey/plaintext/k").data["plaintext"],
+        user.post("sys/tools/random/32").data["random_bytes"],
+        *_logged_in(tenant),
+        *_of_ceremonies(tenant),
+    ]
+
+
+def _logged_in(tenant: Tenant) -> list[str]:
+    operator, password = tenant.operator, "a password of ann"
+    for kind in ("userpass", "approle"):
+        assert operator.post(f"sys/auth/{kind}", {"type": kind}).status == 204
+    assert operator.post("auth/userpass/users/ann", {"password": password}).status == 204
+    assert operator.post("auth/approle/role/app", {"token_policies": "default"}).status == 204
+    nobody = operator.with_token(None).with_headers(**{"X-Vault-Namespace": tenant.vault_id})
+    secret = operator.post("auth/approle/role/app/secret-id").data["secret_id"]
+    role = operator.get("auth/approle/role/app/role-id").data["role_id"]
+    return [
+        password,
+        secret,
+        token_of(nobody.post("auth/userpass/login/ann", {"password": password})),
+        token_of(nobody.post("auth/approle/login", {"role_id": role, "secret_id": secret})),
+        token_of(operator.post("auth/token/create", {"type": "batch", "policies": ["default"]})),
+    ]
+
+
+def _of_ceremonies(tenant: Tenant) -> list[str]:
+    """Make a root token and other shares, by the spelling whose answers stand in an envelope."""
+    operator = tenant.operator
+    begun = operator.post("sys/generate-root-token/attempt").data
+    for share in tenant.shares[:3]:
+        made = operator.post("sys/generate-root-token/update", {"key": share, "nonce": begun["nonce"]}).data
+    token = decode_token(made["encoded_token"], begun["otp"])
+    nonce = operator.post("sys/rotate/root/init", {"secret_shares": 3, "secret_threshold": 2}).data["nonce"]
+    for share in tenant.shares[:3]:
+        rekeyed = operator.post("sys/rotate/root/update", {"key": share, "nonce": nonce}).data
+    shares = [*tenant.shares[:3], *rekeyed["keys"], *rekeyed["keys_base64"]]
+    return [begun["otp"], made["encoded_token"], token, *shares]
 
 
 def test_cve_2025_62513_and_62705_and_ghsa_8xxq_mq9m_xmhw_what_is_not_known_to_be_harmless_is_masked(
@@ -112,11 +166,13 @@ def test_cve_2025_62513_and_62705_and_ghsa_8xxq_mq9m_xmhw_what_is_not_known_to_b
     the list of those that are shown.
     """
     assert tenant.root.put("sys/audit/file", FILE).status == 204
-    answered = asked(tenant)
+    secrets = [CANARY, ENCODED, *answered(tenant), str(tenant.root.token), str(tenant.user.token)]
+    sent(tenant)
     text = (folder / "audit.log").read_text(encoding="utf-8")
-    assert len(text.splitlines()) > 200
-    for secret in (CANARY, ENCODED, *answered, tenant.root.token, tenant.user.token):
-        assert str(secret) not in text, str(secret)[:12]
+    assert len(text.splitlines()) > 250
+    for place, secret in enumerate(secrets):
+        assert len(secret) > 16, place
+        assert secret not in text, (place, secret[:8])
     tenant.operator.put("sys/seal")
 
 
