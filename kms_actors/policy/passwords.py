@@ -14,6 +14,7 @@ import msgspec
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.policy import hcl
+from kms_actors.policy.steps import Steps, drained
 from kms_actors.policy.tree import Literal, Member, Node, ObjectNode, Source
 
 Random = Callable[[int], bytes]
@@ -44,6 +45,11 @@ class PasswordPolicy(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> PasswordPolicy:
     """Return the policy of a text in HCL or JSON; raises InvalidRequest."""
+    return drained(reading(text))
+
+
+def reading(text: str) -> Steps[PasswordPolicy]:
+    """Do as `parse`, a rule a step."""
     members, source = hcl.read(text, "password policy")
     length: int | None = None
     rules: list[CharsetRule] = []
@@ -56,15 +62,22 @@ def parse(text: str) -> PasswordPolicy:
                 raise source.error(member.at, f"more than {MAX_RULES} rules")
         else:
             raise source.error(member.at, "length, and rules of characters, are all there is")
+        yield
     return _checked(length, rules)
 
 
 def generate(policy: PasswordPolicy, random: Random) -> str:
     """Return a password; `random` gives as many random bytes as it is asked for."""
+    return drained(generating(policy, random))
+
+
+def generating(policy: PasswordPolicy, random: Random) -> Steps[str]:
+    """Do as `generate`, a draw a step."""
     for _ in range(_DRAWS):
         drawn = [_drawn(policy.characters, random) for _ in range(policy.length)]
         if all(_passes(rule, drawn) for rule in policy.rules):
             return "".join(drawn)
+        yield
     drawn = [_drawn(rule.charset, random) for rule in policy.rules for _ in range(rule.least)]
     drawn += [_drawn(policy.characters, random) for _ in range(policy.length - len(drawn))]
     for last in range(len(drawn) - 1, 0, -1):  # Fisher and Yates

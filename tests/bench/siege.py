@@ -24,7 +24,7 @@ from tests.support.node import Node, sqlite_table
 from tests.support.tokens import Issuer, new_vault_id
 
 _INTERVAL: Final = 0.05  # seconds between two requests of the quiet vault
-_IDLE: Final = 30  # seconds after which tokens and vaults without requests are forgotten
+_IDLE: Final = 30  # seconds after which what was not asked for is let go of: tokens, vaults, the bulk worker
 _SETTLING: Final = 3 * _IDLE  # seconds after which memory is looked at again
 _FOLDER: Final = 20_000  # names in the long list
 
@@ -81,6 +81,10 @@ def _megabytes(node: Node) -> float:
     return sum(resident_bytes(node.pid)) / (1 << 20)
 
 
+def _by_process(node: Node) -> list[int]:
+    return [size >> 20 for size in resident_bytes(node.pid)]
+
+
 @click.command()
 @click.option("--minutes", default=10.0, show_default=True)
 @click.option("--attackers", default=4, show_default=True, help="Threads that attack at a time.")
@@ -91,7 +95,7 @@ def main(minutes: float, attackers: int, workers: int) -> None:
     with tempfile.TemporaryDirectory(prefix="kms-siege-") as directory:
         node = Node.for_issuer(Path(directory), sqlite_table, issuer)
         node.settings = f"workers = {workers}"
-        node.further = f"\n[tenants]\nidle_seconds = {_IDLE}\n"
+        node.further = f"\n[tenants]\nidle_seconds = {_IDLE}\n\n[limits]\nbulk_idle_seconds = {_IDLE}\n"
         node.start()
         try:
             holds = _besiege(node, issuer, minutes, attackers)
@@ -110,7 +114,7 @@ def _besiege(node: Node, issuer: Issuer, minutes: float, attackers: int) -> bool
     _fill(seats[0])
     alone = Quiet(node.address, quiet._api.token or "")
     alone.run(time.monotonic() + 10)
-    before = _megabytes(node)
+    before, shares = _megabytes(node), _by_process(node)
     click.echo(f"alone:    {alone.told()}; {before:.0f} MB")
     ends = time.monotonic() + 60 * minutes
     rounds: Counter[str] = Counter()
@@ -127,6 +131,7 @@ def _besiege(node: Node, issuer: Issuer, minutes: float, attackers: int) -> bool
         highest = max(highest, _megabytes(node))
     time.sleep(_SETTLING)
     after = _megabytes(node)
+    click.echo(f"by process: {shares} MB before, {_by_process(node)} MB afterwards")
     answered = sum((Counter(seat.statuses) for seat in seats), Counter())
     click.echo(f"besieged: {quiet.told()}; at most {highest:.0f} MB, afterwards {after:.0f} MB")
     click.echo(f"rounds:   {dict(rounds)}")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kms_actors.errors import InvalidRequest
 from kms_actors.policy.names import MAX_NAME, acl_name, password_name
-from kms_actors.policy.passwords import CharsetRule, PasswordPolicy, generate, parse
+from kms_actors.policy.passwords import CharsetRule, PasswordPolicy, generate, generating, parse, reading
 
 
 def rule(charset: str, least: int | None = None) -> str:
@@ -104,6 +104,16 @@ def test_what_is_hardly_ever_drawn_is_made_all_the_same() -> None:
 
     assert generate(policy, random) == "a" * 100
     assert drawn < 200_000
+
+
+def test_what_takes_long_can_be_left_after_each_rule_and_each_draw() -> None:
+    text = "length = 100\n" + rule("abc", 1) * 64
+    assert sum(1 for _ in reading(text)) == 65
+    policy = parse(f"length = 100 {rule('a', 100)} {rule('bcdefghij')}")
+    assert sum(1 for _ in generating(policy, os.urandom)) == 64
+    with pytest.raises(StopIteration) as ended:
+        next(generating(parse(f"length = 4 {rule('a')}"), os.urandom))
+    assert ended.value.value == "aaaa"
 
 
 def test_no_character_is_likelier_than_another() -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 #: Requests below which none is refused: those that wait for a turn, and those of a kind that go on in tasks. Who was
 #: given no processor for a while was not asked for too much.
 FEW_QUEUED: Final = 32
-FEW_GOING_ON: Final = 64
+FEW_GOING_ON: Final = 24
 #: Where more than one account has asked of late: requests of them all that go on in tasks at once, and of each at
 #: least. What they wait for there, a store or threads, knows no turns.
 _TOGETHER: Final = 64

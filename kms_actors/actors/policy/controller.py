@@ -51,9 +51,11 @@ MAX_RULES: Final = 20_000
 _CACHE_BYTES: Final = 16 << 20
 _RULE_BYTES: Final = 900
 _POLICY_BYTES: Final = 600
-#: Steps that are done in one go: each takes some dozens of microseconds to read a rule, or to compile a hundred.
+#: Steps that are done in one go: each takes some dozens of microseconds to read a rule, or to compile a hundred; to
+#: read a rule of a password policy, or to draw a password, up to a few hundred.
 _RULES_AT_ONCE: Final = 10
 _COMPILED_AT_ONCE: Final = 2
+_OF_PASSWORDS_AT_ONCE: Final = 1
 #: Policies that are read together where many are shown.
 _DESCRIBED_AT_ONCE: Final = 64
 _SECOND: Final = 10**9
@@ -214,7 +216,7 @@ class PolicyController:
             raise InvalidRequest("refusing to update policy as expiration time has already elapsed")
         if message.text is not None:
             if message.kind is PolicyKind.PASSWORD:
-                passwords.parse(message.text)
+                await self._stepped(passwords.reading(message.text), _OF_PASSWORDS_AT_ONCE)
             else:
                 await self._parse(message.name, PolicyRecord(message.text))
 
@@ -272,7 +274,8 @@ class PolicyController:
 
     async def _generate(self, message: GeneratePassword) -> str:
         record = await self._read(ReadPolicy(PolicyKind.PASSWORD, message.name))
-        return passwords.generate(passwords.parse(record.text), os.urandom)
+        policy = await self._stepped(passwords.reading(record.text), _OF_PASSWORDS_AT_ONCE)
+        return await self._stepped(passwords.generating(policy, os.urandom), _OF_PASSWORDS_AT_ONCE)
 
 
 def _unstored(name: str) -> Policy:

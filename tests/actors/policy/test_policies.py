@@ -33,6 +33,7 @@ from kms_actors.policy.messages import (
 )
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.policy.templates import Subject
+from kms_actors.runtime.turns import Turns
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import TenantKeys
 from tests.store.access import get_all
@@ -403,3 +404,22 @@ async def test_what_is_kept_is_bounded_and_counted(tenant: TenantHandle) -> None
     kept = controller(tenant)._acls.kept
     assert kept.bytes <= kept.limit
     assert 1 < len(kept) < 30
+
+
+async def test_password_policies_that_take_long_are_worked_on_in_turns(
+    tenant: TenantHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading sixty-four rules takes ten milliseconds, and so do drawings that never fit; others come between."""
+    owners: list[str] = []
+    turn = Turns.turn
+
+    async def noted(self: Turns, owner: str) -> None:
+        owners.append(owner)
+        await turn(self, owner)
+
+    monkeypatch.setattr(Turns, "turn", noted)
+    rules = 'rule "charset" { charset = "ab" } ' * 63 + 'rule "charset" { charset = "cdefghijkl" min-chars = 100 }'
+    await tenant.ask(WritePolicy(PASSWORD, "a", f"length = 100 {rules}"))
+    assert owners == [VAULT] * 65
+    assert set(await tenant.ask(GeneratePassword("a"))) <= set("cdefghijkl")
+    assert owners == [VAULT] * (65 + 65 + 64)

@@ -6,10 +6,8 @@ import base64
 import hashlib
 import json
 import os
-import socket
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,10 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from kms_actors.cli.client import main
-from tests.support.api import Api, initialise, unseal
-from tests.support.node import Node, sqlite_table, wait_until
-from tests.support.programs import of_module
-from tests.support.tenant import Tenant, make_tenant
+from tests.support.kubernetes_program import KubernetesProgram, kubernetes_clients, narrowed
+from tests.support.node import Node, wait_until
+from tests.support.tenant import Tenant
 from tests.support.tokens import Issuer
 
 grpc = pytest.importorskip("grpc", reason="gRPC is absent: pip install -e .[test]")
@@ -34,8 +31,6 @@ grpc = pytest.importorskip("grpc", reason="gRPC is absent: pip install -e .[test
 from kms_actors.cli.kubernetes import asking  # noqa: E402
 
 SEED = os.urandom(32)  # what an API server seals
-_MODULE = Path(__file__).parents[2] / "conformance/kubernetes"
-PROGRAM = str(Path(sys.executable).with_name("kms-cli"))
 
 
 class Caller(asking.Caller):
@@ -48,83 +43,29 @@ class Caller(asking.Caller):
         return refusal.value.code().name, refusal.value.details()
 
 
-@pytest.fixture(scope="module")
-def issuer() -> Issuer:
-    return Issuer()
-
-
-@pytest.fixture
-def node(tmp_path: Path, issuer: Issuer) -> Iterator[Node]:
-    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
-    node.start()
-    yield node
-    node.close()
-    assert "Traceback" not in node.log
-
-
-@pytest.fixture
-def shares(node: Node, issuer: Issuer) -> list[str]:
-    operator = Api(node.address, issuer.cluster_operator())
-    shares: list[str] = initialise(operator)["keys_base64"]
-    unseal(operator, shares)
-    return shares
-
-
-@pytest.fixture
-def tenant(node: Node, shares: list[str], issuer: Issuer) -> Tenant:
-    tenant = make_tenant(node, issuer)
-    for name, kind in (("seal", "aes256-gcm96"), ("rsa", "rsa-2048"), ("p256", "ecdsa-p256"), ("p384", "ecdsa-p384")):
-        assert tenant.root.post(f"transit/keys/{name}", {"type": kind}).status == 200
-    return tenant
-
-
 Serve = Callable[..., Caller]
-
-
-def listens(path: Path) -> bool:
-    """Tell whether a socket takes connections: it has its name a moment before."""
-    with socket.socket(socket.AF_UNIX) as client:
-        return client.connect_ex(str(path)) == 0
 
 
 @pytest.fixture
 def serve(tenant: Tenant, node: Node, issuer: Issuer, tmp_path: Path) -> Iterator[Serve]:
     """Run the program with a biscuit that is narrowed to one key, and return who calls it."""
-    running: list[tuple[subprocess.Popen[bytes], Caller]] = []
+    running: list[tuple[KubernetesProgram, Caller]] = []
 
     def begin(**keys: str) -> Caller:
         path, token = tmp_path / f"{len(running)}.sock", tmp_path / "kubernetes.token"
-        used = [f"transit/+/{name}" for name in keys.values()]
-        whole = issuer.tenant(tenant.vault_id)
-        narrow = [f"--path={pattern}" for pattern in used]
-        narrowed = subprocess.run(
-            [PROGRAM, "biscuit", "attenuate", "-", *narrow],
-            input=whole, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        token.write_text(narrowed.stdout)
-        options = [word for name, key in keys.items() for word in (f"--{name.replace('_', '-')}", key)]
-        process = subprocess.Popen(
-            [
-                *(PROGRAM, "kubernetes", "serve", "--socket", str(path)),
-                *("--address", node.address, "--token-file", str(token), *options),
-            ],
-            stderr=subprocess.PIPE,
-        )
-        caller = Caller(path, 10)
-        running.append((process, caller))
-        wait_until(lambda: listens(path) or process.poll() is not None, "it serves")
-        assert process.poll() is None, process.stderr and process.stderr.read()
+        narrowed(issuer.tenant(tenant.vault_id), token, list(keys.values()))
+        program, caller = KubernetesProgram(path, node.address, token, **keys), Caller(path, 10)
+        running.append((program, caller))
+        program.start()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         return caller
 
     yield begin
-    for process, caller in running:
+    for program, caller in running:
         caller.close()
-        process.terminate()
-        _, told = process.communicate(timeout=20)
-        assert process.returncode == 0, told
-        assert b"Traceback" not in told
-        assert SEED not in told
+        program.close()
+        assert b"Traceback" not in program.told
+        assert SEED not in program.told
 
 
 # KMS v2.
@@ -261,8 +202,7 @@ def test_both_services_are_served_on_one_socket(serve: Serve) -> None:
 
 
 def test_what_kubernetes_own_clients_speak_is_spoken(serve: Serve, tmp_path: Path) -> None:
-    absent = "Kubernetes' clients are not here: install Go 1.26 or later and let the tests build them"
-    program = of_module(_MODULE, "KMS_TEST_KUBERNETES_CLIENT", absent)
+    program = kubernetes_clients()
     serve(key="seal", signing_key="p256")
     serve(signing_key="rsa")
     for what, name in (("kms", "0.sock"), ("jwt", "0.sock"), ("jwt", "1.sock")):

@@ -1,5 +1,5 @@
-// Calls a socket as a Kubernetes API server does, by Kubernetes' own generated clients: what `kms-cli kubernetes serve`
-// speaks is what these speak. Exits with 0 where all that is asked is answered as it should be.
+// Calls a socket as a Kubernetes API server does: by Kubernetes' own generated clients (`kms`, `jwt`), and by the
+// transformer of values that API servers have (`transform`). Exits with 0 where all is answered as it should be.
 package main
 
 import (
@@ -25,7 +25,11 @@ import (
 
 func main() {
 	if len(os.Args) != 3 {
-		fail("usage: kubernetes kms|jwt SOCKET")
+		fail("usage: kubernetes kms|jwt|transform SOCKET")
+	}
+	if os.Args[1] == "transform" {
+		transform(context.Background(), os.Args[2])
+		return
 	}
 	connection, err := grpc.NewClient("unix://"+os.Args[2], grpc.WithTransportCredentials(insecure.NewCredentials()))
 	check(err)
@@ -38,7 +42,7 @@ func main() {
 	case "jwt":
 		sign(ctx, jwt.NewExternalJWTSignerClient(connection))
 	default:
-		fail("neither kms nor jwt")
+		fail("neither kms, nor jwt, nor transform")
 	}
 }
 
