@@ -22,8 +22,8 @@ from kms_actors.seals.provider import Provider, Wrapped
 from kms_actors.secret import SecretBytes
 from kms_actors.store import schema
 from kms_actors.store.api import Store
-from kms_actors.store.sqlite.engine import SqliteStore
 from tests.actors.node_service import configuration, unseal_tenant
+from tests.store.engines import ENGINES, parameters
 
 
 class Keeper:
@@ -87,9 +87,12 @@ class Hosts:
         self._stack = contextlib.AsyncExitStack()
 
 
-@pytest.fixture
-async def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Hosts]:
-    store = await SqliteStore.open(tmp_path / "kms.sqlite")
+@pytest.fixture(params=parameters())
+async def hosts(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Hosts]:
+    engine = ENGINES[request.param]
+    store = await engine.open(await asyncio.to_thread(engine.locate, tmp_path))
     await schema.initialise(store)
     made = Hosts(store)
     real = opening.providers_of
