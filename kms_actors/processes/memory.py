@@ -21,12 +21,13 @@ from kms_actors.runtime.lasting import Lasting
 LOOK_SECONDS: Final = 10.0
 WORKED_SECONDS: Final = 0.25
 
+_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
 
 def give_back() -> None:
     """Have the C library (glibc) give back to the system what is free in its heaps."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
+    if _TRIM is not None:
+        _TRIM(0)
 
 
 class FreeMemory:

@@ -96,7 +96,7 @@ class Children:
         replies = self._owed.pop(child)
         if child.cancelled():
             self._refuse(replies, Unavailable("cancelled before the outcome was known"))
-        elif (error := child.exception()) is not None:
+        elif (error := _error_of(child)) is not None:
             heard = bool(replies) or (isinstance(child, Child) and child.heard)
             if isinstance(error, EXPECTED):
                 if not heard:
@@ -105,6 +105,7 @@ class Children:
                 self._fail(error)
             elif replies:
                 log_failure(self._owner, error, "request failed in actor")
+            _forget_way(error)
             self._refuse(replies, answer_to(error, RequestFailed))
         elif isinstance(child.result(), asyncio.Future):
             self._pass_on(replies, child.result())
@@ -125,3 +126,21 @@ class Children:
         for reply in replies:
             reply.fail(error)
         replies.clear()
+
+
+def _error_of(child: asyncio.Future[Any]) -> BaseException | None:
+    """Return what it ended with, as `exception` does; but the task does not keep the way that this came.
+
+    The variables along the way hold the task itself, and keys, results and what was sent: with the task they would
+    wait for a collection of cycles.
+    """
+    try:
+        child.result()
+    except BaseException as error:  # noqa: BLE001 - it is looked at, not handled
+        return error
+    return None
+
+
+def _forget_way(error: BaseException) -> None:
+    """Have an error itself not keep it either, nor the errors that led to it."""
+    error.__traceback__ = error.__context__ = None

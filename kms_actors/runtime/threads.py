@@ -84,7 +84,10 @@ class Lane:
         job = _Job(compute, asyncio.get_running_loop().create_future(), wanted)
         queue.append(job)
         self._start()
-        result: T = await job.answer
+        try:
+            result: T = await job.answer
+        finally:
+            del job  # an error that comes this way knows these variables, and would hold itself
         return result
 
     def close(self) -> None:

@@ -176,7 +176,7 @@ def long_lists(a: Attacker) -> None:
 
 
 def exponents(a: Attacker) -> None:
-    a.call("POST", f"transit/keys/{a.name('import')}/import", {"type": "rsa-2048", "public_key": _huge_exponent()})
+    a.call("POST", f"transit/keys/{a.name('import')}/import", {"type": "rsa-2048", "public_key": huge_exponent()})
 
 
 def made_up_tokens(a: Attacker) -> None:
@@ -194,7 +194,7 @@ def deep_json(a: Attacker) -> None:
     a.call("POST", "secret/data/deep", b'{"data":' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001)
 
 
-def _huge_exponent() -> str:
+def huge_exponent() -> str:
     """Return a public key of 2,048 bits whose exponent has nearly as many, in PEM."""
 
     def der(tag: int, content: bytes) -> bytes:
