@@ -19,6 +19,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many, one after the other")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seconds", type=float, help="go on for as long, whatever the number of seeds")
+    parser.add_argument("--nights", type=int, default=0, help="of each seed: minutes in which nobody asks anything")
     parser.add_argument("--only", action="append", default=[], help="a workload; all are drawn from otherwise")
     parser.add_argument("--planted", help="the name of a bug to put in")
     parser.add_argument("--trace", action="store_true", help="of a seed that breaks a promise: what happened last")

@@ -19,6 +19,9 @@ from tests.simulation.world import World
 #: Steps of a wall clock, in seconds.
 _STEPS: Final = (-3600.0 * 3, -5.0, 0.7, 90.0, 3600.0 * 3, 3600.0 * 24 * 365)
 
+#: How many times as long it is from one fault to the next by night.
+_SELDOM: Final = 20
+
 
 def rough(chance: random.Random) -> Weather:
     """Draw a weather in which calls fail, each in its own way."""
@@ -63,7 +66,8 @@ class Chaos:
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
-            await asyncio.sleep(self._chance.expovariate(1 / self._pause))
+            pause = self._pause if self._world.day.is_set() else self._pause * _SELDOM
+            await asyncio.sleep(self._chance.expovariate(1 / pause))
             node = self._chance.choice(self._world.nodes)
             task = asyncio.ensure_future(self._chance.choice(self._kinds)(node))
             self._tasks.add(task)

@@ -18,7 +18,7 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float]) -> int:
     seeds = seconds = operations = commits = 0.0
     seed = arguments.first
     while (clock() - begun < arguments.seconds) if arguments.seconds else seed < arguments.first + arguments.seeds:
-        outcome = simulate(seed, arguments.only)
+        outcome = simulate(seed, arguments.only, arguments.nights)
         if arguments.verbose:
             _tell(outcome)
         if outcome.broken:
@@ -27,6 +27,7 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float]) -> int:
             print(
                 f"again: python -m tests.simulation --first {seed} --seeds 1"
                 + "".join(f" --only {name}" for name in arguments.only)
+                + (f" --nights {arguments.nights}" if arguments.nights else "")
             )
             return 1
         faults.update(outcome.faults)

@@ -50,6 +50,8 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
 #: Virtual seconds of work, then of rest before it is judged.
 _WORK: Final = (20.0, 60.0)
 _REST: Final = 12.0
+#: Virtual seconds in which nobody asks for anything, but nodes do what they do by themselves, and things go wrong.
+_NIGHT: Final = (180.0, 900.0)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -66,8 +68,11 @@ class Outcome(msgspec.Struct, frozen=True):
     last: list[str]
 
 
-def simulate(seed: int, only: Sequence[str] = ()) -> Outcome:
-    """Run one seed; `only` names workloads, otherwise some are drawn. `sources.replace` comes before."""
+def simulate(seed: int, only: Sequence[str] = (), nights: int = 0) -> Outcome:
+    """Run one seed; `only` names workloads, otherwise some are drawn. `sources.replace` comes before.
+
+    After each of `nights`, long silences, clients go on with what they know from before.
+    """
     gc.collect()  # what the run before has left
     chance = random.Random(seed)
     loop = VirtualLoop(random.Random(seed + 1).random)
@@ -81,7 +86,7 @@ def simulate(seed: int, only: Sequence[str] = ()) -> Outcome:
         world = World(Path(directory), sky, random.Random(seed + 2))
         broken = ""
         try:
-            task = loop.create_task(_run(world, only), context=OUTSIDE.copy())
+            task = loop.create_task(_run(world, only, nights), context=OUTSIDE.copy())
             loop.run_until_complete(task)
             if logged.wrong:
                 broken = f"something was logged as wrong: {logged.wrong[:3]}"
@@ -105,7 +110,7 @@ def simulate(seed: int, only: Sequence[str] = ()) -> Outcome:
     )
 
 
-async def _run(world: World, only: Sequence[str]) -> None:
+async def _run(world: World, only: Sequence[str], nights: int) -> None:
     await world.begin()
     names = only or world.chance.sample(list(WORKLOADS), world.chance.randint(2, len(WORKLOADS)))
     workloads = [WORKLOADS[name](world) for name in sorted(names)]
@@ -114,9 +119,12 @@ async def _run(world: World, only: Sequence[str]) -> None:
     chaos = Chaos(world)
     clients = [asyncio.ensure_future(client) for workload in workloads for client in workload.clients()]
     trouble = asyncio.ensure_future(chaos.run())
-    done, _ = await asyncio.wait(
-        [*clients, trouble], timeout=world.chance.uniform(*_WORK), return_when=asyncio.FIRST_EXCEPTION
-    )
+    done = await _go_on([*clients, trouble], world.chance.uniform(*_WORK))
+    for _ in range(nights):
+        world.day.clear()
+        done |= await _go_on([*clients, trouble], world.chance.uniform(*_NIGHT))
+        world.day.set()
+        done |= await _go_on([*clients, trouble], world.chance.uniform(*_WORK))
     for task in (*clients, trouble):
         task.cancel()
     await asyncio.gather(*clients, trouble, return_exceptions=True)
@@ -130,6 +138,12 @@ async def _run(world: World, only: Sequence[str]) -> None:
     for workload in workloads:
         await workload.judge()
     await _check(world)
+
+
+async def _go_on(tasks: Sequence[asyncio.Task[None]], seconds: float) -> set[asyncio.Task[None]]:
+    """Let them work for so long, or until one of them fails; return those that have ended."""
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    return done
 
 
 async def _check(world: World) -> None:

@@ -46,6 +46,8 @@ class World:
         #: Of the world outside of all nodes.
         self.store = SimulatedStore(sky)
         self.operations = 0
+        self.day = asyncio.Event()  # while it is not, clients rest
+        self.day.set()
         self.sealed = Spans()  # between which the vault certainly was
         self.faults: dict[str, int] = {}
         self.last: deque[str] = deque(maxlen=_LAST)  # of what happened

@@ -35,6 +35,12 @@ class Clients:
         """Let a drawn while pass: mostly none, at times long."""
         drawn = self.chance.random()
         await asyncio.sleep(drawn * 0.02 if drawn < 0.6 else drawn * seconds * 4)
+        await self.world.day.wait()
+
+    async def rest(self, seconds: float) -> None:
+        """Let a drawn while pass, `seconds` in the mean."""
+        await asyncio.sleep(self.chance.expovariate(1 / seconds))
+        await self.world.day.wait()
 
     def require(self, holds: bool, promise: str, *what: object) -> None:
         """Raise `Broken` where a promise does not hold."""

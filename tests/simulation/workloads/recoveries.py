@@ -29,7 +29,7 @@ class Recoveries(Clients):
 
     async def _rekeyer(self) -> None:
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 6))
+            await self.rest(6)
             await self._ask("DELETE", "sys/rekey-recovery-key/init")
             wanted = {"secret_shares": 3, "secret_threshold": 2, "require_verification": True}
             begun = await self._ask("PUT", "sys/rekey-recovery-key/init", wanted)
@@ -58,7 +58,7 @@ class Recoveries(Clients):
 
     async def _rotator(self) -> None:
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 10))
+            await self.rest(10)
             await self._ask("PUT", "sys/rotate")
 
     async def judge(self) -> None:

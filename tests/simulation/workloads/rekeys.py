@@ -28,7 +28,7 @@ class Rekeys(Clients):
 
     async def _rekeyer(self) -> None:
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 8))
+            await self.rest(8)
             await self._ask("DELETE", "sys/rekey/init")
             wanted = {"secret_shares": 3, "secret_threshold": 2, "require_verification": True}
             begun = await self._ask("PUT", "sys/rekey/init", wanted)
@@ -57,7 +57,7 @@ class Rekeys(Clients):
 
     async def _rotator(self) -> None:
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 10))
+            await self.rest(10)
             self._rotations += 1
             answer = await self._ask("PUT", "sys/rotate")
             if answer.good:

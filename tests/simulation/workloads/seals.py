@@ -20,7 +20,7 @@ class Seals(Clients):
 
     async def _operator(self) -> None:
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 6))
+            await self.rest(6)
             answer = await self.world.ask("PUT", "sys/seal", self.world.operator)
             if answer.good:
                 self.world.sealed.begin(answer.got)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -68,7 +67,7 @@ class Keys(Clients):
 
     async def _rotator(self) -> None:
         while True:
-            await asyncio.sleep(self.chance.expovariate(1 / 4))
+            await self.rest(4)
             key = self.chance.choice(_KEYS)
             self._rotations[key] += 1
             answer = await self.world.ask("POST", f"transit/keys/{key}/rotate", self.world.user)
