@@ -86,14 +86,16 @@ class World:
         await asyncio.sleep(self.lease)
 
     async def unseal(self) -> None:
-        """Give the vault's shares until it is open; where there are two sets, one of them opens it."""
+        """Give the vault's shares until it is open; where there are two sets, one of them opens it.
+
+        Which one did is not told: it may have been open, or somebody else opens it, too.
+        """
         for _ in range(20):
             for shares in filter(None, (self.shares, self.other_shares)):
                 await self.ask("PUT", "sys/unseal", self.operator, {"reset": True})
                 for share in shares[:2]:
                     answer = await self.ask("PUT", "sys/unseal", self.operator, {"key": share})
                     if answer.good and not answer.body["sealed"]:
-                        self.shares, self.other_shares = shares, []
                         return
             await asyncio.sleep(1)
         raise Broken("no shares open the vault")
