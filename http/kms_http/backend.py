@@ -75,6 +75,9 @@ class Tenant(Protocol):
 
     def revoked(self, revocation_ids: tuple[str, ...]) -> bool: ...
 
+    def seen(self, biscuit: str, now: float) -> bool:
+        """Tell whether a biscuit of this revocation id is noted for the month of now (seconds since 1970)."""
+
 
 class Backend(Protocol):
     """The node."""

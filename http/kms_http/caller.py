@@ -12,6 +12,8 @@ from typing import Any, Final, NamedTuple
 from multidict import istr
 
 from kms_actors import request_context
+from kms_actors.activity import clients
+from kms_actors.activity.messages import NoteBiscuit
 from kms_actors.auth import batch_token, service_token
 from kms_actors.auth.checks import WithPolicies
 from kms_actors.auth.principal import MadeOf, Principal, Right
@@ -191,15 +193,20 @@ class Callers:
                 raise _refusal("an operator's token of another cluster, or revoked", self._backend.namespace)
             return Caller(principal, None)
         tenant = self._backend.awake(principal.resource) or await self._backend.tenant(principal.resource)
-        principal = await self._of_vault(principal, tenant)
+        principal = await self._of_vault(principal, tenant, sent.now)
         request_context.borne_by(Bearer(principal.revocation_ids, policies=_made_of(principal)))
         return Caller(principal, tenant)
 
-    async def _of_vault(self, principal: Principal, tenant: Tenant) -> Principal:
-        """Return the bearer of a biscuit of this vault, with what policies give him now."""
-        if tenant.revoked(principal.revocation_ids):
+    async def _of_vault(self, principal: Principal, tenant: Tenant, now: float) -> Principal:
+        """Return the bearer of a biscuit of this vault, with what policies give him now. It is noted once a month."""
+        ids = principal.revocation_ids
+        if tenant.revoked(ids):
             raise _refusal("token was revoked", tenant.vault_id)
-        if principal.right is Right.POLICY and principal.acl is None and not tenant.sealed:
+        if tenant.sealed:
+            return principal
+        if not tenant.seen(ids[-1], now):
+            await tenant.ask(NoteBiscuit(ids[-1], clients.of_biscuit(principal)))
+        if principal.right is Right.POLICY and principal.acl is None:
             return WithPolicies(principal, await tenant.ask(ResolveAcl(principal.policies)))
         return principal
 
@@ -276,7 +283,7 @@ class Callers:
         principal = self._authenticator.authenticate(text, now)
         if principal.resource != tenant.vault_id or principal.right is Right.OPERATOR:
             raise _refusal("a service token of another vault's biscuit", tenant.vault_id)
-        return await self._of_vault(principal, tenant)
+        return await self._of_vault(principal, tenant, now)
 
     def _require_namespace(self, caller: Caller, namespace: str) -> None:
         named = namespace.strip("/")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, ClassVar
 
 from kms_actors.durations import parse_duration
@@ -17,6 +18,7 @@ Converter = Callable[[Any], Any]
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 _INT64 = 1 << 63
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
 #: Entries of a list of numbers: more than anything has versions.
@@ -128,6 +130,18 @@ def to_period(value: Any) -> int:
     if nanoseconds < 0:
         raise WrongType("cannot provide negative value")
     return nanoseconds
+
+
+def to_time(value: Any) -> float:
+    """Seconds since 1970, as a number or numeric string, or a time of RFC 3339; null and an empty string as 0."""
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        try:
+            return max(0.0, datetime.fromisoformat(value).timestamp())
+        except (ValueError, OverflowError):
+            raise WrongType("could not parse time from input") from None
+    if isinstance(value, bool) or (isinstance(value, str) and value and not value.isdecimal()):
+        raise WrongType("could not parse time from input")
+    return float(max(0, to_int(value)))
 
 
 def _bounded(nanoseconds: int) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from kms_actors.activity.records import ActivityConfig, Month, SeenClient
 from kms_actors.actors.cluster.changes import Change
 from kms_actors.actors.cluster.schedule import Claim
 from kms_actors.actors.cluster.timekeeping import Kept
@@ -169,6 +170,10 @@ TENANT_RECORDS: Final = (
     Known(("used",), _PLAIN, _as(Used)),
     Known(("measured",), _PLAIN, _as(Measured)),
     Known(("count", str, int), _PLAIN, _counter),
+    Known(("client", int, bytes), _SEALED, _as(SeenClient)),
+    Known(("clients", int), _PLAIN, _as(Month)),
+    Known(("clients-config",), _SEALED, _as(ActivityConfig)),
+    Known(("clients-due",), _PLAIN, _counter),
     Known(("audit", str), _SEALED, _as(Device)),
     Known(("audit-headers",), _SEALED, _as(Headers)),
     Known(("audit-revision",), _PLAIN, _counter),

@@ -96,7 +96,10 @@ class Transit(Section, frozen=True):
     """The Transit engine."""
 
     usage_flush_seconds: Annotated[
-        Seconds, Meta(description="how long what keys are used for is counted in memory before it is stored")
+        Seconds,
+        Meta(
+            description="how long what keys are used for, and by which clients, is counted in memory before it is stored"
+        ),
     ] = 10.0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from kms_actors.activity.messages import ReadActivity
 from kms_actors.messages import Command, Message, Query
 from kms_actors.quota.records import RateLimit
 from kms_actors.tenancy.records import Erasure, Limits, Measured
@@ -86,6 +87,10 @@ class DeleteTenant(OfTenant, Command, frozen=True):
 
 class KeepTenant(OfTenant, Command, frozen=True):
     """Take back a deletion that has not begun. Answer: Tenant; raises InvalidRequest."""
+
+
+class ReadAllActivity(OfTenants, ReadActivity, frozen=True):
+    """The same of all vaults together, whether or not they are sealed. Answer: Usage; None where nothing is kept."""
 
 
 class ExportTenant(OfTenant, Query, frozen=True):

@@ -127,7 +127,7 @@ COMMANDS: Final = (
     Command("operator rotate-keys", "-cancel", "Success"),
     refused("operator step-down", "", _NO_HA),
     Command("operator unseal", "{share}", "Sealed"),
-    refused("operator usage", "", "clients are not counted by month"),
+    Command("operator usage", "", "Active clients"),
     refused("operator raft autopilot get-config", "", _NO_HA),
     refused("operator raft autopilot set-config", "-min-quorum=3", _NO_HA),
     refused("operator raft autopilot state", "", _NO_HA),

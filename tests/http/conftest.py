@@ -92,6 +92,7 @@ class FakeTenant(Answering):
         self.erasure: Erasure | None = None
         self.revoked_ids: set[str] = set()
         self.trail: Trail | None = None
+        self.all_seen = True  # biscuits, in the month of now
         self.mounts = MountTable(
             [
                 Mount("secret/", "kv", 1, "9b1c", "kv_9b1c", "key/value secret storage", {"version": "2"}),
@@ -104,6 +105,9 @@ class FakeTenant(Answering):
 
     def revoked(self, revocation_ids: tuple[str, ...]) -> bool:
         return not self.revoked_ids.isdisjoint(revocation_ids)
+
+    def seen(self, biscuit: str, now: float) -> bool:
+        return self.all_seen
 
 
 class FakeBackend(Answering):

@@ -18,6 +18,7 @@ from kms_http.api.kv import unversioned as kv_v1
 from kms_http.api.login import approle, cert, jwt, kubernetes, userpass
 from kms_http.api.login import texts as login_texts
 from kms_http.api.sys import texts as sys_texts
+from kms_http.api.sys.activity import ACTIVITY_ROUTES
 from kms_http.api.sys.audit import AUDIT_ROUTES
 from kms_http.api.sys.auth_methods import AUTH_ROUTES
 from kms_http.api.sys.capabilities import Capabilities
@@ -101,6 +102,7 @@ SYSTEM_ROUTES: Final = Capabilities(
         *WATCHING_ROUTES,
         *PLUGIN_ROUTES,
         *COUNTER_ROUTES,
+        *ACTIVITY_ROUTES,
         *INSPECTION_ROUTES,
         *NAMESPACE_ROUTES,
         *CUBBYHOLE_ROUTES,

@@ -34,6 +34,7 @@ _BY_CONVERTER: Final[Mapping[str, Kind]] = {
     "to_name": _STRING,
     "_to_token": _STRING,
     "_to_moment": _STRING,
+    "to_time": _STRING,
     "to_int": _INTEGER,
     "_to_bound": _INTEGER,
     "_to_status": _INTEGER,

@@ -12,14 +12,10 @@ from kms_actors.actors.audit.outlets import Scope
 from kms_actors.actors.cluster.changes import TENANT
 from kms_actors.actors.tenant.audit_records import AuditRecords
 from kms_actors.actors.tenant.context import Handler, TenantContext
-from kms_actors.actors.tenant.reporting import reported
 from kms_actors.audit.device import Devices
 from kms_actors.audit.messages import AUDIT_MESSAGES as AUDIT_REQUESTS
-from kms_actors.audit.messages import HashInput, ReadCheckpoints, ReadDevices
 from kms_actors.messages import Event, Message
 from kms_actors.store.api import Transaction
-
-_LOOKS: Final = frozenset({ReadDevices, HashInput, ReadCheckpoints})
 
 
 class DevicesChangedTo(Event, frozen=True):
@@ -59,8 +55,7 @@ class AuditController:
         }
 
     def _begin(self, message: Message) -> Any:
-        task = self._context.spawn(self._carry_out(message))
-        return task if type(message) in _LOOKS else reported(self._context.vault_id, message, task)
+        return self._context.spawn(self._carry_out(message))
 
     async def _carry_out(self, message: Message) -> Any:
         return await self._work[type(message)](message)

@@ -11,7 +11,6 @@ from kms_actors.actors.ceremony.root_generating import RootGenerating, root_hand
 from kms_actors.actors.ceremony.rotating import Rotating, rotating_handlers
 from kms_actors.actors.ceremony.scope import TenantScope
 from kms_actors.actors.tenant.context import Handler, TenantContext
-from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.ceremony.messages import ANSWERS
 from kms_actors.messages import Message
 
@@ -34,7 +33,4 @@ class CeremonyController:
         return {kind: partial(self._perform, handle) for kind, handle in self._handlers.items()}
 
     def _perform(self, handle: Callable[[Any], Coroutine[Any, Any, Any]], message: Message) -> Any:
-        task = self._context.spawn(handle(message))
-        if not is_reported(message, sealed=False):
-            return task
-        return reported(self._context.vault_id, message, task)
+        return self._context.spawn(handle(message))

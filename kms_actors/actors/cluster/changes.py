@@ -41,6 +41,8 @@ IDENTITY: Final = "identity"
 POLICY: Final = "policy"
 #: The name is the mark of a name of logins (`login.remembered`): what that proves may be something else.
 LOGIN: Final = "login"
+#: Without a name: whether clients are counted may be another matter.
+ACTIVITY: Final = "activity"
 #: The vault was deleted, and another may get its id. No node knows this area, so that each forgets the vault.
 GONE: Final = "gone"
 #: Of CLUSTER, without a name: the master keyring, or its seal.
@@ -62,6 +64,7 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     IDENTITY: re.compile(r"(?:[0-9a-f-]{36})?"),
     POLICY: re.compile(r"[^\0]+", re.DOTALL),
     LOGIN: re.compile(r"[0-9a-f]{32}"),
+    ACTIVITY: re.compile(""),
 }
 _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TOKEN: re.compile(r"[^\0]+"),

@@ -13,6 +13,7 @@ What there is to do in a tenant:
 (tenant, `secret-id-end`, second, …)  a secret id of a role that ends, likewise
 (tenant, `unmounting`, mount)     a mount that is gone, of which there are records
 (tenant, `keyring-due`)           when the keyring is to get its next version
+(tenant, `clients-due`)           when what is counted of clients in a month is to be removed
 
 Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its work, nor than `AHEAD`
 from when it was written, so that what a clock in the future has left is looked at again; it may be too early, which
@@ -53,6 +54,7 @@ SECRET_ID_END: Final = "secret-id-end"  # noqa: S105  # a name
 
 UNMOUNTING: Final = "unmounting"
 KEYRING: Final = "keyring-due"
+CLIENTS: Final = "clients-due"
 
 #: What ends at the second that follows in keys; and what is to be done at once.
 _ENDS: Final = (END, SECRET_ID_END)
@@ -107,7 +109,7 @@ async def look_soon(tr: Transaction, keys: TenantKeys) -> None:
     """Have a tenant that is unsealed now looked at, if there is anything to do in it, ever."""
     areas = (*_OF_TOKENS, UNMOUNTING)
     found = await asyncio.gather(key_entries(tr, keys, limit=1), *(_first(tr, keys, area) for area in areas))
-    if any(found) or await keyring_due(tr, keys) is not None:
+    if any(found) or set(await times_due(tr, keys)) != {None}:
         await look_now(tr, keys)
 
 
@@ -117,10 +119,17 @@ async def key_entries(tr: Reads, keys: TenantKeys, *, limit: int = 0) -> list[En
     return await tr.get_range(behind(begin), end, limit=limit)
 
 
-async def keyring_due(tr: Reads, keys: TenantKeys) -> int | None:
-    """Return when the keyring of a tenant is to get its next version, if it is by time."""
-    raw = await tr.get(keys.key(KEYRING))
-    return None if raw is None else decode_time(raw)
+class TimesDue(NamedTuple):
+    """When there is work that a tenant has one time of; None where it never is."""
+
+    keyring: int | None
+    clients: int | None
+
+
+async def times_due(tr: Reads, keys: TenantKeys) -> TimesDue:
+    """Return when the keyring of a tenant is to get its next version, and a month of clients is to be removed."""
+    found = await tr.get_many((keys.key(KEYRING), keys.key(CLIENTS)))
+    return TimesDue(*(None if raw is None else decode_time(raw) for raw in found))
 
 
 async def token_work(tr: Reads, keys: TenantKeys) -> int | None:
@@ -147,16 +156,15 @@ async def look_again(tr: Transaction, keys: TenantKeys, now: int, retry: int) ->
 
     What of its keys is due `now` has failed, and is tried again `retry` later; what of its tokens is goes on.
     """
-    entries, tokens, unmounted, keyring = await asyncio.gather(
-        key_entries(tr, keys), token_work(tr, keys), has_unmounted(tr, keys), keyring_due(tr, keys)
+    entries, tokens, unmounted, times_of = await asyncio.gather(
+        key_entries(tr, keys), token_work(tr, keys), has_unmounted(tr, keys), times_due(tr, keys)
     )
     times = [time if time > now else now + retry for time in (decode_time(raw) for _, raw in entries)]
     if tokens is not None:
         times.append(max(tokens, now + SPARE) if tokens > now else now)
     if unmounted:
         times.append(now + UNMOUNTING_SPARE)
-    if keyring is not None:
-        times.append(keyring if keyring > now else now + retry)
+    times += [time if time > now else now + retry for time in times_of if time is not None]
     if times:
         await look_at(tr, keys, min(times), now)
     else:

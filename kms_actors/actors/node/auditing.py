@@ -21,7 +21,6 @@ from kms_actors.actors.audit.trail import Trail
 from kms_actors.actors.cluster.changes import AUDIT, CLUSTER, record
 from kms_actors.actors.cluster.changes import Change as Line
 from kms_actors.actors.tenant.audit_records import AuditRecords
-from kms_actors.actors.tenant.reporting import is_reported, reported
 from kms_actors.audit.device import Devices
 from kms_actors.audit.messages import AUDIT_MESSAGES
 from kms_actors.errors import Sealed
@@ -99,10 +98,7 @@ class NodeAudit:
 
     async def ask(self, message: Message) -> Any:
         """Carry out a message of an operator."""
-        carried_out = asyncio.ensure_future(self._work[type(message)](message))
-        if is_reported(message, sealed=False):
-            reported(self._namespace, message, carried_out)
-        return await asyncio.shield(carried_out)
+        return await asyncio.shield(asyncio.ensure_future(self._work[type(message)](message)))
 
     async def read(self) -> Devices:
         """See `Place`."""

@@ -102,6 +102,10 @@ class TenantHandle:
         revoked = self._view.revocations.ids
         return bool(revoked) and not revoked.isdisjoint(revocation_ids)
 
+    def seen(self, biscuit: str, now: float) -> bool:
+        """Tell whether a biscuit of this revocation id is known to have been used in the month of now."""
+        return now < self._view.seen_until and biscuit in self._view.seen
+
     def end_tenure(self) -> None:
         """Let nothing more be done with its keys."""
         self._view.tenure.end()

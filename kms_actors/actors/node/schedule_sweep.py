@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import structlog
 
 from kms_actors import request_context
+from kms_actors.actors.activity.controller import EndClients
 from kms_actors.actors.cluster.schedule import (
     Due,
     claim,
@@ -26,9 +27,9 @@ from kms_actors.actors.cluster.schedule import (
     has_secret_ids,
     has_unmounted,
     key_entries,
-    keyring_due,
     look_at,
     look_never,
+    times_due,
     token_work,
 )
 from kms_actors.actors.cluster.timekeeping import Timekeeper
@@ -70,6 +71,7 @@ class _Visit(NamedTuple):
     unmounted: bool = False
     erasing: bool = False
     keyring: bool = False
+    clients: bool = False
 
 
 class ScheduleSweep:
@@ -155,6 +157,8 @@ class ScheduleSweep:
                 await tenant.ask(EndMounts())
             if visit.keyring:
                 await tenant.ask(RotateKeyringIfDue())
+            if visit.clients:
+                await tenant.ask(EndClients())
             if visit.secret_ids:
                 await tenant.ask(EndSecretIds())
             ended: int = await tenant.ask(EndTokens()) if visit.tokens else 0
@@ -184,12 +188,12 @@ class ScheduleSweep:
         unsealing = self._services.unsealing
         if vault_id and await unsealing.root_key(tr, keys, int.from_bytes(epoch or b"", "little")) is not None:
             keys_there, tokens = await key_entries(tr, keys, limit=1), await token_work(tr, keys)
-            keyring = await keyring_due(tr, keys)
+            times = await times_due(tr, keys)
             # Either of these two has the tenant looked at again, when it has work next.
             ending = not keys_there or (tokens is not None and tokens <= now)
             secret_ids, unmounted = ending and await has_secret_ids(tr, keys), await has_unmounted(tr, keys)
-            rotating = keyring is not None and keyring <= now
-            return _Visit(vault_id, bool(keys_there), ending, secret_ids, unmounted, keyring=rotating)
+            keyring, clients = (time is not None and time <= now for time in times)
+            return _Visit(vault_id, bool(keys_there), ending, secret_ids, unmounted, keyring=keyring, clients=clients)
         if self._shared:
             await look_never(tr, keys)
         return None

@@ -207,12 +207,12 @@ class NodeService:
         if isinstance(message, OfTenants):
             return await self._ask_tenancy(message)
         own = self._node_audit.ask if self._node_audit.handles(message) else self._insight.handlers.get(type(message))
+        if is_reported(message, sealed=self._unsealed_status is None):
+            change = asyncio.ensure_future((own or self._node.ask)(message))
+            return await asyncio.shield(reported(self.namespace, message, change))
         if own is not None:
             return await asyncio.ensure_future(own(message))  # in a task: requests begin outside of one
-        if not is_reported(message, sealed=self._unsealed_status is None):
-            return await self._node.ask(message)
-        change = asyncio.ensure_future(self._node.ask(message))
-        return await asyncio.shield(reported(self.namespace, message, change))
+        return await self._node.ask(message)
 
     async def _ask_tenancy(self, message: OfTenants) -> Any:
         self._require_fresh()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -46,7 +47,7 @@ class Services:
     fresh: Callable[[], bool]  # False once the store was not heard within the lease
     clock: Callable[[], int] = time.time_ns
     timely: Callable[[], bool] = lambda: True  # see TenantContext
-    usage_seconds: float = 10.0  # how long uses of transit keys may wait to be written
+    usage_seconds: float = 10.0  # how long uses of transit keys, and clients, may wait to be written
     observe_uses: ObserveUses = unobserved
     near_limits: NearLimits = field(default_factory=NearLimits)
     unmounts: Unmounts = field(default_factory=Unmounts)
@@ -69,7 +70,10 @@ class TenantView:
     `account` counts the memory it takes.
     """
 
-    __slots__ = ("account", "erasure", "limiter", "mounts", "number", "revocations", "sealed", "tenure", "trail")
+    __slots__ = (
+        *("account", "erasure", "limiter", "mounts", "number", "revocations", "sealed", "seen"),
+        *("seen_until", "tenure", "trail"),
+    )
 
     def __init__(self, account: Account) -> None:
         self.account = account
@@ -81,3 +85,5 @@ class TenantView:
         self.mounts = MountTable(())
         self.revocations = Revocations()
         self.trail: Trail | None = None
+        self.seen: AbstractSet[str] = frozenset()  # biscuits, by their revocation ids
+        self.seen_until = 0.0  # in seconds since 1970

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from kms_actors.actors.cluster.changes import TENANT, Change, record
 from kms_actors.actors.cluster.schedule import look_at, look_never
+from kms_actors.actors.node.activity import ClusterActivity
 from kms_actors.actors.node.telling import What, tell
 from kms_actors.actors.tenant.records import take_number
 from kms_actors.actors.tenant.standing import COUNT, ERASURE, GRANT, MEASURED, erasure_of, grant_of, leaving, put
@@ -41,6 +42,7 @@ from kms_actors.tenancy.messages import (
     MeasureTenant,
     NoteMeasured,
     OfTenants,
+    ReadAllActivity,
     ReadTenant,
     SealTenant,
     Tenant,
@@ -85,6 +87,7 @@ class Tenancy:
         self._namespace = namespace
         self._clock = clock
         self._export = export
+        self._activity = ClusterActivity(store, clock)
 
     def handle(self, message: OfTenants) -> Awaitable[Any]:
         """Do what a message says."""
@@ -255,6 +258,7 @@ class Tenancy:
         ExportTenant: _export_page,
         MeasureTenant: _measure,
         NoteMeasured: _note_measured,
+        ReadAllActivity: lambda self, message: self._activity.read(message),
     }
 
 

@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 import msgspec
 import pykka
 
+from kms_actors.activity import clients
+from kms_actors.actors.activity.controller import ACTIVITY_MESSAGES, NoteToken
 from kms_actors.actors.audit.controller import AUDIT_MESSAGES, AuditController
 from kms_actors.actors.ceremony.controller import CEREMONY_MESSAGES, CeremonyController
 from kms_actors.actors.ceremony.scope import TenantScope
@@ -27,6 +29,7 @@ from kms_actors.actors.kv.controller import KV_MESSAGES, KvController, SecretFre
 from kms_actors.actors.login.controllers import LOGIN_CONTROLLERS
 from kms_actors.actors.node import footprint
 from kms_actors.actors.node.allowance import Allowance
+from kms_actors.actors.node.counting import Counting
 from kms_actors.actors.node.heard import events_of
 from kms_actors.actors.node.publishing import Published
 from kms_actors.actors.node.services import Services, TenantView
@@ -39,15 +42,13 @@ from kms_actors.actors.tenant.records import (
     TenantState,
     status_of,
 )
-from kms_actors.actors.tenant.reporting import is_reported, login_watched, reported
+from kms_actors.actors.tenant.reporting import is_reported, login_watched, report_watched, reported
 from kms_actors.actors.tenant.revocations import sweep, time_of_ends
 from kms_actors.actors.tenant.store import TenantStore
 from kms_actors.actors.tenant.tallies import Tallies
 from kms_actors.actors.tenant.tenure import Tenure
 from kms_actors.actors.token.controller import TOKEN_MESSAGES, TokenController
-from kms_actors.actors.transit.controller import TransitController
-from kms_actors.actors.transit.storage import TransitRecords
-from kms_actors.actors.transit.usage import TransitUsage
+from kms_actors.auth.service_token import ServiceToken
 from kms_actors.ceremony.messages import RotateKeyringIfDue
 from kms_actors.ceremony.pgp import Readers
 from kms_actors.ceremony.rotation import LEAST_OPERATIONS
@@ -105,7 +106,7 @@ class TenantActor(AsyncioActor):
         self._state = state
         self._context: TenantContext | None = None
         self._controllers: dict[_MakeController, Controller] = {}
-        self._usage: TransitUsage | None = None
+        self._counting = Counting(services, view, state.vault_id)
         self._reloads: Coalesced | None = None
         self._tenure = Tenure(services.fresh)
         self._handlers: dict[type[Message], Handler] = {}
@@ -120,8 +121,7 @@ class TenantActor(AsyncioActor):
         return handler(message)
 
     def on_stopping(self) -> None:
-        if self._usage is not None:
-            self._usage.end()
+        self._counting.end()
 
     def on_stop(self) -> None:
         self._forget()
@@ -133,7 +133,7 @@ class TenantActor(AsyncioActor):
         """Let go of keys and controllers, which lead back to this actor: nobody waits for a collection of cycles."""
         self._context = None
         self._controllers = {}
-        self._usage = None
+        self._counting.forget()
         self._reloads = None
         self._handlers = {}
         self._published.close()
@@ -152,7 +152,7 @@ class TenantActor(AsyncioActor):
         if issubclass(kind, Login):
             view = self._view
             return login_watched(self._state.vault_id, lambda: view.mounts, handler)
-        return handler
+        return report_watched(self._state.vault_id, kind, handler)
 
     def _controller(self, make: _MakeController) -> Controller:
         """Return a controller, from then on kept: most tenants need few of those, too."""
@@ -171,9 +171,7 @@ class TenantActor(AsyncioActor):
         self._state = state
         self._tenure.end()
         self._tenure = self._view.tenure = Tenure(self._services.fresh)
-        if self._usage is not None:
-            self._usage.end()
-            self._usage = None
+        self._counting.end()
         self._context = None
         self._controllers = {}
         self._handlers = {}
@@ -236,17 +234,12 @@ class TenantActor(AsyncioActor):
             await self._ask_self(RotateKeyringIfDue())
 
     def _make_transit(self, context: TenantContext) -> Controller:
-        context.account.add(footprint.TRANSIT_BYTES)
-        transit = TransitController(context, usage=self._make_usage)
-        self._usage = transit.usage
-        return transit
+        return self._counting.transit(context)
 
-    def _make_usage(self, context: TenantContext, records: TransitRecords) -> TransitUsage:
-        return TransitUsage(context, records, self._services.usage_seconds, self._observe_use)
-
-    def _observe_use(self, mount: int, name: str, version: int, operation: str, number: int) -> None:
-        path = next((known.path for known in self._view.mounts if known.number == mount), "")
-        self._services.observe_uses((self._state.vault_id, path, name, str(version), operation), number)
+    def _note_token(self, token: ServiceToken) -> None:
+        client = clients.of_token(token)
+        if client is not None:
+            self.on_receive(NoteToken(client))
 
     def _record(self, tr: Transaction, area: str, name: str, ends: int = 0) -> None:
         record(tr, Change(self._state.vault_id, area, name, self._now(), ends))
@@ -337,8 +330,7 @@ class TenantActor(AsyncioActor):
         return status
 
     async def _seal(self) -> None:
-        if self._usage is not None:
-            await self._usage.flush_soon()
+        await self._counting.flush_soon()
         await self._records.seal(self._now())
         await self._reload()
 
@@ -383,8 +375,10 @@ class TenantActor(AsyncioActor):
         ),
         **LOGIN_CONTROLLERS,
         **dict.fromkeys(
-            TOKEN_MESSAGES, lambda self, context: TokenController(context, self._publish_revoked, self.on_receive)
+            TOKEN_MESSAGES,
+            lambda self, context: TokenController(context, self._publish_revoked, self.on_receive, self._note_token),
         ),
+        **dict.fromkeys(ACTIVITY_MESSAGES, lambda self, context: self._counting.activity(context)),
     }
     _OWN: ClassVar[Mapping[type[Message], Callable[[Any, Any], Any]]] = {
         ReadSealStatus: _seal_status,

@@ -11,13 +11,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 from functools import cache, partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 from kms_actors.actors.policy.storage import MAX_BYTES, PolicyRecords, built_in
 from kms_actors.actors.tenant.authorities import stamp_of
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
-from kms_actors.actors.tenant.reporting import reported
 from kms_actors.cache import ByteCache
 from kms_actors.errors import FormatError, InvalidRequest, NamedNotFound, NotFound
 from kms_actors.messages import Event, Message
@@ -115,8 +114,8 @@ class PolicyController:
         spawn = self._context.spawn
         return {
             ReadPolicy: lambda message: spawn(self._read(message)),
-            WritePolicy: lambda message: self._reported(message, self._write(message)),
-            DeletePolicy: lambda message: self._reported(message, self._delete(message)),
+            WritePolicy: lambda message: spawn(self._write(message)),
+            DeletePolicy: lambda message: spawn(self._delete(message)),
             ListPolicies: lambda message: spawn(self._list(message)),
             DescribePolicies: lambda message: spawn(self._describe(message)),
             GeneratePassword: lambda message: spawn(self._generate(message)),
@@ -125,9 +124,6 @@ class PolicyController:
             PolicyChanged: lambda event: self._acls.changed_if(lambda key: event.name in key[0]),
             PoliciesRead: self._keep,
         }
-
-    def _reported(self, message: Message, change: Any) -> asyncio.Task[Any]:
-        return reported(self._context.vault_id, message, self._context.spawn(change))
 
     # In turns.
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,7 +22,6 @@ from kms_actors.actors.tenant.context import (
     Handler,
     TenantContext,
 )
-from kms_actors.actors.tenant.reporting import reported
 from kms_actors.actors.tenant.standing import COUNT
 from kms_actors.actors.tenant.unmounting import EndMounts, Unmounter, Unmounts
 from kms_actors.errors import InvalidRequest, LimitReached
@@ -121,18 +120,16 @@ class MountController:
         self._publish = publish
 
     def handlers(self) -> Mapping[type[Message], Handler]:
+        spawn = self._context.spawn
         return {
-            EnableMount: lambda message: self._reported(message, self._enable(message)),
-            DisableMount: lambda message: self._reported(message, self._disable(message)),
-            TuneMount: lambda message: self._reported(message, self._tune(message)),
-            MoveMount: lambda message: self._reported(message, self._move(message)),
-            ReadMove: lambda message: self._context.spawn(moving.read(self._context, message.id)),
-            EndMounts: lambda _: self._context.spawn(self._unmounter.resume()),
+            EnableMount: lambda message: spawn(self._enable(message)),
+            DisableMount: lambda message: spawn(self._disable(message)),
+            TuneMount: lambda message: spawn(self._tune(message)),
+            MoveMount: lambda message: spawn(self._move(message)),
+            ReadMove: lambda message: spawn(moving.read(self._context, message.id)),
+            EndMounts: lambda _: spawn(self._unmounter.resume()),
             MountsChanged: lambda event: self._publish(event.mounts),
         }
-
-    def _reported(self, message: Message, change: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        return reported(self._context.vault_id, message, self._context.spawn(change))
 
     async def _enable(self, message: EnableMount) -> None:
         engine, implied = _engine(message)

@@ -1,4 +1,4 @@
-"""One log line for each change of a seal, of mounts or of policies: its scope, by which request, and how it ended.
+"""One log line for each change that operators make: its scope, by which request, and how it ended.
 
 Of logins, those that fail have one. It is written when the change is done, whether or not anybody still waits for
 the answer; and bounded like all that callers can cause. Shares, keys and tokens are not in the messages' lines:
@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from kms_actors import request_context
+from kms_actors.activity.messages import WriteActivityConfig
 from kms_actors.audit.messages import DeleteHeader, DisableDevice, EnableDevice, WriteHeader
 from kms_actors.ceremony.messages import (
     BeginRekey,
@@ -33,7 +34,9 @@ from kms_actors.ceremony.messages import (
     VerifyRekeyShare,
 )
 from kms_actors.errors import InvalidShares, KmsError
-from kms_actors.login.messages import Login
+from kms_actors.insight.console_headers import WriteConsoleHeader
+from kms_actors.insight.cors import DeleteCors, WriteCors
+from kms_actors.login.messages import Login, UnlockName
 from kms_actors.messages import (
     DisableMount,
     EnableMount,
@@ -49,7 +52,9 @@ from kms_actors.messages import (
 from kms_actors.mounts import MountTable
 from kms_actors.observe.bounded import BoundedLog
 from kms_actors.policy.messages import DeletePolicy, WritePolicy
-from kms_actors.tenancy.messages import DeleteTenant, GrantTenant, KeepTenant, SealTenant
+from kms_actors.quota.messages import DeleteRateLimit, WriteQuotaConfig, WriteRateLimit
+from kms_actors.tenancy.messages import DeleteTenant, GrantTenant, KeepTenant, NoteMeasured, SealTenant
+from kms_actors.token.messages import RevokeLeases
 
 #: By event and outcome, how many changes there were in this process.
 changes_counted: Final[Counter[tuple[str, ...]]] = Counter()
@@ -111,6 +116,19 @@ _WHAT: Final[Mapping[type[Message], Callable[[Any, Any], tuple[str, dict[str, An
     DisableDevice: lambda message, _: ("audit device disabled", {"device": message.path}),
     WriteHeader: lambda message, _: ("audited header written", {"header": message.name, "hmac": message.hmac}),
     DeleteHeader: lambda message, _: ("audited header deleted", {"header": message.name}),
+    WriteRateLimit: lambda message, _: ("quota written", {"quota": message.rule.name}),
+    DeleteRateLimit: lambda message, _: ("quota deleted", {"quota": message.name}),
+    WriteQuotaConfig: lambda _, __: ("quotas configured", {}),
+    WriteActivityConfig: lambda _, __: ("counting of clients configured", {}),
+    UnlockName: lambda _, __: ("locked name unlocked", {}),
+    RevokeLeases: lambda message, _: ("leases revoked", {"prefix": message.prefix}),
+    NoteMeasured: lambda message, _: ("vault measured", {"records": message.records}),
+    WriteCors: lambda _, __: ("CORS configured", {}),
+    DeleteCors: lambda _, __: ("CORS configuration deleted", {}),
+    WriteConsoleHeader: lambda message, _: (
+        "header of the console written" if message.values else "header of the console deleted",
+        {"header": message.name},
+    ),
 }
 _FAILED: Final = {
     Initialize: "not initialised",
@@ -144,6 +162,16 @@ _FAILED: Final = {
     BeginRootGeneration: "root generation not begun",
     GiveRootShare: "root generation share refused",
     CancelRootGeneration: "root generation not cancelled",
+    WriteRateLimit: "quota not written",
+    DeleteRateLimit: "quota not deleted",
+    WriteQuotaConfig: "quotas not configured",
+    WriteActivityConfig: "counting of clients not configured",
+    UnlockName: "locked name not unlocked",
+    RevokeLeases: "leases not revoked",
+    NoteMeasured: "vault not measured",
+    WriteCors: "CORS not configured",
+    DeleteCors: "CORS configuration not deleted",
+    WriteConsoleHeader: "header of the console not written",
 }
 
 #: What shares are given for.
@@ -164,6 +192,16 @@ def reported(scope: str, message: Message, change: F) -> F:
     """Return `change`, which carries out `message` in a scope: a namespace, or a vault id."""
     change.add_done_callback(partial(_report, scope, message, request_context.current()))
     return change
+
+
+def report_watched(scope: str, kind: type[Message], handle: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return `handle`, which answers messages of a kind in a vault, with a line for each where that is reported."""
+
+    def watch(message: Message) -> Any:
+        outcome = handle(message)
+        return reported(scope, message, outcome) if isinstance(outcome, asyncio.Future) else outcome
+
+    return watch if kind in _WHAT else handle
 
 
 def login_watched(scope: str, mounts: Callable[[], MountTable], handle: Callable[[Login], T]) -> Callable[[Login], T]:

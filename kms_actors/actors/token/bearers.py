@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kms_actors.activity.months import begin_of, month_of
 from kms_actors.actors.tenant.context import Handler, TenantContext
 from kms_actors.actors.tenant.loading import LoadEnded, LoadingCache
 from kms_actors.actors.tenant.token_records import TokenRecords
@@ -24,7 +25,7 @@ from kms_actors.actors.token.using import Using
 from kms_actors.auth import batch_token, cidrs
 from kms_actors.auth.batch_token import BatchToken
 from kms_actors.auth.principal import Acl, Right
-from kms_actors.auth.service_token import ServicePrincipal
+from kms_actors.auth.service_token import ServicePrincipal, ServiceToken
 from kms_actors.auth.wire import TokenRefused
 from kms_actors.cache import ByteCache
 from kms_actors.errors import AuthenticationFailed, NotFound
@@ -48,6 +49,12 @@ _MOST_GONE: Final = 4096
 
 #: Asks in the turn under way: an answer, or the task that gives it.
 AskNow = Callable[[Message], Any]
+#: Told in turns of a token that is used: the first time in a month, or since it was let go of.
+Note = Callable[[ServiceToken], None]
+
+
+def unnoted(_: ServiceToken) -> None:
+    """Tell nobody."""
 
 
 class TokenLoaded(LoadEnded, frozen=True):
@@ -81,8 +88,9 @@ class Kept:
 class Bearers:
     """Authenticates the service tokens of one vault."""
 
-    def __init__(self, context: TenantContext, records: TokenRecords, ask_now: AskNow) -> None:
+    def __init__(self, context: TenantContext, records: TokenRecords, ask_now: AskNow, note: Note = unnoted) -> None:
         self._context = context
+        self._note = note
         self._records = records
         self._reader = TokenReader(context.keys, records)
         self._using = Using(context, records)
@@ -97,7 +105,7 @@ class Bearers:
     def handlers(self) -> Mapping[type[Message], Handler]:
         return {
             AuthenticateToken: self._authenticate,
-            TokenLoaded: self._cache.loaded,
+            TokenLoaded: self._token_loaded,
             TokenChanged: self._changed,
         }
 
@@ -162,6 +170,11 @@ class Bearers:
             kept.principal = self._principal(kept.found, acl, kept.resolved)
         return kept.principal
 
+    def _token_loaded(self, event: TokenLoaded) -> None:
+        if event.value is not None:
+            self._note(event.value.found.token)
+        self._cache.loaded(event)
+
     def _changed(self, event: TokenChanged) -> None:
         digest, slash, accessor = event.name.partition("/")
         self._cache.changed(bytes.fromhex(digest))
@@ -194,16 +207,18 @@ class Bearers:
 
     async def _load(self, message: AuthenticateToken) -> Kept:
         place, now = self._records.place(message.token), self._now()
+        month_ends = begin_of(month_of(now) + 1)  # it is loaded anew then, to be noted again
 
         if batch_token.tenant_of(message.token) is not None:
             said = self._said(message.token)
             look = partial(self._reader.living, place=place, token=said.record, now=now)
             found = await self._context.store.read(look)
-            return Kept(found._replace(checks=said.checks), self._context.vault_id, len(message.token))
+            found = found._replace(ends=min(found.ends, month_ends), checks=said.checks)
+            return Kept(found, self._context.vault_id, len(message.token))
         found = await self._context.store.read(partial(self._reader.by_place, place=place, now=now))
         if not message.proven or not found.token.indexed:
             await self._complete(found)
-        return Kept(found, self._context.vault_id)
+        return Kept(found._replace(ends=min(found.ends, month_ends)), self._context.vault_id)
 
     def _said(self, token: str) -> BatchToken:
         """Return what a batch token says; raises AuthenticationFailed for one that this vault has not signed."""

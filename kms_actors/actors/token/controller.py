@@ -20,7 +20,7 @@ from kms_actors.actors.tenant.context import (
 from kms_actors.actors.tenant.listing import PAGE, Names, count_names, list_names
 from kms_actors.actors.tenant.revocations import end_of, record_of
 from kms_actors.actors.tenant.token_records import ACCESSOR, TokenRecords
-from kms_actors.actors.token.bearers import AskNow, Bearers, TokenChanged, TokenLoaded
+from kms_actors.actors.token.bearers import AskNow, Bearers, Note, TokenChanged, TokenLoaded, unnoted
 from kms_actors.actors.token.creating import Creating
 from kms_actors.actors.token.ending import Ending
 from kms_actors.actors.token.leases import Leases
@@ -100,9 +100,15 @@ TOKEN_MESSAGES: Final = (
 
 
 class TokenController:
-    """Of one unsealed tenant. `ask_now` asks its actor in the turn under way."""
+    """Of one unsealed tenant. `ask_now` asks its actor in the turn under way; `note` is told of tokens in use."""
 
-    def __init__(self, context: TenantContext, publish_revoked: Callable[[str, int], None], ask_now: AskNow) -> None:
+    def __init__(
+        self,
+        context: TenantContext,
+        publish_revoked: Callable[[str, int], None],
+        ask_now: AskNow,
+        note: Note = unnoted,
+    ) -> None:
         self._context = context
         self._publish_revoked = publish_revoked
         self._records = TokenRecords(context.keys, context.keyring)
@@ -113,7 +119,7 @@ class TokenController:
         self._children = Coalesced(self._sweeping.children, context.spawn_apart)
         self._tidying = Tidying(context, self._records, self._sweeping)
         self._roles = TokenRoles(context, self._records)
-        self._bearers = Bearers(context, self._records, ask_now)
+        self._bearers = Bearers(context, self._records, ask_now, note)
         self._creating = Creating(context, self._records, self._roles)
         self._renewing = Renewing(context, self._records, self._reader, self._roles)
 

@@ -151,10 +151,10 @@ async def test_an_actor_that_sleeps_keeps_nothing(store: Store, tmp_path: Path) 
         await encrypt(tenant)
         actor = tenant.ref._actor_weakref()
         assert actor is not None
-        usage = actor._usage
+        usage = actor._counting.usage
         assert usage is not None
         await tenant.ref.stop(block=False)
-        assert actor._usage is None
+        assert actor._counting.usage is None
         assert usage._writer is None
         assert usage._unwritten == {}
 

@@ -16,12 +16,31 @@ import pytest
 from structlog.testing import capture_logs
 
 from kms_actors import request_context
+from kms_actors.activity.messages import NoteBiscuit, WriteActivityConfig
+from kms_actors.actors.tenant import reporting
 from kms_actors.cli.private_file import create_private
 from kms_actors.errors import AuthenticationFailed, InvalidRequest, InvalidShares
+from kms_actors.insight.console_headers import WriteConsoleHeader
+from kms_actors.insight.cors import Cors, DeleteCors, WriteCors
+from kms_actors.login.messages import UnlockName
 from kms_actors.login.userpass import LoginUser
-from kms_actors.messages import DisableMount, EnableMount, Initialize, ResetUnseal, Seal, TuneMount, Unseal
+from kms_actors.messages import (
+    Command,
+    DisableMount,
+    EnableMount,
+    Initialize,
+    Message,
+    ResetUnseal,
+    Seal,
+    TuneMount,
+    Unseal,
+)
 from kms_actors.policy.messages import DeletePolicy, PolicyKind, WritePolicy
-from tests.actors.node_service import VAULT, configuration, started, unseal_node
+from kms_actors.quota.messages import DeleteRateLimit, WriteQuotaConfig, WriteRateLimit
+from kms_actors.quota.records import QuotaConfig, RateLimit
+from kms_actors.token.messages import RevokeLeases
+from kms_http.api.routes import SYSTEM_ROUTES
+from tests.actors.node_service import VAULT, configuration, started, unseal_node, unseal_tenant
 
 Logs = list[MutableMapping[str, Any]]
 
@@ -40,6 +59,85 @@ def told(logs: Logs) -> list[str]:
     changes = [entry for entry in logs if "scope" in entry]
     assert all((entry["request_id"], entry["by"]) == ("request-1", "orga_1 abcd") for entry in changes)
     return [f"{entry['scope']}: {entry['event']}" for entry in changes]
+
+
+#: What changes something and has no line of its own, by its module: what users do with their data, keys, tokens and
+#: identities is for audit devices, and so is who may log in; a process's own work says itself what it has done.
+UNTOLD = {
+    "kms_actors.cubbyhole.messages": "all",
+    "kms_actors.identity.messages": "all",
+    "kms_actors.kv.messages": "all",
+    "kms_actors.transit.messages": "all",
+    "kms_actors.login": "all",
+    "kms_actors.actors": "all",
+    "kms_actors.activity.messages": {"NoteBiscuit"},
+    "kms_actors.insight.messages": {"SetLevel"},
+    "kms_actors.messages": {"RevokeToken", "WithdrawToken"},
+    "kms_actors.token.messages": {
+        *("CreateToken", "RenewToken", "EndToken", "EndBiscuit", "RevokeBiscuit", "TidyTokens", "WriteRole"),
+        "DeleteRole",
+    },
+}
+
+
+def commands(kind: type[Message] = Command) -> Iterator[type[Message]]:
+    """Yield all types of messages of the program that change something."""
+    for below in kind.__subclasses__():
+        if below.__module__.startswith("kms_actors."):
+            yield below
+        yield from commands(below)
+
+
+def test_each_change_has_a_line_or_is_known_to_have_none() -> None:
+    assert SYSTEM_ROUTES  # with all messages there are
+    missing = []
+    for kind in commands():
+        module = next((name for name in UNTOLD if kind.__module__.startswith(name)), None)
+        untold = module is not None and (UNTOLD[module] == "all" or kind.__name__ in UNTOLD[module])
+        if (kind in reporting._WHAT) == untold and kind not in (UnlockName,):
+            missing.append(f"{kind.__module__}.{kind.__name__}")
+    assert missing == []
+    assert reporting._WHAT.keys() - reporting._FAILED.keys() == set()
+
+
+async def test_changes_of_quotas_of_counting_and_of_the_clusters_settings_have_lines(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with started(tmp_path) as service:
+            await unseal_node(service)
+            tenant, _ = await unseal_tenant(service)
+            del logs[:]
+            await tenant.ask(WriteRateLimit(RateLimit("all", 10.0), ""))
+            with pytest.raises(InvalidRequest):
+                await tenant.ask(WriteRateLimit(RateLimit("bad", -1.0), ""))
+            await tenant.ask(DeleteRateLimit("all"))
+            await tenant.ask(WriteQuotaConfig(QuotaConfig()))
+            await tenant.ask(WriteActivityConfig(retention_months=3))
+            with pytest.raises(InvalidRequest):
+                await tenant.ask(WriteActivityConfig(retention_months=-3))
+            await tenant.ask(RevokeLeases(prefix="auth/userpass/"))
+            await tenant.ask(NoteBiscuit("r1", None))
+            await service.ask_node(WriteCors(Cors(("https://a.example",), ())))
+            await service.ask_node(DeleteCors())
+            await service.ask_node(WriteConsoleHeader("X-A", ("b",)))
+            await service.ask_node(WriteConsoleHeader("X-A"))
+    assert told(logs) == [
+        *(
+            f"{VAULT}: {event}"
+            for event in (
+                "quota written",
+                "quota not written",
+                "quota deleted",
+                "quotas configured",
+                "counting of clients configured",
+                "counting of clients not configured",
+                "leases revoked",
+            )
+        ),
+        "kms-test: CORS configured",
+        "kms-test: CORS configuration deleted",
+        "kms-test: header of the console written",
+        "kms-test: header of the console deleted",
+    ]
 
 
 async def test_each_change_of_a_seal_and_of_mounts_has_a_line(tmp_path: Path) -> None:

@@ -34,7 +34,6 @@ ASKED = [
     ("GET", "sys/plugins/runtimes/catalog", "no plugins"),
     ("POST", "sys/plugins/reload/backend", "no plugins"),
     ("PUT", "sys/plugins/catalog/secret/x", "no plugins"),
-    ("GET", "sys/internal/counters/activity", "counters/entities"),
     ("PUT", "sys/namespaces/x", "made by initialising"),
     ("POST", "sys/namespaces/x/seal", "kms-cli tenants seal"),
     ("POST", "sys/namespaces/x/unseal", "by their own operators"),

@@ -8,20 +8,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
-from kms_actors.errors import InvalidRequest, NamedNotFound
+from kms_actors.errors import NamedNotFound
 from kms_actors.identity.messages import CountEntities
 from kms_actors.messages import Message
 from kms_actors.token.messages import CountTokens
 from kms_http.routing import TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
-
-_NOT_COUNTED: Final = (
-    "clients are not counted by month: sys/internal/counters/entities and sys/internal/counters/tokens tell how many "
-    "there are now"
-)
-
-
-def _refuse(_: Call) -> Message:
-    raise InvalidRequest(_NOT_COUNTED)
 
 
 def _removed(_: Call) -> Message:
@@ -44,14 +35,12 @@ def _show_entities(_: Call, count: int) -> Reply:
     return Reply(data={"counters": {"entities": {"total": count}}})
 
 
-def _read(build: Any, render: Any, *, refuses: bool = False) -> dict[Operation, Endpoint]:
-    return {Operation.READ: Endpoint(build, render, Capability.READ, rights=TENANT_ADMIN, refuses=refuses)}
+def _read(build: Any, render: Any) -> dict[Operation, Endpoint]:
+    return {Operation.READ: Endpoint(build, render, Capability.READ, rights=TENANT_ADMIN)}
 
 
 COUNTER_ROUTES: Final = (
     Route("sys/internal/counters/tokens", _read(_tokens, _show_tokens)),
     Route("sys/internal/counters/entities", _read(_entities, _show_entities)),
     Route("sys/internal/counters/requests", _read(_removed, _show_tokens)),
-    Route("sys/internal/counters/activity", _read(_refuse, _show_tokens, refuses=True)),
-    Route("sys/internal/counters/activity/{kind}", _read(_refuse, _show_tokens, refuses=True)),
 )

@@ -45,6 +45,10 @@ _ACL: Final = {"name": "Name of the policy."}
 _PASSWORDS: Final = {"name": "Name of the policy.", "policy": "How passwords are made: HCL or JSON."}
 _WRAPPING: Final = {"token": "The wrapping token; else the request's own is one."}
 _PLUGIN: Final = {"type": "Type: `auth`, `database` or `secret`.", "name": "Name of the plugin."}
+_SPAN: Final = {
+    "start_time": "A time in the first month: RFC 3339, or seconds since 1970.",
+    "end_time": "A time in the last month; now, where none is given.",
+}
 _OPERATORS: Final = "It is told to operators of the cluster."
 _LEVEL: Final = "It holds for this node until it ends. It is for operators of the cluster."
 _TOLD: Final = "Without a token, of the node; with one, of its scope: a vault, or the cluster."
@@ -239,6 +243,28 @@ TEXTS: Final[Texts] = {
     "sys/internal/counters/tokens": About("How many service tokens there are."),
     "sys/internal/counters/entities": About("How many entities there are."),
     "sys/internal/counters/requests": About("Nothing: what Vault once counted here is no longer counted."),
+    "sys/internal/counters/activity": About(
+        "How many clients there were in a span of months, each once, and in each of them.",
+        "Of the vault by mounts; an operator of the cluster sees all vaults together, by vaults.",
+        {
+            **_SPAN,
+            "current_billing_period": "There are no billing periods: `false`.",
+            "limit_namespaces": "How many vaults are told of one by one, those with most clients; 0: all.",
+        },
+    ),
+    "sys/internal/counters/activity/monthly": About("How many clients there are in the present month."),
+    "sys/internal/counters/activity/export": About(
+        "The vault's clients in a span of months, one a line.", "", {**_SPAN, "format": "`json` or `csv`."}
+    ),
+    "sys/internal/counters/config": About(
+        "Whether the vault's clients are counted, and for how long that is kept.",
+        "",
+        {
+            "enabled": "`enable`, `disable`, which ends what is counted of the present month, or `default`: enabled.",
+            "retention_months": "For how many months before the present one counts are kept; at most 36.",
+            "default_report_months": "How many months a report has without a `start_time`.",
+        },
+    ),
     "sys/internal/inspect/router/{tag}": About("The mounts as the router finds them."),
     "sys/internal/ui/namespaces": About("The namespaces below the caller's own; there are none."),
     "sys/namespaces": About("List the vaults of the cluster.", _OPERATORS),
