@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import queue
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -53,6 +55,71 @@ def test_tokens_and_entities_of_a_vault_are_counted(tenant: Tenant) -> None:
         assert tenant.root.post("identity/entity", {"name": f"e{number}"}).status == 200
     assert count("tokens", "service_tokens") == tokens + 3
     assert count("entities", "entities") == entities + 3
+
+
+def test_clients_of_a_vault_are_counted_by_months(cluster_operator: Api, tenant: Tenant) -> None:
+    def counted(api: Api) -> tuple[int, int]:
+        total = api.get("sys/internal/counters/activity").data["total"]
+        assert total["clients"] == total["entity_clients"] + total["non_entity_clients"]
+        return total["entity_clients"], total["non_entity_clients"]
+
+    root = tenant.root
+    root.post("sys/auth/approle", {"type": "approle"})
+    for name, kind in (("service", "service"), ("batch", "batch")):
+        root.post(f"auth/approle/role/{name}", {"token_type": kind, "token_policies": ["default"], "token_ttl": "1h"})
+    assert counted(root) == (0, 0)
+    for name in ("service", "batch"):
+        role_id = root.get(f"auth/approle/role/{name}/role-id").data["role_id"]
+        secret_id = root.post(f"auth/approle/role/{name}/secret-id", {}).data["secret_id"]
+        for _ in range(3):
+            sent = {"role_id": role_id, "secret_id": secret_id}
+            answer = Api(root.address, "").call(
+                "POST", "auth/approle/login", sent, headers={"X-Vault-Namespace": tenant.vault_id}
+            )
+            token = answer.json["auth"]["client_token"]
+            assert root.with_token(token).get("auth/token/lookup-self").status == 200
+    assert counted(root) == (2, 0)
+    for _ in range(2):
+        made = root.post("auth/token/create", {"policies": ["default"]}).json["auth"]["client_token"]
+        assert root.with_token(made).get("auth/token/lookup-self").status == 200
+    assert tenant.user.get("secret/data/none").status == 404
+    assert counted(root) == (2, 2)
+    data = root.get("sys/internal/counters/activity/monthly").data
+    (space,) = data["by_namespace"]
+    assert {each["mount_path"]: each["counts"]["clients"] for each in space["mounts"]} == {
+        "auth/approle/": 2,
+        "auth/token/": 1,
+        "biscuits, by no mount": 1,
+    }
+    lines = root.get("sys/internal/counters/activity/export").body.splitlines()
+    assert len(lines) == 4
+    found = cluster_operator.get("sys/internal/counters/activity").data["by_namespace"]
+    assert [each["counts"]["clients"] for each in found if each["namespace_path"] == f"{tenant.vault_id}/"] == [4]
+
+
+def test_the_command_line_shows_clients_by_months(
+    node: Node, cluster_operator: Api, tenant: Tenant, tmp_path: Path
+) -> None:
+    made = tenant.root.post("auth/token/create", {"policies": ["default"]}).json["auth"]["client_token"]
+    assert tenant.root.with_token(made).get("auth/token/lookup-self").status == 200
+    vault = VaultCli(find_vault(), node.address, tmp_path)
+    vault.login(tenant.root.token or "")
+    month = time.strftime("%Y-%m", time.gmtime())
+    shown = vault("operator", "usage").out
+    assert f"Period end: {month}" in shown
+    rows = [re.split(r"\s{3,}", line.strip()) for line in shown.splitlines()]
+    assert ["Namespace path", "Distinct entities", "Non-Entity tokens", "Active clients"] in rows
+    assert [f"{tenant.vault_id}/", "0", "1", "1"] in rows
+    assert rows[-1] == ["Total", "0", "1", "1"]
+    of_month = vault("operator", "usage", f"-start-time={month}", f"-end-time={month}").out
+    assert f"Period start: {month}-01T00:00:00Z" in of_month
+    assert of_month.splitlines()[-1] == shown.splitlines()[-1]
+    data = json.loads(vault("operator", "usage", "-format=json").out)["data"]
+    assert data["total"]["non_entity_clients"] == 1
+    long_ago = vault("operator", "usage", "-start-time=2001-01", "-end-time=2001-02")
+    assert "No data is available for the given time range" in long_ago.err
+    vault.login(cluster_operator.token or "")
+    assert f"{tenant.vault_id}/" in vault("operator", "usage").out
 
 
 def test_pages_that_may_send_requests_are_kept_for_the_cluster(cluster_operator: Api, tenant: Tenant) -> None:

@@ -49,6 +49,18 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
             "if False and any(stamp != known for stamp, (_, known)",
         )
     ],
+    # What is counted once.
+    "client-counted-again": [
+        Edit(
+            f"{_ACTORS}.activity.storage",
+            "if present:\n                continue",
+            "if False:\n                continue",
+        )
+    ],
+    "clients-left-behind": [
+        Edit(f"{_ACTORS}.activity.controller", "and await self._records.has_clients(tr, month)", "and False")
+    ],
+    "counting-not-told": [Edit(f"{_ACTORS}.activity.controller", 'self._context.record(tr, ACTIVITY, "")', "pass")],
     # What nodes tell each other.
     "revocation-not-told": [
         Edit(f"{_ACTORS}.token.ending", "self._context.record(tr, TOKEN, name)", "pass"),

@@ -22,6 +22,7 @@ from tests.simulation.chaos import Chaos
 from tests.simulation.database import Database
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.native import OUTSIDE, Sky
+from tests.simulation.workloads.activity import Activity
 from tests.simulation.workloads.base import Workload
 from tests.simulation.workloads.biscuits import Biscuits
 from tests.simulation.workloads.logins import Logins
@@ -46,6 +47,7 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
     "recoveries": Recoveries,
     "rekeys": Rekeys,
     "seals": Seals,
+    "activity": Activity,
 }
 #: Virtual seconds of work, then of rest before it is judged.
 _WORK: Final = (20.0, 60.0)

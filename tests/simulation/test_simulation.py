@@ -23,6 +23,8 @@ FOUND_SOON = (
     ("login-not-told", "logins"),
     ("login-kept-though-changed", "logins"),
     ("check-and-set-not-checked", "registers"),
+    ("client-counted-again", "activity"),
+    ("clients-left-behind", "activity"),
 )
 
 
