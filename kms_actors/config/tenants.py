@@ -97,9 +97,7 @@ class Transit(Section, frozen=True):
 
     usage_flush_seconds: Annotated[
         Seconds,
-        Meta(
-            description="how long what keys are used for, and by which clients, is counted in memory before it is stored"
-        ),
+        Meta(description="how long uses of keys, and clients, are counted in memory before they are stored"),
     ] = 10.0
 
 
