@@ -36,18 +36,22 @@ def place_of(namespace: str) -> Place:
 
 
 async def follow(tr: Reads, place: Place, keyring: Keyring) -> bool:
-    """Have `keyring` take in what followed its version; return False if it is behind, and cannot."""
+    """Have `keyring` take in what followed its version; return False if it is behind, and cannot.
+
+    Others may have it do so at the same time. Where one of them has taken in what this was reading, it goes on there.
+    """
     while True:
-        key = place(UPGRADE, keyring.active_version)
+        version = keyring.active_version
+        key = place(UPGRADE, version)
         record = await tr.get(key)
-        if record is None:
+        if record is not None:
+            dump = keyring.open(key, record)
+            try:
+                keyring.adopt(Keyring.load(dump))
+            finally:
+                overwrite(dump)
+        if keyring.active_version == version:
             break
-        dump = keyring.open(key, record)
-        try:
-            if not keyring.adopt(Keyring.load(dump)):
-                break
-        finally:
-            overwrite(dump)
     kept = await tr.get(place(MASTER_KEY))
     return kept is None or version_of(kept) <= keyring.active_version
 

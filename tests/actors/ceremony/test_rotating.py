@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -32,8 +34,9 @@ from kms_actors.keyring.keyring import MOST_VERSIONS, Keyring
 from kms_actors.keyring.record import version_of
 from kms_actors.kv.messages import ReadSecret, WriteSecret
 from kms_actors.messages import Seal
+from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
-from kms_actors.store.api import Store
+from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from tests.actors.node.test_schedule_sweep import Clock, assert_clean, cluster, sweep
 from tests.store.access import clear, get, get_all, put
@@ -48,6 +51,10 @@ KEYS = TenantKeys(1)
 
 
 async def _nothing() -> None: ...
+
+
+def _itself(keyring: Keyring) -> Keyring:
+    return keyring
 
 
 @pytest.fixture
@@ -259,6 +266,26 @@ class TestMasterKeyring:
             await clear(store, keyspace.node("kms-c1", master.UPGRADE, 2))
             await second._renew_master()
             assert [service.node_sealed for service in (first, second)] == [False, True]
+
+    async def test_all_who_follow_several_rotations_at_once_arrive(self, store: Store) -> None:
+        """What one has taken in while another one read it is no end: the node would take itself for left behind."""
+        versions = [Keyring.generate(1.0, owner="kms-c1")]
+        for _ in range(3):
+            versions.append(versions[-1].rotated(2.0))
+        place = master.place_of("kms-c1")
+
+        async def rotate(tr: Transaction) -> None:
+            for before, after in pairwise(versions):
+                master.leave_upgrade(tr, place, before, after)
+            master.keep_master_key(tr, place, versions[-1], SecretBytes(bytes(range(32))))
+
+        await store.run(rotate)
+        for _ in range(5):
+            keyring = Keyring.load(versions[0].dump())
+            scope = MasterScope(store, "kms-c1", partial(_itself, keyring), _nothing, time.time_ns)
+            found = await asyncio.gather(*(scope.follow() for _ in range(3)))
+            assert [kept.behind for kept in found] == [False] * 3
+            assert keyring.active_version == 4
 
     async def test_a_master_keyring_that_is_due_is_rotated_once(
         self, open_store: OpenStore, store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
