@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 from kms_actors.store.api import Entry
 from kms_actors.store.foundationdb.attempts import (
     ATTEMPT_SECONDS,
+    BATCH_THROTTLED,
     CLUSTER_VERSION_CHANGED,
     COMMIT_UNKNOWN,
     NOT_COMMITTED,
@@ -33,7 +34,19 @@ from tests.simulation.loop import Process, VirtualLoop, running
 T = TypeVar("T")
 
 FUTURE_VERSION: Final = 1009
-_RETRYABLE: Final = {TOO_OLD, NOT_COMMITTED, COMMIT_UNKNOWN, FUTURE_VERSION, CLUSTER_VERSION_CHANGED}
+TRANSACTION_TOO_LARGE: Final = 2101
+#: Bytes of what a transaction may write: a tenth of what FoundationDB takes.
+_ROOM: Final = 1_000_000
+_RETRYABLE: Final = {
+    TOO_OLD,
+    NOT_COMMITTED,
+    COMMIT_UNKNOWN,
+    FUTURE_VERSION,
+    CLUSTER_VERSION_CHANGED,
+    BATCH_THROTTLED,
+}
+#: Where a reading of what is revoked in a vault begins, which is part of a reading of the vault.
+_REVOKED: Final = b"\x02revoked\0"
 #: What belongs to no process.
 OUTSIDE: Final = contextvars.Context()
 
@@ -64,6 +77,9 @@ class Sky:
         self.chance = chance
         self.weather = Weather()
         self.met: dict[str, int] = {}
+        self.full = False  # the cluster is at its limit, and lets no batch work begin
+        self.largest = 0  # entries of ranges that one transaction has read
+        self.readings = 0  # of a whole vault by nodes
 
     def happens(self, what: str) -> bool:
         """Draw whether something of the weather happens now."""
@@ -98,10 +114,14 @@ class SimulatedNative:
         self._process = running()
         self._retries = 0
         self._under_way: set[asyncio.Future[Any]] = set()
+        self._ends = (
+            sky.loop.now + ATTEMPT_SECONDS
+        )  # of all tries: from API version 610 on, none gets time of its own
         self._begin()
 
     def _begin(self) -> None:
-        self._ends = self._sky.loop.now + ATTEMPT_SECONDS
+        self._batch = False
+        self._read = 0
         self._snapshot: Snapshot | None = None
         self._asked: float | None = None  # when the version is there
         self._writes = Writes()
@@ -110,7 +130,7 @@ class SimulatedNative:
         self._watched: list[tuple[bytes, asyncio.Future[None]]] = []
 
     def stand_back(self) -> None:
-        """Nothing: the simulated cluster has no limit."""
+        self._batch = True
 
     def end_within(self, seconds: float) -> None:
         self._ends = self._sky.loop.now + seconds
@@ -199,6 +219,8 @@ class SimulatedNative:
         if read is None or self._snapshot is None:
             self._sky.note("timed out")
             answer.set_exception(Failure(TIMED_OUT))
+        elif self._batch and self._sky.full:
+            answer.set_exception(Failure(BATCH_THROTTLED))
         elif self._sky.happens("too_old"):
             answer.set_exception(Failure(TOO_OLD))
         elif self._sky.happens("future"):
@@ -217,11 +239,16 @@ class SimulatedNative:
             begin, end = (found[-1][0], end) if reverse else (begin, found[-1][0] + b"\0")
         if begin < end:
             self._ranges.append(Range(begin, end))
+        self._read += len(found)
+        self._sky.largest = max(self._sky.largest, self._read)
+        self._sky.readings += begin.endswith(_REVOKED)
         return found
 
     async def _commit(self) -> None:
         """Send the commit off: from there on it is the network's, and goes on whatever becomes of who has sent it."""
         at = await self._call(lambda at: at) if self._keys or self._ranges else self._database.snapshot()
+        if sum(map(_size, self._writes.log)) > _ROOM:
+            raise Failure(TRANSACTION_TOO_LARGE)
         if self._writes.log:
             outcome: asyncio.Future[None] = self._sky.loop.create_future()
             late = self._sky.loop.call_at(self._ends, self._end, outcome)
@@ -337,6 +364,10 @@ def _watch(sky: Sky, process: Process | None, key: bytes, at: Snapshot, future: 
         changed({key})
     elif sky.happens("watch_false"):
         loop.call_later(sky.chance.random(), complete, context=OUTSIDE)
+
+
+def _size(mutation: Mutation) -> int:
+    return sum(len(part) for part in mutation if isinstance(part, bytes))
 
 
 class SimulatedStore(FoundationDbStore):

@@ -181,6 +181,33 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
     "reads-without-conflicts": [
         Edit(f"{_FDB}.transaction", "value = await native.get(key)", "value = await native.get(key, snapshot=True)")
     ],
+    # What one may cost others.
+    "revocation-has-the-vault-read": [
+        Edit(
+            f"{_ACTORS}.node.tenant_actor",
+            "if change.area == TENANT and not change.name:",
+            "if change.area == TENANT:",
+        )
+    ],
+    "trimming-a-page-at-a-time": [
+        Edit(f"{_ACTORS}.cluster.trimming", "PAGE: Final = 1000", "PAGE: Final = 100"),
+        Edit(f"{_ACTORS}.cluster.trimming", "while await self._store.run(body", "if await self._store.run(body"),
+    ],
+    "trimming-before-requests": [Edit(f"{_ACTORS}.cluster.trimming", ", priority=Priority.BATCH)", ")")],
+    "heads-not-counted": [
+        Edit(f"{_ACTORS}.kv.controller", "if transaction.size > MOST_BYTES:", "if False:"),
+        Edit(f"{_ACTORS}.kv.controller", "except (\n            TransactionTooLarge,\n", "except (\n"),
+    ],
+    "threads-by-who-came-first": [
+        Edit(
+            "kms_actors.runtime.threads",
+            "queue = self._queues.setdefault(owner, deque())",
+            'owner = ""\n        queue = self._queues.setdefault(owner, deque())',
+        ),
+        Edit("kms_actors.runtime.threads", "each=1, waiting=32", "each=2, waiting=32"),
+    ],
+    "no-end-of-all-attempts": [Edit(f"{_FDB}.attempts", "left = ends - elapsed()", "left = ATTEMPT_SECONDS")],
+    "list-in-one-transaction": [Edit(f"{_ACTORS}.tenant.listing", "PAGE: Final = 1000", "PAGE: Final = 1_000_000")],
     # Rules of the engines.
     "check-and-set-not-checked": [
         Edit("kms_actors.kv.engine", "elif cas != metadata.current_version:", "elif False:")
@@ -203,16 +230,23 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
     ],
 }
 
-#: The faults of several nodes on one store, by their names in the list of faults, and what brings each back.
+#: The faults of several nodes on one store, by their names in docs/faults.md, and what brings each back.
 SECTION_A: Final = {
     "A1": "mount-not-read",
     "A2": "load-kept-though-changed",
     "A3": "lines-share-a-place",
     "A4": "bad-line-ends-the-reading",
     "A5": "moved-log-not-noticed",
+    "A6": "revocation-has-the-vault-read",
+    "A7": "trimming-a-page-at-a-time",
     "A8": "lease-not-asked-of-operators",
     "A9": "clock-always-trusted",
+    "A10": "heads-not-counted",
+    "A11": "threads-by-who-came-first",
+    "A12": "no-end-of-all-attempts",
     "A13": "clock-stops-at-a-standstill",
+    "A14": "list-in-one-transaction",
+    "A15": "trimming-before-requests",
 }
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from kms_actors.actors.cluster import trimming
 from kms_actors.actors.cluster.changes import LOG
 from kms_actors.check.walk import check
 from kms_actors.cli.private_file import create_private
@@ -25,6 +26,7 @@ from tests.simulation.native import OUTSIDE, Sky
 from tests.simulation.workloads.activity import Activity
 from tests.simulation.workloads.base import Workload
 from tests.simulation.workloads.biscuits import Biscuits
+from tests.simulation.workloads.bounds import Bounds
 from tests.simulation.workloads.logins import Logins
 from tests.simulation.workloads.mounts import Mounts
 from tests.simulation.workloads.policies import Policies
@@ -48,12 +50,14 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
     "rekeys": Rekeys,
     "seals": Seals,
     "activity": Activity,
+    "bounds": Bounds,
 }
 #: Virtual seconds of work, then of rest before it is judged.
 _WORK: Final = (20.0, 60.0)
 _REST: Final = 12.0
 #: Virtual seconds in which nobody asks for anything, but nodes do what they do by themselves, and things go wrong.
 _NIGHT: Final = (180.0, 900.0)
+_KEPT: Final = trimming.KEPT  # which one of the workloads shortens
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -76,6 +80,7 @@ def simulate(seed: int, only: Sequence[str] = (), nights: int = 0) -> Outcome:
     After each of `nights`, long silences, clients go on with what they know from before.
     """
     gc.collect()  # what the run before has left
+    vars(trimming)["KEPT"] = _KEPT
     chance = random.Random(seed)
     loop = VirtualLoop(random.Random(seed + 1).random)
     sources.seed(seed, loop)
