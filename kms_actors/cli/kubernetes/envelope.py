@@ -6,6 +6,7 @@ Source: `k8s.io/kms/apis/v2/api.proto`, and "Using a KMS provider for data encry
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import threading
 import time
@@ -15,7 +16,7 @@ from hashlib import sha256
 from typing import Final, NamedTuple, TypeVar
 
 from kms_actors.cli.kubernetes.spare import KEY_BYTES, Spare, open_with, sealed_key
-from kms_actors.cli.kubernetes.transit import KeyInfo, NoToken, TransitKey, Unreachable
+from kms_actors.cli.kubernetes.transit import KeyInfo, NoToken, Rejected, TransitKey, Unreachable
 from kms_actors.cli.sender import RequestFailed
 
 T = TypeVar("T")
@@ -40,6 +41,16 @@ class Sealed(NamedTuple):
     key_id: str
 
 
+class _Opened(NamedTuple):
+    """A plaintext that is kept, and the version of the key that opened it."""
+
+    version: int
+    plaintext: bytes
+
+    def __repr__(self) -> str:
+        return "<_Opened>"
+
+
 class Envelope:
     """One key for all that an API server seals. All but `follow` is for several threads at once."""
 
@@ -51,7 +62,7 @@ class Envelope:
         self._reached = 0.0  # when the server last answered
         self._away = False  # whether it did not, when it was asked last
         self._why = "the server was not asked yet"
-        self._opened: OrderedDict[bytes, bytes] = OrderedDict()
+        self._opened: OrderedDict[bytes, _Opened] = OrderedDict()
         self._spare: Spare | None = None
 
     def follow(self) -> None:
@@ -60,7 +71,12 @@ class Envelope:
         if info.type not in SEALING:
             raise RequestFailed(f"the key {self._key.name} is of type {info.type}, which does not seal")
         with self._lock:
-            self._info, spare = info, self._spare
+            self._info = info
+            for digest in [each for each, opened in self._opened.items() if opened.version < info.oldest]:
+                del self._opened[digest]
+            if self._spare is not None and _version(self._spare.sealed) < info.oldest:
+                self._spare = None  # the server would never open what it seals
+            spare = self._spare
         key_id = self._id(info, info.latest)
         if spare is None or spare.key_id != key_id:
             self._make_spare(info, key_id)
@@ -114,17 +130,24 @@ class Envelope:
         return _short(self._asked(lambda: self._key.ask("encrypt", body, "ciphertext")).encode())
 
     def _opened_by_server(self, ciphertext: bytes) -> bytes:
+        digest = sha256(ciphertext).digest()
         with self._lock:
-            known = self._opened.get(sha256(ciphertext).digest())
+            known = self._opened.get(digest)
         if known is not None and self._is_away():
-            return known
+            return known.plaintext
         _version(ciphertext)
         body = {"ciphertext": ciphertext.decode()}
         try:
-            text = self._asked(lambda: self._key.ask("decrypt", body, "plaintext"))
+            text = self._asked(lambda: self._key.ask("decrypt", body, "plaintext"), of_one=True)
         except Unreachable:
             if known is not None and self._may_do_without():
-                return known
+                return known.plaintext
+            raise
+        except Rejected:
+            with self._lock:
+                self._opened.pop(digest, None)
+            with contextlib.suppress(RequestFailed):
+                self.follow()  # others like it may not be opened any more either, or none
             raise
         plaintext = base64.b64decode(text)
         self._keep(ciphertext, plaintext)
@@ -139,11 +162,12 @@ class Envelope:
 
     def _keep(self, ciphertext: bytes, plaintext: bytes) -> None:
         with self._lock:
-            self._opened[sha256(ciphertext).digest()] = plaintext
+            self._opened[sha256(ciphertext).digest()] = _Opened(_version(ciphertext), plaintext)
             while len(self._opened) > _KEPT:
                 self._opened.popitem(last=False)
 
-    def _asked(self, ask: Callable[[], T]) -> T:
+    def _asked(self, ask: Callable[[], T], *, of_one: bool = False) -> T:
+        """Return what `ask` does, and heed what its errors say of the key; `of_one`: Rejected says nothing of it."""
         try:
             found = ask()
         except Unreachable as error:
@@ -157,10 +181,12 @@ class Envelope:
                 self._why = str(error)
             raise
         except RequestFailed as error:
-            with self._lock:  # who may not ask now, may not do so by what is kept either
-                self._reached, self._away, self._why = self._clock(), False, str(error)
-                self._opened.clear()
-                self._spare = None
+            with self._lock:
+                self._reached, self._away = self._clock(), False
+                if not (of_one and isinstance(error, Rejected)):
+                    self._why = str(error)  # who may not ask now, may not do so by what is kept either
+                    self._opened.clear()
+                    self._spare = None
             raise
         with self._lock:
             self._reached, self._away, self._why = self._clock(), False, ""

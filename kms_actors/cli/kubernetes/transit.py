@@ -19,6 +19,7 @@ SECONDS: Final = 2.5
 #: Seconds within which a connection turns out to be closed, that nobody used for long: then there is another attempt.
 _AT_ONCE: Final = 0.4
 _OK: Final = 200
+_BAD_REQUEST: Final = 400
 _FORBIDDEN: Final = 403
 #: From here on, and where there was no answer, another attempt may go well.
 _SERVERS: Final = 500
@@ -28,16 +29,21 @@ class Unreachable(RequestFailed):
     """There was no answer, or one that says nothing of the key: the server's trouble, not the caller's."""
 
 
+class Rejected(RequestFailed):
+    """What was sent is refused, not who sent it: a ciphertext that was changed, or that is of too old a version."""
+
+
 class NoToken(RequestFailed):
     """The server has refused the token that was, and there is no other one yet."""
 
 
 class KeyInfo(NamedTuple):
-    """What is told of a key; `versions` are what is told of each, in order."""
+    """What is told of a key; `versions` are what is told of each, in order. Those below `oldest` open nothing."""
 
     type: str
     latest: int
     versions: Mapping[int, Any]
+    oldest: int = 1
 
 
 class TransitKey:
@@ -57,7 +63,8 @@ class TransitKey:
         data = self._ask("GET", "keys", None)
         try:
             versions = {int(number): told for number, told in data["keys"].items()}
-            return KeyInfo(str(data["type"]), int(data["latest_version"]), dict(sorted(versions.items())))
+            oldest = int(data.get("min_decryption_version", 1))
+            return KeyInfo(str(data["type"]), int(data["latest_version"]), dict(sorted(versions.items())), oldest)
         except (LookupError, TypeError, ValueError, AttributeError):
             raise Unreachable("the answer is not one of the Transit API") from None
 
@@ -84,7 +91,8 @@ class TransitKey:
             self.close()
             status, answer = self._send(method, target, content)
         if status != _OK:
-            raise (Unreachable if status >= _SERVERS else RequestFailed)(refusal(status, answer))
+            kind = Unreachable if status >= _SERVERS else Rejected if status == _BAD_REQUEST else RequestFailed
+            raise kind(refusal(status, answer))
         try:
             return json.loads(answer)["data"]
         except (ValueError, LookupError, TypeError):

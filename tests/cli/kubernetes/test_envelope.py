@@ -11,7 +11,7 @@ import pytest
 
 from kms_actors.cli.kubernetes.envelope import MOST_BYTES, OUTAGE_SECONDS, Envelope
 from kms_actors.cli.kubernetes.spare import PREFIX
-from kms_actors.cli.kubernetes.transit import KeyInfo, NoToken, TransitKey, Unreachable
+from kms_actors.cli.kubernetes.transit import KeyInfo, NoToken, Rejected, TransitKey, Unreachable
 from kms_actors.cli.sender import RequestFailed
 
 SEED = os.urandom(32)
@@ -22,27 +22,34 @@ class Key(TransitKey):
 
     def __init__(self) -> None:
         self.name = "transit/cluster-a"  # type: ignore[misc]  # no address, and no token
-        self.latest = 1
+        self.latest = self.oldest = 1
         self.made = 1_700_000_000
         self.away = self.refuses = self.token_is_away = False
+        self.rejected = b""
+        self.lost: set[str] = set()  # operations without an answer; `gone`: a read is refused
         self.asked: list[str] = []
 
     def read(self) -> KeyInfo:
         self._answers("read")
-        return KeyInfo("aes256-gcm96", self.latest, dict.fromkeys(range(1, self.latest + 1), self.made))
+        return KeyInfo("aes256-gcm96", self.latest, dict.fromkeys(range(1, self.latest + 1), self.made), self.oldest)
 
     def ask(self, operation: str, body: Mapping[str, Any], field: str) -> str:
         self._answers(operation)
         if operation == "encrypt":
             return f"vault:v{self.latest}:{body['plaintext'][::-1]}"
-        return str(body["ciphertext"]).split(":", 2)[2][::-1]
+        _, version, text = str(body["ciphertext"]).split(":", 2)
+        if int(version[1:]) < self.oldest or body["ciphertext"].encode() == self.rejected:
+            raise Rejected("400 ciphertext or signature version is disallowed by policy (too old)")
+        return text[::-1]
 
     def _answers(self, operation: str) -> None:
         self.asked.append(operation)
-        if self.away:
+        if self.away or operation in self.lost:
             raise Unreachable("no answer: none in time")
         if self.token_is_away:
             raise NoToken("there is no token")
+        if "gone" in self.lost and operation == "read":
+            raise RequestFailed("404 encryption key not found")
         if self.refuses:
             raise RequestFailed("403 permission denied")
 
@@ -139,6 +146,64 @@ def test_after_a_refusal_an_outage_gives_nothing_back(envelope: Envelope, key: K
     key.refuses = True
     with pytest.raises(RequestFailed, match="403"):
         asking[how]()
+    key.away = True
+    for attempt in (lambda: envelope.open(known), lambda: envelope.seal(SEED)):
+        with pytest.raises(Unreachable):
+            attempt()
+
+
+def test_one_ciphertext_that_is_refused_is_let_go_of_alone(envelope: Envelope, key: Key) -> None:
+    known, bad = envelope.seal(SEED).ciphertext, envelope.seal(b"x" * 32).ciphertext
+    key.rejected = bad
+    with pytest.raises(Rejected):
+        envelope.open(bad)
+    assert envelope.status()[0] == "ok"
+    key.away = True
+    look(envelope)
+    assert envelope.open(known) == SEED
+    assert envelope.open(envelope.seal(SEED).ciphertext) == SEED
+    with pytest.raises(Unreachable):
+        envelope.open(bad)
+
+
+@pytest.mark.parametrize("noticed", ["by a look at the key", "by a refusal"])
+def test_what_the_key_does_not_open_any_more_is_let_go_of(envelope: Envelope, key: Key, noticed: str) -> None:
+    first, other = envelope.seal(SEED).ciphertext, envelope.seal(b"x" * 32).ciphertext
+    key.away = True
+    look(envelope)
+    by_spare = envelope.seal(SEED).ciphertext
+    key.away, key.latest = False, 2
+    envelope.follow()
+    second = envelope.seal(SEED).ciphertext
+    key.oldest = 2
+    if noticed == "by a refusal":
+        with pytest.raises(Rejected):
+            envelope.open(other)
+    else:
+        envelope.follow()
+    key.away = True
+    look(envelope)
+    assert envelope.open(second) == SEED
+    for each in (first, other, by_spare):
+        with pytest.raises(Unreachable):
+            envelope.open(each)
+
+
+def test_a_spare_of_a_version_that_opens_nothing_any_more_seals_nothing(envelope: Envelope, key: Key) -> None:
+    """So it is where the answer to the request for a new one is lost."""
+    key.latest = key.oldest = 2
+    key.lost = {"encrypt"}
+    with pytest.raises(Unreachable):
+        envelope.follow()
+    with pytest.raises(Unreachable):
+        envelope.seal(SEED)
+
+
+def test_a_ciphertext_of_a_key_that_is_gone_has_everything_let_go_of(envelope: Envelope, key: Key) -> None:
+    known, bad = envelope.seal(SEED).ciphertext, envelope.seal(b"x" * 32).ciphertext
+    key.rejected, key.lost = bad, {"gone"}
+    with pytest.raises(Rejected):
+        envelope.open(bad)
     key.away = True
     for attempt in (lambda: envelope.open(known), lambda: envelope.seal(SEED)):
         with pytest.raises(Unreachable):
