@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help env test-env run cluster test cluster-test test-clients container-test soak audit-test reseal-test migration-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
+.PHONY: help env test-env run cluster test cluster-test test-clients test-kubernetes container-test soak audit-test reseal-test migration-test judge faults simulate hunt fuzz docs test-docs lock wheel sdist deb sbom lint format types bench clean
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -74,6 +74,9 @@ reseal-test: test-env ## Rotate and reseal 200,000 records under load, interrupt
 migration-test: test-env ## Migrate 50,000 secrets and 500 keys from OpenBao, read meanwhile and interrupted three times; an hour
 	KMS_MIGRATION_SECRETS=$(or $(SECRETS),50000) KMS_MIGRATION_KEYS=$(or $(KEYS),500) \
 		$(BIN)/pytest --timeout 0 --capture no tests/migration
+
+test-kubernetes: test-env ## Build a Kubernetes API server and etcd (Go), which keep secrets and sign tokens by keys of a node
+	KMS_TEST_KUBERNETES=1 $(BIN)/pytest --timeout 0 --capture no tests/apiserver
 
 container-test: test-env ## Run the demo of containers, and the Debian package under systemd (podman, debootstrap; root)
 	KMS_TEST_CONTAINERS=1 $(BIN)/pytest --timeout 0 tests/containers

@@ -33,7 +33,9 @@ class KubernetesProgram:
         """Start, and wait until it serves."""
         process = self._process = subprocess.Popen(self._words, stderr=subprocess.PIPE)
         wait_until(lambda: listens(self.path) or process.poll() is not None, "it serves")
-        assert process.poll() is None, process.stderr and process.stderr.read()
+        if process.poll() is not None:
+            self.told, self._process = process.communicate()[1], None
+            raise AssertionError(self.told)
 
     def stop(self) -> None:
         """End it as a service manager does. It ends well."""
@@ -66,7 +68,10 @@ def kubernetes_clients() -> Path:
 def narrowed(token: str, path: Path, keys: list[str]) -> None:
     """Write a biscuit to `path` that may use these Transit keys alone, made of one that may do more."""
     done = subprocess.run(
-        [PROGRAM, "biscuit", "attenuate", "-", *(f"--path=transit/+/{name}" for name in keys)],
+        [
+            *(PROGRAM, "biscuit", "attenuate", "-", "--operation=read", "--operation=update"),
+            *(f"--path=transit/+/{name}" for name in keys),
+        ],
         input=token, capture_output=True, text=True, check=True,
     )  # fmt: skip
     path.write_text(done.stdout)
