@@ -91,6 +91,12 @@ LIBRARIES: Final = (
         "github.com/sigstore/sigstore/pkg/signature/kms/hashivault",
         "sigstore/go.mod",
     ),
+    Client(
+        "External Secrets' provider",
+        _GO,
+        "github.com/external-secrets/external-secrets",
+        "external_secrets/go.mod",
+    ),
     Client("hvac", _LIBRARIES, "hvac", _TESTS_LOCK),
     Client("node-vault", _LIBRARIES, "node-vault", "node_vault/package-lock.json"),
     Client("vaultrs", _LIBRARIES, "vaultrs", "vaultrs/Cargo.lock"),
