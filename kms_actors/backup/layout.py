@@ -18,7 +18,7 @@ Span = tuple[bytes, bytes]
 
 #: What a tenant is. Read in one transaction, after all else: the keyring then opens everything that was read before.
 LAST: Final = (
-    *("header", "seal", "keyring", "epoch", "grant", "count", "clients"),
+    *("header", "seal", "keyring", "epoch", "grant", "count"),
     *("mount", "mount-number", "mount-revision", "rekey-backup"),
 )
 

@@ -78,9 +78,8 @@ async def _read(tr: Transaction, some: list[Entry], span: Span) -> list[VaultUsa
     """Return the usage of those of these vaults that had any client."""
     found = [(keyspace.unpack(key)[1], int.from_bytes(raw, "little")) for key, raw in some]
     kept = await asyncio.gather(*(months_kept(tr, TenantKeys(number)) for _, number in found))
-    told = (
+    return [
         VaultUsage(vault_id, number, months_of(months, *span))
         for (vault_id, number), months in zip(found, kept, strict=True)
         if any(span.start <= month <= span.end for month in months)
-    )
-    return [usage for usage in told if usage.mounts]
+    ]
