@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -170,9 +171,86 @@ def test_medusa(server: Server, tmp_path: Path) -> None:
     assert server.root.get("secret/data/app/db").status == 404
 
 
+_TERRAFORM: Final = """
+resource "vault_mount" "kv" {
+  path                      = "apps"
+  type                      = "kv"
+  options                   = { version = "2" }
+  description               = "of applications"
+  default_lease_ttl_seconds = 3600
+  max_lease_ttl_seconds     = 86400
+}
+resource "vault_mount" "plain" {
+  path = "plain"
+  type = "transit"
+}
+resource "vault_kv_secret_v2" "db" {
+  mount     = vault_mount.kv.path
+  name      = "team/db"
+  data_json = jsonencode({ password = "one" })
+}
+resource "vault_transit_secret_backend_key" "orders" {
+  backend          = vault_mount.plain.path
+  name             = "orders"
+  deletion_allowed = true
+}
+resource "vault_policy" "app" {
+  name   = "app"
+  policy = "path \\"apps/data/*\\" { capabilities = [\\"read\\"] }"
+}
+resource "vault_auth_backend" "approle" {
+  type = "approle"
+  tune {
+    default_lease_ttl = "1h"
+    max_lease_ttl     = "24h"
+  }
+}
+resource "vault_approle_auth_backend_role" "app" {
+  backend        = vault_auth_backend.approle.path
+  role_name      = "app"
+  token_policies = [vault_policy.app.name]
+  token_ttl      = 600
+}
+data "vault_kv_secret_v2" "db" {
+  mount = vault_mount.kv.path
+  name  = vault_kv_secret_v2.db.name
+}
+output "password" {
+  value     = data.vault_kv_secret_v2.db.data["password"]
+  sensitive = true
+}
+"""
+
+
+def test_terraform_plans_nothing_after_it_has_applied(server: Server, tmp_path: Path) -> None:
+    terraform, provider = at_hand("terraform"), at_hand("terraform-provider-vault")
+    (tmp_path / "main.tf").write_text('terraform { required_providers { vault = { source = "hashicorp/vault" } } }\n')
+    (tmp_path / "vault.tf").write_text(_TERRAFORM)
+    folder = tmp_path / "provider"
+    folder.mkdir()
+    (folder / "terraform-provider-vault").symlink_to(provider)
+    settings = tmp_path / "terraform.rc"
+    settings.write_text(f'provider_installation {{\n  dev_overrides {{ "hashicorp/vault" = "{folder}" }}\n}}\n')
+    environment = server.environment(tmp_path) | {"TF_CLI_CONFIG_FILE": str(settings), "CHECKPOINT_DISABLE": "1"}
+    run([terraform, "apply", "-auto-approve", "-no-color"], environment, tmp_path)
+    run(
+        [terraform, "plan", "-detailed-exitcode", "-no-color"], environment, tmp_path
+    )  # 2 where it would change a thing
+    assert run([terraform, "output", "-raw", "password"], environment, tmp_path) == "one"
+    assert server.root.get("sys/mounts/apps/tune").data["default_lease_ttl"] == 3600
+    changed = _TERRAFORM.replace("= 3600", "= 7200").replace('"one"', '"two"').replace("= 600", "= 900")
+    (tmp_path / "vault.tf").write_text(changed)
+    run([terraform, "plan", "-detailed-exitcode", "-no-color"], environment, tmp_path, code=2)
+    run([terraform, "apply", "-auto-approve", "-no-color"], environment, tmp_path)
+    run([terraform, "plan", "-detailed-exitcode", "-no-color"], environment, tmp_path)
+    assert run([terraform, "output", "-raw", "password"], environment, tmp_path) == "two"
+    run([terraform, "destroy", "-auto-approve", "-no-color"], environment, tmp_path)
+    assert "apps/" not in server.root.get("sys/mounts").data
+
+
 def at_hand(name: str) -> str:
     """Return a program that no registry has in a form that could be locked; skip the test where it is not here."""
-    variable = f"KMS_TEST_{name.upper()}"
+    variable = f"KMS_TEST_{name.upper().replace('-', '_')}"
     found = named_by(variable) or shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not here: install it, or set {variable} to a binary")
