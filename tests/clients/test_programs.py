@@ -224,7 +224,8 @@ output "password" {
 
 def test_terraform_plans_nothing_after_it_has_applied(server: Server, tmp_path: Path) -> None:
     terraform, provider = at_hand("terraform"), at_hand("terraform-provider-vault")
-    (tmp_path / "main.tf").write_text('terraform { required_providers { vault = { source = "hashicorp/vault" } } }\n')
+    named = 'terraform {\n  required_providers {\n    vault = { source = "hashicorp/vault" }\n  }\n}\n'
+    (tmp_path / "main.tf").write_text(named)
     (tmp_path / "vault.tf").write_text(_TERRAFORM)
     folder = tmp_path / "provider"
     folder.mkdir()

@@ -22,6 +22,7 @@ from kms_actors.activity.clients import Client
 from kms_actors.activity.months import begin_of
 from kms_actors.activity.records import MOST_CLIENTS, ActivityConfig, Month, SeenClient
 from kms_actors.actors.cluster.schedule import CLIENTS, encode_time, look_by
+from kms_actors.errors import Unavailable
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Reads, Transaction
@@ -74,10 +75,17 @@ class ClientRecords:
         return await months_kept(tr, self._keys)
 
     async def add(self, tr: Transaction, month: int, clients: Sequence[Noted], now: int) -> None:
-        """Count those of a month that are new to it; `now`, in nanoseconds, is of a clock that is trusted."""
+        """Count those of a month that are new to it; `now`, in nanoseconds, is of a clock that is trusted.
+
+        Raises:
+            Unavailable: clients are there that are not counted, and about to be removed.
+
+        """
         config, kept = await self.config(tr), await self.months(tr)
         if not config.counts:
             return
+        if month not in kept and await self.has_clients(tr, month):
+            raise Unavailable("clients of this month are still being removed")
         before = [number for number in reversed(kept) if number < month]
         places = [self._place(number, each.client.id) for each in clients for number in (month, *before)]
         found = iter(await tr.get_many(places))

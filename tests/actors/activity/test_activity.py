@@ -358,6 +358,32 @@ async def test_counting_ends_with_the_month_that_is_counted_and_begins_anew(
     await assert_clean(store, tmp_path)
 
 
+async def test_nobody_is_counted_beside_clients_that_are_still_to_be_removed(
+    nodes: list[NodeService], tenant: TenantHandle, clock: Clock, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would pass for counted. By a clock that was wrong when counting was enabled, it is another month."""
+    tokens = [await created(tenant, policy) for policy in ("app", "other")]
+    await use(tenant, *tokens)
+    await counted(tenant, 2)
+
+    async def none(*_: object) -> bool:
+        return False
+
+    with monkeypatch.context() as later_than_that:
+        later_than_that.setattr(storage.ClientRecords, "drop_some", none)
+        await tenant.ask(WriteActivityConfig("disable"))
+        await later(nodes, clock, "2026-12-10T00:00:00")
+        await tenant.ask(WriteActivityConfig("enable"))
+        await later(nodes, clock, "2026-11-30T23:10:00")
+        await nodes[0].catch_up()
+        await use(tenant, tokens[0])
+        await asyncio.sleep(0.1)
+        assert [area[1:] for area in await areas(store) if area[0] == storage.MONTH] == []
+    await tenant.ask(EndClients())
+    await counted(tenant, 1)
+    assert len([area for area in await areas(store) if area[0] == storage.CLIENT]) == 1
+
+
 async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(5):
         while not await holds():  # noqa: ASYNC110 - there is no event to wait for
