@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -146,9 +145,6 @@ def measure(environment: Path, requests: int, only: str = "") -> Iterator[tuple[
 @click.option("--only", default="", help="Kinds whose name contains this.")
 def main(environments: tuple[Path, ...], rounds: int, requests: int, only: str) -> None:
     """Count the instructions of requests."""
-    os.environ.setdefault(
-        "PYTHONMALLOC", "malloc"
-    )  # as `kms-layer` begins itself anew, which callgrind does not follow
     if shutil.which("valgrind") is None:
         raise click.ClickException("valgrind is absent: the package of that name has it")
     for _ in range(rounds):
