@@ -95,7 +95,7 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         )
     ],
     "moved-log-not-noticed": [
-        Edit(_FEED, "reason = broken(place, page)", "reason = None"),
+        Edit(_FEED, "reason = broken(place, page, _PAGE)", "reason = None"),
         Edit(f"{_ACTORS}.cluster.eras", "if position > stamp:", "if False:"),
     ],
     "change-lost-while-renewing": [

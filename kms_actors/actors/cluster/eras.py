@@ -62,8 +62,12 @@ async def read_page(tr: Transaction, place: Place, limit: int) -> Page:
     return Page(stamp, era or b"", trimmed or b"", int.from_bytes(head or b"", "little"), entries)
 
 
-def broken(place: Place, page: Page) -> str | None:
-    """Return why what was read of the log up to `place` says nothing of the one that is there; None if it does."""
+def broken(place: Place, page: Page, limit: int) -> str | None:
+    """Return why what was read of the log up to `place` says nothing of the one that is there; None if it does.
+
+    `limit` is that of the page. The head counts lines, so where it has grown by more than there are behind the place,
+    some were written before it: by others, in a store whose versions had not come as far yet.
+    """
     if page.era != place.era:
         return "another era has begun"
     if max(place.position, page.trimmed, page.entries[-1][0][len(LOG) :] if page.entries else b"") > page.stamp:
@@ -75,7 +79,8 @@ def broken(place: Place, page: Page) -> str | None:
     gone = not page.entries or page.entries[0][0] != LOG + place.position
     if place.is_line and gone and page.trimmed != place.position:
         return "the line that was read last is gone"
-    return None
+    missed = len(page.entries) <= limit and page.head - place.head > len(page.entries) - (not gone)
+    return "lines were written where it was read already" if missed else None
 
 
 async def find_end(tr: Transaction, new_era: bytes) -> Place:
@@ -91,7 +96,7 @@ async def find_end(tr: Transaction, new_era: bytes) -> Place:
     position = max(trimmed or b"", last[0][0][len(LOG) :] if last else b"")
     if position > stamp:
         begin_era(tr, new_era)
-        return Place(new_era, head=count)
+        return Place(new_era, head=count + 1)
     return Place(era or b"", position or _FIRST, bool(last) and position != trimmed, count)
 
 

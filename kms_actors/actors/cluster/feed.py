@@ -115,7 +115,7 @@ class ChangeFeed:
             started = self._elapsed()
             place = self._place
             page = await self._store.run(partial(read_page, place=place, limit=_PAGE))
-            reason = broken(place, page)
+            reason = broken(place, page, _PAGE)
             if reason is not None:
                 await self._begin_anew(reason)
                 continue
