@@ -115,7 +115,7 @@ def together(counted: Iterable[Mounts]) -> Mounts:
 
 def months_of(kept: Mapping[int, Month], start: int, end: int) -> tuple[MonthOfUsage, ...]:
     """Return each month of a span, those without a client too."""
-    return tuple(_month(number, kept.get(number, Month()), start) for number in range(start, end + 1))
+    return tuple(_month(number, kept, start) for number in range(start, end + 1))
 
 
 def added(first: Iterable[MonthOfUsage], second: Iterable[MonthOfUsage]) -> tuple[MonthOfUsage, ...]:
@@ -132,9 +132,11 @@ def _one(first: Mounts, second: Mounts) -> Mounts:
     return {0: whole} if whole.clients else {}
 
 
-def _month(number: int, kept: Month, start: int) -> MonthOfUsage:
-    new = (part for part in kept.parts if part.before < start)
-    return MonthOfUsage(number, _by_mount(kept.parts), _by_mount(new), kept.full)
+def _month(number: int, kept: Mapping[int, Month], start: int) -> MonthOfUsage:
+    month = kept.get(number, Month())
+    # A month that was there before may be gone: counting was disabled in it.
+    new = (part for part in month.parts if part.before < start or part.before not in kept)
+    return MonthOfUsage(number, _by_mount(month.parts), _by_mount(new), month.full)
 
 
 def _by_mount(parts: Iterable[Part]) -> Mounts:

@@ -62,6 +62,12 @@ def test_each_client_of_a_span_is_counted_once(seen: list[tuple[int, int]], star
     assert sum_of(together(month.new for month in months)) == counts(there)
 
 
+def test_a_month_that_is_gone_has_had_nobody() -> None:
+    """Counting was disabled in it, and what was counted of it removed; who was there then is new later on."""
+    months = months_of({FIRST + 2: Month().plus([(FIRST + 1, 3, True), (FIRST, 3, False)])}, FIRST, FIRST + 3)
+    assert sum_of(together(month.new for month in months)) == Counts(1, 1)
+
+
 @given(SEEN, SEEN)
 def test_vaults_together_have_the_clients_of_each(
     first: list[tuple[int, int]], second: list[tuple[int, int]]

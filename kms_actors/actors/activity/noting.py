@@ -95,7 +95,8 @@ class ClientNotes:
                 self._records.add, month=min(month, month_of(now / _SECOND)), clients=[*some.values()], now=now
             )
             try:
-                await self._context.store.change(body, mount=None, bearers=(), requests=())
+                if not await self._context.store.change(body, mount=None, bearers=(), requests=()):
+                    return
             except KmsError as error:
                 _log.warning("clients are not counted yet", clients=len(some), error=type(error).__name__)
                 return

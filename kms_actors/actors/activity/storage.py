@@ -22,7 +22,6 @@ from kms_actors.activity.clients import Client
 from kms_actors.activity.months import begin_of
 from kms_actors.activity.records import MOST_CLIENTS, ActivityConfig, Month, SeenClient
 from kms_actors.actors.cluster.schedule import CLIENTS, encode_time, look_by
-from kms_actors.errors import Unavailable
 from kms_actors.keyring import stored
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.store.api import Reads, Transaction
@@ -74,18 +73,19 @@ class ClientRecords:
         """Return what is counted of each month that is kept, in order."""
         return await months_kept(tr, self._keys)
 
-    async def add(self, tr: Transaction, month: int, clients: Sequence[Noted], now: int) -> None:
+    async def add(self, tr: Transaction, month: int, clients: Sequence[Noted], now: int) -> bool:
         """Count those of a month that are new to it; `now`, in nanoseconds, is of a clock that is trusted.
 
-        Raises:
-            Unavailable: clients are there that are not counted, and about to be removed.
-
+        Return False where that has to wait: clients are there that are not counted, and are to be removed first.
         """
         config, kept = await self.config(tr), await self.months(tr)
         if not config.counts:
-            return
+            return True
         if month not in kept and await self.has_clients(tr, month):
-            raise Unavailable("clients of this month are still being removed")
+            # Now, whatever the clock said by which counting was disabled.
+            tr.set(self._keys.key(CLIENTS), encode_time(now))
+            await look_by(tr, self._keys, now, now)
+            return False
         before = [number for number in reversed(kept) if number < month]
         places = [self._place(number, each.client.id) for each in clients for number in (month, *before)]
         found = iter(await tr.get_many(places))
@@ -106,6 +106,7 @@ class ClientRecords:
             tr.set(self._keys.key(MONTH, month), stored.encode(here.plus(new)))
         if new and month not in kept:
             await self.schedule(tr, config, [*kept, month], now)
+        return True
 
     def drop_month(self, tr: Transaction, month: int) -> None:
         """Remove what is counted of a month; its clients are removed later."""
