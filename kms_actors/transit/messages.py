@@ -205,7 +205,7 @@ class MakeDataKey(OfKey, Query, frozen=True):
 
 
 class MakeDataKeys(OfKey, Query, frozen=True):
-    """Make `count` data keys. Answer: list of DataKey."""
+    """Make `count` data keys. Answer: DataKeys."""
 
     length: int
     item: EncryptItem
@@ -213,7 +213,7 @@ class MakeDataKeys(OfKey, Query, frozen=True):
 
 
 class MakeDerivedKeys(OfKey, Query, frozen=True):
-    """Derive the keys with these indices, and encrypt them as `item` says. Answer: list of DataKey."""
+    """Derive the keys with these indices, and encrypt them as `item` says. Answer: DataKeys."""
 
     derivation: Derivation
     indices: range

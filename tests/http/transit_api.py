@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from typing import Any
 
@@ -48,6 +49,8 @@ class Api:
         message = endpoint.build(call)
         assert message is not None
         reply = endpoint.render(call, await self.tenant.ask(message))
+        if inspect.isawaitable(reply):
+            reply = await reply
         assert isinstance(reply, Reply)
         return reply
 

@@ -75,10 +75,12 @@ class Work:
         count: Count[I, T],
         repeated: int = 0,
         again: Again | None = None,
+        into: Callable[[], Any] = list,
     ) -> Any:
         """Run an operation over items: about `microseconds` each; `repeated` bytes are worked on with each of them.
 
-        Where `again` is given, and a version is unknown to the operation or in some result, it says what is answered.
+        The results of each slice are added to what `into` makes, and that is what is answered. Where `again` is
+        given, and a version is unknown to the operation or in some result, it says what is answered.
 
         Raises:
             InvalidRequest: the repeated bytes are too many in all.
@@ -90,7 +92,7 @@ class Work:
                 f"and info must be at most {MOST_REPEATED}"
             )
         if microseconds >= THREAD_US or not _is_short(items, microseconds, repeated):
-            working = self._sliced(operation, items, microseconds, count, repeated)
+            working = self._sliced(operation, items, microseconds, count, repeated, into=into)
             return self._spawn(_or_again(working, again))
         try:
             results = self._contained(operation, items)
@@ -99,6 +101,10 @@ class Work:
                 raise
             return again(bare(error))
         count(items, results)
+        if into is not list:
+            gathered = into()
+            gathered += results
+            return gathered
         return _checked(results, again)
 
     def in_thread(self, operation: Callable[..., T], *arguments: Any, again: Again | None = None) -> asyncio.Task[T]:
@@ -128,7 +134,9 @@ class Work:
         us: float,
         count: Count[I, T],
         repeated: int,
-    ) -> list[T]:
+        *,
+        into: Callable[[], Any],
+    ) -> Any:
         context, own = self._context, asyncio.current_task()
         assert own is not None
 
@@ -136,7 +144,7 @@ class Work:
             some = items[begin:end]  # in the thread, too: items may be made of what was sent when they are asked for
             return some, operation(some)
 
-        results: list[T] = []
+        results = into()
         async with self._places if len(items) > 1 else nullcontext():
             for begin, end, in_thread in self._parts(slices(items, us, repeated)):
                 if not in_thread:

@@ -17,6 +17,7 @@ from kms_actors.errors import InvalidRequest, KmsError, NotFound, UnknownVersion
 from kms_actors.messages import Message
 from kms_actors.transit import macs, signing
 from kms_actors.transit import messages as m
+from kms_actors.transit.data_keys import DataKeys
 from kms_actors.transit.derived_keys import derived_keys
 from kms_actors.transit.exchange.certificates import signing_request
 from kms_actors.transit.exchange.exporting import export
@@ -87,12 +88,14 @@ class TransitOperations:
         return self._each(self._rewrap, message, key, key.rewrap, self._counting.rewrapped, us=us)
 
     def _data_key(self, message: m.MakeDataKey, key: TransitKey) -> Any:
-        return self._make_data_keys(message, key, 1)
+        return self._make_data_keys(message, key, 1, list)
 
     def _data_keys(self, message: m.MakeDataKeys, key: TransitKey) -> Any:
-        return self._make_data_keys(message, key, message.count)
+        return self._make_data_keys(message, key, message.count, DataKeys)
 
-    def _make_data_keys(self, message: m.MakeDataKey | m.MakeDataKeys, key: TransitKey, number: int) -> Any:
+    def _make_data_keys(
+        self, message: m.MakeDataKey | m.MakeDataKeys, key: TransitKey, number: int, into: Callable[[], Any]
+    ) -> Any:
         item = message.item
 
         def made(places: Sequence[int]) -> list[m.DataKey]:
@@ -104,7 +107,8 @@ class TransitOperations:
             microseconds=_public_us(key),
             count=partial(self._counting.data_keys_made, message.mount.number, key),
             repeated=getattr(item, "size", 0),
-            again=self._again(partial(self._make_data_keys, number=number), message, key),
+            again=self._again(partial(self._make_data_keys, number=number, into=into), message, key),
+            into=into,
         )
 
     def _derived_keys(self, message: m.MakeDerivedKeys, key: TransitKey) -> Any:
@@ -120,6 +124,7 @@ class TransitOperations:
             count=partial(self._counting.data_keys_made, message.mount.number, key),
             repeated=getattr(message.item, "size", 0) + len(derivation.salt) + len(derivation.info),
             again=self._again(self._derived_keys, message, key),
+            into=DataKeys,
         )
 
     def _make_hmacs(self, message: m.MakeHmac, key: TransitKey) -> Any:

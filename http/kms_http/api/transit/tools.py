@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
 from kms_actors.errors import InvalidRequest
+from kms_actors.exact_json import RawJson, dumps
 from kms_actors.messages import Message
 from kms_actors.mounts import Mount
+from kms_actors.transit.data_keys import DataKeys
 from kms_actors.transit.derived_keys import Derivation
 from kms_actors.transit.digests import DEFAULT_ALGORITHM
 from kms_actors.transit.go_base64 import encode
@@ -33,6 +36,8 @@ from kms_http.routing import (
 
 #: Data keys, or derived keys, that one request may ask for.
 MAX_DATA_KEYS: Final = 10_000
+#: Data keys that are rendered in one go.
+_RENDERED_TOGETHER: Final = 200
 #: Fields that go into each of the keys, and how long they may be together.
 _KEY_TEXTS: Final = ("context", "associated_data", "salt", "info")
 _MOST_TEXT: Final = 1 << 20
@@ -110,15 +115,25 @@ def _render_data_key(call: Call, made: list[DataKey]) -> Reply:
     return Reply(data={"ciphertext": pair.pop("ciphertext"), "key_version": one.encrypted[1], **pair})
 
 
-def _render_data_keys(call: Call, made: list[DataKey]) -> Reply:
-    pairs = [_pair(call, one) for one in made]
-    return Reply(data={"key_pairs": pairs, "key_version": made[0].encrypted[1]})
+async def _render_data_keys(call: Call, made: DataKeys) -> Reply:
+    pairs = await _pairs(call, made, lambda _: b"")
+    return Reply(data=RawJson(b"".join((b'{"key_pairs":[', pairs, b'],"key_version":%d}' % made.version))))
 
 
-def _render_derived_keys(call: Call, made: list[DataKey]) -> Reply:
+async def _render_derived_keys(call: Call, made: DataKeys) -> Reply:
     first: int = call.values["key_index_from"]
-    keys: dict[str, Any] = {str(index): _pair(call, one) for index, one in enumerate(made, first)}
-    return Reply(data={**keys, "key_version": made[0].encrypted[1]})
+    pairs = await _pairs(call, made, lambda number: b'"%d":' % (first + number))
+    return Reply(data=RawJson(b"".join((b"{", pairs, b',"key_version":%d}' % made.version))))
+
+
+async def _pairs(call: Call, made: DataKeys, name: Callable[[int], bytes]) -> memoryview:
+    """Return all pairs as JSON, with commas between, each behind its name."""
+    text = bytearray()
+    for number, one in enumerate(made):
+        text += b",%b%b" % (name(number), dumps(_pair(call, one)))
+        if number % _RENDERED_TOGETHER == _RENDERED_TOGETHER - 1:
+            await asyncio.sleep(0)
+    return memoryview(text)[1:]
 
 
 def _pair(call: Call, made: DataKey) -> dict[str, Any]:
