@@ -58,7 +58,8 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         )
     ],
     "clients-left-behind": [
-        Edit(f"{_ACTORS}.activity.controller", "and await self._records.has_clients(tr, month)", "and False")
+        Edit(f"{_ACTORS}.activity.controller", "and await self._records.has_clients(tr, month)", "and False"),
+        Edit(f"{_ACTORS}.activity.storage", "and await self.has_clients(tr, month)", "and False"),
     ],
     "counting-not-told": [Edit(f"{_ACTORS}.activity.controller", 'self._context.record(tr, ACTIVITY, "")', "pass")],
     # What nodes tell each other.

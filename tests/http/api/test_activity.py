@@ -80,7 +80,11 @@ async def test_a_vault_is_told_its_clients_by_months_and_mounts(service: Service
 
 
 async def test_a_month_without_a_new_client_says_so(service: Service) -> None:
-    service.tenant.answers[ReadActivity] = usage({NOVEMBER: Month((Part(SEPTEMBER, OTHER_MOUNTS, 1, 0),))})
+    months = {
+        SEPTEMBER: Month((Part(0, OTHER_MOUNTS, 1, 0),)),
+        NOVEMBER: Month((Part(SEPTEMBER, OTHER_MOUNTS, 1, 0),)),
+    }
+    service.tenant.answers[ReadActivity] = usage(months)
     data = (await service.call("GET", ACTIVITY, "root")).json["data"]
     assert data["months"][-1]["new_clients"] == {"counts": None, "namespaces": None}
     assert data["months"][-1]["namespaces"][0]["mounts"][0]["mount_path"] == "other mounts"
