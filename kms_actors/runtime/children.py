@@ -143,4 +143,4 @@ def _error_of(child: asyncio.Future[Any]) -> BaseException | None:
 
 def _forget_way(error: BaseException) -> None:
     """Have an error itself not keep it either, nor the errors that led to it."""
-    error.__traceback__ = error.__context__ = None
+    error.__traceback__ = error.__context__ = error.__cause__ = None

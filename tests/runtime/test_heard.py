@@ -79,3 +79,21 @@ async def test_what_nobody_awaits_is_logged() -> None:
         await asyncio.sleep(0.01)
     assert [entry["event"] for entry in logs] == ["unheard error in actor"]
     await ref.stop(block=False)
+
+
+async def _because(_: Nesting, error: type[Exception]) -> Any:
+    try:
+        await _wrong(ZeroDivisionError)
+    except ZeroDivisionError as cause:
+        raise error("told") from cause
+
+
+async def test_what_is_told_of_an_error_has_nothing_of_its_way() -> None:
+    """Nor of those that led to it: variables on the way hold keys, what was sent, and the task that has the error."""
+    ref = Nesting.start()
+    with pytest.raises(InvalidRequest) as told:
+        await ask(ref, (_because, InvalidRequest))
+    error = told.value
+    assert (error.__cause__, error.__context__) == (None, None)
+    assert "_because" not in {entry.name for entry in told.traceback}
+    await ref.stop(block=False)

@@ -9,19 +9,17 @@ All of it runs on the actor's loop. What is noted is noted in its turns.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from functools import partial
 from itertools import islice
 from typing import Final
 
-import pykka
 import structlog
 
 from kms_actors.activity.clients import Client
 from kms_actors.activity.months import begin_of, month_of
 from kms_actors.actors.activity.storage import ClientRecords, Noted
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.later import WrittenLater
 from kms_actors.errors import KmsError
 
 #: Clients that are known to be counted, and that wait to be; bytes of each.
@@ -29,27 +27,21 @@ _MOST_KNOWN: Final = 10_000
 _CLIENT_BYTES: Final = 200
 #: Clients that are written in one transaction, which reads as many records for each month that is kept.
 _TOGETHER: Final = 32
-#: Seconds that writing may take when a seal waits for it, or the vault goes to sleep.
-_LAST_SECONDS: Final = 2.0
 _SECOND: Final = 10**9
 
 _log = structlog.get_logger(__name__)
 
 
-class ClientNotes:
+class ClientNotes(WrittenLater):
     """Of one awake vault in one process. `seconds` is how long a client may wait to be written."""
 
     def __init__(self, context: TenantContext, records: ClientRecords, seconds: float) -> None:
-        self._context = context
+        super().__init__(context, seconds)
         self._records = records
-        self._seconds = seconds
         self._month = 0
         self._begins = self._ends = 0  # of that month, in seconds since 1970
         self._known: set[str] = set()  # of that month
         self._unwritten: dict[tuple[int, str], Noted] = {}
-        self._writer: asyncio.Task[None] | None = None
-        self._waiting: asyncio.Future[None] | None = None
-        self._ending = False
 
     def month_end(self, now: float) -> int:
         """Return when the month of now ends; both are in seconds since 1970."""
@@ -77,12 +69,6 @@ class ClientNotes:
         self._context.account.add(-_CLIENT_BYTES * len(self._known))
         self._known.clear()
 
-    def end(self) -> None:
-        """Have all written at once."""
-        self._ending = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
     async def flush(self) -> None:
         """Write what is noted; what cannot be written now is kept."""
         while self._unwritten:
@@ -103,31 +89,11 @@ class ClientNotes:
             for place in some:
                 self._unwritten.pop(place, None)
 
-    async def flush_soon(self) -> None:
-        """Write what is noted, as far as that takes no longer than a caller should wait."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await self.flush()
+    @property
+    def _waits(self) -> bool:
+        return bool(self._unwritten)
 
-    def _start(self) -> None:
-        with contextlib.suppress(pykka.ActorDeadError):
-            self._writer = self._context.spawn_apart(self._write())
-
-    async def _write(self) -> None:
-        try:
-            while self._unwritten:
-                if not self._ending:
-                    self._waiting = asyncio.get_running_loop().create_future()
-                    await asyncio.wait([self._waiting], timeout=self._seconds)
-                if self._ending:
-                    await self._write_last()
-                else:
-                    await self.flush()
-        finally:
-            self._writer = None
-
-    async def _write_last(self) -> None:
-        await self.flush_soon()
+    def _lose(self) -> None:
         if self._unwritten:
             _log.warning("clients are not counted", clients=len(self._unwritten), vault=self._context.vault_id)
             self._unwritten.clear()

@@ -11,7 +11,6 @@ All of it runs on the actor's loop. Counting is the one thing beside mailbox tur
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -19,10 +18,10 @@ from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
-import pykka
 import structlog
 
 from kms_actors.actors.tenant.context import TenantContext
+from kms_actors.actors.tenant.later import WrittenLater
 from kms_actors.actors.tenant.store import Look
 from kms_actors.actors.transit.storage import TransitRecords
 from kms_actors.errors import KmsError, StoreUnavailable
@@ -37,8 +36,6 @@ from kms_actors.transit.usage import Part, Use, Uses, plus, total
 SHARDS: Final = 8
 #: Keys whose uses are written in one transaction.
 _KEYS_TOGETHER: Final = 32
-#: Seconds that writing may take when a seal waits for it, or the keys are about to be forgotten.
-_LAST_SECONDS: Final = 2.0
 _SECOND: Final = 10**9
 #: Messages of a version between two looks at how many there are of all processes; and versions that are noted.
 _MEASURED_EVERY: Final = 1 << 22
@@ -70,38 +67,29 @@ _Slot: TypeAlias = tuple[int, str, str, int, str]  # the fields of an identity, 
 _Versions: TypeAlias = dict[int, Uses]
 
 
-class TransitUsage:
+class TransitUsage(WrittenLater):
     """The counters of one awake tenant. `seconds` is how long a use may wait to be written."""
 
     __slots__ = (
-        "_context",
         "_counts",
-        "_ending",
         "_in_store",
         "_measured",
         "_observe",
         "_records",
-        "_seconds",
         "_shard",
         "_unwritten",
-        "_waiting",
-        "_writer",
     )
 
     def __init__(
         self, context: TenantContext, records: TransitRecords, seconds: float = 10.0, observe: Observe | None = None
     ) -> None:
-        self._context = context
+        super().__init__(context, seconds)
         self._records = records
-        self._seconds = seconds
         self._observe = observe
         self._shard = secrets.randbelow(SHARDS)
         self._counts: dict[_Slot, int] = {}  # since the last time
         self._unwritten: dict[KeyIdentity, _Versions] = {}
         self._in_store = asyncio.Lock()  # held while what is here moves there, or both are read
-        self._writer: asyncio.Task[None] | None = None
-        self._waiting: asyncio.Future[None] | None = None
-        self._ending = False
         self._measured: dict[tuple[int, str, int], int] = {}  # messages since, by mount, key and version
 
     def add(self, mount: int, key: TransitKey, version: int, operation: str, number: int = 1) -> None:
@@ -111,12 +99,6 @@ class TransitUsage:
         self._counts[slot] = self._counts.get(slot, 0) + number
         if self._writer is None:
             self._start()
-
-    def end(self) -> None:
-        """Have all written at once: what is counted now, and what work under way still counts."""
-        self._ending = True
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
 
     async def flush(self) -> None:
         """Write what is counted; what cannot be written now is kept."""
@@ -128,12 +110,6 @@ class TransitUsage:
             async with self._in_store:  # let go in between, for who reads
                 more = await self._write_some(tried)
 
-    async def flush_soon(self) -> None:
-        """Write what is counted, as far as that takes no longer than a caller should wait."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
-                await self.flush()
-
     async def read(self, mount: int, body: Look[tuple[KeyInfo, list[Part]]]) -> KeyInfo:
         """Return what `body` reads of a key, with the uses it read and those that are not yet written."""
         async with self._in_store:
@@ -144,25 +120,11 @@ class TransitUsage:
             parts += (part for part in own.items() if part[0] >= policy.min_available_version)
             return msgspec.structs.replace(info, usage=total(parts))
 
-    def _start(self) -> None:
-        with contextlib.suppress(pykka.ActorDeadError):  # counted by what a failed actor leaves behind
-            self._writer = self._context.spawn_apart(self._write())
+    @property
+    def _waits(self) -> bool:
+        return bool(self._counts or self._unwritten)
 
-    async def _write(self) -> None:
-        try:
-            while self._counts or self._unwritten:
-                if not self._ending:
-                    self._waiting = asyncio.get_running_loop().create_future()
-                    await asyncio.wait([self._waiting], timeout=self._seconds)
-                if self._ending:
-                    await self._write_last()
-                else:
-                    await self.flush()
-        finally:
-            self._writer = None
-
-    async def _write_last(self) -> None:
-        await self.flush_soon()
+    def _lose(self) -> None:
         if self._unwritten:
             _log.warning("usage of transit keys is lost", keys=len(self._unwritten), vault=self._context.vault_id)
             self._unwritten.clear()

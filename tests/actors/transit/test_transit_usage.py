@@ -457,7 +457,7 @@ async def test_work_under_way_at_a_stop_counts(store: Store) -> None:
 async def test_a_stop_waits_for_no_store_that_fails(
     store: Store, hangs: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kms_actors.actors.transit.usage._LAST_SECONDS", 0.1)
+    monkeypatch.setattr("kms_actors.actors.tenant.later._LAST_SECONDS", 0.1)
     failing = Failing(store)
     async with nodes(failing) as (client,):
         await client.create()
