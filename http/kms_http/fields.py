@@ -8,16 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from kms_actors.durations import parse_duration
 from kms_actors.errors import InvalidRequest
 
 Converter = Callable[[Any], Any]
+_Converter = TypeVar("_Converter", bound=Converter)
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", ""})
 _INT64 = 1 << 63
+_NUMBER = re.compile(r"[+-]?(0[xX](_?[0-9a-fA-F])+|0[bB](_?[01])+|0[oO]?(_?[0-7])+|0|[1-9](_?[0-9])*)", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?\d+", re.ASCII)
+_OCTAL = re.compile(r"^([+-]?)(0)(?=_?[0-7])", re.ASCII)
+_LONGEST_NUMBER = 68  # 64 bits, a sign and a prefix
+_NO_TIME = "could not parse time from input"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 
 
@@ -29,14 +35,29 @@ class WrongType(Exception):
     """A value does not fit; the text says what was expected."""
 
 
+_SILENT_NULLS: set[Converter] = set()
+
+
+def silent_null(converter: _Converter) -> _Converter:
+    """Mark a converter of fields of which a null says nothing, as if they were not sent: durations and times.
+
+    As Vault's framework has it: a bound that a role has is kept when a client sends null for it.
+    """
+    _SILENT_NULLS.add(converter)
+    return converter
+
+
 def to_int(value: Any) -> int:
-    """Whole numbers written as such, numeric strings, true and false as 1 and 0, null as 0; 64 bits."""
+    """Whole numbers written as such, numeric strings, true and false as 1 and 0, null as 0; 64 bits.
+
+    Strings are read as Go's ParseInt reads them without a base: `0x10` and `020` are 16.
+    """
     if value is None or value == "":
         return 0
     if isinstance(value, str):
-        if not re.fullmatch(r"[+-]?\d+", value, re.ASCII) or len(value) > 20:
+        if not _NUMBER.fullmatch(value) or len(value) > _LONGEST_NUMBER:
             raise WrongType("cannot parse value as 'int': strconv.ParseInt: invalid syntax")
-        value = int(value)
+        value = int(_OCTAL.sub(r"\1\g<2>o", value), 0)
     if not isinstance(value, int) or not -_INT64 <= value < _INT64:
         raise WrongType(f"expected type 'int', got unconvertible type '{type_name(value)}'")
     return int(value)
@@ -110,20 +131,22 @@ def to_int_list(value: Any) -> list[int]:
     return [to_int(entry) for entry in entries]
 
 
+@silent_null
 def to_duration(value: Any) -> int:
     """Seconds as number or numeric string, or Go's form `1h30m`, with days. Returns nanoseconds."""
     if value is None or value == "":
         return 0
-    if isinstance(value, str) and not re.fullmatch(r"[+-]?\d+", value, re.ASCII):
+    if isinstance(value, str) and not _DECIMAL.fullmatch(value):
         nanoseconds = parse_duration(value)
         if nanoseconds is None:
             raise WrongType("time: invalid duration")
         return _bounded(nanoseconds)
     if isinstance(value, bool):
         raise WrongType("could not parse duration from input")
-    return _bounded(to_int(value) * 10**9)
+    return _bounded(_seconds(value, "time: invalid duration") * 10**9)
 
 
+@silent_null
 def to_period(value: Any) -> int:
     """As `to_duration`, never negative."""
     nanoseconds = to_duration(value)
@@ -132,16 +155,27 @@ def to_period(value: Any) -> int:
     return nanoseconds
 
 
+@silent_null
 def to_time(value: Any) -> float:
     """Seconds since 1970, as a number or numeric string, or a time of RFC 3339; null and an empty string as 0."""
     if isinstance(value, str) and _TIME.fullmatch(value):
         try:
             return max(0.0, datetime.fromisoformat(value).timestamp())
         except (ValueError, OverflowError):
-            raise WrongType("could not parse time from input") from None
-    if isinstance(value, bool) or (isinstance(value, str) and value and not value.isdecimal()):
-        raise WrongType("could not parse time from input")
-    return float(max(0, to_int(value)))
+            raise WrongType(_NO_TIME) from None
+    if isinstance(value, bool) or (isinstance(value, str) and value and not (value.isascii() and value.isdecimal())):
+        raise WrongType(_NO_TIME)
+    return float(max(0, _seconds(value, _NO_TIME)))
+
+
+def _seconds(value: Any, refusal: str) -> int:
+    """Return a number of 64 bits, or one of decimal digits: of seconds, a leading zero says nothing."""
+    if not isinstance(value, str):
+        return to_int(value)
+    seconds = int(value or "0") if len(value) <= _LONGEST_NUMBER else _INT64
+    if not -_INT64 <= seconds < _INT64:
+        raise WrongType(refusal)
+    return seconds
 
 
 def _bounded(nanoseconds: int) -> int:
@@ -199,6 +233,8 @@ class Fields:
             converter = self._converters.get(name)
             if converter is None:
                 unknown.append(name)
+                continue
+            if value is None and converter in _SILENT_NULLS:
                 continue
             try:
                 values[name] = converter(value)

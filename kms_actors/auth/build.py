@@ -72,6 +72,8 @@ def build_token(
     names = policy_names(policies)
     with_policies(RIGHT_OF[privilege], names)
     require_scope(RIGHT_OF[privilege], resource, namespace)
+    if any("\ud800" <= character <= "\udfff" for character in owner):  # a shell hands over bytes of any kind
+        raise InvalidRequest("the owner is no text in UTF-8")
     code = f"resource({{resource}}); {RIGHTS[RIGHT_OF[privilege]]}; owner({{owner}});"
     parameters: dict[str, Any] = {"resource": resource, "owner": owner}
     for number, name in enumerate(names):

@@ -27,10 +27,9 @@ class Login(OfLogins, Command, frozen=True):
 
 
 class LoggedIn(msgspec.Struct, frozen=True):
-    """A token that a login gave, and what its holder's entity may do beside."""
+    """A token that a login gave, and the entity of its holder."""
 
     issued: Issued
-    identity_policies: tuple[str, ...] = ()
     entity_id: str = ""
     entity_changed: bool = False  # what processes keep of the entity is out of date
 

@@ -217,14 +217,16 @@ def _policies(wanted: Wanted, maker: Maker, role: TokenRole | None) -> tuple[tup
     for name in NOT_ASSIGNABLE:
         if name in asked:
             raise InvalidRequest(f'cannot assign policy "{name}"')
-    default = not wanted.no_default_policy and not (role is not None and role.no_default_policy)
+    kept = not wanted.no_default_policy and not (role is not None and role.no_default_policy)
+    default = kept and not (role is not None and _disallows(role, DEFAULT))
     if role is not None and role.bounds_policies:
-        found = _allowed_by(role, asked, default)
-    elif not asked:
+        found = _allowed_by(role, asked if wanted.policies else None, default)
+    elif not wanted.policies:  # a list of empty names asks for nothing else than what almost every token has
+        _check_disallowed(role, maker.policies)
         if maker.right is not Right.POLICY and role is None:
             # As much as its maker; what that says of policies is only what it shows.
             return ((ROOT,) if maker.right is Right.ROOT else (DEFAULT,)), maker.right
-        return _inherited(maker, default), maker.right
+        return (maker.policies if kept else _without_default(maker.policies)), maker.right
     elif maker.sudo or maker.right is Right.DATA or (role is not None and role.forbids_policies):
         found = policy_names(asked, default=default)
     elif set(asked) <= set(maker.policies) or maker.right is Right.ROOT:
@@ -232,17 +234,19 @@ def _policies(wanted: Wanted, maker: Maker, role: TokenRole | None) -> tuple[tup
     else:
         raise InvalidRequest("child policies must be subset of parent")
     _check_disallowed(role, found)
+    if wanted.no_default_policy:
+        found = _without_default(found)  # even where it is asked for by name
     return found, Right.ROOT if ROOT in found else Right.POLICY
 
 
-def _inherited(maker: Maker, default: bool) -> tuple[str, ...]:
-    return tuple(name for name in maker.policies if default or name != DEFAULT)
+def _without_default(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if name != DEFAULT)
 
 
-def _allowed_by(role: TokenRole, asked: tuple[str, ...], default: bool) -> tuple[str, ...]:
+def _allowed_by(role: TokenRole, asked: tuple[str, ...] | None, default: bool) -> tuple[str, ...]:
     """Return the policies that a role gives, or lets somebody ask for."""
     allowed = policy_names(role.allowed_policies, default=default)
-    if not asked:
+    if asked is None:
         return allowed
     found = policy_names(asked, default=default)
     globs = role.allowed_policies_glob
@@ -254,9 +258,12 @@ def _allowed_by(role: TokenRole, asked: tuple[str, ...], default: bool) -> tuple
 def _check_disallowed(role: TokenRole | None, policies: tuple[str, ...]) -> None:
     if role is None:
         return
-    globs = role.disallowed_policies_glob
-    if any(name in role.disallowed_policies or any(_fits(name, pattern) for pattern in globs) for name in policies):
+    if any(_disallows(role, name) for name in policies):
         raise InvalidRequest("a token policy is disallowed by this role")
+
+
+def _disallows(role: TokenRole, name: str) -> bool:
+    return name in role.disallowed_policies or any(_fits(name, glob) for glob in role.disallowed_policies_glob)
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -100,7 +100,7 @@ class ListLeases(Query, frozen=True):
 
 
 class RevokeLeases(Command, frozen=True):
-    """End the token of one lease, or have all end whose lease ids begin so. Answer: None, also if there is none."""
+    """End the token of one lease, or of all below a prefix, which may be one's id. Answer: None, also if none is."""
 
     lease_id: str = ""
     prefix: str = ""

@@ -91,7 +91,7 @@ def changed(before: TokenRole, sent: Mapping[str, Any], most: int = SYSTEM_LEASE
             values[name] = policy_names(_names(name, sent[name]), default=False)
     if "allowed_entity_aliases" in sent:
         aliases = _names("allowed_entity_aliases", sent["allowed_entity_aliases"])
-        values["allowed_entity_aliases"] = tuple(sorted({alias.lower() for alias in aliases}))
+        values["allowed_entity_aliases"] = tuple(sorted({alias.strip().lower() for alias in aliases} - {""}))
     old = set(before.old_names)
     for name in ("bound_cidrs", "explicit_max_ttl", "no_default_policy", "num_uses", "period", "type"):
         if f"token_{name}" in sent:

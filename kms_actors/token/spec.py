@@ -70,6 +70,7 @@ class Issued(msgspec.Struct, frozen=True):
     created: float
     expires_at: float | None
     warnings: tuple[str, ...] = ()
+    identity_policies: tuple[str, ...] = ()  # of its entity, where the token has one
 
     @classmethod
     def renewed(cls, token: ServiceToken, text: str, ttl: int, warnings: tuple[str, ...] = ()) -> Issued:

@@ -45,7 +45,7 @@ def pair(reference: Side, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     issuer = Issuer()
     vault_id = new_vault_id()  # as the root namespace is, it is the one that tokens without a name of one are of
     further = f'\n[tenants]\nlogin_urls = ["127.0.0.0/8"]\ndefault_vault = "{vault_id}"\n'
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, further=further)
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, further=further, forked=True)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])

@@ -39,7 +39,7 @@ def sides(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[tuple[Api,
     directory = tmp_path_factory.mktemp("audit")
     issuer = Issuer()
     further = f'\n[audit]\nfolder = "{directory / "audit"}"\n'
-    node = Node.for_issuer(directory, sqlite_table, issuer, further=further)
+    node = Node.for_issuer(directory, sqlite_table, issuer, further=further, forked=True)
     node.start()
     try:
         operator = Api(node.address, issuer.cluster_operator())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kms_http.fields import to_duration
 from kms_http.times import (
     duration,
+    nanoseconds,
     rfc3339,
 )
 
@@ -29,6 +30,45 @@ SECOND = 10**9
 )
 def test_times(nanoseconds: int, text: str) -> None:
     assert rfc3339(nanoseconds) == text
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_time_is_read_as_it_was_written(time: int) -> None:
+    assert nanoseconds(rfc3339(time)) == time
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("1970-01-01t00:00:01z", SECOND),
+        ("1970-01-01T01:00:00.5+01:00", SECOND // 2),
+        ("1969-12-31T23:59:59.5Z", 0),
+        ("0001-01-01T00:00:00Z", 0),  # Go's zero time
+        ("2262-04-11T23:47:16.854775807Z", 2**63 - 1),
+    ],
+)
+def test_times_of_others(text: str, time: int) -> None:
+    assert nanoseconds(text) == time
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ",
+        "2020-01-01",
+        "2020-01-01T00:00:00",
+        "2020-01-01 00:00:00Z",
+        "2020-01-01T00:00:00.1234567890Z",
+        "2020-01-01T00:00:00.Z",
+        "2020-02-30T00:00:00Z",
+        "2020-01-01T00:00:00+99:00",
+        "٢020-01-01T00:00:00Z",
+        "2262-04-11T23:47:16.854775808Z",
+    ],
+)
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match=r"time|month|day|offset"):
+        nanoseconds(text)
 
 
 @given(st.integers(1, 2**64))

@@ -32,6 +32,40 @@ def test_whoever_has_no_sudo_gets_what_he_has_unless_a_role_speaks_of_policies(r
     assert policies(("b",), role, sudo=True) == ("b", "default")
 
 
+@pytest.mark.parametrize("role", [None, {"renewable": False}])
+@pytest.mark.parametrize("sudo", [False, True])
+def test_names_of_nothing_are_not_what_the_maker_has(role: dict[str, Any] | None, sudo: bool) -> None:
+    for asked in (("",), (" ", "")):
+        assert policies(asked, role, sudo=sudo) == ("default",)
+        for right in (Right.ROOT, Right.DATA):
+            maker = Maker(right=right, policies=("root",), sudo=True)
+            spec = plan(Wanted(policies=asked, ttl=60), maker, TokenRole(name="r") if role else None, NOW).spec
+            assert (spec.policies, spec.right) == (("default",), Right.POLICY)
+
+
+@pytest.mark.parametrize("forbids", [{"disallowed_policies": ("a",)}, {"disallowed_policies_glob": ("a*",)}])
+def test_what_a_role_forbids_is_not_inherited_either(forbids: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match="disallowed"):
+        policies((), forbids)
+
+
+def test_default_is_not_added_where_a_role_disallows_it() -> None:
+    for forbids in ({"disallowed_policies": ("default",)}, {"disallowed_policies_glob": ("d*",)}):
+        assert policies(("b",), forbids) == ("b",)
+        for asked in ((), ("a", "default")):
+            with pytest.raises(InvalidRequest, match="disallowed"):
+                policies(asked, forbids)
+        assert policies((), {"allowed_policies": ("b",), **forbids}) == ("b",)
+
+
+@pytest.mark.parametrize("role", [None, {}, {"allowed_policies": ("a", "default")}, {"disallowed_policies": ("z",)}])
+def test_no_default_policy_counts_where_default_is_named(role: dict[str, Any] | None) -> None:
+    made = TokenRole(name="r", **role) if role is not None else None
+    for maker in (Maker(right=Right.POLICY, policies=("a", "default"), sudo=False), ROOT):
+        wanted = Wanted(policies=("a", "default"), no_default_policy=True)
+        assert plan(wanted, maker, made, NOW).spec.policies == ("a",)
+
+
 def test_a_role_gives_what_it_allows_and_all_but_what_it_forbids() -> None:
     assert policies(("b",), {"allowed_policies": ("b",)}) == ("b", "default")
     assert policies(("bc",), {"allowed_policies_glob": ("b*",)}) == ("bc", "default")

@@ -43,7 +43,7 @@ POLICY: Final = "policy"
 LOGIN: Final = "login"
 #: Without a name: whether clients are counted may be another matter.
 ACTIVITY: Final = "activity"
-#: The vault was deleted, and another may get its id. No node knows this area, so that each forgets the vault.
+#: The vault was deleted, and another may get its id: each node forgets it.
 GONE: Final = "gone"
 #: Of CLUSTER, without a name: the master keyring, or its seal.
 KEYRING: Final = "keyring"
@@ -65,6 +65,7 @@ _NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     POLICY: re.compile(r"[^\0]+", re.DOTALL),
     LOGIN: re.compile(r"[0-9a-f]{32}"),
     ACTIVITY: re.compile(""),
+    GONE: re.compile(""),
 }
 _CLUSTER_NAMES: Final[Mapping[str, re.Pattern[str]]] = {
     TOKEN: re.compile(r"[^\0]+"),

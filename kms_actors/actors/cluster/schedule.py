@@ -17,8 +17,8 @@ What there is to do in a tenant:
 
 Times are nanoseconds since 1970. The entry of a tenant is never later than the first of its work, nor than `AHEAD`
 from when it was written, so that what a clock in the future has left is looked at again; it may be too early, which
-costs a look. Only unsealed tenants have one: sealing takes it away, and unsealing makes one for that
-very moment, if the tenant has any work.
+costs a look. Behind the time of keys that could not be rotated it is that of the next try. Only unsealed tenants have
+one: sealing takes it away, and unsealing makes one for that very moment, if the tenant has any work.
 """
 
 from __future__ import annotations

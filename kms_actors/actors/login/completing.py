@@ -132,7 +132,8 @@ async def complete(tr: Transaction, context: TenantContext, begun: Begun, outcom
         issued = msgspec.structs.replace(issued, warnings=(*given.warnings, *issued.warnings))
     if entity is None:
         return LoggedIn(issued)
-    return LoggedIn(issued, entity.policies, entity_id, entity.changed)
+    issued = msgspec.structs.replace(issued, identity_policies=entity.policies)
+    return LoggedIn(issued, entity_id, entity.changed)
 
 
 async def _entity(tr: Transaction, context: TenantContext, begun: Begun, outcome: Outcome) -> Resolved:

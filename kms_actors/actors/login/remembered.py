@@ -111,10 +111,11 @@ class Kept(NamedTuple):
 
     def told(self, issued: Issued) -> LoggedIn:
         """Return the answer that gives another token of the same."""
-        done = self.done
-        if done.issued.warnings:
-            issued = msgspec.structs.replace(issued, warnings=done.issued.warnings)
-        return LoggedIn(issued, done.identity_policies, done.entity_id)
+        known = self.done.issued
+        issued = msgspec.structs.replace(
+            issued, warnings=known.warnings or issued.warnings, identity_policies=known.identity_policies
+        )
+        return LoggedIn(issued, self.done.entity_id)
 
 
 class Attempt(NamedTuple):
@@ -184,7 +185,7 @@ class Remembered:
             entity, token = self._entity(ask), template_of(self._context, done.issued.spec)
         if entity is not attempt.entity:
             entity = None
-        told = LoggedIn(msgspec.structs.replace(done.issued, token=""), done.identity_policies, done.entity_id)
+        told = LoggedIn(msgspec.structs.replace(done.issued, token=""), done.entity_id)
         kept = Kept(attempt.standing, attempt.mount, ask, entity, event.ends, told, token, event.grounds)
         self._kept.put(attempt.key, kept)
 
@@ -208,11 +209,12 @@ class Remembered:
         await self._context.ask(LoginsChanged(self.mark(mount, name)))
 
     def _given(self, kept: Kept, token: batch_token.Template, created: int) -> LoggedIn:
-        keyring, done = self._context.keyring, kept.done
-        spec, warnings = done.issued.spec, done.issued.warnings
+        keyring, known = self._context.keyring, kept.done.issued
+        spec = known.spec
         text = token.build(keyring.derive(batch_token.LABEL), keyring.issuer(batch_token.LABEL), created)
-        issued = Issued(text, "", spec, float(created), float(created + spec.ttl), warnings)
-        return LoggedIn(issued, done.identity_policies, done.entity_id)
+        ends = float(created + spec.ttl)
+        issued = Issued(text, "", spec, float(created), ends, known.warnings, known.identity_policies)
+        return LoggedIn(issued, kept.done.entity_id)
 
     def _entity(self, ask: ResolveEntity) -> Resolved | None:
         """Return what an entity gives if that is in memory; else have it read, for the next time."""

@@ -89,8 +89,8 @@ class Unsealed(Event, frozen=True):
     seal: MasterSeal
 
 
-class UnsealedUnattended(Event, frozen=True):
-    """A provider has opened it. `seals`: how often the node had been sealed when that began."""
+class KeyringOpened(Event, frozen=True):
+    """Shares or a provider have opened it. `seals`: how often the node had been sealed when that began."""
 
     opened: Opened
     seals: int
@@ -152,7 +152,7 @@ class NodeActor(AsyncioActor):
             ShareGiven: self._share_given,
             Unsealed: self._unsealed,
             UnsealUnattended: self._unseal_unattended,
-            UnsealedUnattended: self._unsealed_unattended,
+            KeyringOpened: self._keyring_opened,
             ProgressDropped: self._drop_progress,
             Rotated: self._rotated,
             RevokeOperator: lambda message: self.spawn(self._records.revoke(message.revocation_id, message.ends)),
@@ -244,6 +244,7 @@ class NodeActor(AsyncioActor):
         if self._seal_config is not None and not message.migrate:
             return self._sealing.status(self._seal_config, sealed=False)
         wanted = self._sealing.quorum(seal, migrate=message.migrate)
+        seals = self._seals  # before the share is given: a seal right behind it wins, too
         outcome: SealStatus | SecretBytes = await self._ask_self(ShareGiven(message.share, seal, wanted))
         if isinstance(outcome, SealStatus):
             return outcome
@@ -251,8 +252,8 @@ class NodeActor(AsyncioActor):
             opened = await self._sealing.open(seal, outcome)
         except SettingError as error:
             raise SealUnavailable(str(error)) from None
-        status: SealStatus = await self._ask_self(Unsealed(*opened))
-        return status
+        attempt: Attempt = await self._ask_self(KeyringOpened(opened, seals))
+        return self._sealing.status(opened.seal, sealed=attempt is Attempt.AT_REST)
 
     def _unseal_unattended(self, _: UnsealUnattended) -> Any:
         if self._seal_config is not None:
@@ -263,11 +264,11 @@ class NodeActor(AsyncioActor):
         opened = await self._sealing.open_unattended()
         if opened is None:
             return Attempt.NOTHING_TO_DO
-        attempt: Attempt = await self._ask_self(UnsealedUnattended(opened, seals))
+        attempt: Attempt = await self._ask_self(KeyringOpened(opened, seals))
         return attempt
 
-    def _unsealed_unattended(self, event: UnsealedUnattended) -> Any:
-        """Unseal, unless it was sealed while the provider was asked: then whoever did that is right."""
+    def _keyring_opened(self, event: KeyringOpened) -> Any:
+        """Unseal, unless it was sealed while store and provider were asked: then whoever did that is right."""
         if event.seals != self._seals:
             return Attempt.AT_REST
         return self._open(Unsealed(*event.opened), Attempt.UNSEALED)

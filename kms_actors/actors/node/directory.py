@@ -12,7 +12,7 @@ import pykka
 
 from kms_actors import request_context
 from kms_actors.actors.audit.trail import Trail
-from kms_actors.actors.cluster.changes import ANYTHING, TENANT, Change
+from kms_actors.actors.cluster.changes import ANYTHING, GONE, TENANT, Change
 from kms_actors.actors.node.last_uses import LastUses
 from kms_actors.actors.node.services import (
     Services,
@@ -270,7 +270,7 @@ class TenantDirectory:
         named = self._awake.get(change.vault_id)
         if named is None:
             return None
-        if change.area == ANYTHING:
+        if change.area in {ANYTHING, GONE}:
             self._sleep(named)
             return None
         applied: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -286,7 +286,7 @@ class TenantDirectory:
         """Take in a change of a tenant that wakes; what it has cached is nothing yet."""
         if change.area == TENANT and change.name:
             self._revoked.setdefault(change.vault_id, {})[change.name] = change.ends
-        elif change.area in {TENANT, ANYTHING}:
+        elif change.area in {TENANT, ANYTHING, GONE}:
             self._changed.add(change.vault_id)
 
     def end_tenures(self) -> None:

@@ -5,6 +5,8 @@ The records of a cluster lie under its namespace, so a store of any age tells th
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kms_actors.config import MasterKeyringProvider, SettingError
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
@@ -12,14 +14,20 @@ from kms_actors.store.api import Store, Transaction
 
 async def check_namespace(store: Store, provider: MasterKeyringProvider) -> None:
     """Raise SettingError if the store holds other clusters but not that of `provider`, which does not allow it."""
-    found = await store.run(clusters)
-    if found and provider.namespace not in found and not provider.second_cluster:
-        others = ", ".join(f"`{namespace}`" for namespace in found)
+    others = others_alone("the store", await store.run(clusters), provider.namespace)
+    if others is not None and not provider.second_cluster:
         raise SettingError(
             "master_keyring_provider.namespace",
-            f"the store holds the cluster {others}, and none named `{provider.namespace}`. Was the key changed? To "
-            "begin another cluster in the same store, set `second_cluster = true` beside it",
+            f"{others}. Was the key changed? To begin another cluster in the same store, set `second_cluster = true` "
+            "beside it",
         )
+
+
+def others_alone(what: str, found: Collection[str], namespace: str) -> str | None:
+    """Return what to say where `what` holds clusters, and not that of a namespace."""
+    if not found or namespace in found:
+        return None
+    return f"{what} holds the cluster {', '.join(f'`{each}`' for each in found)}, and none named `{namespace}`"
 
 
 async def clusters(transaction: Transaction) -> list[str]:

@@ -37,6 +37,12 @@ class Migration(NamedTuple):
     new: SecretBytes
 
 
+async def read_seal(tr: Transaction, namespace: str) -> tuple[MasterSeal | None, bytes | None]:
+    """Return the seal of a cluster, and its wrapped keyring."""
+    seal, keyring = await tr.get_many([keyspace.node(namespace, area) for area in ("seal", "keyring")])
+    return None if seal is None else decode_seal(seal), keyring
+
+
 class NodeRecords:
     """The cluster's own records."""
 
@@ -49,13 +55,7 @@ class NodeRecords:
 
     async def read(self) -> tuple[MasterSeal | None, bytes | None]:
         """Return the seal and the wrapped keyring."""
-
-        async def body(tr: Transaction) -> tuple[bytes | None, bytes | None]:
-            seal, keyring = await asyncio.gather(tr.get(self._seal_key), tr.get(self._keyring_key))
-            return seal, keyring
-
-        seal, keyring = await self._store.run(body)
-        return None if seal is None else decode_seal(seal), keyring
+        return await self._store.run(lambda tr: read_seal(tr, self._namespace))
 
     async def create(self, seal: MasterSeal, master_key: SecretBytes | None, now: float) -> None:
         """Write seal and, where the master key is at hand, a new keyring; AlreadyInitialized if there is one."""

@@ -232,7 +232,7 @@ class TokenController:
         """End leases; where they are more than a request is long for, the sweep goes on."""
         more = await self._leases.revoke(message)
         if more and message.prefix:
-            await self._sweeping.leases(STEPS_OF_A_REQUEST)
+            await self._sweeping.leases(STEPS_OF_A_REQUEST, message.prefix)
         # Which tokens these were only the log tells: all that is kept here may be other than it was.
         await self._context.ask(TokenChanged("00/"))
         if more:

@@ -11,7 +11,7 @@ from kms_actors.actors.identity.resolving import IdentityChanged, NewIds, entity
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.bearers import TokenChanged
-from kms_actors.actors.token.issuing import draw, issue
+from kms_actors.actors.token.issuing import draw, issue, with_entity
 from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.errors import InvalidRequest
 from kms_actors.identity.messages import Resolved
@@ -53,7 +53,7 @@ class Creating:
             await context.ask(IdentityChanged(entity.entity_id))
         if issued.spec.chosen:
             await context.ask(TokenChanged(self._records.hash(issued.token).hex()))
-        return issued
+        return await with_entity(context, issued)
 
     async def _plan(
         self, tr: Transaction, message: CreateToken, ids: NewIds, now: float

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Final, NamedTuple
 
+import msgspec
+
 from kms_actors.actors.cluster.changes import TOKEN
 from kms_actors.actors.cluster.schedule import KEPT, entry_key, look_by
 from kms_actors.actors.tenant.context import TenantContext
@@ -16,7 +18,8 @@ from kms_actors.actors.tenant.token_records import Place, TokenRecords
 from kms_actors.auth import batch_token
 from kms_actors.auth.principal import Right
 from kms_actors.auth.service_token import ServiceToken, new_accessor, new_service_token
-from kms_actors.errors import InvalidRequest
+from kms_actors.errors import InvalidRequest, NotFound
+from kms_actors.identity.messages import Resolved, ResolveEntity
 from kms_actors.store.api import Transaction
 from kms_actors.token.spec import MAX_LINE, Issued, TokenSpec
 
@@ -41,6 +44,17 @@ def draw(tenant_number: int) -> NewToken:
 def look_ahead(tr: Transaction, context: TenantContext) -> Awaitable[list[bytes | None]]:
     """Have what `issue` reads for a service token be read with what else is."""
     return tr.get_many((entry_key(context.keys), mark_key(context.keys)))
+
+
+async def with_entity(context: TenantContext, issued: Issued) -> Issued:
+    """Return what was issued with the policies that its entity has now, which answers name beside its own."""
+    if not issued.spec.entity_id:
+        return issued
+    try:
+        entity: Resolved = await context.ask(ResolveEntity(issued.spec.entity_id))
+    except NotFound:
+        return issued
+    return msgspec.structs.replace(issued, identity_policies=entity.policies)
 
 
 async def issue(tr: Transaction, context: TenantContext, spec: TokenSpec, new: NewToken, now: float) -> Issued:

@@ -75,25 +75,31 @@ class Leases:
         return await list_names(read, message.after, message.limit, context.long_reads, rest)
 
     async def revoke(self, message: RevokeLeases) -> bool:
-        """End one lease, or have all end whose ids begin so; return whether there is more to do."""
-        if not message.prefix:
-            body = partial(self._revoke_one, id_=message.lease_id)
-            return await self._context.store.change(body, mount=None, of_grounds=True)
+        """End one lease, or have all end below a prefix; return whether there is more to do."""
 
-        async def mark(tr: Transaction) -> bool:
-            tr.set(self._keys.key(LEASE_REVOKING, message.prefix, ANY_MOUNT), b"")
-            await look_now(tr, self._keys)
-            return True
+        async def body(tr: Transaction) -> bool:
+            found = await self._named(tr, message.lease_id or message.prefix)
+            if found is not None:
+                return await self._ending.end(tr, *found)
+            if message.prefix:
+                tr.set(self._keys.key(LEASE_REVOKING, _slashed(message.prefix), ANY_MOUNT), b"")
+                await look_now(tr, self._keys)
+            return bool(message.prefix)
 
-        return await self._context.store.change(mark, mount=None)
+        return await self._context.store.change(body, mount=None, of_grounds=True)
 
-    async def step(self, tr: Transaction, place: bytes | None) -> Step:
-        """End some of what is to end, from `place` on among those that the step before has begun with."""
-        found = await tr.get_keys(*self._keys.span(LEASE_REVOKING), limit=1)
+    async def step(self, tr: Transaction, place: bytes | None, prefix: str = "") -> Step:
+        """End some of what is to end, from `place` on among those that the step before has begun with.
+
+        With a `prefix`, what is below that alone: who asks for it does not wait for what others have asked for.
+        """
+        key = self._keys.key(LEASE_REVOKING, _slashed(prefix), ANY_MOUNT)
+        span = (key, behind(key)) if prefix else self._keys.span(LEASE_REVOKING)
+        found = await tr.get_keys(*span, limit=1)
         if not found:
             return Step(0, False)
-        _, prefix, mount = self._keys.parts(found[0])
-        begin, end = self._below(prefix)
+        _, beginning, mount = self._keys.parts(found[0])
+        begin, end = self._below(beginning)
         entries = await tr.get_keys(begin if place is None else max(place, begin), end, limit=ENDED_TOGETHER)
         count = 0
         for key in entries:
@@ -110,10 +116,6 @@ class Leases:
             return Step(count, True, behind(entries[-1]))
         tr.clear(found[0])
         return Step(count, True)
-
-    async def _revoke_one(self, tr: Transaction, id_: str) -> bool:
-        found = await self._named(tr, id_)
-        return found is not None and await self._ending.end(tr, *found)
 
     async def _named(self, tr: Reads, id_: str) -> tuple[Place, ServiceToken] | None:
         """Return the token of a lease, whether it lives or not."""
@@ -144,3 +146,8 @@ class Leases:
         """Return where names begin behind one: behind all that is in it, if it is a folder."""
         key = self._keys.key(LEASE, folder + name)
         return after(key[:-1]) if name.endswith("/") else behind(key)
+
+
+def _slashed(prefix: str) -> str:
+    """Return a prefix with a slash at its end: what is below `auth/a` is not below `auth/ab`."""
+    return prefix.rstrip("/") + "/"

@@ -11,6 +11,7 @@ from kms_actors.actors.cluster.schedule import KEPT, look_by
 from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.token_records import TokenRecords
 from kms_actors.actors.token.bearers import TokenChanged
+from kms_actors.actors.token.issuing import with_entity
 from kms_actors.actors.token.reading import Found, TokenReader
 from kms_actors.actors.token.roles import TokenRoles
 from kms_actors.auth.service_token import ServiceToken
@@ -62,7 +63,7 @@ class Renewing:
             return None
         token, granted, name = done
         await context.ask(TokenChanged(name))
-        return Issued.renewed(token, message.token, granted.ttl, granted.warnings)
+        return await with_entity(context, Issued.renewed(token, message.token, granted.ttl, granted.warnings))
 
     async def _proved(self, message: RenewToken, now: float) -> RenewalTerms | None:
         """Return what a renewal rests on beside the token: of one that a login gave, its role or user, as it is now.

@@ -78,12 +78,15 @@ class Sweeping:
         except KmsError as error:
             _log.warning("children of a revoked token are removed later", error=type(error).__name__)
 
-    async def leases(self, steps: int) -> tuple[int, int]:
-        """End leases that are to end, in at most so many steps; return how many, and how many steps are left."""
+    async def leases(self, steps: int, prefix: str = "") -> tuple[int, int]:
+        """End leases that are to end, in at most so many steps; return how many, and how many steps are left.
+
+        With a `prefix`, those below it alone.
+        """
         count = 0
         place: bytes | None = None
         while steps:
-            done = await self._change(partial(self._leases.step, place=place))
+            done = await self._change(partial(self._leases.step, place=place, prefix=prefix))
             if not done.more:
                 break
             count, place, steps = count + done.ended, done.place, steps - 1

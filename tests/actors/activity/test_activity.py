@@ -456,14 +456,14 @@ async def test_what_a_process_knows_is_bounded(tenant: TenantHandle, monkeypatch
 
 
 async def test_clients_are_exported_once_each_by_the_months_they_came_in(
-    tenant: TenantHandle, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    nodes: list[NodeService], tenant: TenantHandle, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(controller, "_EXPORTED_TOGETHER", 2)
     tokens = [await created(tenant, f"p{number}") for number in range(4)]
     await use(tenant, *tokens, await of_entity(tenant, "app"))
     await counted(tenant, 5)
     november = clock.now / 1e9
-    clock.set("2026-12-01T00:00:05")
+    await later(nodes, clock, "2026-12-01T00:00:05")
     await use(tenant, tokens[0], await created(tenant, "new"))
     await counted(tenant, 6)
 

@@ -63,12 +63,12 @@ async def test_what_became_of_an_entity_on_another_node_counts_at_once(
         done = await log_in(one, role_id, made.secret_id)
     await change(other, done.entity_id, policies=("more",))
     again = await log_in(one, role_id, made.secret_id)
-    assert again.identity_policies == ("more",)
+    assert again.issued.identity_policies == ("more",)
     await change(other, done.entity_id, disabled=True)
     with pytest.raises(AuthenticationFailed):
         await log_in(one, role_id, made.secret_id)
     await change(other, done.entity_id, disabled=False)
-    assert (await log_in(one, role_id, made.secret_id)).identity_policies == ("more",)
+    assert (await log_in(one, role_id, made.secret_id)).issued.identity_policies == ("more",)
     assert len(worked_out) == 4
 
 

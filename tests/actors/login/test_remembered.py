@@ -83,9 +83,9 @@ async def test_entities_in_groups_are_remembered_too(tenant: Tenant, changes: li
     await tenant.ask(WriteEntity(id=done.entity_id, policies=("more",)))
     for _ in range(KNOWN):
         again = await log_in(tenant, role_id, made.secret_id)
-        assert again.identity_policies == ("more",)
+        assert again.issued.identity_policies == ("more",)
     changes.clear()
-    assert (await log_in(tenant, role_id, made.secret_id)).identity_policies == ("more",)
+    assert (await log_in(tenant, role_id, made.secret_id)).issued.identity_policies == ("more",)
     assert changes == []
 
 
@@ -303,7 +303,7 @@ async def test_a_login_that_writes_reads_what_it_rests_on_and_opens_nothing(
     record = (await one.bearer(done)).record
     assert (record.mount, record.entity_id, record.policies) == (MOUNT, first.entity_id, ("a", "default"))
     await other.ask(WriteEntity(id=first.entity_id, policies=("more",)))
-    assert (await log_in(one, role_id, made.secret_id)).identity_policies == ("more",)
+    assert (await log_in(one, role_id, made.secret_id)).issued.identity_policies == ("more",)
     await add(other, token_policies=("b",))
     assert (await log_in(one, role_id, made.secret_id)).issued.spec.policies == ("b", "default")
     assert len(worked_out) == 2
@@ -328,7 +328,7 @@ async def test_who_comes_into_a_group_is_looked_at_by_logins_that_write(nodes: t
     role_id, made, done = await known(one, token_type="service")
     await other.ask(WriteGroup(name="g", policies=("g",), entities=(done.entity_id,)))
     for _ in range(KNOWN + 1):
-        assert (await log_in(one, role_id, made.secret_id)).identity_policies == ("g",)
+        assert (await log_in(one, role_id, made.secret_id)).issued.identity_policies == ("g",)
 
 
 async def test_a_secret_id_ends_for_logins_that_write_though_nothing_of_it_is_changed(tenant: Tenant) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from kms_actors.actors.node import link
+from kms_actors.actors.node.actor import NodeActor
 from kms_actors.ceremony.messages import (
     RotateKeyring,
 )
@@ -17,7 +19,8 @@ from kms_actors.cli.private_file import create_private
 from kms_actors.errors import IntegrityError, InvalidRequest, InvalidShares, SealUnavailable
 from kms_actors.keyring.keyring import unwrap
 from kms_actors.keyring.shamir import combine
-from kms_actors.messages import Initialization, Initialize, ResetUnseal, Seal, SealStatus, Unseal
+from kms_actors.messages import Initialization, Initialize, Message, ResetUnseal, Seal, SealStatus, Unseal
+from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from tests.actors.kept_seals import Hosts, give, hosts, initialised, status, until
 from tests.actors.node_service import VAULT, unseal_tenant
@@ -87,7 +90,9 @@ async def test_a_start_during_an_outage_serves_sealed_and_unseals_itself_after_i
         asked = keeper.asked
         await until(lambda: keeper.asked > asked + 2)
         keeper.away = False
-        await until(lambda: not service.node_sealed)
+        # The node serves a moment before the attempt that unsealed it has ended and is told of.
+        await until(lambda: any(entry["event"] == "unsealed" for entry in logs))
+        assert not service.node_sealed
     told = [entry for entry in logs if entry["event"] == "not unsealed; this is tried again"]
     assert [entry["reason"] for entry in told] == ["away"]  # once, however often it is tried
     assert [entry["by"] for entry in logs if entry["event"] == "unsealed"] == ["transit"]
@@ -138,6 +143,41 @@ async def test_a_seal_while_the_provider_is_being_asked_wins(hosts: Hosts, monke
     keeper.waiting.set()
     await asyncio.sleep(0.2)
     assert service.node_sealed
+
+
+async def test_a_seal_while_a_quorum_waits_for_the_provider_wins(hosts: Hosts) -> None:
+    made = await initialised(hosts)
+    service, keeper = await hosts.start("transit"), hosts.keepers["transit"]
+    await service.ask_node(Seal())
+    keeper.waiting = asyncio.Event()
+    asked = keeper.asked
+    unsealing = asyncio.create_task(give(service, made.shares[:2]))
+    await until(lambda: keeper.asked > asked)
+    await service.ask_node(Seal())
+    keeper.waiting.set()
+    assert (await unsealing).sealed
+    assert service.node_sealed
+    keeper.waiting = None
+    assert not (await give(service, made.shares[:2])).sealed
+
+
+async def test_a_seal_right_behind_the_last_share_wins(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = await initialised(hosts)
+    service = await hosts.start("transit")
+    await service.ask_node(Seal())
+    given = NodeActor._ask_self
+
+    async def and_sealed(actor: NodeActor, message: Message) -> Any:
+        outcome = await given(actor, message)
+        if isinstance(outcome, SecretBytes):
+            await given(actor, Seal())
+        return outcome
+
+    monkeypatch.setattr(NodeActor, "_ask_self", and_sealed)
+    assert (await give(service, made.shares[:2])).sealed
+    assert service.node_sealed
+    monkeypatch.undo()
+    assert not (await give(service, made.shares[:2])).sealed
 
 
 async def test_a_node_that_has_sealed_itself_unseals_itself_again(hosts: Hosts) -> None:

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from kms_actors.actors.cluster.schedule import UNMOUNTING
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
+from kms_actors.actors.node.tenant_actor import TenantActor
 from kms_actors.actors.tenant import unmounting
 from kms_actors.actors.tenant.unmounting import CLAIM, EndMounts, Unmounting
 from kms_actors.check.orphans import find_orphans
@@ -195,6 +196,7 @@ def short_lives(monkeypatch: pytest.MonkeyPatch) -> Mapping[str, int]:
         return await whole(self, number, size, priority)
 
     monkeypatch.setattr(unmounting.Unmounter, "_step", step)
+    monkeypatch.setattr(TenantActor, "stop_timeout", 0.1)  # nobody waits for those that stand still
     return steps
 
 

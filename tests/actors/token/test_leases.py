@@ -86,6 +86,33 @@ async def test_all_that_begin_so_are_revoked_by_who_asks_or_by_the_sweep(
     assert (await here.areas()).count("lease") == 2
 
 
+async def test_a_prefix_ends_at_a_slash_and_may_be_the_id_of_one_lease(tenant: Tenant) -> None:
+    made = [await tenant.issue(path=f"{LOGIN}/{user}") for user in ("u1", "u1", "u10")]
+    await tenant.ask(RevokeLeases(prefix=lease(tenant, made[0])))
+    assert await dead(tenant, made[0])
+    await tenant.bearer(made[1])
+    await tenant.ask(RevokeLeases(prefix=f"{LOGIN}/u1"))
+    assert await dead(tenant, made[1])
+    for part in ("auth/app", f"{LOGIN}/u"):
+        await tenant.ask(RevokeLeases(prefix=part))
+        await tenant.bearer(made[2])
+
+
+async def test_who_revokes_does_not_wait_for_what_others_have_asked_for(
+    tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kms_actors.actors.token.controller.STEPS_OF_A_REQUEST", 2)
+    made = await tenant.issue(path=LOGIN)
+
+    async def ask(tr: Transaction) -> None:
+        for number in range(5):
+            tr.set(tenant.keys.key(LEASE_REVOKING, f"auth/a{number}/", MOUNT), b"")
+
+    await tenant.store.run(ask)
+    await tenant.ask(RevokeLeases(prefix="auth/approle"))
+    assert await dead(tenant, made)
+
+
 async def test_what_is_left_of_a_mount_that_is_gone_goes_too(tenant: Tenant) -> None:
     gone = [await tenant.issue(path=LOGIN, mount=MOUNT) for _ in range(3)]
     child = await tenant.issue(gone[0], mount=MOUNT)

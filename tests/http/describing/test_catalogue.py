@@ -24,6 +24,10 @@ from kms_http.describing.openapi import Template
 from kms_http.routing import Operation, Route
 
 _IN_THE_PATH: Final = "all that there is to say is in the path"
+#: Converters of durations and times. Those of mounts are not here, whose settings are all left alone by null, and
+#: those of KV, where null in a merge patch is a value.
+_DURATIONS: Final = frozenset({"to_duration", "to_period", "to_seconds", "_to_moment", "to_time"})
+
 #: Writes that take nothing from a body, and why.
 BODILESS: Final = {
     "sys/seal": _IN_THE_PATH,
@@ -234,3 +238,17 @@ def test_what_is_nowhere_has_no_help() -> None:
     assert CATALOGUE.help_of_system("sys/none") is None
     assert CATALOGUE.help_of_mount(MOUNTS[2], "none/x") is None
     assert CATALOGUE.help_of_mount(mount("odd/", "odd"), "x") is None
+
+
+def test_null_says_nothing_of_a_duration_or_a_time() -> None:
+    """As in Vault's framework: a client that sends null for a bound does not lift it."""
+    heard: list[tuple[str, str, str]] = []
+    converters: set[str] = set()
+    for backend, route in described():
+        for endpoint in route.operations.values():
+            for name, converter in endpoint.fields.declared.items():
+                if getattr(converter, "__name__", "") in _DURATIONS and endpoint.fields.parse({name: None})[0]:
+                    heard.append((backend.name, route.pattern, name))
+                converters.add(getattr(converter, "__name__", ""))
+    assert heard == []
+    assert converters >= _DURATIONS

@@ -18,16 +18,14 @@ from kms_actors.token.spec import Issued
 from kms_http.routing import Call, Reply
 
 
-def auth_reply(
-    issued: Issued, *, identity_policies: Sequence[str] = (), left: int | None = None, warnings: Sequence[str] = ()
-) -> Reply:
+def auth_reply(issued: Issued, *, left: int | None = None, warnings: Sequence[str] = ()) -> Reply:
     """Return the answer that gives a token to its holder; `left` is how many seconds it lives, where not all are."""
     spec = issued.spec
     auth = auth_of(
         issued.token,
         issued.accessor,
         spec.policies,
-        identity_policies,
+        issued.identity_policies,
         metadata=spec.metadata,
         lease_duration=spec.ttl if left is None else left,
         renewable=spec.renewable,

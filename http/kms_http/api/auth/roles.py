@@ -8,19 +8,13 @@ from kms_actors.auth.principal import Capability
 from kms_actors.errors import NotFound
 from kms_actors.token.messages import DeleteRole, ListRoles, ReadRole, WriteRole
 from kms_actors.token.role import RENAMED, TokenRole, shown
-from kms_http.fields import Fields, to_bool, to_int, to_list, to_period, to_str
+from kms_http.api.login.fields import to_seconds
+from kms_http.fields import Fields, to_bool, to_int, to_list, to_str
 from kms_http.routing import EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
-
-_SECOND: Final = 10**9
 
 
 def _to_names(value: Any) -> list[str]:
     return [to_str(name) for name in to_list(value)]
-
-
-def _to_seconds(value: Any) -> int:
-    nanoseconds = to_period(value)
-    return nanoseconds // _SECOND or int(nanoseconds != 0)
 
 
 def _write(call: Call) -> WriteRole:
@@ -58,10 +52,10 @@ _TYPES: Final = {
     "orphan": to_bool,
     "path_suffix": to_str,
     "renewable": to_bool,
-    "token_explicit_max_ttl": _to_seconds,
+    "token_explicit_max_ttl": to_seconds,
     "token_no_default_policy": to_bool,
     "token_num_uses": to_int,
-    "token_period": _to_seconds,
+    "token_period": to_seconds,
     "token_type": to_str,
 }
 _FIELDS: Final = Fields(existence_checked=True, **_TYPES, **{name: _TYPES[f"token_{name}"] for name in RENAMED})

@@ -55,7 +55,7 @@ def _show_renewed(call: Call, renewed: Issued | None) -> Reply:
     if isinstance(principal, ServicePrincipal):
         if renewed is None:  # this was its last use, or it was revoked meanwhile
             raise InvalidRequest("token not found")
-        return auth_reply(renewed, identity_policies=principal.identity_policies)
+        return auth_reply(renewed)
     auth = auth_of(call.token, principal.accessor, principal.policies, lease_duration=ttl(principal, call.now))
     return Reply(auth=auth)
 

@@ -35,6 +35,7 @@ from kms_http.routing import EXISTENCE, TENANT_ADMIN, Call, Endpoint, Operation,
 
 #: Older names of fields, as clients still send them.
 OLDER: Final[Mapping[str, str]] = {"policies": "token_policies", "period": "token_period"}
+_BLOCKS: Final = "secret_id_bound_cidrs"
 _OLDER_BLOCKS: Final = "bound_cidr_list"
 _DEPRECATED: Final = (
     'The "bound_cidr_list" field is deprecated and will be removed. Please use "secret_id_bound_cidrs" instead.'
@@ -110,7 +111,7 @@ def _sent(values: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     of_tokens = token_values(values, OLDER)
     own = {name: value for name, value in values.items() if name in _OWN}
     if _OLDER_BLOCKS in values:
-        own.setdefault("secret_id_bound_cidrs", values[_OLDER_BLOCKS])
+        own.setdefault(_BLOCKS, values[_OLDER_BLOCKS])
     return {**of_tokens.values, **own}, of_tokens.older
 
 
@@ -169,6 +170,8 @@ def _single_route(single: _Single) -> Route:
         sent, older = _sent(call.values)
         if not sent:
             raise InvalidRequest(missing)
+        if single.name == _BLOCKS and not sent[_BLOCKS]:
+            raise InvalidRequest(f"missing {_OLDER_BLOCKS}")  # blocks go by DELETE alone
         return WriteRole(mount_number(call), role_name(call), sent, older, missing=Missing.REFUSED)
 
     def delete(call: Call) -> WriteRole:

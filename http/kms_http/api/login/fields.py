@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from kms_actors.login.parameters import TokenParameters, shown
-from kms_http.fields import Converter, Fields, WrongType, to_bool, to_int, to_list, to_period, to_str
+from kms_http.fields import Converter, Fields, WrongType, silent_null, to_bool, to_int, to_list, to_period, to_str
 
 _SECOND: Final = 10**9
 #: Entries of a list, and characters of it as one text.
@@ -14,16 +14,21 @@ _MOST: Final = 1024
 _LONGEST_LIST: Final = 128 * 1024
 
 
+@silent_null
 def to_seconds(value: Any) -> int:
-    """Durations, cut to whole seconds, never negative."""
-    return to_period(value) // _SECOND
+    """Durations, cut to whole seconds, never negative. What is below a second is one: none would bound nothing."""
+    nanoseconds = to_period(value)
+    return nanoseconds // _SECOND or int(nanoseconds > 0)
 
 
 def to_names(value: Any) -> tuple[str, ...]:
-    """Lists, or comma-separated strings, of texts; empty ones are none. More than any field takes is not cut."""
+    """Lists, or comma-separated strings, of texts. More than any field takes is not cut.
+
+    Empty ones are kept: a list that bounds something would bound nothing without them.
+    """
     if (isinstance(value, str) and len(value) > _LONGEST_LIST) or (isinstance(value, list) and len(value) > _MOST):
         raise WrongType(f"expected at most {_MOST} entries in {_LONGEST_LIST} characters")
-    return tuple(name for name in (to_str(entry).strip() for entry in to_list(value)) if name)
+    return tuple(to_str(entry).strip() for entry in to_list(value))
 
 
 #: The `token_…` fields; `kms_actors.login.parameters.changed` takes them from a request's values.
@@ -68,7 +73,7 @@ def token_values(values: Mapping[str, Any], older: Mapping[str, str]) -> Sent:
 
 def _as_older(name: str, value: Any) -> Any:
     """Return a value that came by an older name: names of policies are kept in order then, each once."""
-    return tuple(sorted({each.lower() for each in value})) if name == _POLICIES else value
+    return tuple(sorted({each.lower() for each in value} - {""})) if name == _POLICIES else value
 
 
 def shown_parameters(

@@ -18,7 +18,7 @@ from kms_actors.messages import Message
 from kms_http.api.login.fields import TOKEN_FIELDS, older_fields, shown_parameters, to_names, token_values
 from kms_http.api.login.refusing import RefusingFields
 from kms_http.api.login.replies import listing, logged_in, login, mount_number, no_content
-from kms_http.fields import Fields, WrongType, to_bool, to_duration, to_map, to_str
+from kms_http.fields import Fields, WrongType, silent_null, to_bool, to_duration, to_map, to_str
 from kms_http.routing import (
     ANY_RIGHT,
     EXISTENCE,
@@ -50,6 +50,7 @@ def to_name(value: Any) -> str:
     return to_str(value).lower()
 
 
+@silent_null
 def to_leeway(value: Any) -> int:
     """Durations, cut to whole seconds, which may be below zero."""
     return int(to_duration(value) / _SECOND)
@@ -58,7 +59,7 @@ def to_leeway(value: Any) -> int:
 def to_text_pairs(value: Any) -> dict[str, str]:
     """Objects of texts, or texts `name=value`."""
     if isinstance(value, str | list):
-        pairs = [pair.partition("=") for pair in to_names(value)]
+        pairs = [pair.partition("=") for pair in to_names(value) if pair]
         if not all(equals for _, equals, _ in pairs):
             raise WrongType("invalid key pair: name=value is needed")
         return {name.strip(): text.strip() for name, _, text in pairs}

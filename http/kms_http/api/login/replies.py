@@ -25,7 +25,7 @@ def listing(build: Callable[[Call], Message]) -> Endpoint:
 
 def logged_in(_: Call, done: LoggedIn) -> Reply:
     """Return the answer to a login: the token."""
-    return auth_reply(done.issued, identity_policies=done.identity_policies)
+    return auth_reply(done.issued)
 
 
 def no_content(_: Call, __: object) -> Reply:

@@ -21,8 +21,9 @@ _MOST_GUESSES: Final = 1_000_000
 
 
 def to_ttl(value: Any) -> int:
-    """Durations as Vault takes them, in whole seconds; `system` is 0."""
-    return 0 if value == "system" else to_duration(value) // _SECOND
+    """Durations as Vault takes them, in whole seconds, one at least for what is below; `system` is 0."""
+    nanoseconds = 0 if value == "system" else to_duration(value)
+    return nanoseconds // _SECOND or int(nanoseconds > 0)
 
 
 def _to_limit(value: Any) -> int:
@@ -31,8 +32,8 @@ def _to_limit(value: Any) -> int:
 
 
 def to_names(value: Any) -> tuple[str, ...]:
-    """Lists, or comma-separated strings, of texts."""
-    return tuple(to_str(name) for name in to_list(value))
+    """Lists, or comma-separated strings, of texts without space around them."""
+    return tuple(to_str(name).strip() for name in to_list(value))
 
 
 def to_pairs(value: Any) -> dict[str, str]:

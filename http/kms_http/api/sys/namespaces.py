@@ -110,7 +110,7 @@ _WRITTEN: Final = {
 NAMESPACE_ROUTES: Final = (
     Route(
         "sys/internal/ui/namespaces",
-        {Operation.READ: Endpoint(_nothing, _show_none, Capability.READ, rights=ANY_RIGHT)},
+        {Operation.READ: Endpoint(_nothing, _show_none, Capability.READ, rights=ANY_RIGHT, own_check=True)},
     ),
     Route(
         "sys/namespaces",

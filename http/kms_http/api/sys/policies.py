@@ -26,7 +26,7 @@ from kms_actors.policy.messages import (
 from kms_actors.policy.names import acl_name, one_spelling, password_name
 from kms_actors.policy.records import PolicyRecord
 from kms_actors.transit.go_base64 import decode
-from kms_http.fields import Fields, WrongType, to_bool, to_duration, to_int, to_str
+from kms_http.fields import Fields, WrongType, silent_null, to_bool, to_duration, to_int, to_str
 from kms_http.routing import TENANT_ADMIN, Call, Endpoint, Operation, Reply, Route
 from kms_http.times import rfc3339
 from kms_http.wire.errors import HttpError
@@ -38,6 +38,7 @@ _MAX_SENT: Final = 2 * hcl.MAX_TEXT
 _DEPRECATED: Final = "'rules' is deprecated, please use 'policy' instead"
 
 
+@silent_null
 def _to_moment(value: Any) -> int:
     """Return nanoseconds since 1970 of an RFC 3339 time, or of seconds."""
     if isinstance(value, str) and not value.isdecimal():

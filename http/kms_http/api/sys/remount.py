@@ -21,7 +21,7 @@ def _move(call: Call) -> MoveMount:
     if not source or not target:
         raise InvalidRequest(_MISSING)
     for name, path in (("from", source), ("to", target)):
-        if path != path.rstrip():
+        if path != path.strip():
             raise InvalidRequest(f"'{name}' path cannot contain trailing whitespace")
     return MoveMount(source.strip("/") + "/", target.strip("/") + "/")
 

@@ -11,14 +11,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kms_actors.auth.principal import Capability
-from kms_actors.mounts import Mount
+from kms_actors.mounts import LOGINS, TOKENS, Mount
 from kms_http.api.sys.mount_entries import entry, path_below_logins, reaches, system_mounts, token_mount
 from kms_http.routing import DATA_RIGHTS, Call, Endpoint, Operation, Reply, Route
 from kms_http.wire.errors import HttpError
 
 _TO_ANYBODY: Final = "unauth"
-#: No mount of the table: every vault has it.
-_CUBBYHOLE: Final = "cubbyhole/"
 
 
 def _nothing(_: Call) -> None:
@@ -33,7 +31,7 @@ def _list(call: Call, _: None) -> Reply:
         show, logins, system = _outside, {"token/": _outside(tokens)} if tokens is not None and shown else {}, {}
     else:
         seen = [mount for mount in call.mounts if reaches(call, mount.path)]
-        show, logins = entry, {"token/": token_mount(call)}
+        show, logins = entry, {"token/": token_mount(call)} if reaches(call, TOKENS) else {}
         system = {path: shown for path, shown in system_mounts(call).items() if reaches(call, path)}
     engines = {**system, **{mount.path: show(mount) for mount in seen if not mount.for_logins}}
     logins |= {path_below_logins(mount): show(mount) for mount in seen if mount.for_logins}
@@ -47,8 +45,9 @@ def _outside(mount: Mount) -> dict[str, Any]:
 
 def _find(call: Call, _: None) -> Reply:
     path = call.captures["path"]
-    if path.startswith(_CUBBYHOLE) and reaches(call, _CUBBYHOLE):
-        return Reply(data=dict(sorted({**system_mounts(call)[_CUBBYHOLE], "path": _CUBBYHOLE}.items())))
+    for own, shown in {**system_mounts(call), TOKENS: token_mount(call)}.items():  # no mounts of the table
+        if f"{path}/".startswith(own) and reaches(call, own):
+            return Reply(data=dict(sorted({**shown, "path": own.removeprefix(LOGINS)}.items())))
     matched = call.mounts.match(path)
     if matched is None or not reaches(call, matched[0].path):
         # As if the path were forbidden, so that no one learns which mounts there are.

@@ -23,8 +23,8 @@ GIVEN = LoggedIn(
         1.0,
         61.0,
         ("a warning",),
+        ("of-entity",),
     ),
-    ("of-entity",),
     "e",
 )
 AUTH = {

@@ -13,6 +13,8 @@ from tests.http.test_authorization import FakeAcl, FakeRule
 
 OTHER = "hvs.000007" + "a" * 18
 READS = FakeRule(frozenset({Capability.READ, Capability.LIST}))
+#: Paths below mounts that every vault has, and what is answered to who may do something at two of them.
+OWN = {"sys": 200, "sys/x": 200, "auth/token/lookup": 200, "cubbyhole/x": 403, "identity": 403, "auth": 403}
 
 
 class Acl(FakeAcl):
@@ -60,11 +62,24 @@ async def test_of_root_by_policy_they_are_all(service: Service, bearer: FakePrin
 async def test_mounts_are_seen_where_something_may_be_done_below(service: Service, bearer: FakePrincipal) -> None:
     answer = await service.call("GET", "/v1/sys/internal/ui/mounts", "x")
     assert list(answer.json["data"]["secret"]) == ["secret/", "sys/"]
+    assert answer.json["data"]["auth"] == {}
     assert (await service.call("GET", "/v1/sys/internal/ui/mounts/secret/y", "x")).status == 200
     refused = await service.call("GET", "/v1/sys/internal/ui/mounts/transit/y", "x")
     unknown = await service.call("GET", "/v1/sys/internal/ui/mounts/nosuch/y", "x")
     assert (refused.status, unknown.status) == (403, 403)
     assert refused.errors[0].replace("transit", "nosuch") == unknown.errors[0]
+
+
+async def test_so_are_those_that_every_vault_has(service: Service, bearer: FakePrincipal) -> None:
+    bearer.acl = Acl({"sys/mounts": READS, "auth/token/create": READS})
+    asked = {path: await service.call("GET", f"/v1/sys/internal/ui/mounts/{path}", "x") for path in OWN}
+    assert {path: answer.status for path, answer in asked.items()} == OWN
+    assert asked["sys"].json["data"]["path"] == "sys/"
+    assert asked["auth/token/lookup"].json["data"]["path"] == "token/"
+
+
+async def test_that_there_are_no_namespaces_is_told_to_anybody(service: Service, bearer: FakePrincipal) -> None:
+    assert (await service.call("GET", "/v1/sys/internal/ui/namespaces", "x")).status == 200
 
 
 async def test_a_maker_without_a_way_there_hides_them(service: Service, bearer: FakePrincipal) -> None:

@@ -144,6 +144,11 @@ async def test_an_empty_text_says_nothing_of_how_long_leases_last(service: Servi
     assert service.tenant.asked == [TuneMount("toy/", None, None, {"max_lease_ttl": 0})]
 
 
+async def test_a_bound_below_a_second_is_one_second_and_not_none(service: Service) -> None:
+    await service.call("POST", "/v1/sys/mounts/toy/tune", "root", json={"max_lease_ttl": "1ms"})
+    assert service.tenant.asked == [TuneMount("toy/", None, None, {"max_lease_ttl": 1})]
+
+
 async def test_the_token_mount_is_read_in_all_spellings(service: Service) -> None:
     entry = (await service.call("GET", "/v1/sys/auth/token", "data")).json["data"]
     assert entry == (await service.call("GET", "/v1/sys/auth", "data")).json["data"]["token/"]
