@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kms_actors.kv.records import Version
 from kms_actors.kv.settings import Settings
+from kms_actors.kv.times import Times
 from kms_actors.messages import (
     Command,
     Grants,
@@ -132,6 +133,12 @@ class PatchMetadata(OfSecret, Command, frozen=True):
 
 class DeleteMetadata(OfSecret, Command, frozen=True):
     """Remove a secret with all its versions. Answer: None."""
+
+
+class SetTimes(OfSecret, Command, frozen=True):
+    """Set when a secret was made and changed, and its versions made and deleted. Answer: None; raises NotFound."""
+
+    times: Times
 
 
 class ReadUnversioned(OfSecret, Query, frozen=True):

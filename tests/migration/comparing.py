@@ -9,8 +9,16 @@ from tests.migration.connection import Connection
 from tests.migration.contents import VERSIONS, Key, Secret
 from tests.migration.filling import CONTEXT, TEXT, Made
 
-#: Of a secret's metadata; times are those of the copy, and say nothing.
-_METADATA: Final = ("cas_required", "current_version", "custom_metadata", "delete_version_after", "max_versions")
+#: Of a secret's metadata.
+_METADATA: Final = (
+    "cas_required",
+    "created_time",
+    "current_version",
+    "custom_metadata",
+    "delete_version_after",
+    "max_versions",
+    "updated_time",
+)
 #: Of a key, without its versions.
 _OF_A_KEY: Final = (
     "type",
@@ -50,6 +58,12 @@ def secret_differs(source: Connection, target: Connection, secret: Secret) -> li
     found = [f"{path}: {name}" for name in _METADATA if there[name] != here[name]]
     if set(there["versions"]) != set(here["versions"]):
         found.append(f"{path}: other versions")
+    elif any(
+        told["created_time"] != here["versions"][number]["created_time"]
+        for number, told in there["versions"].items()
+        if not told["destroyed"]
+    ):
+        found.append(f"{path}: versions of other times")
     for version in range(1, VERSIONS + 1):
         state = secret.state(version)
         for side, metadata in ((source, there), (target, here)):

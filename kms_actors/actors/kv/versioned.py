@@ -21,12 +21,14 @@ from kms_actors.kv.messages import (
     ReadSecret,
     ReadSubkeys,
     SecretVersion,
+    SetTimes,
     UndeleteVersions,
     WriteConfig,
     WriteMetadata,
     WriteSecret,
 )
 from kms_actors.kv.records import Config, Head, KeyMetadata
+from kms_actors.kv.times import timed
 from kms_actors.messages import Grants, Message
 
 #: What looks, and what changes a secret: they may run again on conflict, at the same time (nanoseconds).
@@ -141,6 +143,13 @@ async def _delete_metadata(storage: MountStorage, message: DeleteMetadata, _: in
     await storage.remove(message.path)
 
 
+async def _set_times(storage: MountStorage, message: SetTimes, now: int) -> None:
+    head = await storage.head(message.path)
+    if head is None:
+        raise NotFound
+    storage.update(message.path, head, timed(head.metadata, message.times, now))
+
+
 #: Settings of a secret that its mount may demand.
 _MANDATED: Final = ("cas_required", "metadata_cas_required")
 
@@ -188,4 +197,5 @@ COMMANDS: Final[Mapping[type[Message], Work]] = {
     WriteMetadata: _write_metadata,
     PatchMetadata: _patch_metadata,
     DeleteMetadata: _delete_metadata,
+    SetTimes: _set_times,
 }

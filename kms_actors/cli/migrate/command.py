@@ -24,6 +24,7 @@ from kms_actors.errors import InvalidRequest
 @click.option("--from", "source", metavar="URL", help="The server to copy from.")
 @click.option("--to", "target", metavar="URL", help="The server to copy to: the way out.")
 @click.option("--other-token-file", type=click.Path(path_type=Path), metavar="FILE", help="Instead of MIGRATE_TOKEN.")
+@click.option("--other-namespace", default="", metavar="PATH", help="Of the other server, where it has several.")
 @click.option("--dry-run", is_flag=True, help="Say what would be copied, and write nothing.")
 @click.option("--threads", type=click.IntRange(1, 64), default=8, show_default=True, help="Requests at a time.")
 @click.option("--no-compare", is_flag=True, help="Do not read all back in the end.")
@@ -35,14 +36,16 @@ def migrate(
     source: str | None,
     target: str | None,
     other_token_file: Path | None,
+    other_namespace: str,
     dry_run: bool,
     threads: int,
     no_compare: bool,
 ) -> None:
     """Copy mounts, policies, secrets, Transit keys and roles of logins from another server, or to one.
 
-    What is there already is left alone, so an interrupted run goes on when it is repeated. In the end all is read
-    on both sides and compared. What could not be copied is listed with the reason, and the exit code is 1.
+    Versions and keys that are there already are left alone, so an interrupted run goes on when it is repeated; what
+    has no versions becomes as it is there. In the end all is read on both sides and compared. What could not be
+    copied is listed with the reason, and the exit code is 1.
 
     \b
     kms-cli migrate --from https://vault.example:8200 --other-token-file token --dry-run
@@ -53,12 +56,17 @@ def migrate(
         raise InvalidRequest("give --from, or --to")
     own = Server(address, token_from(token_file))
     token = token_from(other_token_file, "MIGRATE_TOKEN", "--other-token-file")
-    other = Server(source or target or "", token, own=False)
+    other = Server(source or target or "", token, own=False, namespace=other_namespace)
     sides = (other, own) if source else (own, other)
+    try:
+        for each in (own, other):
+            each.reach()
+    except ServerFailed as error:
+        raise click.ClickException(str(error)) from None
     try:
         report = _run(*sides, threads=threads, dry_run=dry_run, compare=not no_compare)
     except ServerFailed as error:
-        raise click.ClickException(f"{error}; what was done stays: run it again") from None
+        raise click.ClickException(f"{error}{'' if dry_run else '; what was done stays: run it again'}") from None
     finally:
         own.close()
         other.close()
@@ -71,11 +79,12 @@ def _run(source: Server, target: Server, *, threads: int, dry_run: bool, compare
     bar = progress(length=1, label="Looking")
     migration = Migration(source, target, threads, bar.update)
     found = migration.found()
-    if dry_run:
-        report = migration.report
-        report.found = {place.path: (place.kind, len(names)) for place, names in found}
-        return report
     total = sum(len(names) for _, names in found)
+    if dry_run:
+        bar.length = max(1, sum(len(names) for place, names in found if place.kind == "transit"))
+        with bar:
+            migration.look(found)
+        return migration.report
     bar.length, bar.label = max(1, total * (2 if compare else 1)), "Copying"
     with bar:
         began = time.monotonic()

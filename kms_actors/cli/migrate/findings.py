@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from kms_actors.cli.migrate.server import ServerFailed
 
 #: One thing to be done, by itself; it tells `Report` what came of it.
 Job: TypeAlias = Callable[[], None]
@@ -33,6 +36,14 @@ class Report:
         """Note what was not copied."""
         with self._lock:
             self.left.append((what, why))
+
+    @contextmanager
+    def leaving(self, what: str) -> Iterator[None]:
+        """Note that `what` was not copied where a server refuses a part of it, and go on with the rest."""
+        try:
+            yield
+        except ServerFailed as failed:
+            self.leave(what, str(failed).removeprefix(f"{what}: "))
 
     def note(self, text: str, number: int = 1) -> None:
         """Count what of something copied could not be kept."""

@@ -1,18 +1,20 @@
 """Secrets of both versions of KV: each version of each, in order, so that numbers stay; settings and deletions.
 
 What is there already is not written again, so an interrupted copy goes on. What the API does not give is not kept:
-the times of versions, and the data of deleted versions, which only an undeletion in the other server would show.
-Versions that are gone there are written as empty ones and destroyed, that those behind them get their numbers.
+the data of deleted versions, which only an undeletion in the other server would show. Versions that are gone there
+are written as empty ones and destroyed, that those behind them get their numbers. Times are set by a path that is not
+of Vault's API, so on the way out they are those of the copy.
 """
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from kms_actors.cli.migrate.findings import Report
-from kms_actors.cli.migrate.server import Server, ServerFailed
+from kms_actors.cli.migrate.server import Answer, Server, ServerFailed
 
 #: Settings of a secret, and what they are where nobody has set them.
 _SETTINGS: Final[Mapping[str, Any]] = {
@@ -21,7 +23,20 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "delete_version_after": "0s",
     "max_versions": 0,
 }
-_TIMES: Final = "versions have the time of the copy"
+#: Settings of a mount of version 2, likewise.
+_CONFIG: Final[Mapping[str, Any]] = {"cas_required": False, "delete_version_after": "0s", "max_versions": 0}
+#: Seconds that a mount which was just made may take until it serves: of Vault, and of OpenBao, it answers 400 before.
+_PATIENCE: Final = 30
+_NOT_YET: Final = 400
+#: Of OpenBao: whoever changes metadata says which he has seen.
+_SEEN: Final = "metadata_cas_required"
+_NOT_SEEN: Final = f"{_SEEN} is not kept: set it once all is copied"
+_NO_SUCH_PATH: Final = Answer(404, None, "")
+#: Why a server sets no times, by its answer: it has no path for them, or not for this token.
+_NO_TIMES: Final[Mapping[int, str]] = {
+    404: "versions have the time of the copy, for the server's API sets none",
+    403: "versions have the time of the copy: a token that sets times has `sudo` below `times/` of the mount",
+}
 _NO_DATA: Final = "deleted versions stay deleted, and cannot be undeleted: only an undeletion would show their data"
 
 _ALIVE, _DELETED, _GONE = "readable", "deleted", "destroyed"
@@ -40,6 +55,45 @@ def paths(server: Server, mount: str, kind: str) -> Iterator[str]:
                 yield prefix + name
 
 
+def configure(
+    source: Server, target: Server, mount: str, report: Report, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Give a mount of version 2 its settings, before there are secrets: they say how many versions are kept.
+
+    A setting of the target stays that somebody has changed there.
+    """
+    known, wanted = _ready(target, mount, sleep), source.read(f"{mount}config")
+    if wanted is None:
+        return
+    changes = {
+        name: wanted[name] for name, none in _CONFIG.items() if known[name] == none and wanted[name] != known[name]
+    }
+    if changes:
+        target.write(f"{mount}config", changes)
+    if wanted.get(_SEEN):
+        report.note(_NOT_SEEN)
+
+
+def _ready(target: Server, mount: str, sleep: Callable[[float], None]) -> Any:
+    """Return the settings of a mount, once it has any to tell."""
+    for _ in range(_PATIENCE):
+        answer = target.ask("GET", f"{mount}config")
+        if answer.status != _NOT_YET:
+            break
+        sleep(1)
+    if not answer.good:
+        raise ServerFailed(f"{mount}config: {answer.why}")
+    return answer.data
+
+
+def compare_configuration(source: Server, target: Server, mount: str, report: Report) -> None:
+    """Note which settings of a mount of version 2 are others."""
+    wanted, found = source.read(f"{mount}config"), target.read(f"{mount}config")
+    for name in _CONFIG if wanted is not None and found is not None else ():
+        if wanted[name] != found[name]:
+            report.differ(f"{mount}config", name)
+
+
 def copy_unversioned(source: Server, target: Server, mount: str, path: str, report: Report) -> None:
     """Copy a secret of version 1."""
     place = f"{mount}{path}"
@@ -56,6 +110,22 @@ def compare_unversioned(source: Server, target: Server, mount: str, path: str, r
         report.differ(place, "another secret")
 
 
+def look(source: Server, target: Server, mount: str, path: str, report: Report) -> None:
+    """Note a secret of version 2 that cannot be copied, of those that the target has, too."""
+    metadata = f"{mount}metadata/{path}"
+    wanted, known = source.read(metadata), target.read(metadata)
+    if wanted is not None and known is not None:
+        _follows(metadata, wanted, known, report)
+
+
+def _follows(metadata: str, wanted: Any, known: Any, report: Report) -> bool:
+    """Tell whether what the target has can be the first versions of what the source has; note where not."""
+    last, first = int(wanted["current_version"]), int(known["current_version"])
+    if first > last:
+        report.leave(metadata, f"{first} versions are there already, more than the {last} to copy: others wrote them")
+    return first <= last
+
+
 def copy_versioned(
     source: Server, target: Server, mount: str, path: str, report: Report, *, fresh: bool = False
 ) -> None:
@@ -67,8 +137,7 @@ def copy_versioned(
     known = None if fresh else target.read(metadata)
     last = int(wanted["current_version"])
     first = int(known["current_version"]) if known is not None else 0
-    if first > last:
-        report.leave(metadata, f"the other one has {first} versions, and this one {last}")
+    if known is not None and not _follows(metadata, wanted, known, report):
         return
     settings = {name: wanted[name] for name in _SETTINGS if wanted.get(name) is not None}
     theirs = _SETTINGS if known is None else known
@@ -81,10 +150,12 @@ def copy_versioned(
         _write_version(target, mount, path, number, written)
     if any(states.get(number) != _ALIVE for number in range(1, last + 1)):
         _delete(target, mount, path, states, target.read(metadata))
+    if wanted.get(_SEEN):
+        report.note(_NOT_SEEN)
     report.copy("secrets")
     report.copy("versions", last)
-    if last:
-        report.note(_TIMES, last)
+    if known is None or first < last or _times(known) != _times(wanted):
+        _set_times(target, mount, path, wanted, report)
     if deleted := [number for number, state in states.items() if state == _DELETED]:
         report.note(_NO_DATA, len(deleted))
 
@@ -100,6 +171,8 @@ def compare_versioned(source: Server, target: Server, mount: str, path: str, rep
     for name in (*_SETTINGS, "current_version"):
         if wanted.get(name) != found.get(name):
             report.differ(metadata, name)
+    if report.notes.keys().isdisjoint(_NO_TIMES.values()) and _times(wanted) != _times(found):
+        report.differ(metadata, "times")
     states, theirs = _states(wanted), _states(found)
     for number in range(1, int(wanted["current_version"]) + 1):
         state = states.get(number, _GONE)
@@ -129,6 +202,28 @@ def _delete(target: Server, mount: str, path: str, states: dict[int, str], found
         numbers = [number for number in wrong if states.get(number, _GONE) == state]
         if numbers:
             target.write(f"{mount}{verb}/{path}", {"versions": numbers})
+
+
+def _set_times(target: Server, mount: str, path: str, wanted: Any, report: Report) -> None:
+    """Have a secret say when it was made, changed and deleted, where the server lets that be said."""
+    answer = target.ask("POST", f"{mount}times/{path}", _times(wanted)) if target.own else _NO_SUCH_PATH
+    if why := _NO_TIMES.get(answer.status):
+        report.note(why, int(wanted["current_version"]))
+    elif not answer.good:
+        raise ServerFailed(f"{mount}times/{path}: {answer.why}")
+
+
+def _times(metadata: Any) -> dict[str, Any]:
+    """Return the times of a secret and of its versions, of those that are not gone."""
+    versions = (metadata["versions"] or {}).items()
+    return {
+        **{name: metadata[name] for name in ("created_time", "updated_time")},
+        "versions": {
+            number: {name: version[name] for name in ("created_time", "deletion_time")}
+            for number, version in versions
+            if not version["destroyed"]
+        },
+    }
 
 
 def _states(metadata: Any) -> dict[int, str]:

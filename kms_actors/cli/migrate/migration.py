@@ -11,7 +11,7 @@ from typing import Any, Final
 from kms_actors.cli.migrate import kv, logins, places, transit
 from kms_actors.cli.migrate.findings import Job, Report
 from kms_actors.cli.migrate.places import Place
-from kms_actors.cli.migrate.server import Server, ServerFailed
+from kms_actors.cli.migrate.server import Server
 
 #: Jobs that wait at a time.
 _WINDOW: Final = 512
@@ -29,6 +29,8 @@ _COMPARISONS: Final[dict[str, _Work]] = {
     "kv-v2": kv.compare_versioned,
     "transit": transit.compare,
 }
+#: Of a dry run.
+_LOOKS: Final[dict[str, _Work]] = {"kv-v2": kv.look, "transit": transit.look}
 
 
 class Migration:
@@ -43,27 +45,64 @@ class Migration:
 
     def found(self) -> list[tuple[Place, list[str]]]:
         """Return all secrets and keys that the source has, by mount; what has no engine here is noted."""
-        places.visible(self._source)
         return [(place, self._names(place)) for place in places.engines(self._source, self.report)]
+
+    def look(self, found: Iterable[tuple[Place, list[str]]]) -> None:
+        """Note how much of everything there is, and what of it cannot be copied; nothing is written."""
+        source, target, report = self._source, self._target, self.report
+        in_the_way = target.read("sys/mounts").keys() - places.standing(source, target, "sys/mounts", report)
+        places.standing(source, target, "sys/auth", report)
+        for place, names in found:
+            report.found[place.path] = (place.kind, len(names))
+        if number := len(list(places.policies(source))):
+            report.found["sys/policies/"] = ("policies", number)
+        for path, mount in self._methods().items():
+            report.found[f"auth/{path}"] = (mount["type"], logins.found(source, path, mount["type"], report))
+        places.tell_others(source, report)
+        self._run(self._jobs(_LOOKS, [self._to_look_at(*each) for each in found if each[0].path not in in_the_way]))
 
     def copy(self, found: Iterable[tuple[Place, list[str]]]) -> None:
         """Copy all; what cannot be is noted, with the reason."""
         source, target, report = self._source, self._target, self.report
         report.left.clear()  # those of a look
         list(places.engines(source, report))
+        places.tell_others(source, report)
         copied = places.make(source, target, "sys/mounts", report)
         places.copy_policies(source, target, report)
-        methods = source.read("sys/auth")
+        methods = self._methods()
         for path in places.make(source, target, "sys/auth", report):
-            logins.copy(source, target, path, str(methods[path]["type"]), report)
-        self._run(self._copies((place, names) for place, names in found if place.path in copied))
+            logins.copy(source, target, path, methods[path]["type"], report)
+        self._run(self._copies([(place, names) for place, names in found if place.path in copied]))
 
     def compare(self, found: Iterable[tuple[Place, list[str]]]) -> None:
         """Note where the target is not as the source, but for what could not be copied."""
-        places.compare_policies(self._source, self._target, self.report)
-        left = {what for what, _ in self.report.left}
-        there = ((place, names) for place, names in found if f"sys/mounts/{place.path}" not in left)
+        source, target, report = self._source, self._target, self.report
+        left = {what for what, _ in report.left}
+        places.compare_policies(source, target, report)
+        for path, mount in self._methods().items():
+            if f"sys/auth/{path}" not in left:
+                logins.compare(source, target, path, mount["type"], report)
+        there = [(place, names) for place, names in found if f"sys/mounts/{place.path}" not in left]
+        for place, _ in there:
+            if place.kind == "kv-v2":
+                self._noting(kv.compare_configuration, place)
         self._run(self._jobs(_COMPARISONS, there))
+
+    def _methods(self) -> dict[str, Any]:
+        """Return the mounts of logins that the source has beside that of every server."""
+        return {path: mount for path, mount in self._source.read("sys/auth").items() if path != "token/"}
+
+    def _noting(self, work: Callable[[Server, Server, str, Report], None], place: Place) -> None:
+        """Do something for a mount; where that fails, it is noted."""
+        with self.report.leaving(f"{place.path}config"):
+            work(self._source, self._target, place.path, self.report)
+
+    def _to_look_at(self, place: Place, names: list[str]) -> tuple[Place, list[str]]:
+        """Return what of a mount may be in the way: secrets of version 1 are written over."""
+        if place.kind == "kv-v2":
+            known = set(kv.paths(self._target, place.path, place.kind))
+            return place, [name for name in names if name in known]
+        return place, names if place.kind in _LOOKS else []
 
     def _names(self, place: Place) -> list[str]:
         if place.kind == "transit":
@@ -74,6 +113,8 @@ class Migration:
         """Yield what copies each; what the target does not list need not be looked for there."""
         for place, names in found:
             versioned = place.kind == "kv-v2"
+            if versioned:
+                self._noting(kv.configure, place)
             known = set(kv.paths(self._target, place.path, place.kind)) if versioned else set()
             for name in names:
                 fresh = versioned and name not in known
@@ -85,10 +126,8 @@ class Migration:
                 yield partial(self._one, works[place.kind], place, name)
 
     def _one(self, work: _Work, place: Place, name: str) -> None:
-        try:
+        with self.report.leaving(f"{place.path}{name}"):
             work(self._source, self._target, place.path, name, self.report)
-        except ServerFailed as failed:
-            self.report.leave(f"{place.path}{name}", str(failed))
         self._progress(1)
 
     def _run(self, jobs: Iterator[Job]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from kms_actors.cli.migrate.findings import Report
-from kms_actors.cli.migrate.server import Server, ServerFailed
+from kms_actors.cli.migrate.server import Server
 
 #: Mounts that every server has.
 _OWN: Final = frozenset({"cubbyhole/", "identity/", "sys/"})
@@ -20,8 +20,26 @@ _CONFIG: Final = (
     "max_lease_ttl",
     "token_type",
 )
-#: Policies that every server has, and that cannot be written.
-_OWN_POLICIES: Final = frozenset({"root"})
+#: What else is said of a mount when it is made.
+_KINDS: Final = ("local", "seal_wrap")
+#: Engines whose mounts are copied, with what they have.
+_ENGINES: Final = frozenset({"kv-v1", "kv-v2", "transit"})
+_ANOTHER: Final = "there is another mount at this path"
+_AS_THEY_WERE: Final = "settings of a mount that was there already are left as they were"
+#: Kinds of policies, and those that every server has, and that cannot be written.
+_POLICIES: Final[Mapping[str, frozenset[str]]] = {"acl": frozenset({"root"}), "password": frozenset()}
+
+
+#: Logins make these, so there are some almost everywhere.
+_ENTITIES: Final = "identity/entity/id"
+_MADE_ANEW: Final = "entities are not copied: logins make them anew, without what was set for them"
+#: What is not copied, wherever there is any.
+_OTHERS: Final[Mapping[str, str]] = {
+    "auth/token/roles": "roles of tokens are not copied",
+    "identity/group/id": "groups are not copied",
+    "sys/namespaces": "further namespaces are not copied: name each by --other-namespace, in a run of its own",
+    "sys/quotas/rate-limit": "quotas are not copied",
+}
 
 
 class Place(NamedTuple):
@@ -42,33 +60,45 @@ def engines(source: Server, report: Report) -> Iterator[Place]:
     """Yield the mounts of the source whose engines are there on both sides; of others it is told."""
     for path, mount in source.read("sys/mounts").items():
         kind = kind_of(mount)
-        if kind in ("kv-v1", "kv-v2", "transit"):
+        if kind in _ENGINES:
             yield Place(path, kind)
         elif path not in _OWN:
             report.leave(f"sys/mounts/{path}", f"the engine {kind} is not copied")
 
 
+def standing(source: Server, target: Server, table: str, report: Report) -> set[str]:
+    """Return the mounts of `sys/mounts` or `sys/auth` that are on both sides; note where one is in the way."""
+    there, here = source.read(table), target.read(table)
+    good = set()
+    for path in there.keys() & here.keys() - _OWN - {"token/"}:
+        if _kind_in(table, there[path]) == _kind_in(table, here[path]):
+            good.add(path)
+        elif table == "sys/auth" or kind_of(there[path]) in _ENGINES:  # of other engines it is told anyway
+            report.leave(f"{table}/{path}", _ANOTHER)
+    return good
+
+
+def _kind_in(table: str, mount: Mapping[str, Any]) -> str:
+    return kind_of(mount) if table == "sys/mounts" else str(mount["type"])
+
+
 def make(source: Server, target: Server, table: str, report: Report) -> set[str]:
     """Make mounts of `sys/mounts` or `sys/auth` that are not there; return the paths of those to copy into."""
     there, here = source.read(table), target.read(table)
-    good = set()
+    good = standing(source, target, table, report)
     for path, mount in there.items():
-        if path in _OWN or path == "token/":
+        if path in _OWN or path == "token/" or (table == "sys/mounts" and kind_of(mount) not in _ENGINES):
             continue
-        kind = kind_of(mount) if table == "sys/mounts" else str(mount["type"])
         if path in here:
-            same = kind == (kind_of(here[path]) if table == "sys/mounts" else here[path]["type"])
-            if same:
-                good.add(path)
-            else:
-                report.leave(f"{table}/{path}", "there is another mount at this path")
+            if path in good and _config(mount) != _config(here[path]):
+                report.note(_AS_THEY_WERE)
             continue
-        config = {name: mount["config"][name] for name in _CONFIG if mount["config"].get(name)}
         body = {
             "type": mount["type"],
             "description": mount["description"],
             "options": mount.get("options") or {},
-            "config": config,
+            "config": _config(mount),
+            **{name: True for name in _KINDS if mount.get(name)},
         }
         answer = target.ask("POST", f"{table}/{path.removesuffix('/')}", body)
         if answer.good:
@@ -79,32 +109,43 @@ def make(source: Server, target: Server, table: str, report: Report) -> set[str]
     return good
 
 
+def _config(mount: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: mount["config"][name] for name in _CONFIG if mount["config"].get(name)}
+
+
+def policies(source: Server) -> Iterator[str]:
+    """Yield the paths of all policies that can be written."""
+    for kind, own in _POLICIES.items():
+        names = (
+            source.names if kind == "acl" else source.may_name
+        )  # what Vault has had from the first is always there
+        yield from (f"sys/policies/{kind}/{name}" for name in names(f"sys/policies/{kind}") if name not in own)
+
+
 def copy_policies(source: Server, target: Server, report: Report) -> None:
-    """Copy all ACL policies."""
-    for name in source.names("sys/policies/acl"):
-        if name in _OWN_POLICIES:
-            continue
-        policy = source.read(f"sys/policies/acl/{name}")
-        answer = target.ask("POST", f"sys/policies/acl/{name}", {"policy": policy["policy"]})
-        if answer.good:
-            report.copy("policies")
-        else:
-            report.leave(f"sys/policies/acl/{name}", answer.why)
+    """Copy all policies; one of the same name becomes as it is there."""
+    for place in policies(source):
+        with report.leaving(place):
+            policy = source.read(place)
+            if policy is not None:
+                target.write(place, {"policy": policy["policy"]})
+                report.copy("policies")
 
 
 def compare_policies(source: Server, target: Server, report: Report) -> None:
     """Note which policies are others."""
     left = {what for what, _ in report.left}
-    for name in source.names("sys/policies/acl"):
-        place = f"sys/policies/acl/{name}"
-        if name in _OWN_POLICIES or place in left:
-            continue
-        there, here = source.read(place), target.read(place)
-        if here is None or there["policy"] != here["policy"]:
-            report.differ(place, "another policy")
+    for place in policies(source):
+        if place not in left:
+            there, here = source.read(place), target.read(place)
+            if there is not None and (here is None or there["policy"] != here["policy"]):
+                report.differ(place, "another policy")
 
 
-def visible(server: Server) -> None:
-    """Raise ServerFailed unless the token may list mounts: else all would seem to be empty."""
-    if server.read("sys/mounts") is None:
-        raise ServerFailed(f"{server.address}: no mounts are shown to this token")
+def tell_others(source: Server, report: Report) -> None:
+    """Note what the source has beside all that is copied, as far as the token may know."""
+    for place, why in _OTHERS.items():
+        if names := source.may_name(place):
+            report.leave(f"{place} ({len(names)})", why)
+    if entities := len(source.may_name(_ENTITIES)):
+        report.note(_MADE_ANEW, entities)

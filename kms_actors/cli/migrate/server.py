@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-from kms_actors.cli.sender import AGAIN, RequestFailed, Sender
+import msgspec
+
+from kms_actors.cli.sender import AGAIN, RequestFailed, Sender, in_one_line
 from kms_actors.secret import SecretBytes
 
 #: Times that one request is sent.
 ATTEMPTS: Final = 8
 #: Vault answers 412 where it is behind, proxies 502 where nobody is.
 _AGAIN: Final = AGAIN | {412, 502}
+_OTHER: Final = "an answer that is none of this API"
+#: Each number comes and goes with all of its digits.
+_DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 class ServerFailed(Exception):
@@ -32,7 +38,7 @@ class Answer(NamedTuple):
 
     @property
     def good(self) -> bool:
-        return self.status in (200, 204)
+        return self.status in (200, 204) and not self.errors
 
     @property
     def why(self) -> str:
@@ -44,11 +50,20 @@ class Server:
     """Each thread has a connection of its own."""
 
     def __init__(
-        self, address: str, token: SecretBytes, sleep: Callable[[float], None] = time.sleep, *, own: bool = True
+        self,
+        address: str,
+        token: SecretBytes,
+        sleep: Callable[[float], None] = time.sleep,
+        *,
+        own: bool = True,
+        namespace: str = "",
     ) -> None:
-        """Connect to nothing yet; `own`: see `Sender`. Raises InvalidRequest if `address` is no http(s) address."""
+        """Connect to nothing yet; `own` and `namespace`: see `Sender`. Raises InvalidRequest if `address` is none."""
         self.address = address
-        self._make = partial(Sender, address, token, attempts=ATTEMPTS, again=_AGAIN, sleep=sleep, own=own)
+        self.own = own
+        self._make = partial(
+            Sender, address, token, attempts=ATTEMPTS, again=_AGAIN, sleep=sleep, own=own, namespace=namespace
+        )
         self._local = threading.local()
         self._opened = [self._make()]
         self._local.sender = self._opened[0]
@@ -58,19 +73,39 @@ class Server:
         for sender in self._opened:
             sender.close()
 
+    def reach(self) -> None:
+        """Raise ServerFailed where no server is, or shows the token no mounts: all would seem to be empty."""
+        first = self._make(attempts=2)
+        try:
+            answer = _answer(*first.send("GET", f"{first.root}sys/mounts"))
+        except RequestFailed as failure:
+            raise ServerFailed(str(failure)) from None
+        finally:
+            first.close()
+        if not answer.good or answer.data is None:
+            why = answer.why if answer.errors else "no mounts are shown to this token"
+            raise ServerFailed(f"{first.server}: sys/mounts: {why}")
+
     def read(self, path: str, **query: object) -> Any:
         """Return what is at a path; None if there is nothing. Raises ServerFailed."""
         answer = self.ask("GET", path, query=query)
-        if answer.status == 404:
+        if answer.status in {204, 404}:
             return None
         if not answer.good:
             raise ServerFailed(f"{path}: {answer.why}")
+        if answer.data is None:  # as of another service: it does not say that there is nothing
+            raise ServerFailed(f"{path}: {_OTHER}")
         return answer.data
 
     def names(self, path: str) -> list[str]:
-        """Return the names in a folder."""
+        """Return the names in a folder. Raises ServerFailed."""
         found = self.read(path, list="true")
         return [] if found is None else list(found["keys"])
+
+    def may_name(self, path: str) -> list[str]:
+        """Return the names in a folder; none where there is no such thing, or the token may not know."""
+        answer = self.ask("GET", path, query={"list": "true"})
+        return list(answer.data["keys"]) if answer.good and answer.data else []
 
     def write(self, path: str, body: Mapping[str, Any]) -> Any:
         """Write; raises ServerFailed."""
@@ -86,7 +121,7 @@ class Server:
         sender = self._sender()
         target = sender.root + quote(path, safe="/") + (f"?{urlencode(query)}" if query else "")
         try:
-            return _answer(*sender.send(method, target, None if body is None else json.dumps(body).encode()))
+            return _answer(*sender.send(method, target, None if body is None else _ENCODER.encode(body)))
         except RequestFailed as failure:
             raise ServerFailed(str(failure)) from None
 
@@ -100,7 +135,7 @@ class Server:
 
 def _answer(status: int, raw: bytes) -> Answer:
     try:
-        body = json.loads(raw) if raw else {}
-        return Answer(status, body.get("data"), "; ".join(map(str, body.get("errors") or ())))
+        body = _DECODER.decode(raw) if raw else {}
+        return Answer(status, body.get("data"), in_one_line(body.get("errors") or ()))
     except (ValueError, AttributeError, TypeError):
-        return Answer(status, None, "an answer that is none of this API")
+        return Answer(status, None, _OTHER)

@@ -1,7 +1,8 @@
 """A whole key as one text: base64 of the JSON that Vault and OpenBao write, so that keys move between all three.
 
-It holds every version that exists, in the clear. Types and their numbers are normative, as are the names; versions
-lie in `archived_keys` from `archive_min_version` on, and those that may decrypt in the policy as well.
+It holds every version that exists, in the clear. Types and their numbers are normative, as are the names, and
+written as OpenBao has them: Vault has another one for `hmac`, which is read as well. Versions lie in
+`archived_keys` from `archive_min_version` on, and those that may decrypt in the policy as well.
 """
 
 from __future__ import annotations
@@ -59,6 +60,8 @@ _TYPES: Final[Mapping[int, str]] = {
     14: "mldsa-87",
 }
 _NUMBERS: Final = {name: number for number, name in _TYPES.items()}
+#: What is `hmac` to Vault, which has no ciphers with long nonces. Only keys of that type have a size of their own.
+HMAC_OF_VAULT: Final = 11
 _KDFS: Final = ("hmac-sha256-counter", "hkdf_sha256")
 _TEMPLATES: Final = ("", PREFIX + "{{version}}:")
 #: Objects in a backup, and bytes of each of its versions. They are read one by one, when they are needed: all that a
@@ -197,7 +200,7 @@ def _restored(content: _Policy, name: str, now: int) -> KeyPolicy:
         raise InvalidRequest("invalid backup: its key derivation or its prefix is not supported")
     policy = KeyPolicy(
         name=name,
-        type=_TYPES[content.type],
+        type="hmac" if content.type == HMAC_OF_VAULT and content.key_size else _TYPES[content.type],
         derived=content.derived,
         convergent=content.convergent_encryption,
         kdf=_KDFS[content.kdf if content.derived else -1],

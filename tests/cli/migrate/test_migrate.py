@@ -7,60 +7,22 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from kms_actors.cli.client import main
 from kms_actors.cli.migrate import kv
 from kms_actors.cli.migrate.findings import Report
 from kms_actors.cli.migrate.server import Server
 from kms_actors.secret import SecretBytes
-from tests.support.api import Answer, Api, b64, initialise, unseal
-from tests.support.node import Node, sqlite_table
-from tests.support.reference import reference
-from tests.support.tenant import make_tenant
-from tests.support.tokens import Issuer
+from tests.cli.migrate.conftest import Sides, good
+from tests.support.api import Api, b64
 
 SECRETS: Final = int(os.environ.get("KMS_FAULT_SECRETS", "20"))
 POLICY: Final = 'path "secret/data/app/*" { capabilities = ["read"] }'
-
-
-class Sides(NamedTuple):
-    """Where all comes from, and where it goes; one of them is the reference."""
-
-    source: Api
-    target: Api
-    option: str  # of the command: what the reference is
-
-    def run(self, *further: str) -> Result:
-        ours, other = (self.target, self.source) if self.option == "--from" else (self.source, self.target)
-        environment = {"VAULT_ADDR": ours.address, "VAULT_TOKEN": ours.token, "MIGRATE_TOKEN": other.token}
-        return CliRunner().invoke(main, ["migrate", self.option, other.address, *further], env=environment)
-
-
-@pytest.fixture(params=["--from", "--to"])
-def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sides]:
-    issuer = Issuer()
-    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
-    node.start()
-    try:
-        operator = Api(node.address, issuer.cluster_operator())
-        unseal(operator, initialise(operator)["keys_base64"])
-        ours = make_tenant(node, issuer).root
-        with reference(tmp_path) as found:
-            theirs = Api(found.address, found.token)
-            assert theirs.post("sys/mounts/transit", {"type": "transit"}).status == 204
-            yield Sides(theirs, ours, "--from") if request.param == "--from" else Sides(ours, theirs, "--to")
-    finally:
-        node.close()
-
-
-def good(answer: Answer) -> None:
-    assert answer.status in (200, 204), (answer.status, answer.body)
 
 
 def fill(api: Api) -> None:
@@ -100,7 +62,7 @@ def test_all_is_copied_told_of_and_compared(sides: Sides) -> None:
     fill(sides.source)
     sealed = sides.source.post("transit/encrypt/moves", {"plaintext": b64("text")}).data["ciphertext"]
     looked = sides.run("--dry-run")
-    assert looked.exit_code == 0, looked.output
+    assert looked.exit_code == 1, "of one key it is told that it stays"
     assert f"secret/ (kv-v2): {SECRETS + 4}" in looked.output
     assert sides.target.get("secret/metadata/app/db").status == 404
 
@@ -153,7 +115,10 @@ def test_what_another_wrote_is_found_and_an_interrupted_secret_goes_on(sides: Si
     done = sides.run()
     assert done.exit_code == 1
     told = [line for line in done.output.splitlines() if line.startswith(("different: ", "not copied: "))]
-    assert "not copied: secret/metadata/c: the other one has 2 versions, and this one 1" in told
+    assert (
+        "not copied: secret/metadata/c: 2 versions are there already, more than the 1 to copy: others wrote them"
+        in told
+    )
     assert "different: secret/data/b: version 3 is another one" in told
     assert not [line for line in told if "secret/data/a" in line]
     assert [target.get(f"secret/data/a?version={number}").data["data"]["n"] for number in range(1, 5)] == [1, 2, 3, 4]
@@ -203,6 +168,20 @@ def test_a_mistake_is_told(arguments: list[str], text: str) -> None:
     done = CliRunner().invoke(main, ["migrate", *arguments], env=environment)
     assert done.exit_code == 2
     assert text in done.output
+
+
+def test_a_wrong_address_or_token_of_either_side_is_told_at_once_and_which(sides: Sides) -> None:
+    ours, other = (sides.target, sides.source) if sides.option == "--from" else (sides.source, sides.target)
+    nowhere = "http://127.0.0.1:1"
+    for address, token, away, others, text in (
+        (nowhere, ours.token, other.address, other.token, f"{nowhere}: no answer: connection refused (2 attempts)"),
+        (ours.address, ours.token, nowhere, other.token, f"{nowhere}: no answer: connection refused (2 attempts)"),
+        (ours.address, "wrong", other.address, other.token, f"{ours.address}: sys/mounts: 403 permission denied"),
+        (ours.address, ours.token, other.address, "wrong", f"{other.address}: sys/mounts: 403 permission denied"),
+    ):
+        environment = {"VAULT_ADDR": address, "VAULT_TOKEN": token, "MIGRATE_TOKEN": others}
+        done = CliRunner().invoke(main, ["migrate", sides.option, away], env=environment)
+        assert (done.exit_code, done.output) == (1, f"Error: {text}\n")
 
 
 def test_tokens_are_needed() -> None:

@@ -92,6 +92,16 @@ def test_the_names_and_numbers_of_a_backup(type_name: str, code: int) -> None:
     assert set(archive[1]) == set(NONE)
 
 
+def test_a_key_for_codes_comes_from_vault_too_which_has_another_number_for_it() -> None:
+    content = content_of(key_of("hmac", versions=2))
+    content["policy"]["type"] = 11
+    policy, versions = read(text_of(content), "", NOW)
+    assert (policy.type, policy.key_size, len(versions)) == ("hmac", 32, 2)
+    content = content_of(key_of("xchacha20-poly1305"))
+    assert content["policy"]["type"] == 11
+    assert read(text_of(content), "", NOW)[0].type == "xchacha20-poly1305"
+
+
 def test_numbers_of_key_pairs_are_decimals() -> None:
     curve = content_of(key_of("ecdsa-p384"))["policy"]["keys"]["1"]
     assert (curve["key"], curve["public_key"][:26]) == (None, "-----BEGIN PUBLIC KEY-----")

@@ -1,7 +1,7 @@
 """Paths of KV version 2, relative to the mount, and the messages they become.
 
-Source: Vault's KV version 2 API. A path that misses its `data/` or `metadata/` is answered with a warning that
-says which command would add it.
+Source: Vault's KV version 2 API; `times/` is ours. A path that misses its `data/` or `metadata/` is answered with a
+warning that says which command would add it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from kms_actors.kv.messages import (
     ReadMetadata,
     ReadSecret,
     ReadSubkeys,
+    SetTimes,
     UndeleteVersions,
     WriteConfig,
     WriteMetadata,
@@ -54,6 +55,7 @@ from kms_http.api.kv.settings import (
     config_settings,
     metadata_settings,
 )
+from kms_http.api.kv.times import TIMES, times_of
 from kms_http.fields import (
     Fields,
     WrongType,
@@ -156,6 +158,10 @@ def _patch_metadata(call: Call) -> Message:
     return PatchMetadata(mount_of(call), _path(call), metadata_settings(call.values, merge=True))
 
 
+def _set_times(call: Call) -> Message:
+    return SetTimes(mount_of(call), _path(call), times_of(call.values))
+
+
 def _refuse(_: Call) -> Message:
     raise UnsupportedOperation("unsupported operation")
 
@@ -256,5 +262,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         "subkeys/{path...}",
         read=Endpoint(_read_subkeys, show_secret("subkeys"), Capability.READ, Fields(version=to_int, depth=to_int)),
     ),
+    _route("times/{path...}", write=Endpoint(_set_times, show_nothing, Capability.UPDATE, TIMES, sudo=True)),
     Route("{rest...}", _WRONG_PATH),
 )

@@ -37,6 +37,16 @@ TEXTS: Final[Texts] = {
     ),
     "detailed-metadata": About("List the secrets at the top with their metadata."),
     "detailed-metadata/{path...}": About("List the secrets of a folder with their metadata.", "", _FOLDER),
+    "times/{path...}": About(
+        "Set when a secret and its versions were made, changed and deleted.",
+        "For what comes from another server: times of RFC 3339, as its metadata has them. None undeletes a version.",
+        {
+            "path": "Path of the secret.",
+            "created_time": "When the secret was made.",
+            "updated_time": "When it was changed last.",
+            "versions": "By number: `created_time` and `deletion_time`, as in answers of `metadata/`.",
+        },
+    ),
     "subkeys/{path...}": About("The names within a secret, without values.", "", {"path": "Path of the secret."}),
 }
 UNVERSIONED_TEXTS: Final[Texts] = {

@@ -284,6 +284,8 @@ async def test_wrong_paths_say_which_command_to_use(
         (DELETE, "destroy/s"),
         (DELETE, "config"),
         (WRITE, "subkeys/s"),
+        (READ, "times/s"),
+        (DELETE, "times/s"),
         *((operation, path) for operation in (LIST, SCAN) for path in ("data", "data/s", "delete/s", "subkeys")),
     ],
 )
@@ -312,6 +314,72 @@ async def test_existence_decides_the_capability_of_writes(api: Api) -> None:
         await api(WRITE, "data/s", {"data": {}})
 
 
+_EARLY, _LATER, _LAST = "2020-01-02T03:04:05.123456789Z", "2021-01-02T03:04:05.5+02:00", "2022-01-02T03:04:05Z"
+
+
+async def test_times_are_told_to_the_nanosecond_as_they_were_set(api: Api) -> None:
+    for _ in range(2):
+        await api(WRITE, "data/s", {"data": {"a": 1}})
+    await api(WRITE, "delete/s", {"versions": [1]})
+    shown = (await api(READ, "metadata/s"))[1]
+    assert await api(WRITE, "times/s", {}) == (204, None)
+    assert (await api(READ, "metadata/s"))[1] == shown
+    sent = {
+        "created_time": _EARLY,
+        "updated_time": _LAST,
+        "versions": {
+            "1": {"created_time": _EARLY, "deletion_time": _LATER, "destroyed": False},
+            "2": {"created_time": _LATER},
+        },
+    }
+    assert await api(WRITE, "times/s", sent) == (204, None)
+    after, utc = (await api(READ, "metadata/s"))[1], "2021-01-02T01:04:05.5Z"
+    assert after == {
+        **shown,
+        "created_time": _EARLY,
+        "updated_time": _LAST,
+        "versions": {
+            "1": {"created_time": _EARLY, "deletion_time": utc, "destroyed": False},
+            "2": {"created_time": utc, "deletion_time": "", "destroyed": False},
+        },
+    }
+    # What a server has told of a secret may be sent as it is.
+    await api(WRITE, "times/s", {name: after[name] for name in sent})
+    assert (await api(READ, "metadata/s"))[1] == after
+    assert (await api(READ, "data/s"))[1]["data"] == {"a": 1}
+    with pytest.raises(NotFound):
+        await api(WRITE, "times/nosuch", sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ({"created_time": "yesterday"}, "a time of RFC 3339 is expected"),
+        ({"created_time": ""}, "a time of RFC 3339 is expected, after 1970"),
+        ({"updated_time": 5}, "a time of RFC 3339 is expected"),
+        ({"updated_time": "2020-13-01T00:00:00Z"}, "a time of RFC 3339 is expected"),
+        ({"updated_time": "2300-01-01T00:00:00Z"}, "a time of RFC 3339 is expected"),
+        ({"versions": {"x": {}}}, "versions are named by their numbers"),
+        ({"versions": {"-1": {}}}, "versions are named by their numbers"),
+        ({"versions": {"9" * 5000: {}}}, "versions are named by their numbers"),
+        ({"versions": {"1": None}}, "version 1: created_time and deletion_time are expected"),
+        ({"versions": {"1": {"created_time": None}}}, "version 1: a time of RFC 3339 is expected"),
+        ({"versions": {"1": {"deletion_time": ["x"]}}}, "version 1: a time of RFC 3339 is expected"),
+        ({"versions": {"7": {}}}, "there is no version 7"),
+        ({"versions": {str(number): {} for number in range(10_001)}}, "no secret has more than 10000 versions"),
+    ],
+)
+async def test_times_that_are_none_are_refused_and_change_nothing(api: Api, sent: dict[str, Any], text: str) -> None:
+    await api(WRITE, "data/s", {"data": {"a": 1}})
+    shown = (await api(READ, "metadata/s"))[1]
+    assert text in await api.refused(WRITE, "times/s", {"created_time": _EARLY, **sent})
+    assert (await api(READ, "metadata/s"))[1] == shown
+
+
+def test_times_take_sudo() -> None:
+    assert ROUTER.resolve("times/s", WRITE)[1].sudo
+
+
 @pytest.mark.parametrize(
     ("operation", "path", "capability"),
     [
@@ -326,6 +394,7 @@ async def test_existence_decides_the_capability_of_writes(api: Api) -> None:
         (WRITE, "metadata/s", EXISTENCE),
         (DELETE, "metadata/s", Capability.DELETE),
         (READ, "subkeys/s", Capability.READ),
+        (WRITE, "times/s", Capability.UPDATE),
         (WRITE, "config", Capability.UPDATE),
         (READ, "wrong", Capability.READ),
     ],
