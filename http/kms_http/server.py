@@ -31,7 +31,7 @@ from kms_http.wire.forwarded import ForwardedConnection
 from kms_http.wire.hub import Hub
 from kms_http.wire.limits import HEAD_SECONDS, Limits
 from kms_http.wire.listening import listen
-from kms_http.wire.passing import Staying
+from kms_http.wire.passing import Passed, Staying
 from kms_http.wire.refusals import Refusals
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
@@ -108,15 +108,17 @@ class HttpServer:
             account_of=self._handler.accounts.of,
         )
 
-        def connection(entry: Entry, peer: str, read: bytes, share: Share, made: Callable[[], None]) -> Connection:
+        def connection(
+            entry: Entry, peer: str, passed: Passed | None, share: Share, made: Callable[[], None]
+        ) -> Connection:
             if entry.forwarding is None:
                 new = Connection(hub, share, peer, made)
             else:
                 new = ForwardedConnection(hub, share, peer, made, entry.forwarding)
             new.listener = entry.number
             new.console = entry.console
-            if read:
-                new.begin_with(read)
+            if passed is not None:
+                new.begin_with(passed)
             return new
 
         self._acceptor = Acceptor(entries, connection, hub, alone=alone, passed=passed)

@@ -31,6 +31,8 @@ def contradictions(configuration: Configuration) -> Iterator[str]:
         elif not all(_is_public_key(bytes.fromhex(key)) for key in pair):
             yield "key `authenticator.provider.keys`: each key is an Ed25519 public key, as `kms-cli keys` prints it"
     yield from listeners.problems(configuration)
+    if configuration.group is not None and configuration.user is None:
+        yield "key `group`: needs `user`"
     metrics = configuration.metrics
     for prefix, listener in configuration.keyed_listeners:
         if metrics.port == listener.port != 0 and listener.host == metrics.host:

@@ -14,6 +14,7 @@ from kms_actors.allowed import allowed
 from kms_actors.config.contradictions import contradictions
 from kms_actors.config.section import ConfigurationError, Section, section_of
 from kms_actors.config.whole import Configuration
+from kms_actors.small_files import read_small
 from kms_actors.system_errors import in_words
 
 #: What says of a single listener where it is, and how it speaks.
@@ -33,7 +34,7 @@ def load(path: Path) -> Configuration:
 def read(path: Path) -> dict[str, Any]:
     """Read the file, its keys unchecked; see `load`."""
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(read_small(path).decode().removeprefix("\ufeff"))  # as some editors begin
     except OSError as error:
         raise ConfigurationError(path, [f"cannot be read: {in_words(error)}"]) from None
     except UnicodeDecodeError:

@@ -21,6 +21,17 @@ class Configuration(Section, frozen=True, kw_only=True):
 
     host: Annotated[str, Meta(description="address the API listens on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="port the API listens on")] = 8202
+    user: Annotated[
+        str | None,
+        Meta(
+            description="user, a name or a number, that a node becomes which root has started, once its ports are "
+            "open: all files of this configuration are his to read; without it root stays root, which the log warns "
+            "of"
+        ),
+    ] = None
+    group: Annotated[
+        str | None, Meta(description="group, a name or a number, that it becomes in place of that user's own")
+    ] = None
     workers: Annotated[
         Annotated[int, Meta(ge=1, le=256)] | None,
         Meta(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -46,6 +47,13 @@ class _Named(structlog.PrintLogger):
         super().__init__(sys.stderr)
         self.name = name
         levels.know(name)
+
+    def msg(self, message: str) -> None:
+        """Write a line. What cannot be written, as to a full disk, is lost: no request fails for it."""
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    log = debug = info = warn = warning = err = error = critical = fatal = failure = exception = msg
 
 
 def _sift(logger: Any, method: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -1,15 +1,12 @@
-"""Prometheus metrics of a process, and the port on which those of a node are read."""
+"""Prometheus metrics of a process, and how those of a node are told."""
 
 from __future__ import annotations
 
-import hmac
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, Metric
+from prometheus_client import CollectorRegistry, Gauge, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -99,32 +96,6 @@ class _MeteredStore:
 
 #: Returns the metrics of a node, all its processes together.
 Collect = Callable[[], Awaitable[Sum]]
-
-
-class MetricsServer:
-    """Serves `/metrics`, and nothing else; to who sends `token`, where that is not empty."""
-
-    def __init__(self, collect: Collect, token: str = "") -> None:
-        self._collect = collect
-        self._expected = f"Bearer {token}".encode() if token else b""
-        self._runner = web.ServerRunner(web.Server(self._answer))
-
-    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None = None) -> None:
-        """Listen; raises OSError when the address is taken."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, host, port, ssl_context=ssl_context).start()
-
-    async def stop(self) -> None:
-        await self._runner.cleanup()
-
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if self._expected and not hmac.compare_digest(given, self._expected):
-            return web.Response(status=401, text="a token is needed\n", headers={"WWW-Authenticate": "Bearer"})
-        if request.path != "/metrics" or request.method not in {"GET", "HEAD"}:
-            return web.Response(status=404, text="not found\n")
-        body = exposition(await self._collect())
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def exposition(found: Sum) -> bytes:

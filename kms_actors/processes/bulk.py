@@ -19,6 +19,7 @@ import structlog
 from kms_actors.errors import KmsError
 from kms_actors.processes.child import Child
 from kms_actors.processes.lane import Lane
+from kms_http.wire.passing import send_away, waiting
 
 #: What it yields to others where cores are short: they answer in less than a millisecond, it in many.
 _NICE: Final = 5
@@ -104,8 +105,12 @@ class BulkLane:
         try:
             self.child = await self._spawn()
             _log.info("bulk worker serves", pid=self.child.pid)
-        except (KmsError, OSError) as error:
-            _log.error("bulk worker cannot be started", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is: in a lane that nobody watches, clients wait for good
+            told = isinstance(error, (KmsError, OSError))
+            _log.error("bulk worker cannot be started", reason=str(error) if told else type(error).__name__)
+            # At the next one that comes it is tried again: these would wait for as long as that fails.
+            for connection in waiting(self._lane.receiving):
+                self._keep(send_away(connection))
             await self._start_later()
 
     async def _start_later(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from kms_actors.config import Configuration, SettingError, Tls
@@ -82,10 +83,12 @@ def read(prefix: str, settings: Tls) -> Material:
     )
     try:
         wrapping(settings, material)
-    except ssl.SSLError:
-        raise SettingError(keys["private_key_file"], f"{private_key} is not the key of {certificate}") from None
-    except ValueError:
-        raise SettingError(keys["certificate_file"], f"{certificate} holds what no TLS takes") from None
+    except (ssl.SSLError, ValueError, UnsupportedAlgorithm):
+        if not _fits(material):
+            raise SettingError(keys["private_key_file"], f"{private_key} is not the key of {certificate}") from None
+        # As keys of RSA of 1,024 bits, or signatures by SHA-1, which OpenSSL refuses by itself.
+        reason = f"{certificate} holds what no TLS takes: a key that is too short, or an algorithm that is not safe"
+        raise SettingError(keys["certificate_file"], reason) from None
     return material
 
 
@@ -152,6 +155,16 @@ def _span(first: str, last: str) -> str:
     return first if first == last else f"{first} to {last}"
 
 
+def _fits(material: Material) -> bool:
+    """Tell whether the private key is that of the first certificate, or of one whose key is of no known kind."""
+    private = load_pem_private_key(material.private_key, None)
+    try:
+        shown = x509.load_pem_x509_certificates(material.certificates)[0].public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return True
+    return bool(shown == private.public_key())
+
+
 def _certificates(key: str, path: Path) -> bytes:
     content = _content(key, path)
     try:
@@ -167,6 +180,8 @@ def _private_key(key: str, path: Path) -> bytes:
         load_pem_private_key(content, None)
     except (ValueError, TypeError):  # the second: it wants a passphrase
         raise SettingError(key, f"{path} holds no private key in PEM without a passphrase") from None
+    except UnsupportedAlgorithm:
+        raise SettingError(key, f"{path} holds a private key of a kind that no TLS takes") from None
     return content
 
 

@@ -26,6 +26,8 @@ from kms_actors.processes.frames import (
 from kms_actors.processes.launch import Launched, WorkerProcess
 from kms_actors.processes.link import Link
 
+#: Seconds until a thread is asked for again that the system did not start.
+_AGAIN_SECONDS: Final = 1.0
 #: Seconds beyond the configured ones that an ordered end may take.
 _END_SECONDS: Final = 5.0
 
@@ -105,10 +107,18 @@ class Child:
         await self.link.ended
         try:
             async with asyncio.timeout(_END_SECONDS):
-                code = await asyncio.to_thread(self._process.wait)
+                code = await self._code()
         except TimeoutError:
             self._process.kill()
-            code = await asyncio.to_thread(self._process.wait)
+            code = await self._code()
         self.active = False
         self.serving.cancel()
         self.ended.set_result(code)
+
+    async def _code(self) -> int:
+        """Return the exit code once the process has ended."""
+        while True:
+            try:
+                return await asyncio.to_thread(self._process.wait)
+            except RuntimeError:  # there is no thread for it; a worker whose end nobody hears of is never replaced
+                await asyncio.sleep(_AGAIN_SECONDS)

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from kms_actors.config import Configuration
 from kms_actors.processes import worker
+from kms_actors.processes.accounts import drop_privileges
 from kms_actors.processes.lane import Lane, Part, open_lane
 from kms_actors.processes.launch import Launched, Workers
 from kms_actors.processes.sockets import Bound, open_all
@@ -46,11 +47,12 @@ class Fork:
 
 
 def fork_all(configuration: Configuration) -> Workers:
-    """Listen, and fork all workers; raises SettingError when an address is taken.
+    """Listen, become who is to run the node, and fork all workers; raises SettingError when an address is taken.
 
     In a worker it does not return.
     """
     listeners, lane = open_all(configuration), open_lane()
+    drop_privileges(configuration)
     if threading.active_count() > 1:
         raise RuntimeError("a process with threads is not forked")
     processes: list[Launched] = []

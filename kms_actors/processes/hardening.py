@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+import struct
 import sys
 from pathlib import Path
 from typing import Final
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_CAPABILITY_VERSION: Final = 0x20080522  # `_LINUX_CAPABILITY_VERSION_3`
 #: Nothing for the group, nothing for others, of whatever a process makes and says no mode for.
 _PRIVATE: Final = 0o077
 _M_MMAP_THRESHOLD: Final = -3
@@ -29,6 +31,19 @@ def keep_memory_private() -> None:
         library = ctypes.CDLL(None)
         library.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
         library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
+def give_up_capabilities() -> None:
+    """Have no capability from now on, nor any that a program run from here could get (on Linux). Raises OSError.
+
+    Who is not root any more has none by itself, unless the system was told to leave them (`SECBIT_NO_SETUID_FIXUP`).
+    """
+    if sys.platform == "linux":
+        library = ctypes.CDLL(None, use_errno=True)
+        header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)  # of this thread: there is no other yet
+        if library.capset(header, bytes(24)) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
 
 def keep_files_private() -> None:

@@ -49,9 +49,10 @@ class Link(asyncio.Protocol):
     def request(self, kind: Callable[..., Request], *fields: Any) -> asyncio.Future[Reply]:
         """Send `kind(number, *fields)` now, and return its reply to come.
 
-        That raises Unavailable when the link ends before. Raises Overloaded when too many wait.
+        That raises Unavailable when the link ends before. Raises Overloaded when too many wait; a node's new state
+        goes out whatever waits, or a seal could not be told to who answers nothing.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._waiting) >= MAX_WAITING and kind is not NodeState:
             raise Overloaded("too many requests at once")
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         if self.ended.done():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
 
@@ -17,8 +17,8 @@ from kms_actors.observe.families import Sum
 from kms_actors.observe.metrics import (
     Collect,
     Metrics,
-    MetricsServer,
 )
+from kms_actors.processes.accounts import stays_root
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.certificates import METRICS, Secured
 from kms_actors.processes.facts import Alone, Facts
@@ -31,9 +31,10 @@ from kms_actors.processes.hardening import (
 )
 from kms_actors.processes.launch import Workers
 from kms_actors.processes.membership import begin_heartbeat
+from kms_actors.processes.metrics_port import MetricsServer
 from kms_actors.processes.resources import metrics_token
 from kms_actors.processes.serving import authenticator, http_server, node_service
-from kms_actors.processes.sockets import close_all, entries, listening, open_all
+from kms_actors.processes.sockets import Bound, close_all, entries, listening, open_all
 from kms_actors.processes.supervisor import Supervisor
 from kms_actors.runtime.coalesced import Coalesced
 from kms_actors.store import schema
@@ -45,15 +46,23 @@ _log = structlog.get_logger("kms_actors")
 Ready = Callable[[NodeService], Awaitable[None]]
 
 
-async def serve(configuration: Configuration, workers: Workers | None = None, ready: Ready | None = None) -> None:
+async def serve(
+    configuration: Configuration,
+    workers: Workers | None = None,
+    ready: Ready | None = None,
+    bound: Sequence[Bound] | None = None,
+) -> None:
     """Run a node until SIGTERM or SIGINT: with `workers` as their supervisor, else in this process.
 
-    `ready` is awaited once it serves, and wants it in one process.
+    `ready` is awaited once it serves, and wants it in one process. That listens by itself, unless it is given what is
+    `bound` already.
     """
     keep_memory_private()
     keep_files_private()
     if may_be_swapped():
         _log.warning("memory can be swapped, and keys with it: turn swap off, or forbid it to this service")
+    if ready is None and stays_root(configuration):  # one for development is anybody's, and holds nothing of worth
+        _log.warning("this node is root, and stays so: a setting, user, names whom it becomes")
     give_back_large_blocks()
     open_as_many_files_as_allowed()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -63,7 +72,7 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
         loop.add_signal_handler(number, stopping.set)
     async with contextlib.AsyncExitStack() as stack:
         if workers is None:
-            service, renew = await stack.enter_async_context(serving_alone(configuration))
+            service, renew = await stack.enter_async_context(serving_alone(configuration, bound))
             loop.add_signal_handler(signal.SIGHUP, renew)
             if ready is not None:
                 await ready(service)
@@ -76,7 +85,9 @@ async def serve(configuration: Configuration, workers: Workers | None = None, re
 
 
 @contextlib.asynccontextmanager
-async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[NodeService, Callable[[], None]]]:
+async def serving_alone(
+    configuration: Configuration, given: Sequence[Bound] | None = None
+) -> AsyncIterator[tuple[NodeService, Callable[[], None]]]:
     """Run a node in this process; leave in reverse order, also when a later start fails.
 
     Beside its service, it gives what reads certificates, and opens the files of audit devices, anew.
@@ -97,7 +108,7 @@ async def serving_alone(configuration: Configuration) -> AsyncIterator[tuple[Nod
         fellows = Alone(facts, collect)
         service = await stack.enter_async_context(node_service(configuration, store, metrics, node, fellows))
         _log_master_keyring_provider(configuration)
-        bound = await asyncio.to_thread(open_all, configuration)
+        bound = given if given is not None else await asyncio.to_thread(open_all, configuration)
         stack.callback(close_all, configuration, bound)
         server = await stack.enter_async_context(http_server(configuration, service, metrics))
         facts.in_flight = server.in_flight
@@ -148,10 +159,10 @@ async def _show_metrics(
     stack: contextlib.AsyncExitStack, configuration: Configuration, collect: Collect, secured: Secured
 ) -> None:
     settings, tls = configuration.metrics, secured.contexts.get(METRICS)
-    server = MetricsServer(collect, metrics_token(configuration))
+    server = MetricsServer(collect, metrics_token(configuration), tls)
     stack.push_async_callback(server.stop)
     with listening(settings.host, settings.port, table=METRICS):
-        await server.start(settings.host, settings.port, tls)
+        await server.start(settings.host, settings.port)
     _log.info("metrics", url=f"{'http' if tls is None else 'https'}://{settings.host}:{settings.port}/metrics")
 
 

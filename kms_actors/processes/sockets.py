@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import grp
 import os
-import pwd
 import socket
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from kms_actors.config import Configuration, Listener, SettingError
+from kms_actors.processes.accounts import group_number, user_number
 from kms_actors.system_errors import in_words
 from kms_http.wire.entry import Entry, Forwarding
 from kms_http.wire.listening import BACKLOG, listen
 from kms_http.wire.tls import ReloadableContext
-
-T = TypeVar("T")
 
 _NEW = ".new"  # behind the name of a unix socket, until it is ready
 
@@ -36,6 +33,8 @@ def listening(host: str, port: int, table: str = "") -> Iterator[None]:
     """Turn the failure to listen at `host` and `port` of a table into SettingError."""
     try:
         yield
+    except UnicodeError:  # two dots in a row, or more between two than a name may have
+        raise SettingError(f"{table}host", f"cannot listen at {host}:{port}: no such host") from None
     except OSError as error:
         reason = in_words(error)
         key = f"{table}host" if "host" in reason or "address" in reason else f"{table}port"
@@ -60,7 +59,8 @@ def close_all(configuration: Configuration, bound: Iterable[Bound]) -> None:
         each.socket.close()
         path = configuration.keyed_listeners[each.listener][1].unix
         if path is not None and each.identity is not None and _identity(Path(path)) == each.identity:
-            Path(path).unlink()  # else another node has taken the place
+            with contextlib.suppress(OSError):  # it may be root's to remove; the next node takes it over
+                Path(path).unlink()  # else another node has taken the place
 
 
 def entries(
@@ -91,6 +91,12 @@ def entries(
     return found
 
 
+def owners(prefix: str, listener: Listener) -> tuple[int, int]:
+    """Return the numbers of a unix socket's user and group, -1 for what is left as it is. Raises SettingError."""
+    owner = -1 if listener.owner is None else user_number(f"{prefix}owner", listener.owner)
+    return owner, -1 if listener.group is None else group_number(f"{prefix}group", listener.group)
+
+
 def _open(prefix: str, listener: Listener) -> list[tuple[socket.socket, tuple[int, int] | None]]:
     if listener.unix is not None:
         return [(_open_unix(prefix, listener, Path(listener.unix)), _identity(Path(listener.unix)))]
@@ -102,7 +108,7 @@ def _open(prefix: str, listener: Listener) -> list[tuple[socket.socket, tuple[in
 
 def _open_unix(prefix: str, listener: Listener, path: Path) -> socket.socket:
     """Make a socket under another name and give it its own when it is as it is to be: nobody meets it before."""
-    owner, group = _owner(f"{prefix}owner", listener.owner), _group(f"{prefix}group", listener.group)
+    owner, group = owners(prefix, listener)
     _require_free(f"{prefix}unix", path)
     made = path.with_name(path.name + _NEW)
     opened = socket.socket(socket.AF_UNIX)
@@ -154,18 +160,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _found(key: str, name: str, kind: str, look: Callable[[str], T]) -> T:
-    try:
-        return look(name)
-    except KeyError:
-        raise SettingError(key, f"there is no {kind} `{name}`") from None
-
-
-def _owner(key: str, name: str | None) -> int:
-    return -1 if name is None else int(name) if name.isdecimal() else _found(key, name, "user", pwd.getpwnam).pw_uid
-
-
-def _group(key: str, name: str | None) -> int:
-    return -1 if name is None else int(name) if name.isdecimal() else _found(key, name, "group", grp.getgrnam).gr_gid

@@ -52,6 +52,7 @@ from kms_actors.processes.lane import Lane, Part
 from kms_actors.processes.launch import Launched, launch
 from kms_actors.processes.remote import state_fields
 from kms_actors.processes.sockets import Bound, close_all
+from kms_actors.system_errors import in_words
 
 #: Seconds a worker has to act upon an unseal or a seal; then it is killed and replaced.
 _ACT_SECONDS: Final = 5.0
@@ -229,10 +230,20 @@ class Supervisor:
         self._renew(self._replace(child, wait))
 
     async def _replace(self, dead: Child, wait: float) -> None:
-        await asyncio.sleep(wait)
+        child = None
+        while child is None:
+            await asyncio.sleep(wait)
+            if self._current[dead.slot] is not dead:
+                return  # a restart was faster
+            try:
+                child = await self._spawn(dead.slot)
+            except OSError as error:
+                wait = _LONGEST_WAIT
+                _log.error("worker cannot be started", worker=dead.slot, reason=in_words(error), tried_again_in=wait)
         if self._current[dead.slot] is not dead:
-            return  # a restart was faster
-        self._current[dead.slot] = child = await self._spawn(dead.slot)
+            await child.drain()  # a restart was faster meanwhile
+            return
+        self._current[dead.slot] = child
         await asyncio.wait([child.serving])
         if child.active:
             _log.info("worker serves", worker=child.slot, pid=child.pid)

@@ -26,7 +26,7 @@ from kms_actors.observe import log
 from kms_actors.observe.metrics import Metrics
 from kms_actors.processes.announcing import AnnouncingStore
 from kms_actors.processes.bulk import wait_until_idle, yield_to_others
-from kms_actors.processes.certificates import contexts, renew
+from kms_actors.processes.certificates import Material, contexts, renew
 from kms_actors.processes.facts import Facts, Linked, answered
 from kms_actors.processes.frames import (
     FROM_SUPERVISOR,
@@ -78,6 +78,7 @@ class Worker:
         self._listeners = listeners
         self._part = part
         self._contexts: dict[str, ReloadableContext] = {}
+        self._materials: dict[str, Material] = {}  # newer ones than it is started with
         self._metrics = Metrics()
         self._facts = Facts()
         self._orders: asyncio.Queue[Frame] = asyncio.Queue()
@@ -94,7 +95,7 @@ class Worker:
         if isinstance(started, Start):
             log.configure(started.configuration.log)
             self._configuration = started.configuration
-            self._contexts = contexts(started.configuration, started.materials)
+            self._contexts = contexts(started.configuration, self._materials or started.materials)
             last = await self._serve(started.configuration)
             self._link.send(Samples(last, self._metrics.families()))
         self._link.close()
@@ -164,8 +165,10 @@ class Worker:
                 self._orders.put_nowait(frame)
 
     def _renew_certificates(self, frame: Certificates) -> None:
-        if self._contexts:  # else it is about to make them, of what it was sent first
+        if self._contexts:
             renew(self._configuration, self._contexts, frame.materials)
+        else:  # both came before the first was looked at, as where a new program loads its modules
+            self._materials = frame.materials
 
     async def _catch_up(self, frame: CatchUp) -> None:
         # Without the store there is no reply: the supervisor waits until the lease is over, when nothing is served.

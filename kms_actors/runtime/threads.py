@@ -97,9 +97,13 @@ class Lane:
     def _start(self) -> None:
         while self._busy < self._size.threads and (found := self._next()) is not None:
             owner, job = found
+            try:
+                running = asyncio.get_running_loop().run_in_executor(self._pool, job.compute)
+            except RuntimeError:  # the system starts no thread: nothing runs that would be counted
+                job.answer.set_exception(Unavailable("no thread can be started, try again"))
+                continue
             self._busy += 1
             self._running[owner] = self._running.get(owner, 0) + 1
-            running = asyncio.get_running_loop().run_in_executor(self._pool, job.compute)
             running.add_done_callback(partial(self._ended, owner, job.answer))
 
     def _next(self) -> tuple[str, _Job] | None:

@@ -118,7 +118,7 @@ async def test_the_cluster_s_operator_alone_sets_them(service: Service) -> None:
 
 def test_listeners_say_for_themselves_and_all_processes_send_the_headers(tmp_path: Path) -> None:
     issuer = Issuer()
-    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer, forked=True)
     node.settings, node.listed, other = "ui = true\nworkers = 2", True, free_port()
     node.further = f"""
 [[listeners]]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -31,8 +34,9 @@ def test_a_level_holds_for_what_is_below_a_name_and_has_no_other() -> None:
 
 
 def test_all_modules_that_log_are_listed() -> None:
-    assert {"kms_actors", "kms_http", "kms_http.handler"} <= set(Levels().names())
     import kms_http.handler  # noqa: F401, PLC0415
+
+    assert {"kms_actors", "kms_http", "kms_http.handler"} <= set(Levels().names())
 
 
 def test_lines_are_kept_within_bounds_and_by_level() -> None:
@@ -75,3 +79,15 @@ def test_a_level_that_is_set_decides_what_is_written(capsys: pytest.CaptureFixtu
     assert "first" in written
     assert "second" not in written
     assert "third" in written
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_line_that_cannot_be_written_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kind: a node that ends, or a request that fails, since the disk of its log is full or nobody reads it."""
+    full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - to close it is to fail
+    monkeypatch.setattr(sys, "stderr", full)
+    logger = structlog.get_logger("kms_actors.test_full")
+    for write in (logger.info, logger.warning, logger.error):
+        write("nowhere")
+    with contextlib.suppress(OSError):
+        full.close()

@@ -31,10 +31,10 @@ def start(tmp_path: Path, issuer: Issuer) -> Iterator[Callable[..., Node]]:
     """Starts nodes, sealed; they end with the test."""
     nodes: list[Node] = []
 
-    def started(workers: int = 2, further: str = "") -> Node:
+    def started(workers: int = 2, further: str = "", *, forked: bool = True) -> Node:
         directory = tmp_path / f"node-{len(nodes)}"
         directory.mkdir()
-        nodes.append(new_node(directory, issuer, workers, further))
+        nodes.append(new_node(directory, issuer, workers, further, forked=forked))
         nodes[-1].start()
         return nodes[-1]
 

@@ -12,7 +12,9 @@ import json
 import os
 import signal
 import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +26,7 @@ from kms_actors.processes.bulk import wait_until_idle
 from kms_http.wire import passing
 from tests.processes.test_proxied_addresses import INSIDE, OUTSIDE, Proxied
 from tests.processes.workers import Connection, alive, new_node, operator, wait_until, workers
+from tests.support import certificates
 from tests.support.api import Api, initialise, unseal
 from tests.support.node import Node
 from tests.support.tenant import Tenant, make_tenant
@@ -151,6 +154,117 @@ class TestAVaultThatSendsLargeBodies:
         assert tenant.user.post(ENCRYPT, LARGE).status == 503
 
 
+@pytest.fixture
+def secured(tmp_path: Path, issuer: Issuer) -> Iterator[TlsNode]:
+    """A node of two workers with a listener under TLS that asks clients for certificates."""
+    started = TlsNode.started(tmp_path, issuer, workers=2)
+    yield started
+    assert started.node.stop() == 0, started.node.log
+    assert "Traceback" not in started.node.log
+
+
+class TestUnderTls:
+    """What TLS knows of a connection stays in its process, which goes between the client and the other one."""
+
+    def test_they_are_served_by_the_process_of_their_own(self, secured: TlsNode, tmp_path: Path) -> None:
+        tenant = make_tenant(secured.node, secured.issuer)
+        client = caller(secured.port, tmp_path, secured.identity)
+        headers = {"X-Vault-Token": tenant.user.token or ""}
+        status, sealed = client.call("POST", ENCRYPT, LARGE, headers=headers)
+        assert status == 200
+        (taken,) = bulk(secured.node)
+        body = {"ciphertext": sealed["data"]["ciphertext"]}
+        assert client.call("POST", "transit/decrypt/own", body, headers=headers)[1]["data"] == LARGE
+        assert bulk(secured.node) == [taken]
+
+    def test_the_connection_ends_with_its_answer(self, secured: TlsNode) -> None:
+        tenant = make_tenant(secured.node, secured.issuer)
+        encoded = json.dumps(LARGE).encode()
+        with connected(secured) as client:
+            for last in (False, True):
+                body = encoded if last else b'{"plaintext": "AAAA"}'
+                client.sendall(head_of(tenant, len(body)) + body)
+                answer = http.client.HTTPResponse(client)
+                answer.begin()
+                assert (answer.status, answer.getheader("Connection") == "close") == (200, last)
+                answer.read()
+            assert client.recv(1) == b""
+
+    def test_who_reads_late_and_asks_to_be_told_to_send_gets_all_of_it(self, secured: TlsNode) -> None:
+        tenant = make_tenant(secured.node, secured.issuer)
+        encoded = json.dumps(LARGE).encode()
+        with connected(secured) as client:
+            client.sendall(head_of(tenant, len(encoded), "Expect: 100-continue\r\n"))
+            assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            client.sendall(encoded)
+            time.sleep(1)  # the answer fills what lies between
+            answer = http.client.HTTPResponse(client)
+            answer.begin()
+            ciphertext = json.loads(answer.read())["data"]["ciphertext"]
+        assert tenant.user.post("transit/decrypt/own", {"ciphertext": ciphertext}).data == LARGE
+
+    def test_the_clients_certificate_goes_along(self, secured: TlsNode, tmp_path: Path) -> None:
+        tenant = make_tenant(secured.node, secured.issuer)
+        own, other = certificates.client("own"), certificates.client("other")
+        assert tenant.root.post("sys/auth/cert", {"type": "cert"}).status == 204
+        role = {"certificate": own.pem, "token_policies": "default"}
+        assert tenant.root.post("auth/cert/certs/own", role).status == 204
+        headers = {"X-Vault-Token": tenant.user.token or ""}
+        large = {"name": "own", "pad": "A" * passing.LARGE}
+        client = caller(secured.port, tmp_path, secured.identity)
+        assert client.call("POST", "auth/cert/login", large, shown=[own], headers=headers)[0] == 200
+        assert client.call("POST", "auth/cert/login", large, shown=[other], headers=headers)[0] in {400, 403}
+        assert client.call("POST", "auth/cert/login", large, headers=headers)[0] in {400, 403}
+        assert bulk(secured.node)
+
+    def test_nothing_is_left_of_who_went_away_nor_of_a_process_that_was_killed(self, secured: TlsNode) -> None:
+        tenant = make_tenant(secured.node, secured.issuer)
+        encoded = json.dumps(LARGE).encode()
+        assert tenant.user.post(ENCRYPT, LARGE).status == 200
+        here = [pid for pid in workers(secured.node) if pid not in bulk(secured.node)]
+        before = descriptors(here)
+        for _ in range(8):
+            with connected(secured) as client:
+                client.sendall(head_of(tenant, len(encoded)) + encoded[: 1 << 19])
+        with connected(secured) as client:
+            client.sendall(head_of(tenant, len(encoded)) + encoded[: 1 << 19])
+            time.sleep(0.5)
+            (killed,) = bulk(secured.node)
+            os.kill(killed, signal.SIGKILL)
+            assert client.recv(1) == b""
+        wait_until(lambda: descriptors(here) <= before)
+        assert tenant.user.post(ENCRYPT, LARGE).status == 200
+
+    def test_a_worker_that_is_replaced_goes_between_until_it_is_answered(self, secured: TlsNode) -> None:
+        tenant = make_tenant(secured.node, secured.issuer)
+        encoded = json.dumps(LARGE).encode()
+        with connected(secured) as client:
+            client.sendall(head_of(tenant, len(encoded)) + encoded[: 1 << 19])
+            before = workers(secured.node)
+            os.kill(secured.node.pid, signal.SIGHUP)
+            wait_until(lambda: len(set(workers(secured.node)) - set(before)) == 2)
+            client.sendall(encoded[1 << 19 :])
+            answer = http.client.HTTPResponse(client)
+            answer.begin()
+            assert (answer.status, len(answer.read()) > len(encoded)) == (200, True)
+        wait_until(lambda: not set(before) & set(workers(secured.node)))
+
+
+def connected(secured: TlsNode) -> ssl.SSLSocket:
+    plain = socket.create_connection(("127.0.0.1", secured.port), timeout=30)
+    context = certificates.client_context(secured.identity)
+    return context.wrap_socket(plain, server_hostname="127.0.0.1", suppress_ragged_eofs=True)
+
+
+def head_of(tenant: Tenant, length: int, more: str = "") -> bytes:
+    token = f"X-Vault-Token: {tenant.user.token}\r\n"
+    return f"POST /v1/{ENCRYPT} HTTP/1.1\r\nHost: a\r\n{token}{more}Content-Length: {length}\r\n\r\n".encode()
+
+
+def descriptors(pids: list[int]) -> int:
+    return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in pids)
+
+
 class TestWhoNeedsNoOtherProcess:
     def test_shows_no_token_or_sends_small_bodies(self, shared: Unsealed) -> None:
         node, tenant = shared
@@ -161,17 +275,6 @@ class TestWhoNeedsNoOtherProcess:
         small = {"plaintext": "AAAA" * (passing.LARGE // 4 - 100)}
         assert tenant.user.post(ENCRYPT, small).status == 200
         assert len(workers(node)) == 2
-
-    def test_comes_under_tls(self, tmp_path: Path, issuer: Issuer) -> None:
-        secured = TlsNode.started(tmp_path, issuer, workers=2)
-        try:
-            tenant = make_tenant(secured.node, issuer)
-            client = caller(secured.port, tmp_path, secured.identity)
-            headers = {"X-Vault-Token": tenant.user.token or ""}
-            assert client.call("POST", ENCRYPT, LARGE, headers=headers)[0] == 200
-            assert len(workers(secured.node)) == 2
-        finally:
-            assert secured.node.stop() == 0
 
     @pytest.mark.parametrize("settings", ["[limits]\nbulk_worker = false\n"])
     def test_asks_a_node_that_is_to_have_none(self, node: Unsealed) -> None:

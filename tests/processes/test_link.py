@@ -22,12 +22,14 @@ from kms_actors.processes.frames import (
     CatchUp,
     Done,
     Frame,
+    NodeState,
     Prepared,
     ReadMetrics,
     Samples,
     Serve,
 )
 from kms_actors.processes.link import Link
+from kms_actors.processes.remote import state_fields
 
 
 class Side:
@@ -112,6 +114,18 @@ async def test_only_so_many_requests_wait(monkeypatch: pytest.MonkeyPatch) -> No
             worker.link.request(Announce)
         with pytest.raises(Overloaded):
             worker.link.request(Announce)
+
+
+async def test_a_seal_is_told_whatever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MAX_WAITING", 1)
+    async with pair() as (supervisor, worker):
+        supervisor.link.request(CatchUp)
+        sealed = supervisor.link.request(NodeState, *state_fields(None))
+        assert isinstance(await worker.heard.get(), CatchUp)
+        heard = await worker.heard.get()
+        assert isinstance(heard, NodeState)
+        worker.link.send(Done(heard.number))
+        await sealed
 
 
 @settings(max_examples=30, deadline=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import os
 import signal
@@ -15,8 +16,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.processes.workers import wait_until
+from tests.processes.workers import stopped, wait_until, workers
 from tests.support import certificates
 from tests.support.certificates import Identity
 from tests.support.node import Node, free_port, sqlite_table
@@ -44,7 +47,7 @@ def started(tmp_path: Path) -> Iterator[StartListed]:
 
 
 def prepared(directory: Path, further: str, workers: int = 1) -> Node:
-    node = Node.for_issuer(directory, sqlite_table, Issuer())
+    node = Node.for_issuer(directory, sqlite_table, Issuer(), forked=True)
     node.further, node.listed, node.settings = further, True, f"workers = {workers}"
     return node
 
@@ -136,6 +139,8 @@ def test_a_socket_that_another_node_left_is_taken_over(started: StartListed, tmp
         ('unix = "{directory}/file"', "listeners[0].unix`: cannot listen at {directory}/file: something is there"),
         ('unix = "{directory}/none/x"', "listeners[0].unix`: cannot listen at {directory}/none/x: no such file"),
         ('unix = "{directory}/x"\nowner = "no-such-user"', "listeners[0].owner`: there is no user `no-such-user`"),
+        ('unix = "{directory}/x"\nowner = "4294967295"', "listeners[0].owner`: there is no user `4294967295`"),
+        ('unix = "{directory}/x"\ngroup = "99999999999"', "listeners[0].group`: there is no group `99999999999`"),
         ('unix = "{directory}/x"\ngroup = "no-such-group"', "listeners[0].group`: there is no group `no-such-group`"),
     ],
 )
@@ -145,6 +150,27 @@ def test_a_unix_socket_that_cannot_be_is_told_with_its_key(tmp_path: Path, furth
     assert reason.format(directory=tmp_path) in refusal(prepared(tmp_path, text))
     assert not (tmp_path / "x").exists()
     assert not (tmp_path / "x.new").exists()
+
+
+def of_an_unknown_curve() -> str:
+    """Return a private key whose curve nobody knows, PEM."""
+    made = ec.generate_private_key(ec.SECP256R1())
+    der = made.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    text = base64.encodebytes(der.replace(_P256, _P256[:-1] + b"\x63")).decode()
+    return f"-----BEGIN PRIVATE KEY-----\n{text}-----END PRIVATE KEY-----\n"
+
+
+_P256 = bytes.fromhex("2a8648ce3d030107")  # the name of the curve
+
+
+def test_a_certificate_that_is_too_weak_and_a_key_of_no_use_are_told_as_such(tmp_path: Path) -> None:
+    weak = certificates.make("weak", key=rsa.generate_private_key(65537, 1024)).files(tmp_path, "weak")
+    reason = f"key `listeners[0].tls.certificate_file`: {weak[0]} holds what no TLS takes"
+    assert reason in refusal(prepared(tmp_path, tcp(free_port()) + tls(weak)))
+    odd = tmp_path / "odd.key"
+    odd.write_text(of_an_unknown_curve())
+    reason = f"key `listeners[0].tls.private_key_file`: {odd} holds a private key of a kind that no TLS takes"
+    assert reason in refusal(prepared(tmp_path, tcp(free_port()) + tls((weak[0], odd))))
 
 
 def test_files_of_a_listener_are_named_with_its_place(tmp_path: Path) -> None:
@@ -220,6 +246,27 @@ def test_a_pair_that_cannot_be_used_leaves_the_one_before(started: StartListed, 
     renewed.second.files(tmp_path, "server")
     renewed.hang_up("certificates read")
     wait_until(lambda: renewed.speaks(renewed.second))
+
+
+def _runs(pid: int) -> bool:
+    return b"kms_actors.processes.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def test_two_hangups_one_after_the_other_leave_the_newest_pair_with_all_workers(
+    started: StartListed, tmp_path: Path
+) -> None:
+    """The second comes while the first new worker still loads its modules."""
+    renewed = Renewed(started, tmp_path, 2)
+    before = set(workers(renewed.node))
+    renewed.hang_up("certificates read")
+    # One that stands still before it runs its own program holds up who starts it, as nothing else would.
+    wait_until(lambda: any(map(_runs, set(workers(renewed.node)) - before)))
+    with stopped(*set(workers(renewed.node)) - before):
+        renewed.second.files(tmp_path, "server")
+        renewed.hang_up("certificates read")
+    wait_until(lambda: "workers restarted" in renewed.node.log)
+    wait_until(lambda: not before & set(workers(renewed.node)))
+    assert all(renewed.speaks(renewed.second) for _ in range(40))
 
 
 class TestMetrics:

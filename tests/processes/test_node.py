@@ -263,8 +263,8 @@ def _read(pid: int, name: str) -> bytes:
     return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
-def test_workers_are_told_nothing_by_arguments_and_leave_no_core(unsealed: Unsealed) -> None:
-    node, _ = unsealed
+def test_workers_are_told_nothing_by_arguments_and_leave_no_core(start: Callable[..., Node]) -> None:
+    node = start(forked=False)
     forked, replaced = workers(node)
     os.kill(replaced, signal.SIGKILL)
     wait_until(lambda: "worker serves" in node.log)

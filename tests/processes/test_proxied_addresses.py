@@ -24,7 +24,7 @@ class Proxied:
     """A node of two workers with a plain listener, one by PROXY headers, and one by X-Forwarded-For."""
 
     def __init__(self, directory: Path, issuer: Issuer) -> None:
-        self.node = Node.for_issuer(directory, sqlite_table, issuer)
+        self.node = Node.for_issuer(directory, sqlite_table, issuer, forked=True)
         self.node.listed, self.node.settings = True, "workers = 2"
         self.by_header, self.by_request = free_port(), free_port()
         listeners = {

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kms_actors.cli.private_file import create_private
+from tests.support import nursery
 from tests.support.node import Node, sqlite_table
 from tests.support.node import _console_script as console_script
 from tests.support.tokens import Issuer
@@ -32,21 +33,21 @@ def node(tmp_path: Path) -> Node:
     return Node.for_issuer(tmp_path, sqlite_table, Issuer())
 
 
-def refused(node: Node) -> str:
+def refused(node: Node, *, forked: bool = True) -> str:
     """Start the node, which must fail; return the reason."""
-    path = node.directory / "node.toml"
+    path, printed = node.directory / "node.toml", node.directory / "printed"
     path.write_text(node._configuration() + node.further + '\n[log]\nformat = "json"\n', encoding="utf-8")
-    done = subprocess.run(
-        [console_script("kms-layer"), "--configuration", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    assert _EXCEPTIONS.search(done.stderr) is None, done.stderr
-    told = [line for line in done.stderr.splitlines() if '"cannot run"' in line and str(path) in line]
-    assert len(told) == 1, done.stderr
+    words = [console_script("kms-layer"), "--configuration", str(path)]
+    with printed.open("wb") as file:
+        if forked and nursery.AVAILABLE:
+            code = nursery.fork_node(words, node.directory, file.fileno()).wait(60)
+        else:
+            code = subprocess.run(words, stdout=file, stderr=file, timeout=60, check=False).returncode
+    text = printed.read_text(encoding="utf-8")
+    assert code == 1, text
+    assert _EXCEPTIONS.search(text) is None, text
+    told = [line for line in text.splitlines() if '"cannot run"' in line and str(path) in line]
+    assert len(told) == 1, text
     reason = re.search(r'"reason": "((?:[^"\\]|\\.)*)"', told[0])
     assert reason is not None
     return reason[1]
@@ -57,7 +58,8 @@ def test_a_port_that_is_taken(node: Node, workers: int) -> None:
     node.settings = f"workers = {workers}"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         node.port = taken.getsockname()[1]
-        assert refused(node) == f"key `port`: cannot listen at 127.0.0.1:{node.port}: another program uses it"
+        reason = f"cannot listen at 127.0.0.1:{node.port}: another program uses it"
+        assert refused(node, forked=False) == f"key `port`: {reason}"
 
 
 def test_the_port_of_the_metrics_taken(node: Node) -> None:
@@ -68,7 +70,12 @@ def test_the_port_of_the_metrics_taken(node: Node) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "reason"), [("no-such-host.invalid", "no such host"), ("192.0.2.1", "no address of this machine")]
+    ("host", "reason"),
+    [
+        ("no-such-host.invalid", "no such host"),
+        ("192.0.2.1", "no address of this machine"),
+        ("10..0.1", "no such host"),
+    ],
 )
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_host_that_is_not_this_one(node: Node, host: str, reason: str, workers: int) -> None:
@@ -141,7 +148,7 @@ def test_a_cluster_that_does_not_answer(node: Node) -> None:
     cluster_file = node.directory / "fdb.cluster"
     cluster_file.write_text("kms:none@127.0.0.1:1")
     node.cluster = f'cluster_file_path = "{cluster_file}"'
-    reason = refused(node)
+    reason = refused(node, forked=False)
     assert reason.startswith("key `cluster.cluster_file_path`: ")
     assert f"cluster file {cluster_file}: the store does not answer" in reason or "library is missing" in reason
 
@@ -173,7 +180,7 @@ def test_a_file_without_a_master_key(node: Node, content: str | None, reason: st
 def test_the_master_key_of_another_cluster(node: Node) -> None:
     path = node.directory / "master.key"
     create_private(path, "11" * 32)
-    node.provider_name, node.provider = "static", f'key_file = "{path}"'
+    node.provider_name, node.provider, node.forked = "static", f'key_file = "{path}"', True
     node.start()
     node.stop()
     path.write_text("22" * 32)

@@ -23,7 +23,7 @@ from tests.support.tokens import Issuer
 UNANSWERED = (ConnectionError, http.client.HTTPException, TimeoutError)
 
 
-def new_node(directory: Path, issuer: Issuer, workers: int = 2, further: str = "") -> Node:
+def new_node(directory: Path, issuer: Issuer, workers: int = 2, further: str = "", *, forked: bool = True) -> Node:
     """Return a node with so many workers on an embedded store, not started."""
     return Node(
         directory,
@@ -31,6 +31,7 @@ def new_node(directory: Path, issuer: Issuer, workers: int = 2, further: str = "
         *issuer.keys.public,
         further=further,
         settings=f"workers = {workers}\nstop_seconds = 10",
+        forked=forked,
     )
 
 

@@ -121,6 +121,23 @@ async def test_errors_of_jobs_are_raised_and_the_next_one_begins(threads: Thread
     assert await one.short(lambda: 1) == 1
 
 
+async def test_a_thread_that_the_system_does_not_start_takes_no_place_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = Threads(LaneSize(1, 1, 10), LaneSize(1, 1, 10))
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="no thread can be started"):
+                await threads.of("a").short(lambda: 1)
+    assert await asyncio.wait_for(threads.of("b").short(lambda: 2), 30) == 2
+    threads.close()
+
+
 async def test_turns_on_the_loop_are_one_a_pass_and_owners_take_them_in_turn() -> None:
     turns, order = Turns(), list[str]()
 

@@ -37,7 +37,7 @@ _bounded: Final = BoundedLog(__name__)
 
 
 #: Makes the protocol of an accepted connection, with what was read of it. It calls what comes last once it is made.
-MakeProtocol = Callable[[Entry, str, bytes, Share, Callable[[], None]], asyncio.Protocol]
+MakeProtocol = Callable[[Entry, str, Passed | None, Share, Callable[[], None]], asyncio.Protocol]
 
 
 class Acceptor:
@@ -180,7 +180,7 @@ class Acceptor:
     def _outermost(self, entry: Entry, peer: str, share: Share, made: Callable[[], None]) -> asyncio.Protocol:
         """Return what reads from the socket: a connection, or its TLS."""
         if entry.tls is None:
-            return self._protocol(entry, peer, b"", share, made)
+            return self._protocol(entry, peer, None, share, made)
         made()
         share.hold()
 
@@ -188,7 +188,7 @@ class Acceptor:
             self._connecting.discard(secured)
             share.let_go()
 
-        secured = Secured(self._loop, entry.tls, lambda: self._protocol(entry, peer, b"", share, _nothing), settled)
+        secured = Secured(self._loop, entry.tls, lambda: self._protocol(entry, peer, None, share, _nothing), settled)
         self._connecting.add(secured)
         return secured
 
@@ -197,7 +197,7 @@ class Acceptor:
         assert own is not None
         try:
             await self._loop.connect_accepted_socket(
-                lambda: self._protocol(entry, passed.peer, passed.read, share, lambda: self._connecting.discard(own)),
+                lambda: self._protocol(entry, passed.peer, passed, share, lambda: self._connecting.discard(own)),
                 connection,
             )
         except OSError:

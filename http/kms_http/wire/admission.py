@@ -108,10 +108,22 @@ class Admission:
         else:
             self._offer(connection, request, now)
 
+    def has_too_many(self, request: Request) -> bool:
+        """Tell whether a request that was begun with its head is refused, now that it has come whole."""
+        if self._open:
+            return False
+        turns = self._turns
+        pace = turns.kind(kind_of(request))
+        refused = pace.tight and turns.refuses(turns.account(self._account_of(request), self._clock()), pace)
+        if refused:
+            self._refusals.add("overload")
+        return refused
+
     def _offer(self, connection: Connection, request: Request, now: float) -> None:
         turns = self._turns
         account = turns.account(self._account_of(request), now)
         self._slices.crowded = turns.crowded
+        turns.sliced = self._slices.waiting
         if turns.refuses(account, turns.kind(kind_of(request))):
             self._refuse(connection, request, "overload")
         elif not turns.queued and now - self._started <= (SHORT_SECONDS if turns.crowded else TURN_SECONDS):
@@ -131,19 +143,18 @@ class Admission:
         self._started, self._begun = 0.0, 0
         self._judge()
 
-    def count(self, connection: Connection, request: Request) -> None:
-        """Count whose a request is that goes on in a task, where many do, until `discount`."""
+    def count(self, request: Request) -> tuple[Account[Item], Pace]:
+        """Count whose a request is that goes on in a task, where many do; return what `discount` wants."""
         turns = self._turns
         account = turns.account(self._account_of(request), self._clock())
         pace = turns.kind(kind_of(request))
         turns.go_on(account, pace)
-        connection.counted_in = account, pace
         if turns.tight:
             self._shut()
+        return account, pace
 
-    def discount(self, connection: Connection, account: Account[Item], pace: Pace) -> None:
+    def discount(self, account: Account[Item], pace: Pace) -> None:
         """See `count`."""
-        connection.counted_in = None
         self._turns.end(account, pace, self._clock())
         if account.queue:
             self._give_soon()

@@ -55,14 +55,6 @@ class Connection(Receiving):
         self.console = False  # the listener serves it
 
     @property
-    def certificates(self) -> tuple[bytes, ...] | None:
-        """What the client has shown, DER, its own first, and proved to have the key of; None without TLS."""
-        if not self._tls or self.lost:
-            return None
-        found: tuple[bytes, ...] = getattr(self._transport.get_extra_info("ssl_object"), "client_certificates", ())
-        return found
-
-    @property
     def behind(self) -> bool:
         """True while another request waits behind the one that is worked on."""
         return self._inbound is None and _END in self._buffer
@@ -121,6 +113,7 @@ class Connection(Receiving):
         self._heads.forget()
         if self._task is not None:
             self._task.cancel()
+            self._task.add_done_callback(self._end_unbegun)
         self._hub.connections.discard(self)
         self._share.connections.discard(self)
         self._stop_timer()
@@ -133,6 +126,12 @@ class Connection(Receiving):
             self._unsent = None
             self._end_request()
         self._share.let_go()
+
+    def _end_unbegun(self, task: asyncio.Task[None]) -> None:
+        """Let go of a request whose task was given up before its first step, and so could not do that itself."""
+        if task.cancelled():
+            self._go_no_further()
+            self._end_request()
 
     def _probe(self) -> None:
         """Find out whether a client that sends no more waits for its answer, or has gone: the end looks the same.
@@ -227,6 +226,7 @@ class Connection(Receiving):
             self._give_up(error)
         else:
             self._task = self._hub.loop.create_task(self._answer_later(request, go_on(answer, awaited)))
+            self._go_on_with(request)  # at once: those of one pass that go on are begun before the first one's task
 
     def _begin_with_body_to_come(self, request: Request, understood: head.Head, rest: bytes) -> None:
         """Answer `request`, whose body is read only once somebody asks for it."""
@@ -239,35 +239,43 @@ class Connection(Receiving):
     # From an answer to bytes.
 
     async def _answer_later(self, request: Request, answer: Coroutine[Any, Any, Response]) -> None:
-        counted = request.body is not None
-        if counted:
-            self.works_on(request)
         try:
             made = await answer
         except (KeyboardInterrupt, SystemExit):
             raise
+        except asyncio.CancelledError as error:
+            own = asyncio.current_task()
+            if own is None or own.cancelling():
+                self._give_up(error)
+            else:  # not of this request, but of what it has waited for: its client is there, and is told
+                _log.warning("request given up by what it waited for")
+                self._hub.outbox.put(self, request, errors.respond(errors.given_up()))
         except BaseException as error:  # noqa: BLE001  # as above
             self._give_up(error)
         else:
             self._hub.outbox.put(self, request, made)
         finally:
-            if counted or request.body is not None:
-                admission = self._hub.admission
-                admission.going_on -= 1
-                if self.counted_in is not None:
-                    admission.discount(self, *self.counted_in)
+            self._go_no_further()
 
     def works_on(self, request: Request) -> None:
-        """Count a request that goes on in a task, and has come whole."""
+        """Count a request that goes on in a task, and has come whole meanwhile. Raises HttpError 503: too many do."""
+        if self._hub.admission.has_too_many(request):
+            raise errors.overloaded()
+        self._go_on_with(request)
+
+    def _go_on_with(self, request: Request) -> None:
         admission = self._hub.admission
         admission.going_on += 1
+        self._goes_on = True
         if admission.going_on > UNCOUNTED_TASKS:
-            admission.count(self, request)
+            self.counted_in = admission.count(request)
 
     def send(self, request: Request, answer: Response) -> None:
         """Write an answer, and be ready for the next request."""
         if self.lost or self._transport.is_closing():
             self._end_request()
+            if not self.lost:  # TLS that its client has ended: what was written before may never be taken
+                self._set_timer(response.WRITE_SECONDS, self._transport.abort)
             return
         if answer.stream is not None:
             self._task = self._hub.loop.create_task(self._stream(request, answer, answer.stream))
@@ -315,7 +323,8 @@ class Connection(Receiving):
         self._be_idle()
 
     def _refuse(self, error: HttpError) -> None:
-        """Answer what is no request, and end the connection."""
+        """Answer what is no request, or is none that may be made from there, and end the connection."""
+        self._end_request()
         self._transport.write(errors.respond(error).encode("", 1, last=True))
         self._end(None, unread=True)
 

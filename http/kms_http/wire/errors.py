@@ -55,6 +55,16 @@ def too_busy() -> HttpError:
     return HttpError(503, _BUSY, close=True, retry_after=1)
 
 
+def overloaded() -> HttpError:
+    """Return the error of a request for which there is no time now."""
+    return HttpError(503, _BUSY, retry_after=1)
+
+
+def given_up() -> HttpError:
+    """Return the error of a request whose work was ended by others, before anybody knew what came of it."""
+    return HttpError(503, "cancelled before the outcome was known")
+
+
 def broken_off() -> HttpError:
     """Return the error of a body that does not come to its end."""
     return HttpError(400, "malformed or incomplete request body", close=True)

@@ -33,6 +33,8 @@ _LATELY: Final = 1.0
 _WEIGHT: Final = 1 / 32
 _STEP_WEIGHT: Final = 1 / 8
 _LONGEST: Final = 0.05
+#: Seconds in which answers count together: of threads, those of a pass of the loop come at once.
+_TOGETHER_SECONDS: Final = 0.005
 #: Kinds of requests kept before those are let go of that nobody waits for.
 _KINDS: Final = 256
 #: Accounts kept before those that nothing is known of are looked for.
@@ -66,18 +68,25 @@ class Turn(NamedTuple, Generic[T]):
 
 
 class Pace:
-    """How long those that wait for something take, by the time between two that were done while many waited."""
+    """How long those that wait for something take, by the time between two that were done while many waited.
 
-    __slots__ = ("_done", "_intervals", "_last", "mean", "step", "tight", "waiting")
+    One that `keeps` what it has learned knows it after a silence, too: all that come at once then are begun before
+    the first of them is done.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_done", "_keeps", "_last", "_learned", "_number", "_seen", "mean", "step", "tight", "waiting")
+
+    def __init__(self, *, keeps: bool) -> None:
+        self._keeps = keeps
+        self._learned = 0.0  # seconds; 0: nothing yet
         self.waiting = 0
         self.tight = False  # those that wait take half of the bound or more
         self.mean = 0.0  # seconds
         self.step = 0.0  # seconds between the last ones that were done while others waited, few or many
         self._done = 0.0  # when one was done while another waited; 0: none did
         self._last = 0.0  # when one was done; 0: few waited then
-        self._intervals = 0
+        self._number = 0  # done since
+        self._seen = 0  # that the mean is of, since many wait
 
     @property
     def delay(self) -> float:
@@ -85,20 +94,28 @@ class Pace:
         return self.waiting * self.mean
 
     def done(self, now: float, few: int, likely: float) -> None:
-        """Take in that one was done. Where few have waited, a mean begins with what is likely."""
+        """Take in that one was done. Where few have waited, a mean begins with what is likely, or was learned."""
         if self._done:
             took = min(now - self._done, _LONGEST)
             self.step += (took - self.step) * _STEP_WEIGHT if self.step else took
         self._done = now if self.waiting > 1 else 0.0
         if self.waiting < few:
-            self._last, self._intervals, self.mean = 0.0, 0, likely
+            self._last, self._seen, self.mean = 0.0, 0, self._learned or likely
         elif self._last:
-            self._intervals += 1
-            weight = max(_WEIGHT, 1 / self._intervals)
-            self.mean += (min(now - self._last, _LONGEST) - self.mean) * weight
-            self._last = now
+            self._number += 1
+            if (took := now - self._last) >= _TOGETHER_SECONDS:
+                self._learn(took)
+                self._last, self._number = now, 0
         else:
-            self._last, self.mean = now, likely
+            self._last, self._number, self.mean = now, 0, self._learned or likely
+
+    def _learn(self, took: float) -> None:
+        number = self._number
+        self._seen += number
+        weight = min(1.0, max(number * _WEIGHT, number / self._seen))
+        self.mean += (min(took / number, _LONGEST) - self.mean) * weight
+        if self._keeps and self._seen * _WEIGHT >= 1:
+            self._learned = self.mean
 
 
 class Fairness(Generic[T]):
@@ -118,7 +135,7 @@ class Fairness(Generic[T]):
         self._place = 0.0  # of the turn that was given last
         self._asking = 0  # accounts with requests that are not answered
         self._cost = 0.0  # seconds of a turn, in the mean
-        self._turns = Pace()
+        self._turns = Pace(keeps=False)  # requests of all kinds: what one took says little of the next
         self._kinds: dict[str, Pace] = {}  # of requests that go on
         self._sweep = _SWEEP
         self._seen: tuple[set[str], set[str]] = set(), set()  # accounts that asked lately, and before
@@ -129,10 +146,11 @@ class Fairness(Generic[T]):
         """Return the account of that name, of which something is asked."""
         if now - self._turned > _LATELY:
             recent = self._seen[0] if now - self._turned < 2 * _LATELY else set()
-            self._seen, self._turned = (set(), recent), now
+            self._seen, self._turned, self._lately = (set(), recent), now, len(recent)
         if name not in self._seen[0]:
+            # Counted up: to count those of both anew for each account would take longer than its request.
             self._seen[0].add(name)
-            self._lately = len(self._seen[0] | self._seen[1])
+            self._lately += name not in self._seen[1]
         found = self._accounts.get(name)
         if found is None:
             if len(self._accounts) >= self._sweep:
@@ -213,7 +231,7 @@ class Fairness(Generic[T]):
         if found is None:
             if len(self._kinds) >= _KINDS:
                 self._kinds = {kind: pace for kind, pace in self._kinds.items() if pace.waiting}
-            found = self._kinds[name] = Pace()
+            found = self._kinds[name] = Pace(keeps=True)
         return found
 
     def go_on(self, account: Account[T], pace: Pace) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
-from kms_http.wire import response
+from kms_http.wire import relay, response
 from kms_http.wire.hub import Hub
 from kms_http.wire.passing import Passed
 from kms_http.wire.request import Request
+from kms_http.wire.secured import Secured
 from kms_http.wire.shares import Share
 
 
@@ -27,9 +29,11 @@ class Line(asyncio.Protocol):
         "_hub",
         "_overfull",
         "_read_paused",
+        "_relayed",
         "_request",
         "_resting",
         "_share",
+        "_shown",
         "_slow_until",
         "_task",
         "_timer",
@@ -60,6 +64,8 @@ class Line(asyncio.Protocol):
         self._slow_until = 0.0  # when the head whose beginning is kept must be whole; 0: there is none
         self._eof = False  # the client sends no more
         self._tls = False
+        self._shown: tuple[bytes, ...] | None = None  # certificates, as another process had them
+        self._relayed = False  # what comes, and what goes, is another process's
         self.idle_since = 0.0
         self.lost = False
         self.listener = 0  # its number
@@ -68,8 +74,8 @@ class Line(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """True while a request is worked on."""
-        return self._request is not None
+        """True while a request is worked on, here or in another process."""
+        return self._request is not None or self._relayed
 
     def close(self) -> None:
         """End the connection once what was written is out, or the client has had long enough to take it."""
@@ -85,24 +91,57 @@ class Line(asyncio.Protocol):
             self._task.cancel()
         self._transport.abort()
 
-    def begin_with(self, read: bytes) -> None:
+    @property
+    def certificates(self) -> tuple[bytes, ...] | None:
+        """What the client has shown, DER, its own first, and proved to have the key of; None without TLS."""
+        if not self._tls or self.lost:
+            return self._shown
+        found: tuple[bytes, ...] = getattr(self._transport.get_extra_info("ssl_object"), "client_certificates", ())
+        return found
+
+    def begin_with(self, passed: Passed) -> None:
         """Take what another process has read of it, before it is made. Raises OSError where that is too much."""
-        if not self._put_by(read):
+        self.remote_port, self._shown = passed.port, passed.certificates
+        if not self._put_by(passed.read):
             raise ConnectionAbortedError
 
     def _give_away(self, read: bytes) -> bool:
-        """Let another process have the connection, of which so much was read and not used; False where it stays.
+        """Let another process answer, where so much was read and not used; False where the connection stays.
 
-        So does one whose last answer is not yet out, and one under TLS: what that knows of it could not go along.
+        So does one whose last answer is not yet out.
         """
-        if self._tls or self._eof or self._transport.get_write_buffer_size():
+        if self._eof or self._transport.get_write_buffer_size():
             return False
         self._pause_reading()
-        descriptor = self._transport.get_extra_info("socket").fileno()
-        if not self._hub.passing.pass_on(descriptor, Passed(self.listener, self.remote, read)):
+        passed = Passed(self.listener, self.remote, self.remote_port, self.certificates, read)
+        if not (self._relay(passed) if self._tls else self._pass_on(passed)):
             self._resume_reading()
             return False
+        return True
+
+    def _pass_on(self, passed: Passed) -> bool:
+        if not self._hub.passing.pass_on(self._transport.get_extra_info("socket").fileno(), passed):
+            return False
         self.abort()  # this hold on it alone: the other process has its own
+        return True
+
+    def _relay(self, passed: Passed) -> bool:
+        """Stay between the client and the other process, which cannot have what TLS knows of the connection."""
+        try:
+            end, others = relay.pair()
+        except OSError:  # no descriptor is left
+            return False
+        with others:
+            if not self._hub.passing.pass_on(others.fileno(), passed):
+                end.close()
+                return False
+        client = cast(Secured, self._transport)
+        kept = relay.Kept(client, self.close, self.connection_lost, self._hub.linger_seconds)
+        between = relay.Relay(kept, end)
+        client.set_protocol(between)
+        self._relayed = True
+        self._put_by(b"")
+        self._task = self._hub.loop.create_task(between.begin())
         return True
 
     def _be_idle(self) -> None:

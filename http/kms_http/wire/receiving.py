@@ -19,11 +19,12 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 class Receiving(Line):
     """The part of a connection that waits: for a body, for a turn, for its next request."""
 
-    __slots__ = ("_inbound", "counted_in")
+    __slots__ = ("_goes_on", "_inbound", "counted_in")
 
     def __init__(self, hub: Hub, share: Share, peer: str) -> None:
         super().__init__(hub, share, peer)
         self._inbound: Inbound | None = None  # the request's body, or what is left of the last one's
+        self._goes_on = False  # its request is one of those that go on in tasks
         self.counted_in: tuple[Account[Item], Pace] | None = None  # where a request that goes on is counted
 
     async def receive_body(self, most: int) -> bytes:
@@ -116,6 +117,16 @@ class Receiving(Line):
     def give_back(self) -> None:
         """Let go of a request that nobody waits for any more."""
         self._end_request()
+
+    def _go_no_further(self) -> None:
+        """Count the request no more that went on, if there was one."""
+        if self._goes_on:
+            self._goes_on = False
+            self._hub.admission.going_on -= 1
+            if self.counted_in is not None:
+                account, pace = self.counted_in
+                self.counted_in = None
+                self._hub.admission.discount(account, pace)
 
     def _end_request(self) -> None:
         self._request = self._task = None

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from kms_http.wire.tls import RECORD, Wraps
 
@@ -133,6 +133,10 @@ class Secured(asyncio.Transport, asyncio.Protocol):
 
     def is_closing(self) -> bool:
         return self._closing or self._raw.is_closing()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another one hear of what comes from now on."""
+        self._carried = cast(asyncio.Protocol, protocol)
 
     def pause_reading(self) -> None:
         self._raw.pause_reading()

@@ -166,7 +166,7 @@ class Asking:
 
 
 class Session:
-    """One connection under TLS, by the part of `ssl.SSLObject` that `secured` uses, and for metrics asyncio."""
+    """One connection under TLS, by the part of `ssl.SSLObject` that `secured` uses."""
 
     def __init__(
         self, module: Any, connection: SSL.Connection, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO
@@ -192,15 +192,13 @@ class Session:
         self._run(self._connection.do_handshake)
         self._send()
 
-    def read(self, size: int = RECORD, buffer: Any = None) -> Any:
-        """Return bytes, or their number if they are put into `buffer`; none at the end."""
-        most = min(size, RECORD)
+    def read(self, size: int) -> bytes:
+        """Return bytes; none at the end."""
         try:
-            if buffer is None:
-                return self._run(lambda: self._connection.recv(most))
-            return self._run(lambda: self._connection.recv_into(buffer, most))
-        except self._end:
-            return b"" if buffer is None else 0
+            data: bytes = self._run(lambda: self._connection.recv(size))
+        except ssl.SSLZeroReturnError:
+            return b""
+        return data
 
     def write(self, data: Any) -> int:
         written: int = self._run(lambda: self._connection.send(data[:RECORD]))
@@ -218,18 +216,6 @@ class Session:
         if not done:
             raise ssl.SSLWantReadError(ssl.SSL_ERROR_WANT_READ, "the end is not confirmed")
 
-    def getpeercert(self, binary_form: bool = False) -> None:
-        """Return nothing: see `client_certificates`."""
-
-    def cipher(self) -> tuple[str, str, int] | None:
-        name = self._connection.get_cipher_name()
-        if name is None:
-            return None
-        return name, self._connection.get_cipher_version() or "", self._connection.get_cipher_bits() or 0
-
-    def compression(self) -> None:
-        """Return nothing: there is none."""
-
     def _run(self, work: Callable[[], Any]) -> Any:
         while data := self._incoming.read(RECORD):
             self._connection.bio_write(data)
@@ -237,7 +223,7 @@ class Session:
         try:
             return work()
         except self._end:
-            raise
+            raise ssl.SSLZeroReturnError(ssl.SSL_ERROR_ZERO_RETURN, "the client sends no more") from None
         except self._wants:
             self._fed = False
             self._send()

@@ -69,13 +69,13 @@ class Client:
         if job.thread:
             machine.admission.going_on += 1
             if machine.admission.going_on > UNCOUNTED:
-                machine.admission.count(cast(Any, self), request)
+                self.counted_in = machine.admission.count(request)
             machine.threads.append((self, job))
             machine.run_threads()
         elif job.slices:
             machine.admission.going_on += 1
             if machine.admission.going_on > UNCOUNTED:
-                machine.admission.count(cast(Any, self), request)
+                self.counted_in = machine.admission.count(request)
             machine.turns.call(job.account, partial(self._work, job, job.slices * job.slice), cast(Any, machine))
         else:
             self.answer(job)
@@ -90,7 +90,8 @@ class Client:
             return
         machine.admission.going_on -= 1
         if self.counted_in is not None:
-            machine.admission.discount(cast(Any, self), *self.counted_in)
+            machine.admission.discount(*self.counted_in)
+            self.counted_in = None
         self.answer(job)
 
     def send(self, request: Any, _: Any) -> None:
@@ -170,7 +171,8 @@ class Machine:
         client.answer(job)
         self.admission.going_on -= 1
         if client.counted_in is not None:
-            self.admission.discount(cast(Any, client), *client.counted_in)
+            self.admission.discount(*client.counted_in)
+            client.counted_in = None
         self.run_threads()
 
     def run(self, until: float) -> None:

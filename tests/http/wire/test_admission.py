@@ -14,6 +14,7 @@ import structlog
 
 from kms_http.server import HttpServer
 from kms_http.wire import admission
+from kms_http.wire.admission import UNCOUNTED
 from kms_http.wire.fairness import FEW_GOING_ON
 from kms_http.wire.limits import Limits
 from tests.http.wire.busy_loop import Job, Machine, percentile
@@ -262,6 +263,46 @@ async def test_past_the_bound_a_request_is_refused_with_the_time_to_come_again_a
                 each[1].close()
     told = [entry for entry in logs if entry["event"] == "clients are sent away"]
     assert [entry["reason"] for entry in told] == ["overload"]
+
+
+@pytest.mark.parametrize("in_two", [False, True], ids=["whole", "body behind the head"])
+async def test_of_those_that_come_at_once_after_a_silence_no_more_are_begun_than_at_other_times(
+    service: Service, monkeypatch: pytest.MonkeyPatch, in_two: bool
+) -> None:
+    """All are read in one pass of the loop, before any task of theirs has its first step."""
+    monkeypatch.setattr(admission, "TURN_SECONDS", 60.0)  # however long that pass takes
+    gate = Gate()
+    service.toys_answer(gate)
+    text = b'{"text": "x"}'
+    head = b"PUT /v1/toy/names/a HTTP/1.1\r\nHost: x\r\nX-Vault-Token: data\r\nContent-Length: %d\r\n\r\n" % len(text)
+    async with serving(service, Limits(wait_seconds=1e-6)) as server:
+        clients = [await connect(server) for _ in range(200)]
+        for number, (_, writer) in enumerate(clients[:80], 1):
+            writer.write(head + text)
+            await until(lambda number=number: gate.asked == number)  # type: ignore[misc]
+        for _ in range(60):  # which tells how long they take
+            gate.passing.release()
+            await asyncio.sleep(0.002)
+        for _ in range(20):
+            gate.passing.release()
+        assert [(await answer(reader))[0] for reader, _ in clients[:80]] == [200] * 80
+        gate.asked = 0
+        for _, writer in clients:
+            writer.write(head if in_two else head + text)
+        if in_two:
+            await asyncio.sleep(0.1)
+            for _, writer in clients:
+                writer.write(text)
+        await until(lambda: gate.asked + server.refused.get(("overload",), 0) == 200)
+        assert gate.asked <= FEW_GOING_ON + UNCOUNTED + 4
+        for _ in clients:
+            gate.passing.release()
+        statuses = [(await answer(reader))[0] for reader, _ in clients]
+        assert (statuses.count(200), statuses.count(503)) == (gate.asked, 200 - gate.asked)
+        assert server._hub is not None
+        assert server._hub.admission.going_on == 0
+        for _, writer in clients:
+            writer.close()
 
 
 async def test_a_body_that_is_still_to_come_does_not_count_as_work(service: Service) -> None:

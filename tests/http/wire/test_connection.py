@@ -120,6 +120,24 @@ async def test_a_panic_ends_its_connection_alone_and_shows_nothing(
     assert (await service.call("GET", "/v1/sys/health")).status == 200
 
 
+@pytest.mark.parametrize("steps", [1, 2])
+async def test_who_waits_for_what_others_have_cancelled_is_told(service: Service, client: Client, steps: int) -> None:
+    async def wait_in_vain(_: Any) -> None:
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        shared: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        shared.cancel()
+        await shared
+
+    service.toys_answer(wait_in_vain)
+    client.writer.write(READ)
+    head, body = await client.answer()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"cancelled before the outcome was known" in body
+    client.writer.write(READ)  # the connection goes on
+    assert (await client.answer())[0].startswith(b"HTTP/1.1 503 ")
+
+
 async def test_an_answer_that_cannot_be_written_ends_its_connection_alone(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

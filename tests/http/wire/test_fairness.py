@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 
 from hypothesis import given, settings
@@ -69,13 +70,13 @@ def test_below_few_nobody_is_refused_and_past_it_those_with_their_share() -> Non
     many, one = turns.account("many", 1.0), turns.account("one", 1.0)
     for _ in range(FEW_QUEUED - 1):
         turns.put(many, 1.0, 1.0)
-    assert not turns.refuses(many, Pace())
+    assert not turns.refuses(many, Pace(keeps=False))
     turns.put(many, 1.0, 1.0)
-    assert turns.refuses(many, Pace())
-    assert not turns.refuses(one, Pace())
+    assert turns.refuses(many, Pace(keeps=False))
+    assert not turns.refuses(one, Pace(keeps=False))
     turns.put(one, 1.0, 1.0)
-    assert not turns.refuses(one, Pace())
-    assert turns.refuses(many, Pace())
+    assert not turns.refuses(one, Pace(keeps=False))
+    assert turns.refuses(many, Pace(keeps=False))
 
 
 def test_what_goes_on_slowly_refuses_its_own_kind_alone() -> None:
@@ -118,3 +119,46 @@ def test_of_accounts_that_have_gone_nothing_is_kept() -> None:
         give(turns, now, 5)
     assert len(turns._accounts) < 100
     assert len(turns._seen[0] | turns._seen[1]) <= 202
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from([0.0, 0.3, 0.9, 1.4, 2.5])), max_size=60))
+def test_as_many_have_asked_lately_as_are_remembered(asked: list[tuple[int, float]]) -> None:
+    turns, now = Fairness[float](1.0), 10.0
+    for number, silence in asked:
+        now += silence
+        turns.account(str(number), now)
+        assert turns._lately == len(turns._seen[0] | turns._seen[1])
+
+
+def test_what_an_account_costs_does_not_grow_with_how_many_there_are() -> None:
+    def seconds(accounts: int) -> float:
+        names = [str(number) for number in range(accounts)]
+        spent = []
+        for _ in range(3):
+            turns: Fairness[float] = Fairness(1.0)
+            began = time.process_time()
+            for now in (1.0, 2.5):
+                for name in names:
+                    turns.account(name, now)
+            spent.append(time.process_time() - began)
+        return min(spent)
+
+    assert seconds(8000) < 40 * seconds(1000)  # 8 times as many; were all counted for each, it would be 64 and more
+
+
+def test_a_pace_is_that_of_all_however_many_are_done_in_one_pass() -> None:
+    """A hundred that come back from threads in one go, every third of a second, take 3 ms each."""
+    pace = Pace(keeps=True)
+    pace.waiting = 400
+    for second in range(1, 11):
+        for _ in range(100):
+            pace.done(second / 3, 12, 1e-4)
+        if second > 2:
+            assert 0.002 < pace.mean < 0.008
+    pace.waiting = 1
+    pace.done(4.0, 12, 1e-4)
+    assert 0.002 < pace.mean < 0.008, "it is known after a silence, too"
+    forgetful = Pace(keeps=False)
+    forgetful.waiting = 1
+    forgetful.done(4.0, 12, 1e-4)
+    assert forgetful.mean == 1e-4

@@ -17,6 +17,8 @@ import pytest
 import uvloop
 
 from kms_http.server import HttpServer
+from kms_http.wire import response
+from kms_http.wire.connection import Connection
 from kms_http.wire.limits import MAX_HEAD, UNCOUNTED, Account, Limits
 from tests.http.conftest import FakeAuthenticator, FakeBackend
 
@@ -212,6 +214,71 @@ class TestBodies:
             assert left < len(body)
             assert server.body_bytes == server._hub.pending.held == 0  # type: ignore[union-attr]
             assert service.tenant.asked == []
+
+    async def test_leave_nothing_when_the_client_goes_before_their_first_step(self, service: Service) -> None:
+        """As it is where a turn comes in the pass of the loop that learns of it, later."""
+
+        async def wait(_: Any) -> None:
+            await asyncio.Event().wait()
+
+        service.toys_answer(wait)
+        async with serving(service, Limits()) as (server, _):
+            hub = server._hub
+            assert hub is not None
+            for size in (100, UNCOUNTED + 100):
+                share = hub.shares.hold("192.0.2.1", many=False)
+                gone = Connection(hub, share, "192.0.2.1", lambda: None)
+                gone.connection_made(Nowhere())
+                share.let_go()
+                body = b'{"text":"%b"}' % (b"x" * size)
+                gone.data_received(write(len(body)) + body)
+                gone.connection_lost(None)
+                await asyncio.sleep(0.01)
+                assert not gone.busy
+                assert server.body_bytes == 0
+                assert hub.admission.going_on == 0
+            assert server.in_flight() == []
+
+
+class Nowhere(asyncio.Transport):
+    """A transport of nobody."""
+
+    def __init__(self, *, closing: bool = False) -> None:
+        super().__init__()
+        self.closing, self.aborted = closing, False
+
+    def write(self, data: Any) -> None:
+        """Drop it."""
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_who_ends_tls_and_takes_nothing_is_let_go_of(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is an answer to come, and what was written before it is not taken."""
+    monkeypatch.setattr(response, "WRITE_SECONDS", 0.05)
+    released = asyncio.Event()
+
+    async def wait(_: Any) -> str:
+        await released.wait()
+        return "waited"
+
+    service.toys_answer(wait)
+    async with serving(service, Limits()) as (server, _):
+        hub = server._hub
+        assert hub is not None
+        share, nowhere = hub.shares.hold("192.0.2.1", many=False), Nowhere(closing=True)
+        gone = Connection(hub, share, "192.0.2.1", lambda: None)
+        gone.connection_made(nowhere)
+        gone.data_received(READ)
+        gone.eof_received()
+        released.set()
+        await until(lambda: nowhere.aborted)
+        gone.connection_lost(None)
+        share.let_go()
 
 
 class TestBeforeAuthentication:

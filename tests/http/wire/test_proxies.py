@@ -17,7 +17,9 @@ from kms_http.server import HttpServer
 from kms_http.wire import proxy_protocol
 from kms_http.wire.entry import Entry, Forwarding
 from kms_http.wire.proxy_protocol import SIGNATURE, NoHeader
+from kms_http.wire.tls import Pair, Rules, wrapping
 from tests.http.conftest import FakeAuthenticator, FakeBackend
+from tests.support import certificates
 
 HEALTH = b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n%b\r\n"
 
@@ -138,6 +140,23 @@ async def test_where_proxies_alone_are_served_nobody_else_is() -> None:
     assert seen == []
 
 
+async def test_under_tls_the_header_comes_before_it_and_is_wanted_there_too() -> None:
+    identity = certificates.server()
+    context = wrapping(Pair(identity.pem.encode(), identity.key_pem.encode()), Rules())
+    seen: list[str] = []
+    async with serving(seen, proxies=["127.0.0.1"], tls=context) as port:
+        for header in (OF_IPV4, b"PROXY TCP6 2001:db8::7 ::1 12345 443\r\n"):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(header)
+            await writer.start_tls(certificates.client_context(identity), server_hostname="127.0.0.1")
+            writer.write(HEALTH % b"")
+            assert await asyncio.wait_for(reader.readline(), 10) == OK + b"\r\n"
+            writer.close()
+        with pytest.raises(ConnectionError):
+            await asyncio.open_connection("127.0.0.1", port, ssl=certificates.client_context(identity))
+    assert seen == ["203.0.113.7", "2001:db8::7"]
+
+
 @given(line=st.binary(max_size=120), rest=st.binary(max_size=60), fixed=st.binary(min_size=4, max_size=4))
 def test_whatever_is_sent_is_an_address_or_refused(line: bytes, rest: bytes, fixed: bytes) -> None:
     for beginning in (b"", b"PROXY TCP4 ", b"PROXY TCP6 "):
@@ -201,6 +220,25 @@ async def test_of_others_the_header_is_refused_or_not_looked_at(rejects: bool) -
 async def test_a_request_without_the_header_is_refused_or_the_peers_own(rejects: bool) -> None:
     expected = ([BAD], []) if rejects else ([OK], ["127.0.0.1"])
     assert await forwarded(b"", **forwarding(reject_not_present=rejects)) == expected
+
+
+@pytest.mark.parametrize("length", [20_000, 60_000])
+async def test_of_a_refused_request_nothing_stays_counted(length: int) -> None:
+    """Its body has come with it, and was counted before it was known from whom it is."""
+    server = HttpServer(FakeBackend(), FakeAuthenticator(), lambda *_: None)
+    server.serve([Entry([socket.create_server(("127.0.0.1", 0))], **forwarding(["192.0.2.0/24"]))])
+    head = b"PUT /v1/toy/names/a HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\nContent-Length: %d\r\n\r\n"
+    for _ in range(3):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head % length + b"x" * length)
+        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(BAD)
+        writer.close()
+        await writer.wait_closed()
+    async with asyncio.timeout(10):
+        while server.open_connections:  # noqa: ASYNC110  # of code that knows no event
+            await asyncio.sleep(0.01)
+    assert server.body_bytes == 0
+    await server.stop(1)
 
 
 async def test_without_proxies_the_header_says_nothing() -> None:

@@ -228,6 +228,17 @@ async def test_nonsense_in_a_handshake_ends_it(asks: bool) -> None:
     assert (both.settled, both.carried.lost) == (1, 0)
 
 
+async def test_who_ends_it_within_the_handshake_is_gone(asks: bool) -> None:
+    both = Both(asks=asks)
+    with contextlib.suppress(ssl.SSLWantReadError):
+        both.client.do_handshake()
+    both.secured.data_received(both.sent())
+    both.secured.data_received(b"\x15\x03\x03\x00\x02\x01\x00")  # RFC 8446, section 6.1: close_notify, in the clear
+    assert both.socket.closed
+    both.secured.connection_lost(None)
+    assert (both.settled, both.carried.lost) == (1, 0)
+
+
 async def test_a_handshake_that_does_not_end_is_ended(asks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secured, "HANDSHAKE_SECONDS", 0.05)
     server = HttpServer(FakeBackend(), FakeAuthenticator(), lambda *_: None)
