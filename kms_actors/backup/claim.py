@@ -23,6 +23,7 @@ from kms_actors.keyring import stored
 from kms_actors.store import keyspace
 from kms_actors.store.api import Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
+from kms_actors.store.pages import read_page
 
 _NUMBER_LENGTH: Final = 8
 
@@ -66,6 +67,8 @@ async def standing(tr: Transaction, lock: Lock, number: int, *, replace: bool) -
             "since its records and tokens are bound to it: restore into a store that does not have this vault"
         )
     owner = found.vault if found else header.vault_id if header else None
+    if owner is None and first and mapped is None:  # a vault that was granted and not initialised has no header
+        owner = await _holder(tr, number)
     if owner not in (None, lock.vault):
         raise InvalidRequest(
             f"the tenant integer of {lock.vault}, {number}, belongs to another vault in this store; "
@@ -74,6 +77,17 @@ async def standing(tr: Transaction, lock: Lock, number: int, *, replace: bool) -
     if (mapped is not None or first) and found != lock and not replace:
         raise InvalidRequest(f"{lock.vault} exists in this store: only --replace writes over it")
     return Standing(found, raw_header is not None)
+
+
+async def _holder(tr: Transaction, number: int) -> str | None:
+    """Return the vault that has a tenant integer, by the index of vaults."""
+    begin: bytes | None = keyspace.VAULTS
+    while begin is not None:
+        entries, begin = await read_page(tr, begin, keyspace.after(keyspace.VAULTS))
+        for key, raw in entries:
+            if decode_number(raw) == number:
+                return str(keyspace.unpack(key)[1])
+    return None
 
 
 async def mark(tr: Transaction, lock: Lock, number: int, now: float, *, replace: bool) -> bool:
@@ -111,11 +125,15 @@ async def empty(tr: Transaction, lock: Lock, number: int) -> None:
 
 
 async def release(tr: Transaction, lock: Lock, number: int, epoch: int, now: float) -> None:
-    """Give the tenant to its operators, sealed; `epoch` is that of the backup."""
+    """Give the tenant to its operators, sealed; `epoch` is that of the backup.
+
+    The new one is above all that a vault had which was deleted since, for nodes may have kept root keys by these: an
+    epoch counts seals, and there is less than one a second.
+    """
     await check_lock(tr, lock, number)
     keys = TenantKeys(number)
     before = decode_number(await tr.get(keys.key("epoch")) or b"")
-    tr.set(keys.key("epoch"), encode_number(max(before, epoch) + 1))
+    tr.set(keys.key("epoch"), encode_number(max(before, epoch, int(now)) + 1))
     tr.clear(keys.key(LOCK))
     tell_nodes(tr, lock.vault, now)
 

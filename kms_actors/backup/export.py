@@ -1,7 +1,8 @@
 """Backup: one vault or all out of a store, as frames of whole groups. Nothing is opened on the way.
 
 Each page is a snapshot, a secret with all its versions (and a transit key with all of its) lies in one page, and what
-a vault is (its keyring above all) is read last. Different secrets may be of different moments.
+a vault is (its keyring above all) is read last. Different secrets may be of different moments. Of a vault that is
+deleted meanwhile a backup of all has nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
+from kms_actors.actors.tenant.standing import erasure_of
 from kms_actors.backup.format import (
     ALL,
     Cluster,
@@ -18,10 +20,9 @@ from kms_actors.backup.format import (
     Records,
     Tenant,
 )
-from kms_actors.backup.groups import read_groups
+from kms_actors.backup.groups import read_groups, require_whole
 from kms_actors.backup.layout import (
     LAST,
-    LOCK,
     OF_RUNNING_NODES,
 )
 from kms_actors.errors import InvalidRequest
@@ -30,8 +31,12 @@ from kms_actors.store.api import Entry, Priority, Store, Transaction
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
 from kms_actors.store.pages import PAGE_BYTES, behind, read_page, size_of
 
-VAULTS: Final = keyspace.pack("vault")
 NODES: Final = keyspace.pack("node")
+
+
+class Gone(InvalidRequest):
+    """A vault is no more, or is being deleted."""
+
 
 #: Told after each frame how many vaults it completes, and how many records it holds.
 Advance = Callable[[int, int], None]
@@ -44,7 +49,7 @@ def _nothing(vaults: int, records: int) -> None:
 async def count_vaults(store: Store) -> int:
     """Return how many vaults the store has."""
     count = 0
-    async for _ in _vaults(store, VAULTS):
+    async for _ in _vaults(store, keyspace.VAULTS):
         count += 1
     return count
 
@@ -73,24 +78,32 @@ class Export:
 
         """
         if isinstance(last, Records):
-            await self._tenant(last.vault, last.tenant, last.resume)
+            await self._tenant(last.vault, last.tenant, last.resume, or_gone=scope == ALL)
         if scope == ALL:
             if not isinstance(last, Cluster):
-                await self._rest(VAULTS if last is None else behind(keyspace.vault(last.vault)))
+                await self._rest(keyspace.VAULTS if last is None else behind(keyspace.vault(last.vault)))
         elif last is None:
-            await self._tenant(scope, await number_of(self._store, scope), b"")
+            await self._tenant(scope, await number_of(self._store, scope), b"", or_gone=False)
         return self._writer.end()
 
     async def _rest(self, begin: bytes) -> None:
         async for vault, number in _vaults(self._store, begin):
-            await self._tenant(vault, number, b"")
+            await self._tenant(vault, number, b"", or_gone=True)
         self._write(Cluster(tuple(await self._store.run(_cluster, priority=Priority.BATCH))))
 
-    async def _tenant(self, vault: str, number: int, begin: bytes) -> None:
+    async def _tenant(self, vault: str, number: int, begin: bytes, *, or_gone: bool) -> None:
+        try:
+            await self._whole_tenant(vault, number, begin)
+        except InvalidRequest as error:
+            self._writer.drop_vault()  # a resumed backup reads it from its beginning
+            if not (or_gone and isinstance(error, Gone)):
+                raise
+
+    async def _whole_tenant(self, vault: str, number: int, begin: bytes) -> None:
         keys = TenantKeys(number)
         place: bytes | None = begin or keys.prefix
         while place is not None:
-            groups = await read_groups(self._store, keys, place)
+            groups = await read_groups(self._store, vault, keys, place)
             place = groups.next
             parts = list(_parts(groups.entries))
             for part in parts[:-1]:
@@ -115,7 +128,7 @@ async def _vaults(store: Store, begin: bytes) -> AsyncIterator[tuple[str, int]]:
     place: bytes | None = begin
     while place is not None:
         page = await store.run(
-            functools.partial(read_page, begin=place, end=keyspace.after(VAULTS)), priority=Priority.BATCH
+            functools.partial(read_page, begin=place, end=keyspace.after(keyspace.VAULTS)), priority=Priority.BATCH
         )
         for key, number in page.entries:
             yield keyspace.unpack(key)[1], int.from_bytes(number, "little")
@@ -123,12 +136,11 @@ async def _vaults(store: Store, begin: bytes) -> AsyncIterator[tuple[str, int]]:
 
 
 async def what_it_is(tr: Transaction, vault: str, keys: TenantKeys) -> list[Entry]:
-    """Return the records that make a vault of all others, of one moment; raises InvalidRequest where it goes away."""
-    number, lock = await asyncio.gather(tr.get(keyspace.vault(vault)), tr.get(keys.key(LOCK)))
-    if lock is not None:
-        raise InvalidRequest(f"{vault} is not wholly restored: end that first")
-    if number is None or int.from_bytes(number, "little") != keys.number:
-        raise InvalidRequest(f"{vault} was removed while it was backed up")
+    """Return the records that make a vault of all others, of one moment; raises Gone."""
+    number, erasure = await asyncio.gather(tr.get(keyspace.vault(vault)), erasure_of(tr, keys))
+    await require_whole(tr, vault, keys)
+    if number is None or int.from_bytes(number, "little") != keys.number or (erasure is not None and erasure.begun):
+        raise Gone(f"{vault} was removed while it was backed up")
     areas = await asyncio.gather(*(tr.get_range(keys.key(area), keys.span(area)[1]) for area in LAST))
     return [entry for area in areas for entry in area]
 

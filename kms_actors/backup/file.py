@@ -15,10 +15,12 @@ from kms_actors.backup.format import (
     FrameReader,
     FrameWriter,
     Header,
+    Mark,
     Records,
     Tenant,
 )
 from kms_actors.errors import FormatError, InvalidRequest
+from kms_actors.system_errors import writing
 
 
 class Taken(NamedTuple):
@@ -34,10 +36,17 @@ def create(path: Path, header: Header) -> Iterator[Taken]:
 
     Raises:
         FileExistsError: there is one.
+        OSError: no room, say; `path` is named. What cannot be resumed is not left.
 
     """
-    with _kept(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)) as file:
-        yield Taken(FrameWriter.begin(file, header), None)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    with writing(path), _kept(descriptor) as file:
+        try:
+            taken = Taken(FrameWriter.begin(file, header), None)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        yield taken
 
 
 @contextlib.contextmanager
@@ -45,18 +54,32 @@ def resume(path: Path, scope: str) -> Iterator[Taken]:
     """Open a backup that was cut off; what follows its last good frame is cut away.
 
     Raises:
-        FormatError: no backup.
-        InvalidRequest: it is complete, or of another scope.
+        FormatError: no backup; the path is named.
+        InvalidRequest: it is complete, or of another scope; likewise.
+        OSError: as of `create`.
 
     """
-    with _kept(os.open(path, os.O_RDWR)) as file:
-        if FrameReader(file).header.scope != scope:
-            raise InvalidRequest("the backup to resume is of another scope")
-        end, last = _last_place(file)
-        reader = _read_to(file, end)
-        file.truncate(end)
-        file.seek(end)
-        yield Taken(FrameWriter(file, reader.digest, reader.tally), last)
+    with writing(path), _kept(os.open(path, os.O_RDWR)) as file:
+        try:
+            taken = _taken_up(file, scope)
+        except (FormatError, InvalidRequest) as error:
+            raise type(error)(f"{path}: {error}") from None
+        yield taken
+
+
+def _taken_up(file: BinaryIO, scope: str) -> Taken:
+    if FrameReader(file).header.scope != scope:
+        raise InvalidRequest("the backup to resume is of another scope")
+    began, end, last = _last_place(file)
+    file.seek(0)
+    reader = FrameReader(file)
+    frames = reader.frames()
+    _read_to(reader, frames, began)
+    mark = Mark.at(reader.offset, reader.digest, reader.tally)
+    _read_to(reader, frames, end)
+    file.truncate(end)
+    file.seek(end)
+    return Taken(FrameWriter(file, reader.digest, reader.tally, mark), last)
 
 
 @contextlib.contextmanager
@@ -69,25 +92,22 @@ def _kept(descriptor: int) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
 
 
-def _last_place(file: BinaryIO) -> tuple[int, Records | Tenant | Cluster | None]:
-    """Return where the frames end that need not be written again, and the last of them."""
+def _last_place(file: BinaryIO) -> tuple[int, int, Records | Tenant | Cluster | None]:
+    """Return where the last vault begins, where frames end that need not be written again, and the last of these."""
     file.seek(0)
     reader = FrameReader(file)
-    end, last = reader.offset, None
+    began, end, last = reader.offset, reader.offset, None
     with contextlib.suppress(FormatError):
         for frame in reader.frames():
             if isinstance(frame, End):
                 raise InvalidRequest("the backup is complete: there is nothing to resume")
             if not isinstance(frame, Records) or frame.resume:
                 end, last = reader.offset, frame
-    return end, last
+            if isinstance(frame, Tenant):
+                began = end
+    return began, end, last
 
 
-def _read_to(file: BinaryIO, end: int) -> FrameReader:
-    """Return a reader that has read all frames up to `end`."""
-    file.seek(0)
-    reader = FrameReader(file)
-    frames: Iterator[AnyFrame] = reader.frames()
+def _read_to(reader: FrameReader, frames: Iterator[AnyFrame], end: int) -> None:
     while reader.offset < end:
         next(frames)
-    return reader

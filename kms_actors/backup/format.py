@@ -11,10 +11,11 @@ though never a sealed record that opens.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 from collections.abc import Iterator
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 import msgspec
 
@@ -105,12 +106,26 @@ class Tally:
         return End(self.vaults, self.entries, self.bytes)
 
 
-class FrameWriter:
-    """Appends frames to a file whose end so far is `digest`, which holds `tally`."""
+class Mark(NamedTuple):
+    """A place between two vaults: how many bytes are before it, and what they come to."""
 
-    def __init__(self, file: BinaryIO, digest: hashlib._Hash, tally: Tally) -> None:
+    offset: int
+    digest: hashlib._Hash
+    tally: Tally
+
+    @classmethod
+    def at(cls, offset: int, digest: hashlib._Hash, tally: Tally) -> Mark:
+        """Return the place, whatever becomes of `digest` and `tally`."""
+        return cls(offset, digest.copy(), copy.copy(tally))
+
+
+class FrameWriter:
+    """Appends frames to a file whose end so far is `digest`, which holds `tally`; at `mark` its last vault began."""
+
+    def __init__(self, file: BinaryIO, digest: hashlib._Hash, tally: Tally, mark: Mark) -> None:
         self._file = file
         self._digest = digest
+        self._mark = mark
         self.tally = tally
 
     @classmethod
@@ -118,11 +133,21 @@ class FrameWriter:
         """Write the header to an empty file."""
         line = msgspec.json.encode(header) + b"\n"
         file.write(line)
-        return cls(file, hashlib.sha256(line), Tally())
+        file.flush()
+        digest, tally = hashlib.sha256(line), Tally()
+        return cls(file, digest, tally, Mark.at(len(line), digest, tally))
 
     def write(self, frame: Records | Tenant | Cluster) -> None:
         self.tally.add(frame)
         self._append(frame)
+        if isinstance(frame, Tenant):
+            self._mark = Mark.at(self._file.tell(), self._digest, self.tally)
+
+    def drop_vault(self) -> None:
+        """Take back what was written of a vault that is not whole."""
+        offset, self._digest, self.tally = Mark.at(*self._mark)
+        self._file.seek(offset)
+        self._file.truncate()
 
     def end(self) -> str:
         """Write the last frame; return the digest of the backup in hex."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from kms_actors.backup.layout import (
+    LOCK,
     Span,
     step,
 )
-from kms_actors.errors import TransactionConflict
+from kms_actors.errors import InvalidRequest, TransactionConflict
 from kms_actors.store import keyspace
 from kms_actors.store.api import Entry, Priority, Store, Transaction
 from kms_actors.store.keyspace import TenantKeys
@@ -26,12 +27,23 @@ class Groups(NamedTuple):
     large: bytes | None = None
 
 
-async def read_groups(store: Store, keys: TenantKeys, begin: bytes) -> Groups:
-    """Return the first groups from `begin` on, in key order of their leading records."""
-    page = await store.run(lambda tr: _page(tr, keys, begin), priority=Priority.BATCH)
+async def read_groups(store: Store, vault: str, keys: TenantKeys, begin: bytes) -> Groups:
+    """Return the first groups from `begin` on, in key order of their leading records; raises as `require_whole`."""
+
+    async def body(tr: Transaction) -> Groups:
+        await require_whole(tr, vault, keys)
+        return await _page(tr, keys, begin)
+
+    page = await store.run(body, priority=Priority.BATCH)
     if page.large is None:
         return page
     return Groups(await _read_large(store, keys, page.large), step(keys, page.large).next)
+
+
+async def require_whole(tr: Transaction, vault: str, keys: TenantKeys) -> None:
+    """Raise InvalidRequest for a vault that is being restored: it has some of what it was, or of what it will be."""
+    if await tr.get(keys.key(LOCK)) is not None:
+        raise InvalidRequest(f"{vault} is not wholly restored: end that first")
 
 
 async def _page(tr: Transaction, keys: TenantKeys, begin: bytes) -> Groups:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from typing import Any, Final, NamedTuple
 
+from kms_actors.actors.ceremony.subject import ATTEMPTS
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.store.pages import behind
 
@@ -35,7 +36,7 @@ _DUE: Final = "due"
 _OF_THE_STORE: Final = ("erasure", "used", "measured")
 
 #: Of the cluster's own records, those that are made anew by nodes as they run, and by ceremonies under way.
-OF_RUNNING_NODES: Final = ("master-key", "upgrade", "sealed", "rekey")
+OF_RUNNING_NODES: Final = ("master-key", "upgrade", "sealed", *ATTEMPTS)
 
 #: Of ceremonies under way, with shares that were given for the seal of that moment.
 _UNDER_WAY: Final = ("rekey", "generate-root")

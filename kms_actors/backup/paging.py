@@ -25,7 +25,7 @@ async def export_page(store: Store, number: int, vault_id: str, begin: bytes) ->
 
     """
     keys = TenantKeys(number)
-    groups = await read_groups(store, keys, begin or keys.prefix)
+    groups = await read_groups(store, vault_id, keys, begin or keys.prefix)
     if size_of(groups.entries) > MOST_BYTES:
         raise InvalidRequest(_TOO_LARGE)
     entries = tuple(groups.entries)

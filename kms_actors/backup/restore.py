@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from kms_actors.actors.cluster import changes
 from kms_actors.actors.cluster.eras import ERA_LENGTH, begin_era
+from kms_actors.actors.node.namespaces import clusters
 from kms_actors.backup import claim
 from kms_actors.backup.claim import (
     Lock,
@@ -121,8 +122,12 @@ class Restore:
 
     async def _claim(self, vault: str, number: int) -> None:
         lock, now = self._lock(vault), self._clock()
-        live = await self._run(lambda tr: claim.mark(tr, lock, number, now, replace=self._replace))
-        if live:
+
+        async def take(tr: Transaction) -> bool:
+            await self._check_place(tr)  # who is past this vault would leave it marked
+            return await claim.mark(tr, lock, number, now, replace=self._replace)
+
+        if await self._run(take):
             await asyncio.sleep(self._settle)
 
         async def body(tr: Transaction) -> None:
@@ -206,8 +211,20 @@ def place_key(digest: bytes, scope: str) -> bytes:
     return keyspace.pack("restore", digest, scope)
 
 
+def clusters_of(entries: Iterable[Entry]) -> list[str]:
+    """Return the namespaces of the clusters whose records a backup has."""
+    parts = [keyspace.unpack(key) for key, _ in entries if key != ALLOCATOR]
+    return [namespace for _, namespace, area, *_ in parts if area == "seal"]
+
+
 async def _check_cluster(tr: Transaction, entries: Iterable[Entry]) -> None:
-    """Keep a running cluster from getting the keys of another."""
+    """Keep a running cluster from getting the keys of another, and a store from getting another cluster beside it."""
+    there, found = await clusters(tr), clusters_of(entries)
+    if there and found and not set(there) & set(found):
+        raise InvalidRequest(
+            f"this store holds the cluster {', '.join(there)}, and the backup is of {', '.join(found)}: restore into "
+            "an empty store, or vault by vault (--vault)"
+        )
     for key, value in entries:
         decides = key != ALLOCATOR and keyspace.unpack(key)[2] in ("seal", "keyring", "revoked")
         if decides and await tr.get(key) not in (None, value):

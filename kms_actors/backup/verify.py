@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import BinaryIO, Final, NamedTuple
 
-from kms_actors.backup.export import NODES
 from kms_actors.backup.format import (
     ALL,
     Cluster,
@@ -90,5 +90,16 @@ def _check_tenant(frame: Records | Tenant, vaults: dict[str, int], under_way: st
 
 
 def _check_cluster(frame: Cluster) -> None:
-    if not all(key == ALLOCATOR or NODES < key < keyspace.after(NODES) for key, _ in frame.entries):
-        raise FormatError(_DISORDER)
+    for key, _ in frame.entries:
+        if key != ALLOCATOR and not _is_of_a_cluster(key):
+            raise FormatError(_DISORDER)
+
+
+def _is_of_a_cluster(key: bytes) -> bool:
+    try:
+        node, namespace, *rest = keyspace.unpack(key)
+    except (ValueError, IndexError, TypeError, struct.error):  # no tuple
+        return False
+    return (
+        key == keyspace.pack(node, namespace, *rest) and node == "node" and isinstance(namespace, str) and rest != []
+    )

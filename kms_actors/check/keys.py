@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from kms_actors.actors.node.records import NodeRecords
+from kms_actors.actors.node.records import NodeRecords, read_seal
 from kms_actors.check.records import (
     Open,
     Sealing,
@@ -15,6 +15,7 @@ from kms_actors.check.records import (
 from kms_actors.errors import FormatError, IntegrityError, InvalidRequest, InvalidShares
 from kms_actors.keyring.check_value import has_check_value
 from kms_actors.keyring.keyring import Keyring, unwrap
+from kms_actors.keyring.master_seal import MasterSeal
 from kms_actors.keyring.record import version_of
 from kms_actors.keyring.shamir import combine, parse_share
 from kms_actors.secret import SecretBytes
@@ -26,10 +27,21 @@ Openers = Mapping[Sealing, Open]
 
 
 class Master(NamedTuple):
-    """The master key, and its keyring unless that does not open."""
+    """The master key of a cluster, and its keyring unless that does not open."""
 
+    namespace: str
     key: SecretBytes
     keyring: Keyring | None
+
+    async def now(self, tr: Transaction) -> Master:
+        """Return it with the keyring as a transaction finds it: nodes may have rotated that meanwhile.
+
+        Raises:
+            InvalidShares: the cluster has another master key by now.
+            InvalidRequest: the cluster is not there any more.
+
+        """
+        return _opened(self.namespace, self.key, *await read_seal(tr, self.namespace))
 
     def openers(self) -> Openers:
         """Return what opens the cluster's own records."""
@@ -61,15 +73,18 @@ async def open_master(store: Store, namespace: str, key: SecretBytes) -> Master:
         InvalidRequest: the cluster is not initialised.
 
     """
-    seal, wrapped = await NodeRecords(store, namespace).read()
+    return _opened(namespace, key, *await NodeRecords(store, namespace).read())
+
+
+def _opened(namespace: str, key: SecretBytes, seal: MasterSeal | None, wrapped: bytes | None) -> Master:
     if seal is None:
         raise InvalidRequest(f"the cluster {namespace} is not initialised in this store")
     if not has_check_value(key, seal.key_check_value):
-        raise InvalidShares("the shares do not give the master key of this cluster")
-    try:
-        return Master(key, None if wrapped is None else unwrap(key, keyspace.node(namespace, "keyring"), wrapped))
-    except (IntegrityError, FormatError):
-        return Master(key, None)
+        raise InvalidShares("this is not the master key of this cluster")
+    keyring = None
+    with contextlib.suppress(IntegrityError, FormatError):
+        keyring = None if wrapped is None else unwrap(key, keyspace.node(namespace, "keyring"), wrapped)
+    return Master(namespace, key, keyring)
 
 
 class TenantKeyring(NamedTuple):

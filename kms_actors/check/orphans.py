@@ -13,7 +13,9 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from kms_actors.actors.cluster.schedule import UNMOUNTING
+from kms_actors.actors.tenant.standing import ERASURE
 from kms_actors.backup.layout import LOCK
+from kms_actors.check.deleting import begun
 from kms_actors.check.findings import parts_of
 from kms_actors.mounts import AREAS
 from kms_actors.store import keyspace
@@ -37,8 +39,9 @@ async def find_orphans(store: Store) -> AsyncIterator[Orphans]:
         keys = TenantKeys(tenant)
         for area in AREAS:
             async for mount in _numbers(store, keys.key(area)):
-                if await store.run(partial(_is_orphan, keys=keys, mount=mount), priority=Priority.BATCH):
-                    yield Orphans(tenant, area, mount)
+                orphans = Orphans(tenant, area, mount)
+                if await store.run(partial(_is_there, orphans=orphans), priority=Priority.BATCH):
+                    yield orphans
 
 
 async def remove_orphans(store: Store, found: Callable[[Orphans], None]) -> int:
@@ -71,14 +74,18 @@ async def _first(tr: Transaction, begin: bytes, end: bytes) -> list[tuple[bytes,
     return await tr.get_range(begin, end, limit=1)
 
 
-async def _is_orphan(tr: Transaction, keys: TenantKeys, mount: int) -> bool:
-    known = (keys.key(LOCK), keys.key("mount", mount), keys.key(UNMOUNTING, mount))
-    return not any(record is not None for record in await tr.get_many(known))
+async def _is_there(tr: Transaction, orphans: Orphans) -> bool:
+    """Whether there are such records now: those that were read before may have gone with the mount's own since."""
+    keys = TenantKeys(orphans.tenant)
+    known = (("mount", orphans.mount), (UNMOUNTING, orphans.mount), (LOCK,), (ERASURE,))
+    *owners, erasure = await tr.get_many([keys.key(*parts) for parts in known])
+    if begun(erasure) or any(record is not None for record in owners):
+        return False  # of a vault that is deleted mounts go before what lies below some of them
+    return bool(await tr.get_range(*keys.span(orphans.area, orphans.mount), limit=1))
 
 
 async def _remove(tr: Transaction, orphans: Orphans) -> bool:
-    keys = TenantKeys(orphans.tenant)
-    if not await _is_orphan(tr, keys, orphans.mount):
+    if not await _is_there(tr, orphans):
         return False
-    tr.clear_range(*keys.span(orphans.area, orphans.mount))
+    tr.clear_range(*TenantKeys(orphans.tenant).span(orphans.area, orphans.mount))
     return True

@@ -8,10 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from kms_actors.actors.cluster.schedule import UNMOUNTING, decode_time
+from kms_actors.actors.cluster.timekeeping import BOUND
 from kms_actors.actors.tenant.cubbyholes import CUBBYHOLE
 from kms_actors.actors.tenant.header import TenantHeader
-from kms_actors.actors.transit.schedule import from_the_future
+from kms_actors.actors.tenant.standing import ERASURE
+from kms_actors.actors.transit.schedule import RETRY, from_the_future
 from kms_actors.check import cubbyholes, identity, tokens
+from kms_actors.check.deleting import begun
 from kms_actors.check.findings import (
     Kind,
     Page,
@@ -60,7 +63,7 @@ class TenantCheck:
         self._keys = keys
         self._openers, self._keyring = keyring
         self._page = page
-        self._whole = whole  # no restore is under way, which leaves records alone until its end
+        self._whole = whole  # neither restored nor deleted just now, which leaves records alone until its end
         self._mounts: dict[tuple[str, int], bool] = {}
         self._unversioned: set[int] = set()  # mounts of version 1 of `kv`
 
@@ -68,11 +71,12 @@ class TenantCheck:
     async def begin(cls, tr: Transaction, number: int, master: Master | None, page: Page) -> TenantCheck:
         """Open what can be opened; a tenant without a header is found here, whatever else it has."""
         keys = TenantKeys(number)
-        areas = ("header", "restore", "grant", "erasure")
-        header, lock, *others = await asyncio.gather(*(tr.get(keys.key(area)) for area in areas))
-        if header is None and lock is None and others == [None, None]:
+        found = await tr.get_many([keys.key(area) for area in ("header", "restore", "grant", ERASURE)])
+        if found == [None] * len(found):
             page.add(Kind.ORPHAN, keys.prefix, "records of a tenant that has no header")
-        return cls(tr, keys, master, await tenant_keyring(tr, keys, master), page, whole=lock is None)
+        _, lock, _, erasure = found
+        whole = lock is None and not begun(erasure)
+        return cls(tr, keys, master, await tenant_keyring(tr, keys, master), page, whole=whole)
 
     async def examine(self, key: bytes, value: bytes) -> None:
         """Look at one record."""
@@ -260,8 +264,13 @@ class TenantCheck:
         )
         if policy is None:
             self._page.add(Kind.ORPHAN, key, "the rotation of a transit key that is not there")
-        elif unsealed is not None and (entry is None or decode_time(entry) > time):
+        elif unsealed is not None and (entry is None or decode_time(entry) > max(time, _tried_again())):
             self._page.add(Kind.CONTRADICTION, self._keys.key("due"), "the tenant is not looked at when a key is due")
+
+
+def _tried_again() -> int:
+    """Return by when a tenant is looked at again whose key could not be rotated by now, in nanoseconds since 1970."""
+    return wall_clock.time_ns() + RETRY + BOUND
 
 
 def _with_data(head: Head | None) -> set[int]:

@@ -58,11 +58,14 @@ async def check(store: Store, master: Master | None, advance: Advance) -> Report
         page, begin = await store.run(functools.partial(_page, begin=begin, master=master), priority=Priority.BATCH)
         report.add(page)
         advance(page.vaults, page.records)
+        await asyncio.sleep(0)  # a store may answer at once, and others wait for their turn
     return report
 
 
 async def _page(tr: Transaction, begin: bytes, master: Master | None) -> tuple[Page, bytes | None]:
     page = Page()
+    if master is not None:
+        master = await master.now(tr)
     entries, following = await read_page(tr, begin, _END, most_entries=_MOST)
     if begin == _BEGIN and entries and await tr.get(HEADER) is None:
         page.add(Kind.MISSING, HEADER, "the store has no header")
@@ -88,6 +91,8 @@ async def _examine(tr: Transaction, key: bytes, value: bytes, master: Master | N
         elif known is None:
             page.add(Kind.UNKNOWN_KEY, key, "no record of this program lies here")
         else:
+            if master is not None and parts is not None and parts[:2] != ("node", master.namespace):
+                master = None  # no other record of a cluster is sealed, but those of another in this store
             record = examine(known, key, value, master.openers() if master else {})
             if UPGRADE not in known.pattern:  # which is there for who has only that version
                 page.older += is_older(known.sealing, value, master)

@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import io
 import stat
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
+from kms_actors.actors.ceremony.subject import ATTEMPTS
 from kms_actors.backup import file, groups
 from kms_actors.backup.export import Export, count_vaults
 from kms_actors.backup.format import Cluster, FrameReader, FrameWriter, Records, Tenant
 from kms_actors.errors import FormatError, InvalidRequest, TransactionConflict
-from kms_actors.store.api import Body, Priority, Store, T
+from kms_actors.keyring import stored
+from kms_actors.store import keyspace
+from kms_actors.store.api import Body, Priority, Store, T, Transaction
 from kms_actors.store.keyspace import TenantKeys
+from kms_actors.tenancy.records import Erasure
 from tests.store.access import clear, get_all, put
 from tests.support.backups import backup, fill, header, resumed
 from tests.support.faulty_store import CountingStore, Interrupted
@@ -205,12 +210,84 @@ async def test_a_large_secret_that_never_rests_is_given_up(store: Store) -> None
         await Export(Restless(store), FrameWriter.begin(io.BytesIO(), header("vault_a"))).run("vault_a")
 
 
-async def test_a_vault_that_goes_away_meanwhile_is_no_backup(store: Store) -> None:
-    await fill(store, ("vault_a", 3))
+async def removed(store: Store, vault: str, number: int) -> None:
+    keys = TenantKeys(number)
 
-    async def remove() -> None:
-        await clear(store, b"\x02ckms\x00\x02vault\x00\x02vault_a\x00")
+    async def body(tr: Transaction) -> None:
+        tr.clear(keyspace.vault(vault))
+        tr.clear_range(keys.prefix, keyspace.after(keys.prefix))
 
-    counting = CountingStore(store, 2, remove)
+    await store.run(body)
+
+
+async def begun(store: Store, _: str, number: int) -> None:
+    """As the first step of a deletion does."""
+    await put(store, (TenantKeys(number).key("erasure"), stored.encode(Erasure("vault_b", 1.0, 2.0, "", begun=2.0))))
+
+
+@pytest.mark.parametrize("go", [removed, begun])
+async def test_a_vault_that_goes_away_meanwhile_is_no_backup(
+    store: Store, go: Callable[[Store, str, int], Awaitable[None]]
+) -> None:
+    await fill(store, ("vault_b", 3))
+    counting = CountingStore(store, 2, lambda: go(store, "vault_b", 3))
     with pytest.raises(InvalidRequest, match="removed while it was backed up"):
-        await Export(counting, FrameWriter.begin(io.BytesIO(), header("vault_a"))).run("vault_a")
+        await Export(counting, FrameWriter.begin(io.BytesIO(), header("vault_b"))).run("vault_b")
+
+
+@pytest.mark.parametrize("go", [removed, begun])
+async def test_a_backup_of_all_has_all_others_when_one_goes_away_meanwhile(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go: Callable[[Store, str, int], Awaitable[None]]
+) -> None:
+    """Whatever transaction it is before; and also where the backup was broken off before that one."""
+    monkeypatch.setattr(groups, "PAGE_ENTRIES", 60)
+    path = tmp_path / "backup"
+    at = 0
+    while True:
+        await fill(store, ("vault_a", 3), ("vault_b", 300), ("vault_c", 5))
+        await clear(store, TenantKeys(300).key("erasure"))
+        counting = CountingStore(store, at, lambda: go(store, "vault_b", 300))
+        target = io.BytesIO()
+        await Export(counting, FrameWriter.begin(target, header("all"))).run("all")
+        if counting.runs <= at:
+            break
+        found = [frame for frame in frames_of(target.getvalue()) if not isinstance(frame, Cluster)]
+        names = [frame.vault for frame in found if isinstance(frame, Tenant)]
+        assert names in (["vault_a", "vault_c"], ["vault_a", "vault_b", "vault_c"])
+        assert {frame.vault for frame in found} == set(names)
+        if "vault_b" not in names:
+            await fill(store, ("vault_b", 300))
+            await clear(store, TenantKeys(300).key("erasure"))
+            path.unlink(missing_ok=True)
+            with file.create(path, header("all")) as (writer, last), pytest.raises(Interrupted):
+                await Export(CountingStore(store, at), writer).run("all", last)
+            await go(store, "vault_b", 300)
+            assert await resumed(store, path, "all") == target.getvalue()
+        at += 1
+    assert at > 6
+
+
+async def test_a_vault_that_is_restored_meanwhile_is_read_from_its_beginning(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "PAGE_ENTRIES", 25)
+    await fill(store, ("vault_a", 3))
+    before, path = await backup(store, "vault_a"), tmp_path / "backup"
+    mark = KEYS.key("restore")
+    counting = CountingStore(store, 3, lambda: put(store, (mark, b"x")))
+    with (
+        file.create(path, header("vault_a")) as (writer, last),
+        pytest.raises(InvalidRequest, match="vault_a is not"),
+    ):
+        await Export(counting, writer).run("vault_a", last)
+    assert path.read_bytes() == before[: before.index(b"\n") + 1]
+    await clear(store, mark)
+    await put(store, *((key, b"restored") for key, _ in await get_all(store) if key.startswith(KEYS.key("kv"))))
+    assert await resumed(store, path, "vault_a") == await backup(store, "vault_a")
+
+
+async def test_ceremonies_under_way_stay_behind(store: Store) -> None:
+    await fill(store, ("vault_a", 3))
+    whole = await backup(store, "all")
+    await put(store, *((keyspace.node("c", area), b"shares") for area in ATTEMPTS))
+    assert await backup(store, "all") == whole

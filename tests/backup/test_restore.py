@@ -12,9 +12,11 @@ from kms_actors.backup import groups
 from kms_actors.backup.format import Cluster, FrameWriter, Header, Records, Tenant
 from kms_actors.backup.restore import Restore
 from kms_actors.errors import FormatError, InvalidRequest
+from kms_actors.keyring import stored
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys, vault
+from kms_actors.tenancy.records import Grant
 from tests.store.access import get, get_all, put, replace_all
 from tests.support.backups import backup, fill, header, restore, restored, vault_entries
 from tests.support.faulty_store import CountingStore, Interrupted
@@ -109,6 +111,23 @@ async def test_an_integer_of_another_vault_is_never_taken(store: Store, replace:
 
 
 @pytest.mark.parametrize("replace", [False, True])
+@pytest.mark.parametrize("of_the_other", [("grant", stored.encode(Grant())), ("header", b"damaged")])
+async def test_nor_is_that_of_one_whose_header_says_nothing(
+    store: Store, replace: bool, of_the_other: tuple[str, bytes]
+) -> None:
+    """As of a vault that was granted and not initialised yet."""
+    await fill(store, ("vault_a", 3))
+    data = await backup(store, "vault_a")
+    await emptied(store)
+    area, record = of_the_other
+    await put(store, (vault("vault_other"), (3).to_bytes(8, "little")), (TenantKeys(3).key(area), record))
+    before = await get_all(store)
+    with pytest.raises(InvalidRequest, match="belongs to another vault"):
+        await restore(store, data, replace=replace)
+    assert await get_all(store) == before
+
+
+@pytest.mark.parametrize("replace", [False, True])
 async def test_a_vault_never_changes_its_integer(store: Store, replace: bool) -> None:
     await fill(store, ("vault_a", 3))
     data = await backup(store, "vault_a")
@@ -131,6 +150,19 @@ async def test_keys_of_another_cluster_are_never_written_over(store: Store) -> N
     assert await get_all(store) == before
     await restore(store, data, "vault_a")
     assert await get(store, keyspace.node("c", "keyring")) == b"another"
+
+
+async def test_a_store_gets_no_second_cluster_by_a_backup(store: Store) -> None:
+    await fill(store, ("vault_a", 3))
+    data = await backup(store, "all")
+    await emptied(store)
+    await put(store, (keyspace.node("d", "seal"), b"seal"))
+    before = await get_all(store)
+    with pytest.raises(InvalidRequest, match="holds the cluster d, and the backup is of c"):
+        await restore(store, data, replace=True)
+    assert await get_all(store) == before
+    await put(store, (keyspace.node("c", "seal"), b"seal"))  # where both are there, both stay
+    await restore(store, data)
 
 
 async def test_a_restore_broken_off_before_any_transaction_goes_on(store: Store) -> None:
@@ -214,6 +246,28 @@ async def test_two_processes_never_restore_the_same_backup_at_once(store: Store)
     await restore(store, data)
 
 
+async def test_who_comes_late_leaves_no_mark_on_what_another_process_has_restored(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "PAGE_ENTRIES", 1000)
+    await fill(store, ("vault_a", 3), ("vault_b", 300))
+    data = await backup(store, "all")
+    marks = [TenantKeys(number).key("restore") for number in (3, 300)]
+
+    async def another() -> None:
+        with pytest.raises(Interrupted):
+            await restore(CountingStore(store, 11), data, replace=True)
+        assert [await get(store, mark) is not None for mark in marks] == [False, True]
+
+    for at in (1, 4):
+        await emptied(store)
+        await fill(store, ("vault_a", 3), ("vault_b", 300))
+        with pytest.raises(InvalidRequest, match="another process"):
+            await restore(CountingStore(store, at, another), data, replace=True)
+        await restore(store, data, replace=True)
+        assert [await get(store, mark) for mark in marks] == [None, None]
+
+
 async def test_a_vault_that_is_unsealed_while_it_is_taken_is_left_alone(store: Store) -> None:
     await fill(store, ("vault_a", 3))
     data = await backup(store, "vault_a")
@@ -272,6 +326,9 @@ A3 = TenantKeys(3).key("seal")
         [Tenant("vault_a", 3, ()), Tenant("vault_a", 3, ())],
         [Cluster(((A3, b""),))],
         [Cluster(((vault("vault_a"), b""),))],
+        [Cluster(((keyspace.pack("node", "c"), b""),))],
+        [Cluster(((keyspace.pack("node", 1, "seal"), b""),))],
+        [Cluster(((keyspace.pack("node", "c")[:-1] + b"\xfe", b""),))],
     ],
 )
 async def test_a_backup_that_would_write_where_it_must_not_is_refused(

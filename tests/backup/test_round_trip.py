@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from kms_actors.actors.node.erasing import Eraser
 from kms_actors.auth.service_token import proof_digest, tenant_of
 from kms_actors.errors import IntegrityError
 from kms_actors.kv import messages as kv
@@ -14,11 +16,13 @@ from kms_actors.messages import (
     AuthenticateToken,
     EnableMount,
     ReadSealStatus,
+    Seal,
     TuneMount,
 )
 from kms_actors.policy.messages import GeneratePassword, PolicyKind, ResolveAcl, WritePolicy
 from kms_actors.store.api import Store
 from kms_actors.store.keyspace import ALLOCATOR, TenantKeys
+from kms_actors.tenancy.messages import DeleteTenant
 from tests.store.access import get, get_all, put
 from tests.support.backups import backup, restore
 from tests.support.vaults import LARGE, filled, node, opened
@@ -53,6 +57,32 @@ async def test_one_vault_moves_to_another_cluster(tmp_path: Path, source: Store,
         new = await filled(service, "vault_c")
         await new.check(service)
     assert int.from_bytes(await get(target, ALLOCATOR) or b"", "little") == 3
+
+
+async def test_a_vault_that_was_deleted_comes_back_sealed_where_each_node_is_unsealed_for_itself(
+    tmp_path: Path, source: Store
+) -> None:
+    """Its epoch is none of those that a node, which heard of neither, has kept a root key for."""
+    directory = tmp_path / "source"
+    async with (
+        node(source, directory, unseal_scope="node") as first,
+        node(source, directory, unseal_scope="node") as second,
+    ):
+        vault = await filled(first, "vault_a")
+        data = await backup(source, "vault_a")
+        await (await first.tenant("vault_a")).ask(Seal())
+        await second.catch_up()
+        tenant = await vault.unsealed(second)
+        await tenant.ask(kv.ReadSecret(1, "app/one"))
+        assert second._directory is not None
+        second._directory._sleep(tenant)
+        await first.ask_node(DeleteTenant("vault_a", wait=0, by="operator"))
+        assert await Eraser(source, time.time_ns).erase(1, "vault_a")
+        await restore(source, data, clock=time.time)
+        await second.catch_up()
+        assert (await (await second.tenant("vault_a")).ask(ReadSealStatus())).sealed
+        await vault.check(second)
+        assert (first.feed.skipped, second.feed.skipped) == (0, 0)
 
 
 @pytest.mark.parametrize("version", ["1", "2"])

@@ -104,6 +104,16 @@ def test_a_clean_store_ends_with_0_and_says_what_was_not_opened(source: Path) ->
     }
 
 
+@pytest.mark.parametrize("content", ["", "11" * 16, "x" * 64])
+def test_a_file_without_a_key_is_named(source: Path, content: str) -> None:
+    asyncio.run(_init(source))
+    key = source / "some.key"
+    key.write_text(content)
+    result = run("store", "check", "--configuration", written(source), "--key-file", key)
+    assert result.exit_code == 2
+    assert f"Error: {key}: " in result.output
+
+
 def test_findings_end_with_1_and_show_keys_but_no_values(source: Path) -> None:
     asyncio.run(_fill(source, "vault_a"))
     asyncio.run(_plant(source))
@@ -135,6 +145,8 @@ def test_shares_of_the_master_key_are_taken_as_options_from_the_environment_or_a
     asked = run(*check, "--prompt", text=f"{shares[0]}\n{shares[1]}\n\n")
     assert asked.exit_code == 0
     assert shares[0] not in asked.output
+    lines = "".join(f"Unseal Key {number}: {share}\n" for number, share in enumerate(shares, 1))
+    assert run(*check, "--prompt", text=lines).exit_code == 0  # as `master-key create` prints them
     for wrong in (shares[:1], [*shares[:1], "CANARY"]):
         result = run(*check, environment={"KMS_UNSEAL_KEYS": " ".join(wrong)})
         assert result.exit_code == 2
@@ -212,6 +224,25 @@ def test_vaults_move_with_backup_and_restore(source: Path, target: Path) -> None
     assert (again.exit_code, "only --replace" in again.output) == (1, True)
 
 
+def test_a_backup_says_that_the_store_holds_another_cluster(source: Path) -> None:
+    asyncio.run(_cluster(source, "kms-other"))
+    backup = ("backup", "--configuration", written(source), "--output")
+    made = run(*backup, source / "a.backup")
+    assert made.exit_code == 0
+    told = "the store holds the cluster `kms-other`, and none named `kms-c1`, as the configuration has it: "
+    assert f"{told}this is a backup of what is there\n" in made.stderr
+    assert json.loads(run(*backup, source / "b.backup", "--json").stdout)["clusters"] == ["kms-other"]
+    asyncio.run(_cluster(source, "kms-c1"))
+    assert "kms-other" not in run(*backup, source / "c.backup").output
+
+
+async def _cluster(directory: Path, namespace: str) -> None:
+    key, _, seal = make_key(1, 1, 0.0)
+    async with opened(directory) as store:
+        await schema.initialise(store)
+        await NodeRecords(store, namespace, second_cluster=True).create(seal, key, 0.0)
+
+
 def test_one_vault_is_replaced_when_asked_for(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kms_actors.cli.store.work.REQUEST_SECONDS", -2.0)  # with the lease, no wait at all
     (vault_a,) = asyncio.run(_fill(source, "vault_a"))
@@ -249,6 +280,30 @@ def test_a_backup_that_cannot_be_made_ends_with_1_and_is_one_line(source: Path, 
     assert (result.exit_code, result.stdout, result.stderr.count("Error: ")) == (1, "", 1)
     assert result.stderr.splitlines()[-1].startswith("Error: ")
     assert not (source / "b").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("restore", "--input"), ("restore", "--dry-run", "--input"), ("backup", "--resume", "--output")],
+    ids=lambda words: " ".join(words[:-1]),
+)
+def test_a_file_that_is_no_backup_is_named(source: Path, words: tuple[str, ...]) -> None:
+    asyncio.run(_fill(source, "vault_a"))
+    bad = source / "bad.backup"
+    bad.write_bytes(b"rubbish" * 100)
+    result = run(*words, bad, "--configuration", written(source))
+    assert (result.exit_code, result.stderr.splitlines()[-1].startswith(f"Error: {bad}: ")) == (1, True), (
+        result.stderr
+    )
+    assert bad.read_bytes() == b"rubbish" * 100
+
+
+def test_a_backup_that_is_complete_is_named(source: Path) -> None:
+    asyncio.run(_fill(source, "vault_a"))
+    words = ["backup", "--configuration", written(source), "--output", source / "whole"]
+    assert run(*words).exit_code == 0
+    again = run(*words, "--resume")
+    assert (again.exit_code, f"{source / 'whole'}: the backup is complete" in again.stderr) == (1, True), again.stderr
 
 
 @pytest.mark.parametrize("command", [["store"], ["store", "check"], ["backup"], ["restore"]])

@@ -11,9 +11,11 @@ from typing import Any, Final, TypeVar
 import click
 
 from kms_actors import config
+from kms_actors.actors.node.namespaces import others_alone
 from kms_actors.backup.format import ALL
 from kms_actors.check.findings import Report
-from kms_actors.cli.manners import FAILED, configured_by, not_looked, tell, tells, wrong
+from kms_actors.cli.manners import FAILED, Form, configured_by, form, not_looked, tell, tells, wrong
+from kms_actors.cli.shares import given_shares
 from kms_actors.cli.store.given import Given
 from kms_actors.cli.store.work import (
     backed_up,
@@ -92,7 +94,7 @@ def store_check(
     the store could not be checked.
     """
     if prompt:
-        shares = (*shares, *_asked_shares())
+        shares = (*shares, *given_shares())
     try:
         report = asyncio.run(checked(configuration, Given(shares, key_file)))
     except (KmsError, OSError) as error:
@@ -126,7 +128,7 @@ def store_reseal(
     run again.
     """
     if prompt:
-        shares = (*shares, *_asked_shares())
+        shares = (*shares, *given_shares())
     given = Given(shares, key_file)
     if given.nothing and configuration.master_keyring_provider.name == SHAMIR:
         raise click.UsageError("the master key is needed: --prompt, --unseal-key or --key-file")
@@ -162,8 +164,11 @@ def backup(*, configuration: config.Configuration, output: Path, scope: str, res
     Vaults come back sealed, with the shares they had at the time of the backup: keep those. Without shares a backup
     opens to nobody.
     """
-    made = _run(backed_up(configuration, output, scope, resume=resume))
-    tell(made._asdict(), str(made), made.sha256)
+    made, clusters = _run(backed_up(configuration, output, scope, resume=resume))
+    others = others_alone("the store", clusters, configuration.master_keyring_provider.namespace)
+    if others is not None and form() is not Form.JSON:
+        click.echo(f"{others}, as the configuration has it: this is a backup of what is there", err=True)
+    tell({**made._asdict(), "clusters": clusters}, str(made), made.sha256)
 
 
 @click.command()
@@ -200,15 +205,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except InvalidRequest as error:  # by the store as it is, not by how the command was called
         raise click.ClickException(str(error)) from None
-
-
-def _asked_shares() -> list[str]:
-    shares: list[str] = []
-    while share := click.prompt(
-        "Unseal Key (empty: no more)", default="", show_default=False, hide_input=True, err=True
-    ):
-        shares.append(share)
-    return shares
 
 
 def _summary(report: Report) -> Iterator[str]:

@@ -11,11 +11,13 @@ from kms_actors.config import MasterKeyringProvider
 from kms_actors.errors import InvalidRequest
 from kms_actors.keyring.check_value import has_check_value
 from kms_actors.keyring.master_seal import MasterSeal, ProviderSeal, type_of
+from kms_actors.keyring.shamir import SECRET_LENGTH
 from kms_actors.seals.opening import providers_of
 from kms_actors.seals.provider import Wrapped
 from kms_actors.seals.sources import Source
 from kms_actors.seals.static import StaticProvider
 from kms_actors.secret import SecretBytes
+from kms_actors.small_files import read_small
 from kms_actors.store.api import Store
 
 
@@ -63,9 +65,11 @@ class Given(NamedTuple):
 async def _of_file(path: Path, namespace: str, seal: MasterSeal | None) -> SecretBytes:
     """Return the key in a file; where that is the key of `static`, the master key that it has wrapped."""
     try:
-        key = SecretBytes(bytes.fromhex(path.read_text(encoding="ascii").strip()))  # noqa: ASYNC240 - a command's
+        key = SecretBytes(bytes.fromhex(read_small(path).decode("ascii").strip()))
     except ValueError:
         raise InvalidRequest(f"{path}: no key in hex") from None
+    if len(key) != SECRET_LENGTH:
+        raise InvalidRequest(f"{path}: a key is {2 * SECRET_LENGTH} hex digits")
     if isinstance(seal, ProviderSeal) and seal.type == "static" and has_check_value(key, seal.key_id):
         return await StaticProvider(namespace, Source("--key-file", str(path))).unwrap(
             Wrapped(seal.key_id, seal.wrapped)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from kms_actors import config
+from kms_actors.actors.node.namespaces import clusters
 from kms_actors.backup import file
 from kms_actors.backup.export import Export, count_vaults, number_of
 from kms_actors.backup.format import ALL, Header
@@ -19,7 +20,7 @@ from kms_actors.check.orphans import Orphans, find_orphans, remove_orphans
 from kms_actors.check.walk import check
 from kms_actors.cli.manners import progress
 from kms_actors.cli.store.given import Given
-from kms_actors.errors import InvalidRequest, StoreUnavailable
+from kms_actors.errors import FormatError, InvalidRequest, StoreUnavailable
 from kms_actors.request_context import REQUEST_SECONDS
 from kms_actors.reseal.run import Outcome, Reseal
 from kms_actors.store import schema
@@ -75,8 +76,10 @@ class BackedUp(NamedTuple):
         return f"Vaults: {self.vaults}\nRecords: {self.records}\nBytes: {self.bytes}\nSHA-256: {self.sha256}"
 
 
-async def backed_up(configuration: config.Configuration, output: Path, scope: str, *, resume: bool) -> BackedUp:
-    """Back up a vault or `ALL`."""
+async def backed_up(
+    configuration: config.Configuration, output: Path, scope: str, *, resume: bool
+) -> tuple[BackedUp, list[str]]:
+    """Back up a vault or `ALL`; return the namespaces of the store's clusters, too."""
     async with opened_store(configuration.cluster) as opened:
         if not await schema.exists(opened):
             raise InvalidRequest("there is no cluster in this store")
@@ -88,7 +91,8 @@ async def backed_up(configuration: config.Configuration, output: Path, scope: st
                 bar.update(writer.tally.vaults)
                 digest = await Export(opened, writer, _counting(bar)).run(scope, last)
             tally = writer.tally
-    return BackedUp(tally.vaults, tally.entries, tally.bytes, digest)
+        found = await opened.run(clusters)
+    return BackedUp(tally.vaults, tally.entries, tally.bytes, digest), found
 
 
 async def restored(
@@ -106,7 +110,10 @@ async def restored(
     async with opened_store(configuration.cluster, make=not dry_run) as opened:
         run = Restore(opened, source, vault, replace=replace, settle=settle)
         with _bar("verify", size) as bar:
-            contents = await run.prepare(bar.update, restart=restart and not dry_run)
+            try:
+                contents = await run.prepare(bar.update, restart=restart and not dry_run)
+            except FormatError as error:
+                raise FormatError(f"{source.name}: {error}") from None
         if not dry_run:
             with _bar("restore", size) as bar:
                 await run.run(bar.update)
