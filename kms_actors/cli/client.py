@@ -31,7 +31,7 @@ _COMMANDS: Final = {
 def main() -> None:
     """Make keys, tokens and master keys for Clever KMS; look after its store, its vaults and its audit logs.
 
-    Only `doctor`, `kubernetes`, `migrate`, `tenants` and `transit` talk to servers.
+    Only `audit`, `doctor`, `kubernetes`, `migrate`, `tenants` and `transit` talk to servers.
 
     \b
     kms-cli keys

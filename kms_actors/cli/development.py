@@ -1,10 +1,12 @@
 """Development mode: a node on the embedded store that is ready at once.
 
-Everything lies in one directory (0700): token keys, master key, store. A second start finds and uses them.
+Everything lies in one directory (0700): token keys, master key, the vault's share, store. A second start finds and
+uses them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ from kms_actors.auth.build import Privilege, build_token
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.cli.key_file import read_key_file, write_key_file
 from kms_actors.cli.private_file import create_private, replace_private
+from kms_actors.errors import InvalidShares
+from kms_actors.keyring.shamir import encode_share, parse_share
 from kms_actors.messages import (
     Initialize,
     ReadSealStatus,
@@ -56,8 +60,18 @@ class Development:
             status = await tenant.ask(ReadSealStatus())
             if not status.initialized:
                 made = await tenant.ask(Initialize(1, 1))
-                await tenant.ask(Unseal(made.shares[0]))
+                replace_private(self._unseal_key, encode_share(made.shares[0]) + "\n")
+            if status.sealed and self._unseal_key.exists():
+                with contextlib.suppress(InvalidShares):  # it has been given other shares since
+                    share = parse_share(self._unseal_key.read_text(encoding="utf-8").strip())
+                    status = await tenant.ask(Unseal(share))
+            if status.sealed:
+                click.echo(_SEALED.format(vault=VAULT_ID, key=self._unseal_key, directory=self.directory))
         click.echo(self._welcome())
+
+    @property
+    def _unseal_key(self) -> Path:
+        return self.directory / "unseal.key"
 
     def _welcome(self) -> str:
         tokens = {
@@ -89,8 +103,11 @@ class Development:
         )
 
 
+_SEALED = """
+{vault} is sealed, and {key} does not open it: unseal it with its shares, or remove {directory} to begin anew."""
+
 _WELCOME = """
-Development mode: unsealed, with the master key in a file. Do not keep anything here that matters.
+Development mode: all keys are in files of {directory}. Do not keep anything here that matters.
 
 Cluster operator's token:
 {cluster_operator}
@@ -101,7 +118,7 @@ Tenant operator's token, for {vault}:
 Tenant's token, for {vault}:
 {tenant}
 
-They are in {directory}/*.token, too.{console}
+They are in {directory}/*.token, too, and the vault's unseal key in {directory}/unseal.key.{console}
 
 With the vault command line, in another terminal:
   export VAULT_ADDR={address}

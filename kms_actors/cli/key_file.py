@@ -13,6 +13,7 @@ from kms_actors.auth.scope import require_scope
 from kms_actors.cli.private_file import create_private
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
+from kms_actors.small_files import read_small
 
 _TEXT = """\
 # Signs tokens of Clever KMS. Who has this file has every vault: keep it away from the nodes, which need only
@@ -61,7 +62,7 @@ def read_key_file(path: Path) -> TokenKeys:
 
 def _tree(path: Path) -> dict[str, Any]:
     try:
-        return tomli.loads(path.read_text(encoding="utf-8"))
+        return tomli.loads(read_small(path).decode())
     except (UnicodeDecodeError, tomli.TOMLDecodeError):
         raise InvalidRequest(f"{path} is not TOML") from None
 

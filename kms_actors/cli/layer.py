@@ -16,7 +16,7 @@ from kms_actors import (
     __version__,
     config,
 )
-from kms_actors.cli.manners import FAILED, Program, tells
+from kms_actors.cli.manners import FAILED, Program, heeds_nothing, tells
 from kms_actors.errors import KmsError
 from kms_actors.observe import log
 from kms_actors.processes.loading import modules_kept
@@ -59,10 +59,13 @@ def main(context: click.Context, path: Path | None, *, development: bool, direct
     Stops on SIGTERM or SIGINT after the requests under way. With a command, runs none.
     """
     if context.invoked_subcommand is not None:
+        heeds_nothing(context, but="path")
         context.obj = path
         return
     if path is None:
         raise click.UsageError(f"Missing option '{_OPTION}'.")
+    if not development and context.get_parameter_source("directory") is click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("--directory is for --development alone")
     prepared = _prepare_development(path, directory) if development else None
     configuration = prepared.configuration if prepared else config.load(path)
     log.configure(configuration.log)
@@ -121,11 +124,16 @@ def _serve(configuration: config.Configuration, prepared: Development | None) ->
     with modules_kept():
         # Here, for they take most of a start, and what went wrong before needs none of them.
         from kms_actors.processes import node as node_process  # noqa: PLC0415
+        from kms_actors.processes.accounts import drop_privileges  # noqa: PLC0415
         from kms_actors.processes.forking import fork_all  # noqa: PLC0415
-    workers = None
+        from kms_actors.processes.sockets import open_all  # noqa: PLC0415
+    workers = bound = None
     if prepared is None and configuration.worker_count > 1:
         workers = fork_all(configuration)
-    uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None))
+    elif configuration.user is not None:
+        bound = open_all(configuration)
+        drop_privileges(configuration)
+    uvloop.run(node_process.serve(configuration, workers, prepared.ready if prepared else None, bound))
 
 
 def _prepare_development(path: Path, directory: Path) -> Development:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import io
+import json
 import os
 import signal
 import sys
@@ -21,6 +23,7 @@ import msgspec
 
 from kms_actors.auth.wire import TokenRefused
 from kms_actors.cli.sender import RequestFailed
+from kms_actors.cli.surroundings import FORM
 from kms_actors.config import ConfigurationError
 from kms_actors.errors import InvalidRequest, KmsError
 from kms_actors.system_errors import in_words
@@ -34,7 +37,6 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 UNREAD: Final = 128 + 13  # SIGPIPE, which some systems do not have
 
 _JSON: Final = "--json"
-_FORM: Final = "kms_actors.form"
 _CONFIGURATION: Final = "kms_actors.configuration"
 #: What errors begin with that are about a key of the configuration.
 _KEY: Final = "key `"
@@ -82,7 +84,11 @@ class Program(click.Group):
     ) -> click.Context:
         if os.environ.get("NO_COLOR"):
             extra.setdefault("color", False)
-        return super().make_context(info_name, args, parent, **extra)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except BrokenPipeError:  # of help, say
+            _drop(sys.stdout)
+            raise click.exceptions.Exit(UNREAD) from None
 
     def main(
         self,
@@ -95,6 +101,8 @@ class Program(click.Group):
         if not standalone_mode:
             return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
         words = list(sys.argv[1:] if args is None else args)
+        _open_what_is_closed()
+        _print_anything(sys.stdout)
         try:
             code = super().main(words, prog_name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
@@ -103,6 +111,8 @@ class Program(click.Group):
             interrupted = isinstance(ended.__context__, KeyboardInterrupt)
             click.echo("Ended by Ctrl-C." if interrupted else "Nothing was done.", err=True)
             sys.exit(INTERRUPTED if interrupted else FAILED)
+        except OSError as error:  # of help, say
+            _refuse(click.ClickException(told(_of_output(error))), as_json=_JSON in words)
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -117,6 +127,8 @@ class Program(click.Group):
             raise wrong(str(error)) from None
         except (KmsError, TokenRefused, RequestFailed) as error:
             raise click.ClickException(_named(ctx, str(error))) from None
+        except UnicodeEncodeError:  # bytes that a shell has handed over as they were
+            raise click.UsageError("what was given is no text in UTF-8") from None
         except OSError as error:
             raise click.ClickException(told(error)) from None
 
@@ -144,18 +156,18 @@ def tells(quiet: str) -> Callable[[F], F]:
 def form() -> Form:
     """Return how the command that runs is to print."""
     context = click.get_current_context(silent=True)
-    chosen: Form = Form.WORDS if context is None else context.meta.get(_FORM, Form.WORDS)
+    chosen: Form = Form.WORDS if context is None else context.meta.get(FORM, Form.WORDS)
     return chosen
 
 
 def tell(data: Any, words: str, bare: str = "", *, err: bool = False) -> None:
     """Print what there is to tell, in the form that was asked for: JSON of `data`, or words, or the value alone."""
-    if form() is Form.JSON:
-        click.echo(msgspec.json.encode(data).decode(), err=err)
-    elif form() is Form.WORDS:
-        click.echo(words, err=err)
-    elif bare:
-        click.echo(bare, err=err)
+    if form() is Form.BARE and not bare:
+        return
+    try:
+        click.echo(_as_json(data) if form() is Form.JSON else words if form() is Form.WORDS else bare, err=err)
+    except OSError as error:
+        raise _of_output(error) from None
 
 
 def progress(steps: Any = None, **options: Any) -> Any:
@@ -167,6 +179,15 @@ def configured_by(context: click.Context | None, path: Path) -> None:
     """Note the configuration of a command: errors about its keys name it."""
     if context is not None:
         context.meta[_CONFIGURATION] = path
+
+
+def heeds_nothing(context: click.Context, *, but: str = "") -> None:
+    """Refuse options that stand before another command, which would do without them in silence."""
+    for each in context.command.params:
+        given = each.name and context.get_parameter_source(each.name) is click.core.ParameterSource.COMMANDLINE
+        if given and each.expose_value and each.name != but:
+            text = f"{each.opts[0]} stands before `{context.invoked_subcommand}`, which does not heed it there"
+            raise click.UsageError(text, context)
 
 
 def named(path: Path, text: str) -> str:
@@ -195,7 +216,7 @@ def _chosen(name: str, form_: Form) -> Callable[[click.Context, click.Parameter,
     def choose(context: click.Context, _: click.Parameter, given: bool) -> None:  # noqa: FBT001, RUF100 - click's
         if not given:
             return
-        if context.meta.setdefault(_FORM, form_) is not form_:
+        if context.meta.setdefault(FORM, form_) is not form_:
             raise click.UsageError(f"{name}: not together with another form of output", context)
 
     return choose
@@ -204,6 +225,38 @@ def _chosen(name: str, form_: Form) -> Callable[[click.Context, click.Parameter,
 def _named(context: click.Context, text: str) -> str:
     path = context.meta.get(_CONFIGURATION)
     return text if path is None else named(path, text)
+
+
+def _as_json(data: Any) -> str:
+    """Return data as JSON; what is no text in UTF-8, as names of files may be, is escaped in it."""
+    try:
+        return msgspec.json.encode(data).decode()
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(data), separators=(",", ":"))
+
+
+def _print_anything(stream: TextIO) -> None:
+    """Have a stream escape what its terminal has no letters for, as standard error does."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _of_output(error: OSError) -> OSError:
+    """Return an error of printing with the name of what could not be written."""
+    return OSError(error.errno, error.strerror, "standard output")
+
+
+def _open_what_is_closed() -> None:
+    """Give a program the streams that its caller has closed, before a file of ours takes the place of one.
+
+    Nothing is read there, what is to be printed fails as on a full disk, and what goes wrong is told to nobody.
+    """
+    streams = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
+    for name, flags, mode in streams:
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+    if isinstance(sys.stdin, io.TextIOWrapper):  # who reads bytes that are no text says what is wrong with them
+        sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def _drop(stream: TextIO) -> None:
@@ -215,8 +268,14 @@ def _drop(stream: TextIO) -> None:
 
 
 def _refuse(error: click.ClickException, *, as_json: bool) -> NoReturn:
-    if as_json:
-        click.echo(msgspec.json.encode({"errors": error.format_message().splitlines()}).decode(), err=True)
-    else:
-        error.show()
+    with contextlib.suppress(OSError):  # the exit code says it, too
+        if as_json:
+            click.echo(_as_json({"errors": error.format_message().splitlines()}), err=True)
+        else:
+            error.show()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            _drop(stream)
     sys.exit(error.exit_code)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
 
 import click
 
-from kms_actors.cli.manners import tell, tells
+from kms_actors.cli.manners import not_looked, tell, tells
 from kms_actors.cli.private_file import create_private
+from kms_actors.cli.shares import given_shares, shares_in
 from kms_actors.errors import InvalidRequest, InvalidShares
 from kms_actors.keyring.check_value import has_check_value, key_check_value
 from kms_actors.keyring.seal import validate_counts
 from kms_actors.keyring.shamir import SECRET_LENGTH, combine, encode_share, parse_share, split
 from kms_actors.secret import SecretBytes
-
-#: A line of what `create` and `vault operator init` print, or a share alone.
-_SHARE: Final = re.compile(r"\s*(?:Unseal Key \d+:)?\s*([A-Za-z0-9+/_=-]{44,66})\s*")
-#: Other lines of theirs, which hold no share.
-_OTHER: Final = re.compile(r"\s*(?:Key Check Value:.*|Initial Root Token:.*|\[.*\]|\w+ = .*|#.*)?\s*")
-_LONGEST: Final = 1 << 16  # characters of a file or of standard input
 
 
 @click.group("master-key")
@@ -96,7 +87,11 @@ def check(*, files: tuple[Path, ...], key_threshold: int, expected: str | None) 
     kms-cli master-key check --share-file alice.share --share-file bob.share --share-file carol.share
     kms-cli master-key check --key-check-value 2b71… < shares
     """  # noqa: D301  click keeps lines after \b
-    shares = [share for path in files for share in _in_lines(_read(path), f"{path}: ")] if files else list(_given())
+    try:
+        texts = [text for path in files for text in shares_in(path)] if files else given_shares()
+        shares = [parse_share(text) for text in texts]
+    except OSError as error:
+        raise not_looked(error) from None
     if len(shares) < key_threshold:
         raise InvalidRequest(f"{len(shares)} shares are given, and {key_threshold} are needed (--key-threshold)")
     key = _key(shares, key_threshold)
@@ -118,36 +113,6 @@ def _key(shares: list[bytes], threshold: int) -> SecretBytes:
     except InvalidShares as error:
         raise InvalidRequest(str(error)) from None
     raise InvalidRequest(f"the shares are not of one key with a threshold of {threshold}")
-
-
-def _given() -> Iterator[bytes]:
-    """Yield the shares on standard input, or ask a person for them."""
-    if not _terminal():
-        yield from _in_lines(sys.stdin.read(_LONGEST))
-        return
-    while text := click.prompt(
-        "Unseal Key (empty: no more)", default="", show_default=False, hide_input=True, err=True
-    ):
-        yield from _in_lines(text)
-
-
-def _terminal() -> bool:
-    return sys.stdin.isatty()
-
-
-def _read(path: Path) -> str:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(_LONGEST)
-
-
-def _in_lines(text: str, whose: str = "") -> Iterable[bytes]:
-    """Yield the share in each line; a line that is none is refused, and not repeated."""
-    for line in text.splitlines():
-        found = _SHARE.fullmatch(line)
-        if found is not None:
-            yield parse_share(found[1])
-        elif not _OTHER.fullmatch(line):
-            raise InvalidRequest(f"{whose}a line is no share: 44 characters of base64 or 66 of hex")
 
 
 def _setting(check_value: str) -> str:

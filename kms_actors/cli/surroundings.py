@@ -11,9 +11,11 @@ from urllib.parse import SplitResult
 
 import click
 
+from kms_actors.cli.over_unix import UnixConnection
 from kms_actors.durations import parse_duration
 from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
+from kms_actors.small_files import read_small
 from kms_actors.system_errors import in_words
 
 ADDRESS: Final = "VAULT_ADDR"
@@ -27,6 +29,8 @@ SERVER: Final = "VAULT_TLS_SERVER_NAME"
 UNVERIFIED: Final = "VAULT_SKIP_VERIFY"
 TIMEOUT: Final = "VAULT_CLIENT_TIMEOUT"
 
+#: Where a command keeps the form of output that it was asked for, if it was.
+FORM: Final = "kms_actors.form"
 #: Where `vault login` leaves a token, below the home of the user.
 TOKEN_FILE: Final = ".vault-token"  # noqa: S105 - likewise
 
@@ -45,8 +49,7 @@ def token_from(file: Path | None, variable: str = TOKEN, option: str = "--token-
     of_login = variable == TOKEN
     text = os.environ.get(variable, "") if file is None else _text(file)
     if file is None and not text and of_login:
-        kept = Path.home() / TOKEN_FILE
-        text = _text(kept) if kept.is_file() else ""
+        text = _of_login()
     token = text.strip()
     if not token or not token.isascii() or not token.isprintable():
         if file is not None:
@@ -62,6 +65,8 @@ def connection(parts: SplitResult, seconds: float | None = None, *, own: bool = 
     What else the environment says is of the server at VAULT_ADDR: it is heeded for `own` alone.
     """
     host, seconds = parts.hostname or "", timeout() if seconds is None else seconds
+    if parts.scheme == "unix":
+        return UnixConnection(parts.path, seconds)
     if parts.scheme == "http":
         return HTTPConnection(host, parts.port, timeout=seconds)
     context = _trusting()
@@ -73,9 +78,14 @@ def connection(parts: SplitResult, seconds: float | None = None, *, own: bool = 
 
 def headers() -> dict[str, str]:
     """Return the headers that the environment asks for."""
-    namespace = os.environ.get(NAMESPACE, "").strip("/")
+    return in_namespace(os.environ.get(NAMESPACE, ""), NAMESPACE)
+
+
+def in_namespace(name: str, given: str) -> dict[str, str]:
+    """Return the header that names a namespace, if there is a name. InvalidRequest says by what it was `given`."""
+    namespace = name.strip("/")
     if not namespace.isascii() or not namespace.isprintable():
-        raise InvalidRequest(f"{NAMESPACE} is not the id of a vault")
+        raise InvalidRequest(f"{given} is not the id of a vault, or the path of a namespace")
     return {"X-Vault-Namespace": namespace} if namespace else {}
 
 
@@ -101,15 +111,32 @@ class _SecureConnection(HTTPSConnection):
 
 
 def _trusting() -> ssl.SSLContext:
-    """Return a context that trusts whom the environment says."""
-    file, folder = os.environ.get(CERTIFICATES) or None, os.environ.get(FOLDER) or None
+    """Return a context that trusts whom the environment says, in a file or, without one, in the files of a folder."""
+    file, folder = os.environ.get(CERTIFICATES), os.environ.get(FOLDER)
+    if not file and not folder:
+        return ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if file:
+        if not _trusted(context, CERTIFICATES, Path(file)):
+            raise InvalidRequest(f"{CERTIFICATES}: {file} holds no certificates in PEM")
+        return context
+    # OpenSSL itself would look for those alone that are called by their hashes. Other files may lie among them.
+    paths = sorted(path for path in Path(folder or "").rglob("*") if path.is_file())
+    trusted = [_trusted(context, FOLDER, path) for path in paths]
+    if not any(trusted):
+        raise InvalidRequest(f"{FOLDER}: {folder} is no folder with certificates in PEM")
+    return context
+
+
+def _trusted(context: ssl.SSLContext, variable: str, path: Path) -> bool:
+    """Have a context trust the certificates in a file; tell whether there are any."""
     try:
-        return ssl.create_default_context(cafile=file, capath=None if file else folder)
+        context.load_verify_locations(path)
     except ssl.SSLError:
-        raise InvalidRequest(f"{CERTIFICATES}: {file} holds no certificates in PEM") from None
+        return False
     except OSError as error:
-        named = CERTIFICATES if file else FOLDER
-        raise InvalidRequest(f"{named}: {file or folder} cannot be read: {in_words(error)}") from None
+        raise InvalidRequest(f"{variable}: {path} cannot be read: {in_words(error)}") from None
+    return True
 
 
 def _prove(context: ssl.SSLContext) -> None:
@@ -125,9 +152,22 @@ def _prove(context: ssl.SSLContext) -> None:
         except OSError as error:
             raise InvalidRequest(f"{CLIENT}, {CLIENT_KEY}: {own}, {key}: {in_words(error)}") from None
     if _flag(UNVERIFIED):
-        click.echo(f"{UNVERIFIED} is set: anybody in between can read the token", err=True)
+        warn(f"{UNVERIFIED} is set: anybody in between can read the token")
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+
+
+def warn(text: str, *, programs: bool = True) -> None:
+    """Say something once a command, also to `programs` that asked for another form than words.
+
+    Further threads of a command have no context, and say nothing.
+    """
+    context = click.get_current_context(silent=True)
+    if context is None or (FORM in context.meta and not programs):
+        return
+    if context.meta.setdefault(f"{__name__}.{text}", True) is True:
+        context.meta[f"{__name__}.{text}"] = False
+        click.echo(text, err=True)
 
 
 def _flag(name: str) -> bool:
@@ -137,5 +177,14 @@ def _flag(name: str) -> bool:
     return text in _TRUE
 
 
+def _of_login() -> str:
+    """Return the token that `vault login` has left, if it has."""
+    try:
+        kept = Path.home() / TOKEN_FILE
+    except RuntimeError:  # a user without a home, as in containers
+        return ""
+    return _text(kept) if kept.is_file() else ""
+
+
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8", errors="replace")
+    return read_small(file).decode(errors="replace")

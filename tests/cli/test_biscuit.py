@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +98,8 @@ def test_keys_come_from_options_a_file_or_the_default_file(run: Run) -> None:
         (["--addon-id", "v", "--privilege", "king"], "king"),
         (["--addon-id", "v", "--privilege", "tenant"], "kms-cli keys"),
         (["--addon-id", "v", "--privilege", "tenant", "--ttl", "soon"], "a duration is like"),
+        (["--addon-id", "v", "--privilege", "tenant", "--ttl", "999999999999d"], "a duration is at most 365000d"),
+        (["attenuate", "t", "--ttl", "999999999999"], "a duration is at most 365000d"),
         (["--addon-id", "v", "--privilege", "tenant", "--root-private-key", "cafe"], "64 hex digits"),
         (["--addon-id", "v", "--privilege", "tenant", "--root-private-key", "a" * 64], "both private keys"),
         (["--addon-id", "v", "--privilege", "tenant", "--keys", "bad.toml"], "root_private_key"),
@@ -106,6 +110,10 @@ def test_keys_come_from_options_a_file_or_the_default_file(run: Run) -> None:
         (["--addon-id", "kms-c1", "--privilege", "tenant", "--namespace", "kms-c1"], "nor the namespace"),
         (["--addon-id", "kms-c1", "--privilege", "tenant", "--configuration", "node.toml"], "nor the namespace"),
         (["--addon-id", "kms-c2", "--privilege", "cluster-operator", "--namespace", "kms-c1"], "called kms-c1"),
+        (
+            ["--addon-id", "v", "--privilege", "tenant", "--configuration", "node.toml", "--namespace", "kms-c2"],
+            "--namespace or --configuration, not both",
+        ),
         (["attenuate", "AAAA", "--path", "/v1/secret/data/app/*"], "without `/v1/`"),
         (["attenuate", "AAAA"], "nothing to narrow"),
         (["attenuate", "AAAA", "--operation", "steal"], "steal"),
@@ -198,9 +206,19 @@ def test_policies_take_the_place_of_all_data(run: Run) -> None:
     assert "Policies: default, app, web" in lines
 
 
+def test_inspect_says_that_the_time_of_a_token_is_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = make(run, "--ttl", "1h")
+    assert "over" not in run("biscuit", "inspect", text=token).output
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3601)
+    result = run("biscuit", "inspect", text=token)
+    assert re.search(r"^Expires: \S+Z, which is over: servers refuse it$", result.output, re.MULTILINE)
+    assert json.loads(run("biscuit", "inspect", "--json", text=token).output)["expired"] is True
+
+
 def test_root_is_no_policy_of_a_token(run: Run) -> None:
     result = run("biscuit", "--addon-id", VAULT, "--privilege", "tenant", "--policy", "root", **PRIVATE)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "no token names the policy root" in result.output
 
 

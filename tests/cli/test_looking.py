@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import json
+import os
 import re
 import socket
 import ssl
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 from kms_actors.actors.cluster.timekeeping import TIME, Kept
 from kms_actors.cli.client import main as client
 from kms_actors.cli.layer import main as layer
+from kms_actors.cli.private_file import create_private
 from kms_actors.cli.sender import Sender
 from kms_actors.keyring import stored
 from kms_actors.secret import SecretBytes
@@ -40,7 +42,9 @@ Write = Callable[..., Path]
 def write(tmp_path: Path) -> Write:
     """Write a configuration, with further lines of the top and further tables."""
 
-    def written(top: str = "", tables: str = "", namespace: str = "kms-c1") -> Path:
+    def written(
+        top: str = "", tables: str = "", namespace: str = "kms-c1", metrics: str = "[metrics]\nport = 0"
+    ) -> Path:
         path = tmp_path / "node.toml"
         root, service = Issuer().keys.public
         path.write_text(
@@ -48,7 +52,7 @@ def write(tmp_path: Path) -> Write:
             f'[cluster]\nbackend = "sqlite"\npath = "{tmp_path}/kms.sqlite"\n'
             f'[master_keyring_provider]\nnamespace = "{namespace}"\nnode_name = "n1"\n'
             f'[authenticator]\nname = "biscuit"\n[authenticator.provider]\n'
-            f'keys = [["{root}", "{service}"]]\nservice = "s"\n{tables}'
+            f'keys = [["{root}", "{service}"]]\nservice = "s"\n{tables}\n{metrics}'
         )
         return path
 
@@ -63,10 +67,13 @@ def check(path: Path, code: int = 0) -> dict[str, tuple[str, str]]:
     return {each["what"]: (each["state"], each["text"]) for each in found}
 
 
-def test_a_new_node_is_ready_and_nothing_is_made_by_looking(write: Write, tmp_path: Path) -> None:
+def test_a_new_node_is_ready_and_nothing_is_made_by_looking(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     found = check(write())
     assert {state for state, _ in found.values()} == {"good"}
-    assert set(found) == {"configuration", "store", "port"}
+    assert set(found) == {"configuration", "store", "port", "metrics.port"}
     assert [file.name for file in tmp_path.iterdir()] == ["node.toml"]
 
 
@@ -102,6 +109,21 @@ def test_the_cluster_of_the_store_and_its_time_are_looked_at(write: Write, tmp_p
     assert "in use" in found["store"][1]
     path.write_text(path.read_text().replace('namespace = "kms-c1"', 'namespace = "kms-c2"'))
     assert "none named `kms-c2`" in check(path, 1)["store"][1]
+
+
+def test_the_key_that_keeps_the_master_key_is_tried(tmp_path: Path) -> None:
+    """The kind: a file with a key, and of another cluster: the node would start, and stay sealed."""
+    issuer, key = Issuer(), tmp_path / "master.key"
+    create_private(key, "11" * 32)
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer, provider=f'key_file = "{key}"')
+    node.provider_name = "static"
+    node.start()  # and it initialises the cluster
+    assert node.stop() == 0
+    path = tmp_path / "node.toml"
+    assert check(path)["seal"] == ("good", "`static` gives the master key")
+    key.write_text("22" * 32)
+    state, text = check(path, 1)["seal"]
+    assert (state, "holds the master key of another cluster" in text) == ("wrong", True)
 
 
 def health(path: Path, *options: str) -> tuple[int, str, str]:
@@ -195,6 +217,39 @@ def test_an_address_that_is_taken_may_be_the_nodes_own(write: Write) -> None:
         assert check(path)["port"][0] == "warning"
     path.write_text(path.read_text().replace("port = ", 'host = "203.0.113.1"\nport = ', 1))
     assert check(path, 1)["port"][0] == "wrong"
+    path.write_text(path.read_text().replace("203.0.113.1", "10..0.1", 1))
+    state, text = check(path, 1)["port"]
+    assert (state, "no such host" in text) == ("wrong", True)
+
+
+def test_the_port_and_the_token_of_the_metrics_are_looked_at(write: Write, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        token = tmp_path / "token"
+        path = write(metrics=f'[metrics]\nport = {port}\ntoken_file = "{token}"')
+        found = check(path, 1)
+        assert found["metrics.port"][0] == "warning"
+        assert "token: no such file" in found["metrics.token_file"][1]
+        token.write_text("short")
+        assert "holds no token" in check(path, 1)["metrics.token_file"][1]
+        token.write_text("long-enough-for-one")
+        assert check(path)["metrics.token_file"][0] == "good"
+
+
+@pytest.mark.parametrize("whose", ["owner", "group"])
+def test_whose_a_socket_is_to_be_is_looked_at(write: Write, tmp_path: Path, whose: str) -> None:
+    path = write(tables=f'[[listeners]]\nunix = "{tmp_path}/kms.sock"\n{whose} = "nobody-of-that-name"\n')
+    path.write_text(re.sub(r"^port = \d+", "", path.read_text()))
+    assert f"key `listeners[0].{whose}`: there is no" in check(path, 1)["listeners[0].unix"][1]
+    path.write_text(path.read_text().replace("nobody-of-that-name", "0"))
+    assert check(path)["listeners[0].unix"][0] == "good"
+
+
+def test_who_may_come_to_run_as_root_hears_of_it(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    state, text = check(write())["user"]
+    assert (state, "stays root" in text) == ("warning", True)
+    assert check(write(top='user = "root"'))["user"][0] == "good"
 
 
 # Where a client stands.
@@ -207,7 +262,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Node]:
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, forked=True)
     node.start()
     yield node
     assert node.stop() == 0, node.log

@@ -294,6 +294,35 @@ def test_a_mistyped_option_is_known(command: Command) -> None:
     assert name in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        ("kms-cli biscuit --ttl 1h attenuate - --path secret/data/a", "--ttl"),
+        ("kms-cli biscuit --output made attenuate - --path secret/data/a", "--output"),
+        ("kms-cli biscuit --addon-id v inspect -", "--addon-id"),
+        ("kms-layer --development check --configuration garbage", "--development"),
+        ("kms-layer --directory folder health --configuration garbage", "--directory"),
+    ],
+)
+def test_an_option_before_a_command_that_does_not_heed_it_is_refused(words: str, option: str) -> None:
+    """The kind: a token that was to end in an hour, and has no end."""
+    done = run(*words.split(), text="AAAA")
+    assert done.exit_code == 2
+    assert f"{option} stands before" in done.stderr
+
+
+def test_the_folder_of_development_is_for_development() -> None:
+    done = run("kms-layer", "--configuration", "garbage", "--directory", "folder")
+    assert (done.exit_code, "--directory is for --development alone" in done.stderr) == (2, True)
+
+
+def test_options_of_output_and_the_environment_stand_where_they_like() -> None:
+    write_key_file(Path("keys.toml"), TokenKeys.generate())
+    made = run("kms-cli", "biscuit", "--addon-id", "v", "--privilege", "tenant", "--quiet", "--keys", "keys.toml")
+    done = run("kms-cli", "biscuit", "--json", "inspect", text=made.stdout, KMS_KEYS_FILE="keys.toml")
+    assert (done.exit_code, json.loads(done.stdout)["verified"]) == (0, True)
+
+
 @every_group
 def test_a_mistyped_command_is_known(group: Command) -> None:
     assert isinstance(group.command, click.Group)
@@ -351,19 +380,144 @@ def test_each_error_has_a_code_and_words(raised: BaseException, code: int, says:
 # How it ends, and on which terminals. Real processes.
 
 
-def _started(*words: str, **options: object) -> subprocess.Popen[bytes]:
-    program = str(Path(sys.executable).with_name(words[0]))
-    return subprocess.Popen([program, *words[1:]], stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
+def _node() -> str:
+    """Write a configuration whose store is not there, and return its name."""
+    Path("node.toml").write_text(
+        '[cluster]\nbackend = "sqlite"\npath = "nowhere.sqlite"\n'
+        '[master_keyring_provider]\nnamespace = "c"\nnode_name = "n"\n[authenticator]\nname = "biscuit"\n'
+        f'[authenticator.provider]\nkeys = [["{"1" * 64}", "{"2" * 64}"]]\nservice = "s"\n'
+    )
+    return "node.toml"
 
 
-def test_who_reads_no_more_is_not_complained_to() -> None:
+def _started(name: str, *words: str | bytes, **options: object) -> subprocess.Popen[bytes]:
+    program = str(Path(sys.executable).with_name(name))
+    return subprocess.Popen([program, *words], stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["kms-cli keys --show-private", "kms-cli --help", "kms-layer --version", "kms-cli biscuit inspect --help"],
+)
+def test_who_reads_no_more_is_not_complained_to(words: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    with _started("kms-cli", "keys", "--show-private", stdout=writer) as process:
+    with _started(*words.split(), stdout=writer) as process:
         os.close(writer)
         assert process.stderr is not None
         assert process.stderr.read() == b""
         assert process.wait(30) == 141
+
+
+def test_bytes_that_are_no_text_end_no_command_with_a_traceback() -> None:
+    """As a shell hands them over: in names of files they are taken, elsewhere refused."""
+    write_key_file(Path("kms-keys.toml"), TokenKeys.generate())
+    bad, address = b"\xff", ("--address", SERVER, "--token-file", "token")
+    Path("token").write_text("t")
+    made = ["biscuit", "--addon-id", "v", "--privilege", "tenant"]
+    refused: list[list[str | bytes]] = [
+        [*made, "--owner", bad],
+        [*made, "--policy", bad],
+        ["tenants", *address, "show", bad],
+    ]
+    for words in refused:
+        with _started("kms-cli", *words, stdout=subprocess.PIPE) as process:
+            said, complained = process.communicate(timeout=60)
+        assert (process.returncode in {1, 2}, said) == (True, b""), words
+        assert INNER.search(complained.decode(errors="replace")) is None, complained
+    for form in ("--json", "--quiet"):
+        with _started("kms-cli", *made, "--output", b"\xfe" + form.encode(), form, stdout=subprocess.PIPE) as process:
+            said, complained = process.communicate(timeout=60)
+        assert (process.returncode, complained) == (0, b"")
+        assert form == "--quiet" or json.loads(said)["token_file"] == "\udcfe--json"
+
+
+READERS: Final = ["biscuit inspect", "biscuit attenuate - --ttl 1h", "master-key check", "transit rewrap --key k"]
+
+
+@pytest.mark.parametrize(
+    "words", [*READERS, "audit search garbage --value -", "tenants delete v", "store check --prompt"]
+)
+@pytest.mark.parametrize("given", [b"", b"\xff\x00\n", None], ids=["nothing", "bytes", "closed"])
+def test_whatever_is_on_standard_input_is_told_of_in_words(words: str, given: bytes | None) -> None:
+    """As under a locale of UTF-8, which is strict, and as schedulers start a command, with streams closed."""
+    configuration = ("--configuration", _node()) if words.startswith("store") else ()
+    environment = {**os.environ, **_ENVIRONMENT, "PYTHONIOENCODING": "utf-8:strict"}
+    end = "0<&-" if given is None else ""
+    line = [str(Path(sys.executable).with_name("kms-cli")), *words.split(), *configuration]
+    done = subprocess.run(
+        ["sh", "-c", f'"$@" {end}', "sh", *line],
+        input=given,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode in {0, 1, 2}, done.stderr
+    assert INNER.search(done.stderr.decode()) is None, done.stderr
+    assert b"Warning" not in done.stderr
+
+
+@pytest.mark.parametrize("where", [">&-", ">/dev/full"])
+@pytest.mark.parametrize("words", ["--help", "--version", "keys --show-private", "master-key create --quiet"])
+def test_what_cannot_be_printed_is_a_failure(words: str, where: str) -> None:
+    """The kind: a token that went nowhere, and an exit code that says all is well."""
+    line = [str(Path(sys.executable).with_name("kms-cli")), *words.split()]
+    done = subprocess.run(["sh", "-c", f'"$@" {where}', "sh", *line], capture_output=True, timeout=60, check=False)
+    reason = "bad file descriptor" if where == ">&-" else "no space left on device"
+    assert (done.returncode, done.stderr.decode()) == (1, f"Error: standard output: {reason}\n")
+
+
+def test_who_hears_nothing_of_an_error_gets_its_code() -> None:
+    line = [str(Path(sys.executable).with_name("kms-cli")), "nonsense"]
+    for where in ("2>&-", "2>/dev/full"):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {where}', "sh", *line], capture_output=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "kms-layer check --configuration huge",
+        "kms-cli biscuit inspect AAAA --keys huge",
+        "kms-cli tenants --address http://127.0.0.1:1 --token-file huge list",
+        "kms-cli audit verify garbage --anchors huge",
+    ],
+)
+def test_a_file_is_not_read_whole_whatever_its_size_is(words: str) -> None:
+    with Path("huge").open("wb") as file:
+        file.truncate(1 << 40)
+    done = run(*words.split())
+    assert done.exit_code in {1, 2}
+    assert "huge" in done.stderr
+    assert "file too large" in done.stderr
+
+
+def test_a_line_is_not_read_whole_whatever_its_size_is() -> None:
+    with Path("huge").open("wb") as file:
+        file.truncate(1 << 40)
+    done = run("kms-cli", "transit", "rewrap", "--key", "k", "huge", **_ENVIRONMENT)
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+        2,
+        "Error: huge: line 1 has more than 32 MB: these are no ciphertexts",
+    )
+
+
+def test_a_check_that_could_not_look_is_no_finding() -> None:
+    for words in ("biscuit inspect AAAA --keys nowhere", "master-key check --share-file nowhere"):
+        assert run("kms-cli", *words.split()).exit_code == 2
+
+
+def test_a_terminal_without_the_letters_gets_others() -> None:
+    with _started(
+        "kms-cli", "biscuit", "inspect", "--help",
+        stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+    ) as process:  # fmt: skip
+        said, complained = process.communicate(timeout=60)
+    assert (process.returncode, complained) == (0, b"")
+    assert b"\\u2026" in said
 
 
 def test_ctrl_c_ends_a_command_that_waits_for_a_server() -> None:

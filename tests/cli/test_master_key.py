@@ -8,7 +8,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from kms_actors.cli import master_key
+from kms_actors.cli import shares as given
 from kms_actors.cli.client import main
 from kms_actors.keyring.shamir import parse_share
 from tests.support.walkthrough import FOREIGN_SHARES, MASTER_KEY_CHECK_VALUE, MASTER_SHARES
@@ -52,7 +52,7 @@ def test_a_person_is_asked_until_the_first_empty_line(monkeypatch: pytest.Monkey
         return next(answers)
 
     monkeypatch.setattr(click, "prompt", prompt)
-    monkeypatch.setattr(master_key, "_terminal", lambda: True)
+    monkeypatch.setattr(given, "_terminal", lambda: True)
     assert run("check").output.startswith(f"Key Check Value: {MASTER_KEY_CHECK_VALUE}")
 
 
@@ -83,7 +83,7 @@ def test_what_gives_no_key_ends_with_code_2_and_is_not_repeated(shares: list[str
 
 def test_a_missing_file_is_named() -> None:
     result = run("check", "--share-file", "nowhere")
-    assert (result.exit_code, result.output) == (1, "Error: nowhere: no such file\n")
+    assert (result.exit_code, result.output) == (2, "Error: nowhere: no such file\n")
 
 
 def test_no_argument_takes_a_share() -> None:

@@ -6,16 +6,24 @@ The commands write their secrets themselves, and all by the same two functions.
 
 from __future__ import annotations
 
+import asyncio
 import os
+import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from kms_actors.backup import file
 from kms_actors.cli.client import main
 from kms_actors.cli.private_file import create_private, replace_private
+from kms_actors.errors import InvalidRequest
+from kms_actors.store import schema
+from tests.cli.test_store_commands import _ROOT, _SERVICE, CONFIGURATION
+from tests.support.backups import header
+from tests.support.vaults import opened
 
 
 @pytest.fixture(autouse=True, params=[0o000, 0o022, 0o077])
@@ -68,4 +76,67 @@ def test_the_commands_that_make_tokens_write_them_so(tmp_path: Path, monkeypatch
     assert {mode(path) for path in tmp_path.iterdir()} == {0o600}
     missing = CliRunner().invoke(main, [*arguments[:-1], "none/tenant.token"])
     assert missing.exit_code == 1
-    assert "none/tenant.token: no such file" in missing.output
+    assert missing.output == "Error: none/tenant.token: there is no folder none\n"
+
+
+@pytest.mark.parametrize("write", [create_private, replace_private])
+def test_a_disk_that_is_full_is_told_with_the_file_and_nothing_is_left(
+    tmp_path: Path, write: Callable[[Path, str], None]
+) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, before[1]))
+    try:
+        with pytest.raises(OSError) as caught:
+            write(tmp_path / "a", "longer than that")
+        with pytest.raises(OSError) as of_backups, file.create(tmp_path / "b", header("all")):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(tmp_path / "a")
+    assert of_backups.value.filename == str(tmp_path / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+OUTPUTS = {
+    "keys": ["keys"],
+    "master-key": ["master-key", "create"],
+    "biscuit": ["biscuit", "--addon-id", "vault_1", "--privilege", "tenant"],
+    "biscuit --force": ["biscuit", "--addon-id", "vault_1", "--privilege", "tenant", "--force"],
+    "rewrap": ["transit", "rewrap", "--key", "k", "--address", "http://127.0.0.1:1"],
+    "backup": ["backup", "--configuration", "node.toml"],
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_an_output_in_no_folder_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VAULT_TOKEN", "t")
+    assert CliRunner().invoke(main, ["keys"]).exit_code == 0
+    text = CONFIGURATION.format(directory=tmp_path, provider="", root=_ROOT, service=_SERVICE)
+    (tmp_path / "node.toml").write_text(text)
+    asyncio.run(_made(tmp_path))
+    before = sorted(tmp_path.iterdir())
+    result = CliRunner().invoke(main, [*OUTPUTS[command], "--output", "none/a/x"])
+    assert (result.exit_code, result.output) == (1, "Error: none/a/x: there is no folder none\n")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+async def _made(directory: Path) -> None:
+    async with opened(directory) as store:
+        await schema.initialise(store)
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """The kind: `--output /dev/stdout --force`, or worse, /dev/null, by root: the device is gone."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(InvalidRequest, match="only a file is replaced"):
+        replace_private(path, "three")
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    with pytest.raises(InvalidRequest, match="only a file is replaced"):
+        replace_private(link, "three")
+    assert link.is_symlink()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -320,7 +321,14 @@ def test_a_server_that_stays_busy_is_given_up() -> None:
     ("status", "body", "text"),
     [
         (403, b'{"errors":["permission denied"]}', "^403 permission denied$"),
-        (302, b"", "^302$"),
+        (302, b"", "^302 a redirect, which is not followed"),
+        (
+            400,
+            b"Client sent an HTTP request to an HTTPS server.\n",
+            "^400 Client sent an HTTP request to an HTTPS server.$",
+        ),
+        (404, b"<html><body>none</body></html>", "^404 Not Found$"),
+        (500, b"\xff\x00" * 9000, "^500 Internal Server Error$"),
         (200, b"<html>", "not one of the Transit API"),
         (200, b'{"data":{"batch_results":[1]}}', "not one of the Transit API"),
         (200, b'{"data":{"batch_results":[]}}', "another number of results"),
@@ -347,29 +355,64 @@ def test_nobody_answers() -> None:
     assert waited[:3] == [1, 2, 4]
 
 
+def test_a_person_hears_why_there_is_nothing_to_see_and_a_program_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    words = ["transit", "rewrap", "--key", "k", "--address", "http://127.0.0.1:1"]
+    failure = "http://127.0.0.1:1: no answer: connection refused"
+    said = CliRunner().invoke(main, words, input=OLD, env={"VAULT_TOKEN": "t"}).stderr.splitlines()
+    assert said[1:] == [f"{failure}; it is tried 8 times in all", f"Error: {failure} (8 attempts)"]
+    told = CliRunner().invoke(main, [*words, "--json"], input=OLD, env={"VAULT_TOKEN": "t"}).stderr
+    assert json.loads(told) == {"errors": [f"{failure} (8 attempts)"]}
+
+
+def test_an_address_that_goes_on_to_the_api_is_told_where_it_ends() -> None:
+    with pytest.raises(InvalidRequest, match="ends before /v1"):
+        RewrapClient("http://127.0.0.1:1/v1/", SecretBytes(b"t"), mount="m", key="k")
+
+
 @pytest.mark.parametrize(
     ("scheme", "reason"),
-    [("http", "the server does not speak HTTP"), ("https", "the server does not speak TLS as it should")],
+    [
+        ("http", "the server does not speak HTTP"),
+        ("https", "the server does not speak TLS: its address begins with http://"),
+    ],
 )
 def test_why_there_is_no_answer_is_told_in_words(scheme: str, reason: str) -> None:
     def answer_rubbish(server: socket.socket) -> None:
-        for _ in range(ATTEMPTS):
-            with server.accept()[0] as connection:
-                connection.recv(65536)
-                connection.sendall(b"rubbish\r\n\r\n")
+        with server.accept()[0] as connection:
+            connection.recv(65536)
+            connection.sendall(b"rubbish\r\n\r\n")
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=answer_rubbish, args=(server,), daemon=True).start()
         address = f"{scheme}://127.0.0.1:{server.getsockname()[1]}"
-        client = RewrapClient(address, SecretBytes(b"t"), mount="m", key="k", sleep=lambda _: None)
+        waited: list[float] = []
+        client = RewrapClient(address, SecretBytes(b"t"), mount="m", key="k", sleep=waited.append)
         with pytest.raises(RequestFailed, match=f"{address}: no answer: {reason}"):
+            client.rewrap([Wanted(OLD)])
+        assert waited == []  # it is another server than was meant, and will be
+
+
+def test_a_server_that_wants_tls_says_nothing_and_its_address_is_told() -> None:
+    def close(server: socket.socket) -> None:
+        for _ in range(ATTEMPTS):
+            with server.accept()[0] as connection:
+                connection.recv(65536)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=close, args=(server,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        client = RewrapClient(address, SecretBytes(b"t"), mount="m", key="k", sleep=lambda _: None)
+        with pytest.raises(RequestFailed, match=r"no answer: the server closed the connection; .*https://"):
             client.rewrap([Wanted(OLD)])
 
 
-def test_a_host_that_nobody_knows_is_told_in_words() -> None:
-    client = RewrapClient("http://no-such-host.invalid", SecretBytes(b"t"), mount="m", key="k", sleep=lambda _: None)
+def test_a_host_that_nobody_knows_is_told_in_words_at_once() -> None:
+    waited: list[float] = []
+    client = RewrapClient("http://no-such-host.invalid", SecretBytes(b"t"), mount="m", key="k", sleep=waited.append)
     with pytest.raises(RequestFailed, match="no answer: no such host"):
         client.rewrap([Wanted(OLD)])
+    assert waited == []
 
 
 # Campaigns on a node.
@@ -378,7 +421,7 @@ def test_a_host_that_nobody_knows_is_told_in_words() -> None:
 @pytest.fixture(scope="module")
 def tenant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tenant]:
     issuer = Issuer()
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, forked=True)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])
@@ -709,7 +752,7 @@ def test_the_output_of_another_input_is_refused_and_kept(tenant: Tenant, written
     Path("out").write_text(written)
     result = rewrap(tenant, "in", "--output", "out", "--resume", "--format", "json", "--field", "c")
     assert (result.exit_code, Path("out").read_text()) == (2, written)
-    assert text in result.stderr
+    assert f"Error: in: {text}" in result.stderr
 
 
 def test_a_refused_request_stops_and_says_how_to_go_on(tenant: Tenant) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,10 @@ from kms_actors.cli.audit.searching import Wanted, search
 from kms_actors.cli.audit.server import server
 from kms_actors.cli.audit.sources import FILES, Known, known, named, opener, read_receipts, read_told, with_trust
 from kms_actors.cli.manners import FAILED, not_looked, tell, tells
+from kms_actors.cli.private_file import create_private
 from kms_actors.errors import InvalidRequest
+from kms_actors.small_files import read_small
+from kms_actors.system_errors import writing
 
 _OUTPUT: Final = click.Path(path_type=Path)
 
@@ -92,14 +96,20 @@ def prove(
     trust = known(**against).trust
     proven = Proven(verifying.read(opened()), trust, found.line.log, found.line.index + 1)
     proof = proven.proof(found.line.index)
-    if entry is not None:
-        _write(entry, found.entry)
     key, text = str(trust.verifier(found.line.log)), proof.text()
+    if output is not None:
+        create_private(output, text.encode())
+    if entry is not None:
+        try:
+            create_private(entry, found.entry)
+        except OSError:
+            if output is not None:
+                output.unlink()
+            raise
     if output is None:
         tell({"proof": text, "key": key}, text.removesuffix("\n"), text.removesuffix("\n"))
-        return
-    _write(output, text.encode())
-    tell({"proof_file": str(output), "key": key}, key, key)
+    else:
+        tell({"proof_file": str(output), "key": key}, key, key)
 
 
 @audit.command("check-proof")
@@ -109,14 +119,14 @@ def prove(
 @tells("Print nothing: the exit code says whether it does.")
 def check_proof(*, proof: Path, entry: Path, key: str) -> None:
     """Say whether a proof proves that a line is in the log that a key signs."""
-    verifier, line = named("--key", Verifier.parse, key), entry.read_bytes().removesuffix(b"\n")
+    verifier, line = named("--key", Verifier.parse, key), read_small(entry).removesuffix(b"\n")
     try:
-        found = proofs.parse(proof.read_text(encoding="utf-8"))
+        found = proofs.parse(read_small(proof).decode())
         checkpoint = found.check(line, verifier)
     except UnicodeDecodeError:
         raise click.ClickException(f"{proof}: not UTF-8 text") from None
     except InvalidRequest as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(f"{proof}: {error}") from None
     tell(
         {"index": found.index, "origin": checkpoint.origin, "size": checkpoint.size},
         f"line {found.index} of {checkpoint.origin}, by its checkpoint of {checkpoint.size} lines",
@@ -135,15 +145,20 @@ def tiles(*, files: tuple[Path, ...], log: str | None, output: Path, **against: 
     chosen = log or _only_log(verifying.follow(verifying.read(opened()), trust).followers)
     proven = Proven(verifying.read(opened()), trust, chosen)
     entries = (each.entry for each in verifying.read(opened()) if each.line is not None and each.line.log == chosen)
-    output.mkdir(parents=True)
+    output.mkdir(parents=True, mode=0o700)
     left_out = []
-    for path, content in proving.tiled(entries, proven):
-        if content is None:
-            left_out.append(path)
-            continue
-        place = output / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+    try:
+        for path, content in proving.tiled(entries, proven):
+            if content is None:
+                left_out.append(path)
+                continue
+            place = output / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with writing(place):
+                place.write_bytes(content)
+    except BaseException:  # some of a log's tiles would be taken for all of them
+        shutil.rmtree(output, ignore_errors=True)
+        raise
     for path in left_out:
         click.echo(f"{path}: left out, for one of its lines is longer than tiles may have", err=True)
     key = str(trust.verifier(chosen))
@@ -168,7 +183,7 @@ def anchors(*, device: str, address: str, token_file: Path | None, output: Path 
     if output is None:
         tell(data, text, text)
         return
-    _write(output, f"{text}\n".encode())
+    create_private(output, f"{text}\n".encode())
     tell({"anchors_file": str(output)}, f"Anchors file {output}")
 
 
@@ -252,11 +267,6 @@ def _only_log(found: dict[str, Any]) -> str:
     if len(found) != 1:
         raise click.UsageError(f"say which log: --log {' or '.join(sorted(found)) or 'ID; there is none here'}")
     return next(iter(found))
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
 
 
 def _plain(report: Report, against: Known) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from kms_actors.audit.log.lines import Former
 from kms_actors.audit.receipts import Receipt
 from kms_actors.cli.audit.server import server
 from kms_actors.errors import InvalidRequest
+from kms_actors.small_files import read_small
 
 T = TypeVar("T")
 
@@ -162,6 +163,6 @@ def _open(path: Path) -> Any:
 
 def _json(path: Path) -> Any:
     try:
-        return msgspec.json.decode(path.read_bytes())
+        return msgspec.json.decode(read_small(path))
     except msgspec.DecodeError:
         raise InvalidRequest(f"{path}: not JSON") from None

@@ -15,6 +15,7 @@ from kms_actors.auth.build import RIGHT_OF, Privilege, attenuate, build_token
 from kms_actors.auth.keys import TokenKeys
 from kms_actors.auth.principal import Capability
 from kms_actors.auth.scope import require_scope
+from kms_actors.auth.wire import TokenRefused
 from kms_actors.cli.biscuit.inspection import describe, verified
 from kms_actors.cli.biscuit.parameters import (
     DURATION,
@@ -23,8 +24,9 @@ from kms_actors.cli.biscuit.parameters import (
     token_argument,
 )
 from kms_actors.cli.key_file import read_key_file, read_namespace
-from kms_actors.cli.manners import FAILED, configured_by, tell, tells
+from kms_actors.cli.manners import FAILED, configured_by, heeds_nothing, not_looked, tell, tells
 from kms_actors.cli.private_file import create_private, replace_private
+from kms_actors.errors import InvalidRequest
 from kms_actors.secret import SecretBytes
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -128,26 +130,32 @@ def biscuit(
     A cluster operator initialises and unseals the node, a tenant operator one vault; a tenant uses its data.
     """  # noqa: D301  click keeps lines after \b
     if context.invoked_subcommand is not None:
+        heeds_nothing(context)
         return
     if not addon_id or privilege is None:
         raise click.UsageError("--addon-id and --privilege are needed to make a token")
     if configuration is not None:
+        if context.get_parameter_source("namespace") is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError("--namespace or --configuration, not both")
         namespace = _namespace(context, configuration)
     require_scope(RIGHT_OF[Privilege(privilege)], addon_id, namespace)  # before keys are asked for
     keys = _keys(root_private_key, service_private_key, key_file)
     if namespace is None and root_private_key is None:
         namespace = read_namespace(key_file or KEY_FILE)
-    token = build_token(
-        keys.root,
-        keys.service,
-        addon_id,
-        Privilege(privilege),
-        owner=owner,
-        now=time.time(),
-        ttl=ttl,
-        namespace=namespace,
-        policies=policies,
-    )
+    try:
+        token = build_token(
+            keys.root,
+            keys.service,
+            addon_id,
+            Privilege(privilege),
+            owner=owner,
+            now=time.time(),
+            ttl=ttl,
+            namespace=namespace,
+            policies=policies,
+        )
+    except TokenRefused as error:  # by what was given: there is no token yet
+        raise InvalidRequest(str(error)) from None
     root, service = keys.public
     public = {"root_public_key": root, "service_public_key": service}
     lines = f"Root Public Key ed25519/{root}\nService Public Key ed25519/{service}"
@@ -176,7 +184,10 @@ def inspect(
     kms-cli biscuit inspect - --root-public-key 11aa… --service-public-key 22bb… < token
     """  # noqa: D301  click keeps lines after \b
     if key_file is not None:
-        root, service = read_key_file(key_file).public
+        try:
+            root, service = read_key_file(key_file).public
+        except OSError as error:
+            raise not_looked(error) from None
         root_public_key, service_public_key = root_public_key or root, service_public_key or service
     described = describe(token)
     if root_public_key is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import msgspec
@@ -38,6 +39,7 @@ class Described(msgspec.Struct, kw_only=True):
     policies: tuple[str, ...] = ()
     refused: str | None = None  # by servers, and why
     expires: str | None = None
+    expired: bool = False  # by the clock of this machine
     narrowed_to: list[str] = []
     sealed: bool = False  # against more blocks
     first_signatures: bool = False
@@ -55,7 +57,7 @@ class Described(msgspec.Struct, kw_only=True):
         if self.first_signatures:
             yield f"Signatures: {_FIRST_SCHEME}"
         else:
-            yield f"Expires: {self.expires or 'never'}"
+            yield f"Expires: {self.expires or 'never'}{', which is over: servers refuse it' if self.expired else ''}"
             if not self.narrowed_to:
                 yield "Narrowed to: nothing; it does all that its kind may"
             yield from (f"Narrowed to: {each}" for each in self.narrowed_to)
@@ -128,7 +130,8 @@ def _of(token: str, parsed: wire.Token, *, batch: bool) -> Described:
     if batch:
         # Its first block is the vault's, and what it says is below.
         checks = read_checks(biscuit, 1)[1]
-    described.expires = words.moment(min(ends)) if ends else None
+    if ends:
+        described.expires, described.expired = words.moment(min(ends)), min(ends) <= time.time()
     described.narrowed_to = [printable(words.narrowing(check)) for check in checks]
     described.sealed = parsed.next_secret is None
     described.blocks = [

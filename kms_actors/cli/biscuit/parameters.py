@@ -13,6 +13,8 @@ from kms_actors.auth.keys import parse_private, parse_public
 from kms_actors.errors import InvalidRequest
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+#: Tokens have a date for their end, and dates end with the year 9999.
+_MOST_DAYS: Final = 365_000
 _DURATION: Final = re.compile(r"(?:\d{1,12}[smhd])+|\d{1,12}", re.ASCII)
 
 
@@ -26,9 +28,11 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic in newer r
             return value
         if not _DURATION.fullmatch(value):
             self.fail("a duration is like 90s, 30m, 1h or 7d", param, ctx)
-        if value.isdecimal():
-            return int(value)
-        return sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([smhd])", value))
+        parts = [(value, "s")] if value.isdecimal() else re.findall(r"(\d+)([smhd])", value)
+        seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
+        if seconds > _MOST_DAYS * _UNITS["d"]:
+            self.fail(f"a duration is at most {_MOST_DAYS}d, a thousand years", param, ctx)
+        return seconds
 
 
 class Key(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only

@@ -60,7 +60,7 @@ def check(*, path: Path) -> None:
 @click.option("--key", metavar="NAME", help="Transit key that seals: serves KMS v2.")
 @click.option("--signing-key", metavar="NAME", help="Transit key that signs: serves ExternalJWTSigner (KEP-740).")
 @click.option("--mount", default="transit", show_default=True, metavar="PATH")
-@click.option("--max-token-ttl", default="24h", show_default=True, metavar="DURATION", help="Of signed tokens.")
+@click.option("--max-token-ttl", metavar="DURATION", help="Of signed tokens.  [default: 24h]")
 @click.option("--address", envvar="VAULT_ADDR", show_envvar=True, required=True, metavar="URL")
 @click.option(
     "--token-file",
@@ -74,7 +74,7 @@ def serve(
     key: str | None,
     signing_key: str | None,
     mount: str,
-    max_token_ttl: str,
+    max_token_ttl: str | None,
     address: str,
     token_file: Path | None,
 ) -> None:
@@ -93,7 +93,9 @@ def serve(
         raise click.ClickException(_ABSENT) from None
     if key is None and signing_key is None:
         raise click.UsageError("--key or --signing-key is needed")
-    seconds = parse_duration(max_token_ttl)
+    if max_token_ttl is not None and signing_key is None:
+        raise click.UsageError("--max-token-ttl is for --signing-key")
+    seconds = parse_duration(max_token_ttl or "24h")
     if seconds is None or seconds < _LEAST_SECONDS * 10**9:
         raise click.UsageError("--max-token-ttl is a duration of 10m or more")
     keep_memory_private()

@@ -20,6 +20,7 @@ from kms_actors.cli.kubernetes.signer import Signer
 from kms_actors.cli.kubernetes.transit import NoToken, Unreachable
 from kms_actors.cli.sender import RequestFailed
 from kms_actors.errors import InvalidRequest
+from kms_actors.system_errors import in_words
 
 #: Requests at once; API servers send few.
 _THREADS: Final = 16
@@ -28,6 +29,8 @@ _MOST_BYTES: Final = 1 << 20
 #: Seconds that requests under way may take once the service is to end.
 _GRACE: Final = 5.0
 _VERSION: Final = "v2"
+#: Bytes that the system takes of a unix socket's path.
+_LONGEST_PATH: Final = 107
 
 _KMS: Final = messages.classes("v2", messages.KMS)
 _SIGNER: Final = messages.classes("v1", messages.SIGNER)
@@ -163,11 +166,25 @@ def _answering(work: _Work) -> Callable[[Any, grpc.ServicerContext], Any]:
     return answer
 
 
+def _try(path: Path) -> None:
+    """Make a socket, and take it away: gRPC tells nobody but its own log why it cannot."""
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise InvalidRequest(f"--socket: {path} is longer than the {_LONGEST_PATH} bytes of a socket's path")
+    try:
+        with socket.socket(socket.AF_UNIX) as tried:
+            tried.bind(os.fsencode(path))
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        reason = "no such folder" if isinstance(error, FileNotFoundError) else in_words(error)
+        raise InvalidRequest(f"--socket: {path} cannot be made: {reason}") from None
+
+
 def _make_room(path: Path) -> None:
-    """Take away a socket that nobody serves any more; raises InvalidRequest for anything else that is there."""
+    """Take away a socket that nobody serves any more; raises InvalidRequest where none can be made."""
     try:
         there = path.stat()
     except FileNotFoundError:
+        _try(path)
         return
     if not stat.S_ISSOCK(there.st_mode):
         raise InvalidRequest(f"--socket: {path} is there, and no socket")

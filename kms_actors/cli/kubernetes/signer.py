@@ -91,8 +91,8 @@ class Signer:
 
     def sign(self, claims: str) -> Signed:
         """Return header and signature of a token with these claims, base64url. Raises RequestFailed."""
-        if not _CLAIMS.fullmatch(claims) or len(claims) > _MOST_CLAIMS:
-            raise RequestFailed("claims are base64url")
+        if not _CLAIMS.fullmatch(claims) or len(claims) > _MOST_CLAIMS or not _is_object(claims):
+            raise RequestFailed("claims are a JSON object in base64url")
         keys = self._keys or self.follow()
         header = _encode(
             json.dumps(
@@ -108,6 +108,14 @@ class Signer:
         }
         text = self._key.ask("sign", body, "signature").rpartition(":")[2]
         return Signed(header, text.replace("+", "-").replace("/", "_").rstrip("="))
+
+
+def _is_object(claims: str) -> bool:
+    """Tell whether these are claims: the key signs nothing that is none, whoever asks."""
+    try:
+        return isinstance(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _public_key(pem: str) -> PublicKey:

@@ -92,7 +92,7 @@ class TransitKey:
             status, answer = self._send(method, target, content)
         if status != _OK:
             kind = Unreachable if status >= _SERVERS else Rejected if status == _BAD_REQUEST else RequestFailed
-            raise kind(refusal(status, answer))
+            raise kind(f"{self.name}: {refusal(status, answer)}")
         try:
             return json.loads(answer)["data"]
         except (ValueError, LookupError, TypeError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, Final
 
 from kms_actors.cli.looking.findings import Finding, good, warning, wrong
+from kms_actors.cli.over_unix import UnixConnection
+from kms_actors.cli.sender import PLAIN
 from kms_actors.config import Configuration, Listener
 from kms_actors.system_errors import in_words
 
@@ -25,9 +26,10 @@ def look(configuration: Configuration) -> Finding:
     connection = _connection(listener)
     try:
         connection.request("GET", _PATH)
-        told = json.loads(connection.getresponse().read())
-        initialized, sealed = bool(told["initialized"]), bool(told["sealed"])
-    except ssl.SSLError:
+        return _told(listener, json.loads(connection.getresponse().read()))
+    except ssl.SSLError as error:
+        if error.reason in PLAIN:
+            return wrong("node", f"{listener.place} does not speak TLS")
         # Who asks for certificates of clients answers nobody else; that it speaks is enough.
         return good("node", f"{listener.place} speaks TLS")
     except OSError as error:
@@ -36,20 +38,32 @@ def look(configuration: Configuration) -> Finding:
         return wrong("node", f"{listener.place} answers what is not of this API")
     finally:
         connection.close()
-    if not initialized:
+
+
+def _told(listener: Listener, told: dict[str, Any]) -> Finding:
+    if set(told) == {"errors"}:  # as of whoever wants to know for whom a proxy speaks
+        text = "; ".join(told["errors"])
+        return warning("node", f"{listener.place} answers, and does not say how it is: {text}")
+    if not told["initialized"]:
         return warning("node", f"{listener.place} answers; it is not initialised")
-    return warning("node", f"{listener.place} answers; it is sealed") if sealed else good("node", "it serves")
+    return warning("node", f"{listener.place} answers; it is sealed") if told["sealed"] else good("node", "it serves")
 
 
 def _nearest(configuration: Configuration) -> Listener:
-    """Return a unix socket if there is one, else the first address."""
+    """Return a unix socket if there is one, else the first address; those for proxies alone come last."""
     listeners = [listener for _, listener in configuration.keyed_listeners]
-    return next((each for each in listeners if each.unix is not None), listeners[0])
+    return min(listeners, key=lambda each: (_is_for_proxies(each), each.unix is None))
+
+
+def _is_for_proxies(listener: Listener) -> bool:
+    """Tell whether somebody who is no proxy, as we are none, may not be answered there."""
+    forwarded = listener.x_forwarded_for_authorized_addrs and listener.x_forwarded_for_reject_not_present
+    return bool(listener.proxy_protocol_authorized_addrs or forwarded)
 
 
 def _connection(listener: Listener) -> HTTPConnection:
     if listener.unix is not None:
-        return _OverUnix(listener.unix)
+        return UnixConnection(listener.unix, _SECONDS)
     host = _ANY.get(str(listener.host), str(listener.host))
     if listener.tls is None:
         return HTTPConnection(host, listener.port, timeout=_SECONDS)
@@ -58,14 +72,3 @@ def _connection(listener: Listener) -> HTTPConnection:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return HTTPSConnection(host, listener.port, timeout=_SECONDS, context=context)
-
-
-class _OverUnix(HTTPConnection):
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock: Any = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_SECONDS)
-        self.sock.connect(self._path)

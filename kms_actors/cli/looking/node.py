@@ -19,11 +19,16 @@ from kms_actors.actors.node.namespaces import check_namespace
 from kms_actors.actors.node.records import NodeRecords
 from kms_actors.actors.node.seal_standing import Standing, foreign, standing_of
 from kms_actors.cli.looking.findings import Finding, good, warning, wrong
-from kms_actors.config import Configuration, SettingError, Tls
+from kms_actors.config import Configuration, Listener, SettingError, Tls
 from kms_actors.errors import KmsError
+from kms_actors.keyring.master_seal import MasterSeal, ProviderSeal
 from kms_actors.processes import certificates
+from kms_actors.processes.accounts import account, stays_root
 from kms_actors.processes.certificates import Material
+from kms_actors.processes.resources import metrics_token
+from kms_actors.processes.sockets import owners
 from kms_actors.seals.opening import providers_of
+from kms_actors.seals.provider import Provider, Wrapped
 from kms_actors.store import schema
 from kms_actors.store.api import Store
 from kms_actors.store.opening import open_store
@@ -41,7 +46,9 @@ def look(configuration: Configuration) -> Iterator[Finding]:
     else:
         yield from asyncio.run(_all_of_store(configuration))
     yield from _certificates(configuration)
+    yield from _user(configuration)
     yield from _addresses(configuration)
+    yield from _metrics(configuration)
     yield from _audit(configuration)
 
 
@@ -85,12 +92,7 @@ async def _of_store(configuration: Configuration, store: Store) -> AsyncIterator
         if standing_of(provider, seal) is Standing.FOREIGN:
             yield wrong("seal", foreign(provider, seal))
     for kept in providers_of(provider).values():
-        try:
-            await kept.check()
-        except KmsError as error:
-            yield wrong("seal", str(error))
-        else:
-            yield good("seal", f"what `{kept.type}` needs on this machine is there")
+        yield await _of_seal(kept, seal)
     offset = await read_offset(store, time.time_ns())
     if offset is None:
         yield good("clock", "no node has run here yet: there is nothing to compare it with")
@@ -98,6 +100,20 @@ async def _of_store(configuration: Configuration, store: Store) -> AsyncIterator
         yield wrong("clock", f"it is {abs(offset):.0f} seconds {_direction(offset)} the cluster's time")
     else:
         yield good("clock", "it agrees with the cluster's time")
+
+
+async def _of_seal(kept: Provider, seal: MasterSeal | None) -> Finding:
+    """Tell whether who keeps the master key gives it, if it is the cluster's; else what he would need."""
+    try:
+        await kept.check()
+        if not isinstance(seal, ProviderSeal) or seal.type != kept.type:
+            return good("seal", f"what `{kept.type}` needs on this machine is there")
+        await kept.unwrap(Wrapped(seal.key_id, seal.wrapped))
+    except KmsError as error:
+        return wrong("seal", str(error))
+    finally:
+        await kept.close()
+    return good("seal", f"`{kept.type}` gives the master key")
 
 
 def _direction(offset: float) -> str:
@@ -133,13 +149,43 @@ def _addresses(configuration: Configuration) -> Iterator[Finding]:
     for prefix, listener in configuration.keyed_listeners:
         key = f"{prefix}unix" if listener.unix is not None else f"{prefix}port"
         if listener.unix is not None:
-            folder = Path(listener.unix).absolute().parent
-            if os.access(folder, os.W_OK | os.X_OK):
-                yield good(key, f"{listener.place} can be made")
-            else:
-                yield wrong(key, f"nothing can be made in {folder}")
+            yield _socket(key, prefix, listener)
         else:
             yield _address(key, str(listener.host), int(listener.port or 0))
+
+
+def _user(configuration: Configuration) -> Iterator[Finding]:
+    try:
+        wanted = account(configuration)
+    except SettingError as error:
+        yield wrong("user", str(error))
+    else:
+        if wanted is not None:
+            yield good("user", f"there is a user `{configuration.user}`")
+        elif stays_root(configuration):
+            yield warning("user", "root looks here: if root starts the node, too, it stays root without `user`")
+
+
+def _socket(key: str, prefix: str, listener: Listener) -> Finding:
+    folder = Path(str(listener.unix)).absolute().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return wrong(key, f"nothing can be made in {folder}")
+    try:
+        owners(prefix, listener)
+    except SettingError as error:
+        return wrong(key, str(error))
+    return good(key, f"{listener.place} can be made")
+
+
+def _metrics(configuration: Configuration) -> Iterator[Finding]:
+    yield _address("metrics.port", configuration.metrics.host, configuration.metrics.port)
+    try:
+        wanted = metrics_token(configuration)
+    except SettingError as error:
+        yield wrong("metrics.token_file", str(error))
+    else:
+        if wanted:
+            yield good("metrics.token_file", "who reads the metrics needs its token")
 
 
 def _address(key: str, host: str, port: int) -> Finding:
@@ -150,6 +196,8 @@ def _address(key: str, host: str, port: int) -> Finding:
                 if family == socket.AF_INET6:
                     tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 tried.bind(place)
+    except UnicodeError:
+        return wrong(key, f"{host}:{port}: no such host")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return warning(key, f"{host}:{port} is in use: by this node, if it runs")

@@ -24,11 +24,13 @@ from kms_actors.cli.rewrap.json_file import json_reader
 from kms_actors.cli.rewrap.records import (
     Beside,
     Reader,
+    lines_of,
     read_lines,
 )
 from kms_actors.cli.sender import RequestFailed
 from kms_actors.cli.surroundings import token_from
 from kms_actors.errors import InvalidRequest
+from kms_actors.system_errors import writing
 
 #: Items that the server takes in one batch.
 MAX_BATCH: Final = 10_000
@@ -100,6 +102,8 @@ def rewrap(
     with ExitStack() as stack:
         stack.callback(_named, failures)  # also if the server ends the campaign
         stack.callback(client.close)
+        if output is not None:
+            stack.enter_context(writing(output))
         target = stack.enter_context(_opened(output, source, resume=resume))
         bar = stack.enter_context(_progress_bar(source))
         campaign = Campaign(
@@ -111,10 +115,12 @@ def rewrap(
             durable=output is not None,
         )
         try:
-            records = read(source)
+            records = read(lines_of(source))
             campaign.run(campaign.resume(records, read) if resume else records)
         except RequestFailed as error:
             raise click.ClickException(f"{error}{_how_to_go_on(output)}") from None
+        except InvalidRequest as error:
+            raise InvalidRequest(f"{getattr(source, 'name', '-')}: {error}") from None
     _finish(campaign.counts, failures, beside_output=output is not None)
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from itertools import count
+from typing import BinaryIO, Final, NamedTuple
+
+from kms_actors.errors import InvalidRequest
 
 
 class Record(NamedTuple):
@@ -42,8 +45,22 @@ class Beside(NamedTuple):
     encode: bool = False
 
 
+#: Bytes of a line: a server takes no larger body, and a file that has none is not read whole.
+LONGEST_LINE: Final = 32 << 20
+
 #: Reads the lines of a file, with their ends.
 Reader = Callable[[Iterable[bytes]], Iterator[Record]]
+
+
+def lines_of(source: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file. InvalidRequest for one that is longer than any ciphertext."""
+    for number in count(1):
+        line = source.readline(LONGEST_LINE + 1)
+        if len(line) > LONGEST_LINE:
+            raise InvalidRequest(f"line {number} has more than {LONGEST_LINE >> 20} MB: these are no ciphertexts")
+        if not line:
+            return
+        yield line
 
 
 def read_lines(source: Iterable[bytes]) -> Iterator[Record]:

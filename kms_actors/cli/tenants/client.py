@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,7 @@ from kms_actors.secret import SecretBytes
 
 #: Times that one request is sent: each of them may be sent again without harm.
 ATTEMPTS: Final = 5
+_NOT_OURS: Final = "the answer is not one of this API"
 #: Tenants of a page.
 PAGE: Final = 500
 
@@ -30,10 +32,14 @@ class TenantsClient:
         behind = ""
         while True:
             data = self.ask("LIST", query={"after": behind, "limit": page})
-            yield from data["key_info"].values()
-            if len(data["keys"]) < page:
+            try:
+                found, keys = data["key_info"].values(), data["keys"]
+            except (LookupError, TypeError, AttributeError):
+                raise RequestFailed(_NOT_OURS) from None
+            yield from found
+            if len(keys) < page:
                 return
-            behind = data["keys"][-1]
+            behind = keys[-1]
 
     def ask(
         self,
@@ -49,11 +55,12 @@ class TenantsClient:
         content = None if body is None else json.dumps(body).encode()
         status, answer = self._sender.send(method, target, content)
         if status not in {200, 204}:
-            raise RequestFailed(refusal(status, answer))
+            hint = "; the token is to be a cluster operator's" if status == HTTPStatus.FORBIDDEN else ""
+            raise RequestFailed(refusal(status, answer) + hint)
         try:
             return json.loads(answer)["data"] if answer else None
         except (ValueError, LookupError, TypeError):
-            raise RequestFailed("the answer is not one of this API") from None
+            raise RequestFailed(_NOT_OURS) from None
 
     def close(self) -> None:
         self._sender.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,9 @@ def test_a_line_is_proven_offline_and_go_agrees(folder: Path, made: Written, tmp
     by_index = run("prove", file, "--key", key, "--log", parsed.log, "--index", str(parsed.index))
     assert by_index.stdout == proof.read_text()
     entry.write_bytes(line.replace(b"secret/data/", b"secret/dxta/"))
-    assert run("check-proof", proof, "--entry", entry, "--key", key).exit_code == 1
+    refused = run("check-proof", proof, "--entry", entry, "--key", key)
+    assert (refused.exit_code, refused.stderr.startswith(f"Error: {proof}: ")) == (1, True)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (proof, entry)} == {0o600}
     assert (
         run("prove", file, "--key", key, "--at", f"{file}:21", "--output", proof).exit_code == 1
     )  # never overwritten
@@ -182,6 +185,7 @@ def test_a_log_is_written_as_tiles_that_go_reads(folder: Path, made: Written, tm
     done = run("tiles", *files, "--key", key, "--log", anchor.log, "--output", target)
     assert done.exit_code == 0, done.output
     assert key in done.stdout
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
     assert find_audit_verifier().accepts("tiles", key, target)
 
 

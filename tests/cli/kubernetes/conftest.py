@@ -20,7 +20,7 @@ def issuer() -> Issuer:
 
 @pytest.fixture
 def node(tmp_path: Path, issuer: Issuer) -> Iterator[Node]:
-    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer, forked=True)
     node.start()
     yield node
     node.close()

@@ -236,8 +236,9 @@ def test_a_check_asks_what_an_api_server_does(serve: Serve, tmp_path: Path, node
         ([], "--key or --signing-key"),
         (["--key", "p256"], "does not seal"),
         (["--signing-key", "seal"], "signs no tokens"),
-        (["--key", "nosuch"], "404"),
-        (["--key", "seal", "--max-token-ttl", "1m"], "10m or more"),
+        (["--key", "nosuch"], "transit/nosuch: 404"),
+        (["--signing-key", "sign", "--max-token-ttl", "1m"], "10m or more"),
+        (["--key", "seal", "--max-token-ttl", "1h"], "--max-token-ttl is for --signing-key"),
     ],
 )
 def test_what_cannot_work_is_refused_at_once(
@@ -249,6 +250,30 @@ def test_what_cannot_work_is_refused_at_once(
     done = CliRunner().invoke(main, [*common, "--token-file", str(token), *words])
     assert done.exit_code != 0
     assert says in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("nosuch/s", "cannot be made: no such folder"), ("s" * 108, "the 107 bytes of a socket's path")],
+)
+def test_a_socket_that_cannot_be_made_is_told_in_one_line(  # noqa: PLR0917 - fixtures, and two words
+    node: Node, tenant: Tenant, tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, says: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text(str(tenant.root.token))
+    words = ["kubernetes", "serve", "--socket", str(tmp_path / name), "--address", node.address, "--key", "seal"]
+    done = CliRunner().invoke(main, [*words, "--token-file", str(token)])
+    assert done.exit_code == 2
+    assert done.output.splitlines()[-1].endswith(says)
+    assert not capfd.readouterr().err, "gRPC has a log of its own"
+
+
+def test_what_is_no_claims_is_not_signed(serve: Serve) -> None:
+    caller = serve(signing_key="p256")
+    for claims in (b"[1]", b'{"a":', b"\xff", b"1"):
+        with pytest.raises(grpc.RpcError) as refused:
+            caller.call("Sign", claims=base64.urlsafe_b64encode(claims).decode().rstrip("="))
+        assert refused.value.details() == "claims are a JSON object in base64url"
 
 
 def test_another_file_or_a_service_at_the_socket_is_left_alone(
