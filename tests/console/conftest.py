@@ -106,7 +106,7 @@ def new_node(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterat
 
     def make(further: str = "", secure: tuple[int, Identity] | None = None, *, kept: bool = False) -> Node:
         directory = tmp_path_factory.mktemp("console")
-        node = Node.for_issuer(directory, sqlite_table, issuer, further=further)
+        node = Node.for_issuer(directory, sqlite_table, issuer, further=further, forked=True)
         if kept:
             create_private(directory / "master.key", os.urandom(32).hex())
             node.provider_name, node.provider = "static", f'key_file = "{directory / "master.key"}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tests.support.api import Api, initialise, unseal
 from tests.support.browser import Browser
 from tests.support.browser_keys import People, require_certutil
 from tests.support.identity_provider import CLIENT_ID, CLIENT_SECRET, IdentityProvider, identity_provider
+from tests.support.jwt import Signer
 from tests.support.node import Node, free_port
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
@@ -92,6 +94,30 @@ def test_who_has_a_signed_token_signs_in_by_it(window: Browser, federated: Feder
         window.shows(told)
         assert token not in window.script("return location.href + document.documentElement.outerHTML")
     window.find("Sign out")
+
+
+def test_a_service_account_of_kubernetes_signs_in_by_its_token(window: Browser, federated: Federated) -> None:
+    root, signer = federated.tenant.root, Signer.make("ES256")
+    assert root.post("sys/auth/pods", {"type": "kubernetes"}).status == 204
+    assert root.post("auth/pods/config", {"pem_keys": [signer.pem]}).status in {200, 204}
+    role = {"bound_service_account_names": "app", "bound_service_account_namespaces": "prod", "audience": "kms"}
+    assert root.post("auth/pods/role/app", {**role, "token_policies": "default"}).status in {200, 204}
+    now = int(time.time())
+    claims = {
+        "iss": "https://kubernetes.default.svc",
+        "sub": "system:serviceaccount:prod:app",
+        "aud": ["kms"],
+        "iat": now,
+        "nbf": now,
+        "exp": now + 600,
+        "kubernetes.io": {"namespace": "prod", "serviceaccount": {"name": "app", "uid": "uid-1"}},
+    }
+    federated.begin(window, "Kubernetes service account", "pods")
+    window.fill("Role", "app")
+    window.fill("Signed token (JWT)", signer.sign(claims))
+    window.click("Sign in", "main button")
+    window.find("Sign out")
+    window.shows("pods-")
 
 
 def test_who_has_a_certificate_in_the_browser_signs_in_by_it(

@@ -172,6 +172,29 @@ def test_a_root_token_is_made_by_shares_and_read_by_who_began_it(console: Consol
     assert not tenant.operator.get("sys/generate-root/attempt").json["started"]
 
 
+def test_a_token_of_another_ceremony_is_not_read_by_the_password_of_this_one(
+    console: Console, tenant: Tenant
+) -> None:
+    """The kind: somebody cancels a ceremony and begins his own; who began the first gives the last share of it."""
+    assert tenant.operator.token is not None
+    window = console.sign_in(tenant.operator.token)
+    console.go("#/ceremonies", "Ceremonies")
+    window.click("Root token")
+    window.click("Begin", "main button")
+    window.shows("The password of this ceremony is shown this once.")
+    tenant.operator.delete("sys/generate-root/attempt")
+    begun = tenant.operator.put("sys/generate-root/attempt", {}).json
+    window.click("Look again")
+    window.shows("which is not the one below", begun["nonce"])
+    for count in (1, 2):
+        give(window, tenant.shares[count], f"{count} of 3 shares given.")
+    give(window, tenant.shares[3], "Encoded: give it to whoever began the ceremony, who has the password.")
+    window.click("Show the encoded token")
+    encoded = next(text for text in window.script(_SECRETS) if set(text) != {"•"})
+    token = tenant.operator.post("sys/decode-token", {"encoded_token": encoded, "otp": begun["otp"]}).data["token"]
+    assert Api(console.address, token).get("auth/token/lookup-self").data["policies"] == ["root"]
+
+
 def test_operators_are_known_by_what_they_may_do(console: Console, tenant: Tenant, issuer: Issuer) -> None:
     """The kind: a name in a token's own words, or rules of a vault, make somebody the cluster's operator."""
     rules = (

@@ -15,6 +15,7 @@ def test_a_wrong_token_is_told_and_not_kept(console: Console) -> None:
         window.fill("Token", wrong)
         window.click("Sign in")
         window.wait(lambda: window.script("return document.querySelector('[role=alert]')?.innerText"), "it is told")
+    window.shows("This token is not known here, or may not look itself up.")
     assert wrong not in window.text
 
 

@@ -121,6 +121,29 @@ def test_version_1_of_kv_keeps_the_last_value(root: Browser, console: Console, t
     root.wait(lambda: tenant.user.get("old/a").status == 404, "it is gone")
 
 
+def test_a_number_that_a_browser_would_round_is_neither_read_nor_written_by_it(
+    root: Browser, console: Console, tenant: Tenant
+) -> None:
+    data = {"id": 2**70 + 1, "password": "x"}
+    assert tenant.user.post("secret/data/large", {"data": data}).status == 200
+    console.go("#/secrets/secret%2F/large", "large")
+    root.shows("is shown rounded")
+    root.click("Edit")
+    root.shows("more digits than a browser keeps. Change it by the API")
+    assert root.script("return document.querySelector('form button[type=submit]').disabled") is True
+    root.click("Cancel")
+    assert tenant.user.get("secret/data/large").data["metadata"]["version"] == 1
+
+    console.go("#/secrets/secret%2F/", "secret/")
+    root.click("New secret")
+    root.fill("Name", "other")
+    root.click("As JSON")
+    root.fill("JSON", '{"id": 1180591620717411303425}')
+    root.click("Save")
+    root.shows("more digits than a browser keeps: write it by the API")
+    assert tenant.user.get("secret/data/other").status == 404
+
+
 def test_a_key_is_made_used_rotated_and_set(root: Browser, console: Console, tenant: Tenant) -> None:
     console.go("#/transit/transit%2F", "transit/")
     root.click("New key")

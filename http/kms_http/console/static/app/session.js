@@ -1,5 +1,5 @@
 // Who is signed in: in the memory of this tab alone, until it is closed, reloaded, signed out of, or left unused.
-import { capabilities, call, read, setToken, tokenOf } from "./api.js";
+import { ApiError, capabilities, call, read, setToken, tokenOf } from "./api.js";
 
 const listeners = new Set();
 let state = { signedIn: false, notice: "" };
@@ -38,7 +38,7 @@ export async function signIn(token, { own = false, method = "token" } = {}) {
     self = await read("auth/token/lookup-self");
   } catch (error) {
     setToken("");
-    throw error;
+    throw error.status === 403 ? new ApiError(403, ["This token is not known here, or may not look itself up."]) : error;
   }
   lastUse = Date.now();
   clearInterval(watch);

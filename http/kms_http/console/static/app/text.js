@@ -48,5 +48,9 @@ export function fromBase64(text) {
   }
 }
 
+// Tells whether there is a whole number in it that a browser does not keep to its last digit.
+export const unkept = (value) => (typeof value === "number" ? Number.isInteger(value) && !Number.isSafeInteger(value)
+  : value !== null && typeof value === "object" && Object.values(value).some(unkept));
+
 export const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 export const words = (text) => text.split(/[\s,]+/).filter(Boolean);

@@ -10,20 +10,23 @@ const PATH = "sys/generate-root";
 
 export function RootToken() {
   const loaded = useLoad(() => call("GET", `${PATH}/attempt`), []);
-  const [otp, setOtp] = useState("");
+  const [own, setOwn] = useState(null); // the ceremony that this tab began, and its password
   const [made, setMade] = useState(null);
   const again = (text) => { if (text) say(text); loaded.reload(); };
   const give = (nonce) => async (key) => {
     const next = await call("PUT", `${PATH}/update`, { body: { key, nonce } });
     if (next.complete) { setMade(next); again("The root token is made."); } else again(`${plural(next.progress, "share")} of ${next.required} given.`);
   };
-  const begun = (answer) => { setMade(null); setOtp(answer.otp); again("The ceremony has begun."); };
+  const begun = ({ nonce, otp }) => { setMade(null); setOwn(otp ? { nonce, otp } : null); again("The ceremony has begun."); };
+  // Somebody may have cancelled it and begun another one, whose password is his.
+  const ownMade = made && own?.nonce === made.nonce;
   return html`<${Loaded} of=${loaded} what="The ceremony">${(status) => html`
-    ${made && html`<${Token} made=${made} otp=${otp} close=${() => { setMade(null); setOtp(""); }} />`}
-    ${!made && otp && html`<${Note} kind="warn"><p>The password of this ceremony is shown this once. Keep it until the token is made: whoever has it can read the token, and nobody else.</p><p><${Secret} text=${otp} what="the password" /></p><//>`}
+    ${made && html`<${Token} made=${made} otp=${ownMade ? own.otp : ""} close=${() => { if (ownMade) setOwn(null); setMade(null); }} />`}
+    ${own && !ownMade && html`<${Note} kind="warn"><p>${status.started && status.nonce !== own.nonce ? html`The password of the ceremony <code class="break">${own.nonce}</code>, which was begun here, and which is not the one below:`
+      : "The password of this ceremony is shown this once. Keep it until the token is made: whoever has it can read the token, and nobody else."}</p><p><${Secret} text=${own.otp} what="the password" /></p><//>`}
     <${Card} title=${status.started ? "Give shares" : "Begin"} actions=${html`<${Button} kind="small" onClick=${() => again()}>Look again<//>`}>
       ${status.started ? html`<${Giving} label="Give shares" progress=${status.progress} needed=${status.required} give=${give(status.nonce)} />
-        <${Attempt} status=${status} facts=${[["Readable", status.pgp_fingerprint ? html`to who has the PGP key <code class="break">${status.pgp_fingerprint}</code>` : "to who has the password that was shown at its beginning"]]} cancel=${() => call("DELETE", `${PATH}/attempt`)} done=${() => { setOtp(""); again("The ceremony is cancelled."); }} />`
+        <${Attempt} status=${status} facts=${[["Readable", status.pgp_fingerprint ? html`to who has the PGP key <code class="break">${status.pgp_fingerprint}</code>` : "to who has the password that was shown at its beginning"]]} cancel=${() => call("DELETE", `${PATH}/attempt`)} done=${() => { if (own?.nonce === status.nonce) setOwn(null); again("The ceremony is cancelled."); }} />`
         : html`<${Begin} required=${status.required} done=${begun} />`}<//>
     <${Decode} />`}<//>`;
 }

@@ -38,7 +38,7 @@ function Limits() {
   const gauge = (data, name) => data.Gauges?.find((each) => each.Name === name)?.Value;
   return html`<${Card} title="Near their limits" actions=${html`<${Button} kind="small" onClick=${loaded.reload}>Look again<//>`}><${Loaded} of=${loaded} what="The metrics">${(data) => html`<dl class="tiles">
       <div><dt>Vaults' keyrings</dt><dd>${number(gauge(data, "kms_keyrings_near_limit"))}</dd></div><div><dt>Transit keys</dt><dd>${number(gauge(data, "kms_transit_keys_near_limit"))}</dd></div>
-      <div><dt>Clock, off by</dt><dd>${(gauge(data, "kms_clock_offset_seconds") || 0).toFixed(2)} s</dd></div></dl>
+      <div><dt>Clock</dt><dd>${gauge(data, "kms_clock_distrusted") > 0 ? `off by ${number(Math.round(gauge(data, "kms_clock_offset_seconds") || 0))} s` : "good"}</dd></div></dl>
       <p class="hint">How many have sealed half of what one key should, or more, as this node's schedule last saw it. Keyrings rotate by themselves before that is used up.</p>
       ${gauge(data, "kms_clock_distrusted") > 0 && html`<${Note} kind="bad"><p>This node's clock is so far off that nothing is rotated by it.</p><//>`}`}<//><//>`;
 }

@@ -5,7 +5,7 @@ import { call, capabilities, remove } from "../api.js";
 import { parentOf, trailOf } from "../mounts.js";
 import { go } from "../router.js";
 import { Asking, Badge, Button, Loaded, Note, Secret, Table, Tabs, Title, Trouble, say, useLoad } from "../ui.js";
-import { asText, when } from "../text.js";
+import { asText, unkept, when } from "../text.js";
 import { Editor } from "./secret_edit.js";
 import { Versions } from "./secret_versions.js";
 import { Metadata } from "./secret_metadata.js";
@@ -65,6 +65,7 @@ export function Values({ data }) {
   const [all, setAll] = useState(false);
   const rows = Object.entries(data).map(([key, value]) => html`<tr key=${key}><th scope="row" class="mono">${key}</th><td><${Secret} text=${asText(value)} what=${`the value of ${key}`} shown=${all} /></td></tr>`);
   return html`<div class="actions"><${Button} kind="small quiet" aria-pressed=${all} onClick=${() => setAll(!all)}>${all ? "Hide all values" : "Show all values"}<//></div>
+    ${unkept(data) && html`<p class="hint">A number in it has more digits than a browser keeps, and is shown rounded.</p>`}
     <${Table} caption="Fields" head=${["Name", "Value"]} rows=${rows} empty="This version has no fields." />`;
 }
 

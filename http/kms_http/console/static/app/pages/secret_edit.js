@@ -4,7 +4,7 @@ import { call, write } from "../api.js";
 import { unchanged } from "../clash.js";
 import { go, toPath } from "../router.js";
 import { Button, Card, Check, Field, Form, Note, Title, say, useAction } from "../ui.js";
-import { asText } from "../text.js";
+import { asText, unkept } from "../text.js";
 
 const latest = async (mount, path) => (await call("GET", `${mount}data/${path}`)).data.metadata.version;
 
@@ -27,6 +27,7 @@ export function Editor({ mount, folder = "", path, version, data = {}, current =
       let found;
       try { found = JSON.parse(json); } catch (error) { throw new Error(`That is no JSON: ${error.message}`); }
       if (found === null || Array.isArray(found) || typeof found !== "object") throw new Error("A secret is an object: { … }.");
+      if (unkept(found)) throw new Error("A number in it has more digits than a browser keeps: write it by the API.");
       return found;
     }
     const keys = rows.filter((row) => row.key !== "" || row.value !== "");
@@ -55,9 +56,11 @@ export function Editor({ mount, folder = "", path, version, data = {}, current =
     else done();
   });
   const clash = action.error && /check-and-set/.test(action.error.message);
+  const inexact = unkept(data);
 
   return html`${fresh ? html`<${Title} trail=${trail}>New secret<//>` : ""}
-    <${Card} title=${fresh ? "" : "Edit"}><${Form} label=${fresh ? "New secret" : "Edit secret"} send=${send} error=${action.error} busy=${action.busy} extra=${html`<${Button} onClick=${close}>Cancel<//>`}>
+    <${Card} title=${fresh ? "" : "Edit"}><${Form} label=${fresh ? "New secret" : "Edit secret"} send=${send} error=${action.error} busy=${action.busy} disabled=${inexact} extra=${html`<${Button} onClick=${close}>Cancel<//>`}>
+    ${inexact && html`<${Note} kind="warn"><p>A number in it has more digits than a browser keeps. Change it by the API, so that none of them is lost.</p><//>`}
     ${fresh && html`<${Field} label="Name" value=${name} set=${setName} hint=${`Below ${mount}${folder}; slashes make folders.`} />`}
     ${json === null ? html`<fieldset><legend>Fields</legend>${rows.map((row, index) => html`<div class="pair" key=${index}>
         <${Field} label=${`Name ${index + 1}`} value=${row.key} set=${(key) => change(index, { key })} />

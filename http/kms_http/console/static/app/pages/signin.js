@@ -10,6 +10,7 @@ const METHODS = [
   ["userpass", "User name and password", ["username", "password"]],
   ["approle", "AppRole", ["role_id", "secret_id"]],
   ["jwt", "JWT", ["role", "jwt"]],
+  ["kubernetes", "Kubernetes service account", ["role", "jwt"]],
   ["oidc", "OpenID Connect", ["role"]],
   ["cert", "Certificate of this browser", ["name"]],
 ];
