@@ -32,6 +32,8 @@ MAINTAINER: Final = f"{os.environ.get('DEBFULLNAME', 'Clever KMS')} <{os.environ
 PLACE: Final = "opt/clever-kms"
 PROGRAMS: Final = ("kms-layer", "kms-cli")
 _UNITS: Final = "usr/lib/systemd/system"
+#: What is installed: a node, and what the way of Kubernetes and the seal `pkcs11` want besides, for there is no pip.
+LOCKS: Final = ("requirements.lock", "requirements-extras.lock")
 
 #: What lies where, beside the environment. `/etc` is the administrator's: an upgrade asks before it changes it.
 FILES: Final = {
@@ -76,7 +78,7 @@ def main(target: Path) -> None:
             _put(tree / place, (ROOT / source).read_bytes())
         entry = _ENTRY.format(version=__version__, maintainer=MAINTAINER, date=formatdate(int(EPOCH)))
         _put(tree / "usr/share/doc/clever-kms/changelog.gz", entry.encode())
-        _put(tree / MATERIALS, runpy.run_path(str(ROOT / ".ci/materials.py"))["bill"]().encode())
+        _put(tree / MATERIALS, runpy.run_path(str(ROOT / ".ci/materials.py"))["bill"](*LOCKS).encode())
         for program in PROGRAMS:
             link = tree / "usr/bin" / program
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +97,7 @@ def _environment(place: Path, scratch: Path) -> None:
     _run(PYTHON, "-m", "venv", "--without-pip", str(place))
     pip = [sys.executable, "-m", "pip", "--python", str(place / "bin/python"), "install"]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile"]
-    _run(*pip, *quiet, "--require-hashes", "--requirement", str(ROOT / "requirements.lock"))
+    _run(*pip, *quiet, "--require-hashes", *(f"--requirement={ROOT / lock}" for lock in LOCKS))
     _run(sys.executable, str(ROOT / ".ci/wheel.py"), str(scratch / "dist"))
     _run(*pip, *quiet, "--no-index", *map(str, (scratch / "dist").glob("*.whl")))
     for path in (place / "bin").iterdir():

@@ -41,6 +41,12 @@ LOCKS = (
     Lock("requirements.lock", "What a node needs, and nothing else."),
     Lock("requirements-test.lock", "What tests, lint and benches need beside requirements.lock.", ("test",)),
     Lock("requirements-fuzz.lock", "What `make fuzz` needs beside the other locks.", ("test", "fuzz")),
+    Lock(
+        "requirements-extras.lock",
+        "What the extras `kubernetes` and `pkcs11` need beside requirements.lock.",
+        ("kubernetes", "pkcs11"),
+        aside=True,
+    ),
     Lock("requirements-docs.lock", "What `make docs` needs beside requirements.lock.", ("docs",), aside=True),
     Lock("requirements-build.lock", "What makes the project's own package.", further="setuptools>=77", alone=True),
 )

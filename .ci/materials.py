@@ -51,6 +51,7 @@ _SPDX = {
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "MIT License": "MIT",
+    "3-Clause BSD License": "BSD-3-Clause",
     "BSD": "BSD-3-Clause",
     "ASL 2.0": "Apache-2.0",
 }
@@ -73,10 +74,10 @@ def licence(package: str) -> str:
     return (told.get("License") or "unknown").strip().splitlines()[0]
 
 
-def bill(lock: str = "requirements.lock") -> str:
-    """Return the bill of materials of a lock, and of the project itself."""
+def bill(*locks: str) -> str:
+    """Return the bill of materials of locks, that of a node if none are named, and of the project itself."""
     entries = runpy.run_path(str(Path(__file__).with_name("lock.py")))["entries"]
-    text = (ROOT / lock).read_text(encoding="utf-8")
+    text = "".join((ROOT / lock).read_text(encoding="utf-8") for lock in locks or ("requirements.lock",))
     made = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", "0")), datetime.UTC)
     licences = LicenseFactory()
     own = _component(PROJECT["name"], __version__, [licences.make_from_string(PROJECT["license"])], "")

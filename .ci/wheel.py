@@ -30,6 +30,7 @@ BESIDE: Final = (
     "config",
     "requirements.lock",
     "requirements-build.lock",
+    "requirements-extras.lock",
 )
 EPOCH: Final = os.environ.get("SOURCE_DATE_EPOCH", "315532800")
 

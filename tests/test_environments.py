@@ -76,6 +76,14 @@ def test_the_lock_of_the_fuzzers_has_nothing_that_others_have() -> None:
         assert locked("requirements-fuzz.lock")[canonicalize_name(requirement.name)] in requirement.specifier
 
 
+def test_the_lock_of_the_extras_has_what_they_need_besides_and_nothing_else() -> None:
+    """In the versions that the tests try: packages and images are made of it."""
+    extras = [text for name in ("kubernetes", "pkcs11") for text in PROJECT["optional-dependencies"][name]]
+    wanted = set().union(*(needed(extras, python) for python in PYTHONS)) - locked("requirements.lock").keys()
+    assert wanted == locked("requirements-extras.lock").keys()
+    assert locked("requirements-extras.lock").items() <= locked("requirements-test.lock").items()
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in ROOT.glob("requirements*.lock")))
 def test_every_package_of_a_lock_is_known_by_hashes_of_its_files(name: str) -> None:
     """Else whoever serves them, or stands in between, could give another one. pip wants all or none of them."""

@@ -42,6 +42,7 @@ def built(directory: Path, umask: int, mode: int, age: int, kind: str = "wheel")
         "CHANGELOG.md",
         "requirements.lock",
         "requirements-build.lock",
+        "requirements-extras.lock",
     ):
         shutil.copy(ROOT / name, checkout / name)
     for path in checkout.rglob("*"):

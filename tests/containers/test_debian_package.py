@@ -81,7 +81,8 @@ def test_two_builds_are_the_same_bytes(package: Path, tmp_path: Path) -> None:
 def test_it_says_what_it_is_made_of(package: Path, tmp_path: Path) -> None:
     subprocess.run(["dpkg-deb", "--extract", str(package), str(tmp_path)], check=True)
     told = json.loads((tmp_path / "usr/share/doc/clever-kms/clever-kms.cdx.json").read_text(encoding="utf-8"))
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    names = ("requirements.lock", "requirements-extras.lock")
+    lock = "".join((ROOT / name).read_text(encoding="utf-8") for name in names)
     wanted = set(re.findall(r"^(\S+)==", lock, re.MULTILINE)) | {"preact", "htm"}
     assert {each["name"] for each in told["components"]} == wanted
 
@@ -109,6 +110,8 @@ def test_a_node_is_installed_started_upgraded_and_removed(shell: Shell) -> None:
         "clever-kms clever-kms 700",
     ]
     shell("\n".join(then))
+    refused = shell("kms-cli kubernetes check --socket /run/none 2>&1 || true")
+    assert "failed to connect" in refused.lower() or "no such file" in refused.lower(), refused
     before = shell("systemctl show --property MainPID clever-kms")
     assert shell("stat -c %U /proc/$(systemctl show --property MainPID --value clever-kms)").strip() == "clever-kms"
 
