@@ -73,6 +73,12 @@ async def test_a_newer_key_wraps_and_the_older_one_still_opens(hsm: SoftHsm) -> 
         assert (await newer.unwrap(old)).reveal() == KEY
 
 
+async def test_a_key_that_is_too_short_wraps_nothing(hsm: SoftHsm) -> None:
+    await asyncio.to_thread(hsm.make_key, "short", "04", 128)
+    with pytest.raises(SealRefused, match="AES key `short` has 128 bits, not 256"):
+        await provider(hsm, key_label="short").wrap(SecretBytes(KEY))
+
+
 async def test_what_was_changed_moved_or_of_another_key_does_not_open(hsm: SoftHsm) -> None:
     own = provider(hsm)
     wrapped = await own.wrap(SecretBytes(KEY))
@@ -132,9 +138,16 @@ async def test_settings_that_cannot_be_used_are_named(hsm: SoftHsm) -> None:
     with pytest.raises(SettingError, match=r"pkcs11\.pin_file`: .* is open to others \(mode 0644\)"):
         await provider(hsm).check()
     hsm.pin_file.chmod(0o600)
+    pin = hsm.pin_file.read_bytes()
+    hsm.pin_file.write_bytes(b"canary-\xff\n")
+    for use in (provider(hsm).check(), provider(hsm).wrap(SecretBytes(KEY))):
+        with pytest.raises(SettingError, match=r"pkcs11\.pin_file`: .* holds no PIN") as caught:
+            await use
+        assert "canary" not in str(caught.value)
+    hsm.pin_file.write_bytes(pin)
     not_a_library = hsm.directory / "text.so"
     not_a_library.write_text("no library")
-    with pytest.raises(SealUnavailable, match="the HSM fails"):
+    with pytest.raises(SealUnavailable, match=r"key `.*pkcs11\.library`: .*/text.so cannot be loaded"):
         await provider(hsm, library=str(not_a_library)).wrap(SecretBytes(KEY))
 
 

@@ -14,6 +14,12 @@ from typing import Any, Final
 import msgspec
 import pytest
 from aiohttp import web
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from structlog.testing import capture_logs
 
 from kms_actors.cli.private_file import create_private
@@ -254,6 +260,20 @@ class TestTls:
         (tmp_path / "site.key").chmod(0o600)
         with pytest.raises(SettingError, match=r"transit\.client_certificate_file`: .* or not that of the private"):
             await provider(address, **files).check()
+
+    async def test_a_key_with_a_passphrase_is_refused_and_no_terminal_asked(
+        self, secured: tuple[str, Path], tmp_path: Path
+    ) -> None:
+        address, ca = secured
+        key = load_pem_private_key((tmp_path / "site.key").read_bytes(), None)
+        locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+        create_private(tmp_path / "locked.key", locked.decode())
+        files = {
+            "client_certificate_file": str(tmp_path / "site.pem"),
+            "client_private_key_file": str(tmp_path / "locked.key"),
+        }
+        with pytest.raises(SettingError, match=r"transit\.client_certificate_file`: .* or that has a passphrase"):
+            await provider(address, ca_file=str(ca), **files).check()
 
 
 class TestRenewal:

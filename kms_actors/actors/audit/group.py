@@ -32,6 +32,11 @@ class Group:
                 self._loop.call_soon(self._begin)  # what is written in this turn of the loop comes along
         return self._next
 
+    async def ended(self) -> None:
+        """Return once all that waits is synced, or has failed: the file must not be closed before."""
+        while (waited := self._next or self._under_way) is not None:
+            await asyncio.wait([waited])
+
     def _begin(self) -> None:
         if self._next is None or self._under_way is not None:
             return

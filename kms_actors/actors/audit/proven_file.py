@@ -293,7 +293,7 @@ class ProvenFile:
     async def _move(self) -> None:
         """Go on in the file that has the name now."""
         assert self._open is not None
-        before, log, _ = self._open
+        before, log, syncs = self._open
         fresh = await self._run(self._open_file)
         try:
             if await self._run(partial(fresh.is_same, before)):
@@ -312,6 +312,7 @@ class ProvenFile:
             pass
         except SinkFailed as failed:
             self._complain("audit log not ended in the file that was moved", failed)
+        await syncs.ended()  # of lines that went to the file before it was removed: their requests are still answered
         before.close()
         self._open = _Open(fresh, log, Group(fresh, self._disk, self._unsynced))
         try:
@@ -365,6 +366,8 @@ class ProvenFile:
                 return
         async with self._turn:
             self._complain("audit log is anchored elsewhere", SinkFailed("the store knows another end of this log"))
+            if self._open is not None:
+                await self._open.syncs.ended()  # the lines are whole, and their requests are still answered
             self._shut()
 
     async def _synced(self, opened: _Open) -> bool:

@@ -32,7 +32,10 @@ _PREFIX: Final = "master_keyring_provider.pkcs11."
 _NONCE: Final = 12
 _TAG_BITS: Final = 128
 _LENGTH: Final = 32
+_KEY_BITS: Final = 256
 _KEY_ID: Final = re.compile(r"(.*)/((?:[0-9a-f]{2})*)", re.DOTALL)
+#: How `python-pkcs11` says that a library is none, or lacks one that it needs.
+_NOT_LOADED: Final = "OS exception while loading"
 _NOT_INSTALLED: Final = "the package `python-pkcs11` is missing: install `clever-kms[pkcs11]`"
 
 
@@ -85,7 +88,7 @@ class Pkcs11Provider:
     # What follows runs in the thread.
 
     def _check(self) -> None:
-        self._pin.read()
+        _text(self._pin, self._pin.read())
         if not os.access(self._settings.library, os.R_OK):
             raise SettingError(_PREFIX + "library", f"{self._settings.library}: no such file, or not permitted")
         try:
@@ -123,7 +126,9 @@ class Pkcs11Provider:
             return SealUnavailable(f"the HSM has no token {self._token}")
         if isinstance(error, pkcs11.EncryptedDataInvalid | pkcs11.EncryptedDataLenRange):
             return IntegrityError("the master key that the HSM has wrapped does not open")
-        return SealUnavailable(f"the HSM fails: {type(error).__name__}")
+        not_loaded = str(error).startswith(_NOT_LOADED)
+        library = f"key `{_PREFIX}library`: {self._settings.library} cannot be loaded"
+        return SealUnavailable(library if not_loaded else f"the HSM fails: {type(error).__name__}")
 
     def _let_go(self, pkcs11: Any) -> None:
         """Have the library begin anew at its next use. It stays loaded: what Python still has of it points there."""
@@ -148,8 +153,9 @@ class Pkcs11Provider:
             if not slots:
                 raise pkcs11.TokenNotPresent
             token = slots[0].get_token()
+        text = _text(self._pin, pin)
         self._last_pin = pin
-        session = token.open(user_pin=pin.reveal().decode("utf-8", "surrogateescape"))
+        session = token.open(user_pin=text)
         self._last_pin = self._wrong_pin = None
         return session
 
@@ -172,6 +178,9 @@ class Pkcs11Provider:
         own = self._found(
             session, _Key(settings.key_label, None if settings.key_id is None else bytes.fromhex(settings.key_id))
         )
+        bits = _bits(pkcs11, own)
+        if bits is not None and bits != _KEY_BITS:
+            raise SealRefused(f"the HSM's AES key `{settings.key_label}` has {bits} bits, not {_KEY_BITS}")
         nonce = os.urandom(_NONCE)
         ciphertext = own.encrypt(
             key.reveal(),
@@ -195,6 +204,20 @@ class Pkcs11Provider:
         if len(key) != _LENGTH:
             raise IntegrityError("what the HSM has unwrapped is no master key")
         return SecretBytes(key)
+
+
+def _bits(pkcs11: Any, key: Any) -> int | None:
+    """Return how long a key is; None where the HSM does not tell."""
+    with contextlib.suppress(pkcs11.PKCS11Error):
+        return int(key.key_length)
+    return None
+
+
+def _text(place: Source, pin: SecretBytes) -> str:
+    """Return a PIN as the library wants it. Raises SettingError."""
+    with contextlib.suppress(UnicodeDecodeError):  # which holds the PIN, and so is the context of nothing
+        return pin.reveal().decode()
+    raise SettingError(place.setting, f"{place.path} holds no PIN: it is no text in UTF-8")
 
 
 def _wrong(pin: Source) -> str:

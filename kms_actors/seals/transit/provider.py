@@ -120,15 +120,20 @@ def _context(settings: TransitSeal) -> ssl.SSLContext | None:
     if certificate is not None:
         Source(_PREFIX + "client_private_key_file", str(key)).read()  # which others must not
         _loaded(
-            _PREFIX + "client_certificate_file", certificate, lambda path: context.load_cert_chain(path or "", key)
+            _PREFIX + "client_certificate_file",
+            certificate,
+            # With one that is wrong, since without any a terminal would be asked for it.
+            lambda path: context.load_cert_chain(path or "", key, password=""),
+            ", or that has a passphrase",
         )
     return context
 
 
-def _loaded(setting: str, path: str | None, load: Callable[[str | None], Any]) -> Any:
+def _loaded(setting: str, path: str | None, load: Callable[[str | None], Any], further: str = "") -> Any:
     try:
         return load(path)
     except ssl.SSLError:
-        raise SettingError(setting, f"{path} is no certificate in PEM, or not that of the private key") from None
+        reason = f"{path} is no certificate in PEM, or not that of the private key{further}"
+        raise SettingError(setting, reason) from None
     except OSError as error:
         raise SettingError(setting, f"{path}: {in_words(error)}") from None

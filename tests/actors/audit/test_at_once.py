@@ -21,6 +21,7 @@ from kms_actors.actors.audit.sinks.promptness import FEW, LONGEST, PAUSE, SHORT,
 from kms_actors.actors.audit.writing import Counts, Writer
 from kms_actors.audit.log.verification import verify
 from kms_actors.audit.sink import SinkFailed
+from tests.actors.audit.test_disk import HeldDisk
 from tests.support.audit_book import MemoryBook
 
 LINE = b'{"time":"t","type":"request"}\n'
@@ -406,3 +407,70 @@ async def test_a_log_whose_file_was_removed_is_left_to_a_wait(
     await file.write([LINE])
     assert content(path).count(b'"type":"request"') == 1
     await file.close()
+
+
+async def waiting(sink: ProvenFile) -> tuple[HeldDisk, list[asyncio.Future[SinkFailed | None]]]:
+    """Have two lines wait for a disk that does nothing until it is told: one is being synced, and one comes next."""
+    for _ in range(FEW + 2):
+        await sink.write([LINE])
+    held = HeldDisk()
+    assert sink._open is not None
+    sink._open.syncs._disk = held
+    asked = []
+    for _ in range(2):
+        written = sink.write_at_once([LINE])
+        assert isinstance(written, asyncio.Future)
+        asked.append(written)
+        await asyncio.sleep(0.01)
+    assert asked[0] is not asked[1]
+    return held, asked
+
+
+async def release(held: HeldDisk, asked: list[asyncio.Future[SinkFailed | None]]) -> None:
+    """Have the disk do what it was asked for, and find that both lines are there."""
+    for number in range(2):  # each asks for the disk once
+        while len(held.asked) <= number and not asked[1].done():  # noqa: ASYNC110 - a thread goes on meanwhile
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        if not asked[1].done():
+            held.asked[number](None)
+    assert await asyncio.gather(*asked) == [None, None]
+
+
+async def test_lines_of_a_file_that_is_removed_while_they_wait_for_the_disk_are_there(
+    path: Path, book: MemoryBook, pool: ThreadPoolExecutor
+) -> None:
+    """As where a log was moved away, and who moved it removes it: nothing that it was asked meanwhile is refused."""
+    sink = proven(path, book, pool, strict=True)
+    held, asked = await waiting(sink)
+    remove(path)
+    third = asyncio.create_task(sink.write([LINE]))
+    async with asyncio.timeout(10):
+        await release(held, asked)
+        await third
+    assert LINE.strip()[:-1] in content(path)
+    await sink.close()
+
+
+async def test_lines_of_a_log_that_is_anchored_elsewhere_reach_the_disk_before_it_is_let_go(
+    path: Path, book: MemoryBook, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a rotation, where another process has begun the log anew: what waits for the disk is not refused."""
+    sink = proven(path, book, pool, strict=True)
+    held, asked = await waiting(sink)
+    opened = sink._open
+    assert opened is not None
+
+    async def elsewhere(*_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(book, "advance", elsewhere)
+    sink._newest = (sink._writer.anchor(opened.log, opened.log.note(), 0, closed=False), None)
+    anchoring = asyncio.create_task(sink._anchor())
+    async with asyncio.timeout(10):
+        await release(held, asked)
+        await anchoring
+    assert opened.file.closed
+    monkeypatch.undo()
+    await sink.write([LINE])
+    await sink.close()

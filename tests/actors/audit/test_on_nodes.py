@@ -48,9 +48,11 @@ def settings(tmp_path: Path) -> config.Configuration:
 
 
 @pytest.fixture
-async def two(tmp_path: Path, settings: config.Configuration) -> AsyncIterator[Two]:
+async def two(tmp_path: Path, settings: config.Configuration, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Two]:
     """Two nodes of one cluster with one vault; the second hears nothing of the first until it is told."""
     async with started(tmp_path, settings) as one, started(tmp_path, settings) as other:
+        for node in (one, other):  # a change of devices would wait for a lease, in which nobody hears of it here
+            monkeypatch.setattr(node.audit, "settle_seconds", 0.01)
         shares = await unseal_node(one)
         await unseal_node(other, shares)
         here, _ = await unseal_tenant(one)
