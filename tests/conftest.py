@@ -27,9 +27,12 @@ from typing import Any, Final
 
 import pykka
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from kms_actors.observe import bounded
 from tests.support.environment import environment_of_tests
+from tests.support.scheduling import end_unit, scheduler
 from tests.support.skips import skips_by_cause
 
 #: Seconds one callback may compute, and may take in all.
@@ -43,12 +46,28 @@ def pytest_configure(config: pytest.Config) -> None:
     _replace_environment(environment_of_tests(users, Path(home)))
     config.add_cleanup(lambda: _replace_environment(users))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    # What an example takes depends on what else the machine does; the rest is as Hypothesis has it, here and in CI.
+    examples.register_profile("kms", examples(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
+    examples.load_profile("kms")
 
 
 def pytest_collection_finish() -> None:
     """Have no collection of garbage look at ten thousand tests again: it takes long, amid whatever is timed."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out files, and folders whose files share what is dear, where files are dealt out."""
+    return scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """End with a folder what its files share, where tests are dealt out."""
+    if hasattr(item.config, "workerinput"):
+        end_unit(item, nextitem)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -182,6 +182,12 @@ def test_what_is_not_toml_is_refused(tmp_path: Path, text: str) -> None:
     assert problems(tmp_path, text)[0].startswith("not TOML: ")
 
 
+def test_a_mark_at_the_beginning_as_some_editors_write_it_is_no_matter(tmp_path: Path) -> None:
+    path = tmp_path / "kms.toml"
+    path.write_text(f"\ufeff{WALK}")
+    assert config.load(path).port == 8202
+
+
 def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "none.toml", "no such file"), (tmp_path, "is a directory")):
         with pytest.raises(config.ConfigurationError) as caught:

@@ -30,7 +30,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def node(directory: Path, issuer: Issuer) -> Iterator[Node]:
     """A node, initialised and unsealed, with a folder for audit devices. It logs no error, whatever is done."""
-    node = Node.for_issuer(directory, sqlite_table, issuer, further=f'\n[audit]\nfolder = "{directory / "audit"}"\n')
+    further = f'\n[audit]\nfolder = "{directory / "audit"}"\n'
+    node = Node.for_issuer(directory, sqlite_table, issuer, further=further, forked=True)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])

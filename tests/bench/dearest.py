@@ -11,9 +11,11 @@ with `--apart` they send to a second node, and the rows show what cores that are
 from __future__ import annotations
 
 import base64
+import functools
 import http.client
 import multiprocessing
 import os
+import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,8 +28,9 @@ os.environ.setdefault("KMS_DEAREST_BYTES", str(30 << 20))
 
 from tests.bench.results import percentile
 from tests.bench.servers import STORES, send
+from tests.support import certificates
 from tests.support.dearest import BODIES, METHODS, Dear, preparation, rows
-from tests.support.node import Node
+from tests.support.node import Node, free_port
 from tests.support.tokens import Issuer, new_vault_id
 
 #: Times what it is without, and milliseconds.
@@ -37,14 +40,22 @@ _BODY: Final = b'{"plaintext":"%b"}' % base64.b64encode(bytes(64))
 
 
 class Place(NamedTuple):
-    """A vault, of two that a node has."""
+    """A vault, of two that a node has. `trusted`: the certificate of its listener under TLS, PEM; empty without."""
 
     host: str
     port: int
     token: str
+    trusted: str
 
     def connect(self) -> http.client.HTTPConnection:
+        if self.trusted:
+            return http.client.HTTPSConnection(self.host, self.port, context=_context(self.trusted), timeout=120)
         return http.client.HTTPConnection(self.host, self.port, timeout=120)
+
+
+@functools.cache
+def _context(trusted: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=trusted)
 
 
 def _ask(connection: http.client.HTTPConnection, token: str, request: tuple[str, str, bytes]) -> int:
@@ -107,12 +118,22 @@ def _attacking(place: Place, method: str, dear: Dear, attackers: int) -> Iterato
 
 
 @contextmanager
-def _serving(store: str, workers: int) -> Iterator[tuple[Place, Place]]:
+def _serving(store: str, workers: int, *, tls: bool) -> Iterator[tuple[Place, Place]]:
     """Start a node; yield the vault that is measured, and one for what is dear."""
     issuer, vault_ids = Issuer(), (new_vault_id(), new_vault_id())
     with STORES[store]() as (directory, table):
         node = Node.for_issuer(directory, lambda _: table, issuer)
         node.settings = f"workers = {workers}"
+        port, trusted = node.port, ""
+        if tls:
+            port, identity = free_port(), certificates.server()
+            certificate, key = identity.files(directory, "server")
+            node.listed, trusted = True, identity.pem
+            node.further = (
+                f'[[listeners]]\nhost = "127.0.0.1"\nport = {node.port}\n'
+                f'[[listeners]]\nhost = "127.0.0.1"\nport = {port}\n'
+                f'[listeners.tls]\ncertificate_file = "{certificate}"\nprivate_key_file = "{key}"\n'
+            )
         node.start()
         try:
             for token in (issuer.cluster_operator(), *map(issuer.tenant_operator, vault_ids)):
@@ -122,7 +143,7 @@ def _serving(store: str, workers: int) -> Iterator[tuple[Place, Place]]:
             send(node.address, own, "POST", "transit/keys/own", {"type": "aes256-gcm96"})
             for path, body in preparation():
                 send(node.address, other, "POST", path, body.decode())
-            yield Place("127.0.0.1", node.port, own), Place("127.0.0.1", node.port, other)
+            yield Place("127.0.0.1", port, own, trusted), Place("127.0.0.1", port, other, trusted)
         finally:
             node.stop()
 
@@ -145,17 +166,27 @@ def _requests(only: str) -> Iterator[tuple[str, str, Dear]]:
 @click.option("--only", default="", help="Rows whose name contains this.")
 @click.option("--store", default="sqlite", show_default=True, type=click.Choice(sorted(STORES)))
 @click.option("--workers", default=2, show_default=True, help="Processes of a node; one shares its loop with all.")
+@click.option("--tls", is_flag=True, help="Both vaults are asked under TLS.")
 @click.option("--apart", is_flag=True, help="Send what is dear to a node of its own: what the machine alone costs.")
 @click.option("--check", is_flag=True, help="Exit with 1 where the target is missed.")
 def main(
-    *, seconds: float, connections: int, attackers: int, only: str, store: str, workers: int, apart: bool, check: bool
+    *,
+    seconds: float,
+    connections: int,
+    attackers: int,
+    only: str,
+    store: str,
+    workers: int,
+    tls: bool,
+    apart: bool,
+    check: bool,
 ) -> None:
     """Show p50 and p99 of one vault's encryptions beside the dearest requests of another."""
     missed: list[str] = []
     with ExitStack() as nodes:
-        own_vault, other_vault = nodes.enter_context(_serving(store, workers))
+        own_vault, other_vault = nodes.enter_context(_serving(store, workers, tls=tls))
         if apart:
-            _, other_vault = nodes.enter_context(_serving(store, workers))
+            _, other_vault = nodes.enter_context(_serving(store, workers, tls=tls))
         _measure(own_vault, seconds / 2, connections)
         base = _measure(own_vault, 2 * seconds, connections)
         own = percentile(base, 0.99)

@@ -1,7 +1,7 @@
 """A node that is asked for more than it can do: `python -m tests.bench.overload`.
 
-- `tenfold`: ten times what the node can do, at a constant rate, whether or not earlier requests were answered. What
-  is accepted has a p99 below 250 ms, the rest is refused within 50 ms; two seconds later as much is done as before.
+- `tenfold`: ten times what the node can do, on many connections, each at its share of it. What is accepted has a p99
+  below 250 ms, the rest is refused within 50 ms; two seconds later as much is done as before.
 - `noisy`: a vault with 256 connections of batches. The p99 of one that asks now and then is below three times what it
   is alone.
 - `slow`: 5,000 connections that send a byte a second. The p99 of others is below twice what it is without them.
@@ -11,7 +11,7 @@ Alone and beside others in turns, the median of the rounds. Exits with 1 where s
 
 from __future__ import annotations
 
-import csv
+import shutil
 import statistics
 import subprocess
 import sys
@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple
 
 import click
 
-from tests.bench import vegeta, wrk
+from tests.bench import wrk
 from tests.bench.bystander import Asked, Bystander, p99
 from tests.bench.cases import CASES, Request
 from tests.bench.processes import none_left
@@ -116,28 +116,23 @@ def _tenfold(node: Two, seconds: int, _: int) -> Iterator[Found]:
 
 
 def _flood(request: Request, server: Server, rate: int, seconds: int) -> tuple[list[int], list[float]]:
-    """Offer a server that many requests a second; return codes and milliseconds, from when each was sent."""
-    program = vegeta.find()
+    """Ask a server that much a second on many connections, each at its share of it; return codes and milliseconds."""
     with tempfile.TemporaryDirectory() as directory:
-        targets, found = Path(directory) / "targets.json", Path(directory) / "found"
-        targets.write_text("".join(vegeta.lines_of(request, server)), encoding="utf-8")
+        body, found = Path(directory) / "body", Path(directory) / "found"
+        body.write_text(request.body, encoding="utf-8")
+        headers = [f"--header={name}: {value}" for name, value in server.headers(request).items()]
         subprocess.run(
             [
-                *(program, "attack", "-format=json", f"-targets={targets}", f"-output={found}"),
-                *(f"-rate={rate}/s", f"-duration={seconds}s", "-timeout=30s", f"-max-workers={_OPEN}"),
-                *(f"-connections={_OPEN}", f"-max-connections={_OPEN}", "-http2=false", "-max-body=0"),
+                *("h2load", "--h1", "--threads=1", f"--clients={_OPEN}", f"--rps={rate / _OPEN:.2f}"),
+                *(f"--duration={seconds}", f"--data={body}", f"--log-file={found}", *headers),
+                f"{server.address}/v1/{request.path}",
             ],
             check=True,
+            stdout=subprocess.DEVNULL,
             timeout=seconds + 120,
         )
-        encoding = [str(program), "encode", "-to=csv", str(found)]
-        with subprocess.Popen(encoding, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            codes, latencies = [], []
-            for fields in csv.reader(process.stdout):
-                codes.append(int(fields[1]))
-                latencies.append(int(fields[2]) / 1e6)
-    return codes, latencies
+        answers = [line.split() for line in found.read_text(encoding="ascii").splitlines()]
+    return [int(code) for _, code, _ in answers], [int(microseconds) / 1e3 for _, _, microseconds in answers]
 
 
 # A noisy vault, and slow connections: a bystander alone and beside them.
@@ -217,7 +212,8 @@ PARTS: Final = {"tenfold": _tenfold, "noisy": _noise, "slow": _slow}
 def main(parts: Sequence[str], seconds: int, rounds: int, workers: int) -> None:
     """Measure a node that is asked for too much."""
     wrk.require()
-    vegeta.find()
+    if "tenfold" in parts and shutil.which("h2load") is None:
+        raise SystemExit("h2load is missing: apt-get install nghttp2-client")
     holds = True
     for part in parts:
         with _node(workers) as node:

@@ -60,6 +60,7 @@ def nodes(database: Database, tmp_path: Path) -> Iterator[tuple[Node, Node]]:
             provider=f'key_file = "{tmp_path / "master.key"}"',
             settings="workers = 2",
             further="\n[tenants]\nrotation_check_seconds = 0.2\n",
+            forked=True,
         )
         for directory in directories
     )

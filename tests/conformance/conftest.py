@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from tests.conformance.victim import Caller, Victim
 from tests.store.engines import parameters
 from tests.support.api import Api
-from tests.support.fdb_cluster import FdbCluster
+from tests.support.fdb_cluster import lent_cluster
 from tests.support.node import NewNode, Node, StoreTable, sqlite_table
 from tests.support.shared_node import shared_node
 from tests.support.tenant import Tenant, make_tenant
@@ -41,20 +42,13 @@ def store_table(request: pytest.FixtureRequest) -> Iterator[StoreTable]:
     if request.param == "sqlite":
         yield sqlite_table
         return
-    clusters: list[FdbCluster] = []
+    with lent_cluster() as cluster:
 
-    def table(directory: Path) -> str:
-        for cluster in clusters:
-            cluster.kill()  # tests have one node at a time
-        place = directory / "foundationdb"
-        place.mkdir()
-        clusters.append(FdbCluster(place))
-        clusters[-1].start()
-        return f'cluster_file_path = "{clusters[-1].cluster_file}"'
+        def table(_: Path) -> str:
+            cluster.clear()  # tests have one node at a time
+            return f'cluster_file_path = "{cluster.cluster_file}"'
 
-    yield table
-    for cluster in clusters:
-        cluster.kill()
+        yield table
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +64,7 @@ def new_node(tmp_path: Path, store_table: StoreTable, issuer: Issuer) -> Iterato
     def make(*, provider: str = "", further: str = "") -> Node:
         directory = tmp_path / f"node-{len(nodes)}"
         directory.mkdir()
-        node = Node.for_issuer(directory, store_table, issuer, provider=provider, further=further)
+        node = Node.for_issuer(directory, store_table, issuer, provider=provider, further=further, forked=True)
         nodes.append(node)
         node.start()
         return node
@@ -135,8 +129,27 @@ def caller(node: Node) -> Iterator[Caller]:
     caller.close()
 
 
+@pytest.fixture(scope="module")
+def looked(victim: Victim) -> Iterator[Callable[[], None]]:
+    """Look at what the node has told, if the last look is a second old, and in the end.
+
+    Logs and metrics forget nothing, and to make the latter costs a node more than the requests of most tests.
+    """
+    last = 0.0
+
+    def look() -> None:
+        nonlocal last
+        if time.monotonic() - last > 1:
+            victim.assert_told_nothing()
+            last = time.monotonic()
+
+    yield look
+    victim.assert_told_nothing()
+
+
 @pytest.fixture
-def unharmed(victim: Victim) -> Iterator[None]:
+def unharmed(victim: Victim, looked: Callable[[], None]) -> Iterator[None]:
     """After a test: what the victim kept is there, and its contents were told nowhere."""
     yield
     victim.assert_unharmed()
+    looked()

@@ -107,7 +107,7 @@ def bao(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Node]:
     """A node of another cluster, that keeps keys for this one."""
-    node = Node.for_issuer(tmp_path_factory.mktemp("server"), sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path_factory.mktemp("server"), sqlite_table, issuer, forked=True)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])
@@ -182,7 +182,7 @@ def kept_node(tmp_path: Path, issuer: Issuer) -> Iterator[Node]:
     """A node of two workers, not started."""
     directory = tmp_path / "kept"
     directory.mkdir()
-    node = Node.for_issuer(directory, sqlite_table, issuer)
+    node = Node.for_issuer(directory, sqlite_table, issuer, forked=True)
     node.settings = "workers = 2"
     yield node
     node.close()

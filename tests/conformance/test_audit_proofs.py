@@ -51,6 +51,7 @@ def node(tmp_path: Path, issuer: Issuer, key_file: Path) -> Iterator[Node]:
         issuer,
         provider=f'key_file = "{key_file}"',
         further=f'\n[audit]\nfolder = "{tmp_path / "audit"}"\n',
+        forked=True,
     )
     node.provider_name = "static"
     node.settings = "workers = 2"

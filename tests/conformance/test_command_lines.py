@@ -7,6 +7,7 @@ same table.
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import re
 import signal
@@ -15,16 +16,17 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
 
 from tests.conformance.command_lines import COMMANDS, OPERATOR, Command, rows
-from tests.conformance.vault_cli import find_vault
+from tests.conformance.vault_cli import UNCOLLECTED, find_vault
 from tests.support.api import Api, initialise, unseal
 from tests.support.node import Node, sqlite_table
+from tests.support.programs import cache
 from tests.support.reference import clean_environment, find_bao
 from tests.support.tenant import Tenant, make_tenant
 from tests.support.tokens import Issuer
@@ -47,9 +49,23 @@ class Program(NamedTuple):
 @pytest.fixture(scope="module", params=["bao", "vault"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
     binary = find_bao() if request.param == "bao" else find_vault()
-    home = tmp_path_factory.mktemp("home")
-    with ThreadPoolExecutor(4) as pool:
-        return Program(request.param, binary, frozenset(_leaves(binary, home, pool)))
+    known = _known_commands(binary)
+    if not known.exists():
+        home = tmp_path_factory.mktemp("home")
+        with ThreadPoolExecutor(4) as pool:
+            found = "\n".join(sorted(_leaves(binary, home, pool)))
+        known.parent.mkdir(parents=True, exist_ok=True)
+        fresh = known.with_name(f"{known.name}.{os.getpid()}")
+        fresh.write_text(found, encoding="utf-8")
+        fresh.rename(known)
+    return Program(request.param, binary, frozenset(known.read_text(encoding="utf-8").splitlines()))
+
+
+def _known_commands(binary: Path) -> Path:
+    """Return where the commands of a program are kept, which the same program, asked alike, says each time."""
+    place, looked = binary.resolve(), binary.stat()
+    asked = f"{place} {looked.st_size} {looked.st_mtime_ns} {Path(__file__).read_text(encoding='utf-8')}"
+    return cache() / f"commands-{hashlib.sha256(asked.encode()).hexdigest()[:16]}"
 
 
 def _leaves(binary: Path, home: Path, pool: ThreadPoolExecutor) -> Iterator[str]:
@@ -66,7 +82,7 @@ def _below(binary: Path, home: Path, words: tuple[str, ...]) -> list[str]:
     """Return the subcommands that a command names in its help."""
     done = subprocess.run(
         [str(binary), *words, "-help"],
-        env=clean_environment(home),
+        env={**clean_environment(home), **UNCOLLECTED},
         capture_output=True,
         text=True,
         timeout=_SECONDS,
@@ -89,7 +105,7 @@ class Site(NamedTuple):
 
 @pytest.fixture
 def site(tmp_path: Path, issuer: Issuer) -> Iterator[Site]:
-    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer, forked=True)
     node.start()
     try:
         operator = Api(node.address, issuer.cluster_operator())
@@ -133,11 +149,18 @@ def test_the_table_has_every_command(program: Program) -> None:
 
 
 def test_every_command_works_or_says_why_not(program: Program, site: Site) -> None:
+    def do(command: Command) -> tuple[int, str]:
+        return (_follow if command.name == "monitor" else _run)(program, site, command)
+
     wrong = []
-    for command in COMMANDS:
-        if command.local or command.name not in program.commands:
-            continue
-        code, said = _follow(program, site, command) if command.name == "monitor" else _run(program, site, command)
+    with ThreadPoolExecutor(1) as beside:  # `debug` looks on for some seconds
+        outcomes = [
+            (command, beside.submit(_run, program, site, command) if command.name == "debug" else do(command))
+            for command in COMMANDS
+            if not command.local and command.name in program.commands
+        ]
+    for command, outcome in outcomes:
+        code, said = outcome.result() if isinstance(outcome, Future) else outcome
         if command.pending and code == 0:
             continue
         if code != command.code or command.says.format(**site.words) not in " ".join(said.split()):
@@ -230,4 +253,4 @@ def _environment(site: Site, command: Command) -> dict[str, str]:
     token = site.operator.token if command.by == OPERATOR else site.tenant.root.token
     named = {"ADDR": site.node.address, "TOKEN": token or ""}
     both = {f"{program}_{name}": value for program in ("VAULT", "BAO") for name, value in named.items()}
-    return {**clean_environment(site.home), **both}
+    return {**clean_environment(site.home), **both, **UNCOLLECTED}

@@ -148,7 +148,7 @@ def test_a_logger_that_is_not_there_is_refused_and_not_said_to_be_set(node: Node
 def test_the_log_is_followed_and_its_levels_set_in_all_processes(
     tmp_path: Path, issuer: Issuer, workers: int
 ) -> None:
-    node = Node.for_issuer(tmp_path, sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path, sqlite_table, issuer, forked=True)
     node.settings = f"workers = {workers}"
     node.start()
     try:

@@ -36,7 +36,7 @@ VAULT = new_vault_id()
 def node(tmp_path_factory: pytest.TempPathFactory, store_table: StoreTable, issuer: Issuer) -> Iterator[Node]:
     """A node that may fetch from the loopback, and takes logins that name no vault for ours."""
     further = f'\n[tenants]\nlogin_urls = ["127.0.0.0/8"]\ndefault_vault = "{VAULT}"\n'
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), store_table, issuer, further=further)
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), store_table, issuer, further=further, forked=True)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])

@@ -38,6 +38,7 @@ KEYS: Final = TenantKeys(1)
 #: The first mount behind those that every vault begins with.
 NUMBER: Final = 3
 TOGETHER: Final = 2000
+_OFTEN: Final = "\n[tenants]\nrotation_check_seconds = 1\n"
 
 
 @pytest.fixture(params=engines())
@@ -79,7 +80,7 @@ async def _left(database: Database, directory: Path) -> tuple[int, int]:
 
 def test_an_unmounting_goes_on_after_each_kill(database: Database, tmp_path: Path) -> None:
     issuer = Issuer()
-    node = Node(tmp_path, database.table, *issuer.keys.public, further="\n[tenants]\nrotation_check_seconds = 1\n")
+    node = Node(tmp_path, database.table, *issuer.keys.public, further=_OFTEN, forked=True)
     try:
         node.start()
         operator = Api(node.address, issuer.cluster_operator())

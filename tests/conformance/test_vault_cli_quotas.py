@@ -23,7 +23,7 @@ WORKERS = 2
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory, issuer: Issuer) -> Iterator[Node]:
     """A node of two workers."""
-    node = Node.for_issuer(tmp_path_factory.mktemp("busy"), sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path_factory.mktemp("busy"), sqlite_table, issuer, forked=True)
     node.settings = f"workers = {WORKERS}"
     node.start()
     operator = Api(node.address, issuer.cluster_operator())

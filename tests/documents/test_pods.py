@@ -138,7 +138,7 @@ def node(
 
 @pytest.mark.parametrize("programs", ["bao"], indirect=True)
 def test_what_the_page_sets_up_lets_in_what_it_says(
-    node: tuple[Api, Cluster], page: Commands, environment: dict[str, str], tmp_path: Path
+    node: tuple[Api, Cluster], page: Commands, project: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     api, cluster = node
 
@@ -174,6 +174,31 @@ def test_what_the_page_sets_up_lets_in_what_it_says(
         ("app", cluster.token("kms", name="other")),
     ):
         assert login(role, token).status == 403
+
+    # What Vault Secrets Operator does with its token, and by a role that may use the key of its cache.
+    operator = api.with_token(made["client_token"])
+    secret = manifests(page)["VaultStaticSecret"]["spec"]
+    read_back = operator.get(f"{secret['mount']}/data/{secret['path']}").data["data"]
+    assert read_back == {"user": "app", "password": "my-long-passcode"}
+    assert operator.put("auth/token/renew-self").json["auth"]["lease_duration"] == 1200
+    owner = api.with_token((project / ".dev/tenant-operator.token").read_text(encoding="ascii").strip())
+    rule = 'path "transit/{}/cache" {{ capabilities = ["update"] }}\n'
+    rules = "".join(map(rule.format, ("encrypt", "decrypt")))
+    bound = {"bound_service_account_names": "app", "bound_service_account_namespaces": "prod", "audience": "kms"}
+    for place, body in (
+        ("transit/keys/cache", {}),
+        ("sys/policies/acl/cache", {"policy": rules}),
+        ("auth/cluster-a/role/cache", {**bound, "token_policies": "cache"}),
+    ):
+        assert owner.post(place, body).status in {200, 204}
+    keeper = api.with_token(login("cache", cluster.token("kms")).json["auth"]["client_token"])
+    plain = base64.b64encode(b"tokens").decode()
+    sealed = keeper.put("transit/encrypt/cache", {"name": "cache", "plaintext": plain}).data["ciphertext"]
+    assert keeper.put("transit/decrypt/cache", {"name": "cache", "ciphertext": sealed}).data["plaintext"] == plain
+    assert keeper.get("secret/data/app/db").status == 403
+    for each in (operator, keeper):
+        assert each.put("auth/token/revoke-self").status == 204
+        assert each.get("auth/token/lookup-self").status == 403
 
     # What cert-manager asks for then, and does not get.
     assert Api(api.address).get("sys/health").status == 200  # without a namespace, as that is about the node

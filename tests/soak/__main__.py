@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -44,11 +44,14 @@ _SETTLING: Final = 15.0  # seconds until connections have ended
 _LOOK: Final = 5.0  # seconds between two looks at memory
 #: Of all requests at most that may be refused for want of room: their clients ask again.
 _REFUSED: Final = 0.001
+#: Part of the time in which logs are rotated, which has all workers start anew: in the next one caches fill.
+_ROTATING: Final = 0.2
 #: Megabytes an hour, of a process, up to which its memory counts as flat, and descriptors of files that may be more:
 #: connections to the embedded store are opened as they are wanted, and kept.
 _FLAT: Final = 12.0
 _FILLED: Final = 900.0  # in less time, in seconds, caches still fill
 _FILES: Final = 100
+_TOLD: Final = 20
 
 
 class Wanted(NamedTuple):
@@ -108,14 +111,18 @@ def soak(directory: Path, wanted: Wanted) -> list[str]:
                 context = ssl.create_default_context(cadata=server.pem)
                 trouble = Trouble(node, database, busy[_STRICT:], full, small)
                 place = Place(f"https://127.0.0.1:{port}", context, busy, others or busy)
-                return asyncio.run(_run(wanted, node, place, trouble))
+                findings = asyncio.run(_run(wanted, node, place, trouble))
+                return [*findings, _said_of_audit(node)] if findings else []
+        except BaseException:  # what ended it may be the node's doing, whose log goes with the directory
+            click.echo(_said_of_workers(node), err=True)
+            raise
         finally:
             node.stop()
 
 
 async def _run(wanted: Wanted, node: Node, place: Place, trouble: Trouble) -> list[str]:
     ledger, watch = Ledger(), Watch(node.pid)
-    made = (place, ledger, trouble.excused, wanted.seed)
+    made = (place, ledger, trouble, wanted.seed)
     async with Load(*made) as load:
         reached = await load.run(wanted.calibrate, None)
     await asyncio.sleep(_SETTLING)
@@ -127,8 +134,10 @@ async def _run(wanted: Wanted, node: Node, place: Place, trouble: Trouble) -> li
         asking = asyncio.create_task(load.run(60 * wanted.minutes, rate))
         async with asyncio.TaskGroup() as group:
             group.create_task(_look(watch, ends))
-            await _trouble(trouble, time.monotonic() + 30 * wanted.minutes, wanted.every)
-            trouble.keep_one()
+            began = time.monotonic()
+            await _trouble(trouble, began + _ROTATING * 60 * wanted.minutes, wanted.every)
+            await trouble.keep_one()
+            await _trouble(trouble, began + 30 * wanted.minutes, wanted.every)
             half = watch.look().seconds
             await _trouble(trouble, ends, wanted.every)
         answered = await asking
@@ -157,11 +166,27 @@ async def _run(wanted: Wanted, node: Node, place: Place, trouble: Trouble) -> li
     return [*load.findings, *_grown(node, watch, before, trouble, half)]
 
 
+def _said_of_audit(node: Node) -> str:
+    said = _said(node, lambda line: "audit" in line and "[info" not in line)
+    return "\n".join(("what the node's log says of audit, in the end:", *said))
+
+
+def _said_of_workers(node: Node) -> str:
+    said = _said(node, lambda line: "worker" in line or "[error" in line)
+    return "\n".join(("what the node's log says of workers and errors, in the end:", *said))
+
+
+def _said(node: Node, told: Callable[[str], bool]) -> list[str]:
+    return [line for line in node.log.splitlines() if told(line)][-_TOLD:]
+
+
 def _grown(node: Node, watch: Watch, before: Sample, trouble: Trouble, half: float) -> Iterator[str]:
     after = watch.look()
     growth = watch.growth(half)
     told = ", ".join(f"{by:.1f}" for by in growth.values())
     click.echo(f"afterwards {_told(after)}; MB an hour, in the second half, of those that lasted: {told}")
+    lasting = [round(sample.memory[trouble.lasting]) for sample in watch.samples if trouble.lasting in sample.memory]
+    click.echo(f"MB of the worker that nobody killed, in {_TOLD} looks: {lasting[:: max(1, len(lasting) // _TOLD)]}")
     slope = growth.get(trouble.lasting)
     if slope is None:
         said = [line for line in node.log.splitlines() if "worker" in line][-8:]

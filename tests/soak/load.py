@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
 
 from tests.soak.ledger import Ledger
+from tests.soak.trouble import Trouble
 from tests.soak.vaults import Vault
 from tests.support.api import b64
 
@@ -37,12 +38,12 @@ class Place(NamedTuple):
 
 
 class Load:
-    """Many clients. `excused` tells whether a request to a vault, begun then, may fail now."""
+    """Many clients. `trouble` tells whether a request to a vault, begun then, may fail now."""
 
-    def __init__(self, place: Place, ledger: Ledger, excused: Callable[[Vault, float], bool], seed: int) -> None:
+    def __init__(self, place: Place, ledger: Ledger, trouble: Trouble, seed: int) -> None:
         self._address, self._context, self._busy, self._others = place
         self._ledger = ledger
-        self._excused = excused
+        self._trouble = trouble
         self._chance = random.Random(seed)
         self.counts: Counter[str] = Counter()
         self.excused: Counter[str] = Counter()
@@ -166,12 +167,13 @@ class Load:
             return answer
         if revoked and 200 <= status < 300:
             self.found(f"{vault.id}: a token that was revoked is good")
+        elif self._trouble.excused(vault, began):
+            self.excused[kind] += 1
         elif status == 503 and retry_after:
             self.refused += 1  # clients ask again
-        elif self._excused(vault, began):
-            self.excused[kind] += 1
         else:
-            self.found(f"{vault.id}: {method} {path}: {status} {words} {answer.get('errors', '')}")
+            said = f"{status} {words} {answer.get('errors', '')}"
+            self.found(f"{vault.id}: {method} {path}: {said} {self._trouble.last(vault)}")
         raise _Failed(done_perhaps=status == 0 or status >= 500)
 
 

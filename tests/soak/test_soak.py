@@ -84,7 +84,7 @@ def trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trouble:
 async def test_only_whom_it_befalls_is_excused_and_not_for_long(trouble: Trouble) -> None:
     before = time.monotonic()
     assert not trouble.excused(A, before)
-    async with trouble._excusing("vault_a", 0.05):
+    async with trouble._excusing("vault_a", 0.05, "a seal"):
         assert trouble.excused(A, before)
         assert trouble.excused(A, time.monotonic())
         assert not trouble.excused(B, before)
@@ -92,5 +92,5 @@ async def test_only_whom_it_befalls_is_excused_and_not_for_long(trouble: Trouble
     await asyncio.sleep(0.06)
     assert trouble.excused(A, before), "it began while that lasted"
     assert not trouble.excused(A, time.monotonic())
-    async with trouble._excusing("", 0):
+    async with trouble._excusing("", 0, "a kill"):
         assert trouble.excused(B, time.monotonic())

@@ -34,6 +34,7 @@ class _Window(NamedTuple):
     vault: str  # "": all
     began: float
     ended: float  # inf while it lasts
+    kind: str
 
 
 class Trouble:
@@ -61,9 +62,16 @@ class Trouble:
             for each in (*self._open, *self._windows[-8:])
         )
 
-    def keep_one(self) -> None:
+    async def keep_one(self) -> None:
         """Let one worker be from now on. A rotation restarts all, so there is none any more."""
+        log, ended = "workers restarted", self.counts[self.rotate.__name__]
+        await asyncio.to_thread(wait_until, lambda: self._node.log.count(log) >= ended, "the workers were restarted")
         self.lasting = workers(self._node)[0]
+
+    def last(self, vault: Vault) -> str:
+        """Tell what has befallen a vault last, and how long ago that was over."""
+        found = [each for each in self._windows if each.vault in {"", vault.id}]
+        return f"{time.monotonic() - found[-1].ended:.1f} s after {found[-1].kind}" if found else "before all trouble"
 
     async def next(self) -> None:
         """Have the next thing happen, and be over."""
@@ -82,7 +90,7 @@ class Trouble:
 
     async def kill_worker(self) -> None:
         """Kill the newest worker; another takes its place."""
-        async with self._excusing("", _OVER):
+        async with self._excusing("", _OVER, "the kill of a worker"):
             before = self._node.log.count("worker serves")
             newest = [pid for pid in workers(self._node) if pid != self.lasting][-1]
             os.kill(newest, signal.SIGKILL)
@@ -94,7 +102,7 @@ class Trouble:
         """Seal a vault, and unseal it again."""
         vault = self._sealable[self._turn % len(self._sealable)]
         operator = Api(self._node.address, vault.operator)
-        async with self._excusing(vault.id, _OVER):
+        async with self._excusing(vault.id, _OVER, "a seal"):
             answer = await asyncio.to_thread(operator.put, "sys/seal")
             assert answer.status == 204, (answer.status, answer.body)
             await asyncio.sleep(_LASTS)
@@ -116,7 +124,7 @@ class Trouble:
     async def fill_disk(self) -> None:
         """Leave no room where one vault's audit device writes, and then make some."""
         assert self._full is not None
-        async with self._excusing(self._full.id, _OVER):
+        async with self._excusing(self._full.id, _OVER, "a full disk"):
             filler = self._small / "filler"
             await asyncio.to_thread(_fill, filler)
             await asyncio.sleep(_LASTS)
@@ -125,7 +133,7 @@ class Trouble:
     async def pause_store(self) -> None:
         """Let the database stand still."""
         assert self._database is not None
-        async with self._excusing("", _RECOVERED):
+        async with self._excusing("", _RECOVERED, "a database that stood still"):
             self._database.pause()
             await asyncio.sleep(_LASTS)
             self._database.resume()
@@ -133,14 +141,14 @@ class Trouble:
     async def kill_store(self) -> None:
         """End the database at once, and start it again."""
         assert self._database is not None
-        async with self._excusing("", _RECOVERED):
+        async with self._excusing("", _RECOVERED, "a database that was killed"):
             self._database.kill()
             await asyncio.sleep(_LASTS)
             await asyncio.to_thread(self._database.start)
 
     @contextlib.asynccontextmanager
-    async def _excusing(self, vault: str, after: float) -> AsyncIterator[None]:
-        window = _Window(vault, time.monotonic(), float("inf"))
+    async def _excusing(self, vault: str, after: float, kind: str) -> AsyncIterator[None]:
+        window = _Window(vault, time.monotonic(), float("inf"), kind)
         self._open.append(window)
         try:
             yield

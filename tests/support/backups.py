@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 from kms_actors.actors.tenant.header import TenantHeader
@@ -36,10 +37,16 @@ async def resumed(store: Store, path: Path, scope: str) -> bytes:
 
 
 async def restore(
-    store: Store, data: bytes, vault: str | None = None, *, replace: bool = False, restart: bool = False
+    store: Store,
+    data: bytes,
+    vault: str | None = None,
+    *,
+    replace: bool = False,
+    restart: bool = False,
+    clock: Callable[[], float] = lambda: 0.0,
 ) -> None:
     """Restore as a command does, without its waits."""
-    run = Restore(store, io.BytesIO(data), vault, replace=replace, settle=0.0, clock=lambda: 0.0)
+    run = Restore(store, io.BytesIO(data), vault, replace=replace, settle=0.0, clock=clock)
     await run.prepare(lambda _: None, restart=restart)
     await run.run(lambda _: None)
 

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from _pytest.mark import ParameterSet
 
-from tests.support.fdb_cluster import API_VERSION, FdbCluster, absent
+from tests.support.fdb_cluster import API_VERSION, FdbCluster, absent, lent_cluster
 from tests.support.node import sqlite_table
 
 
@@ -25,15 +25,11 @@ class Database:
 
 
 @contextmanager
-def _foundationdb(directory: Path) -> Iterator[Database]:
-    server = FdbCluster(directory)
-    server.start()
-    try:
+def _foundationdb(_: Path) -> Iterator[Database]:
+    with lent_cluster() as server:
         yield Database(
             "foundationdb", f'api_version = {API_VERSION}\ncluster_file_path = "{server.cluster_file}"', server
         )
-    finally:
-        server.kill()
 
 
 @contextmanager

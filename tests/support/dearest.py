@@ -104,6 +104,7 @@ def paths_of_kv(verb: str) -> dict[Operation, list[Dear]]:
 _MERGE: Final = Dear("secret/data/big", document)
 _VERSIONS: Final = fields(versions=lambda: list(range(190_000)))
 _LONG: Final = "x" * 4000
+_T: Final = "2020-01-01T00:00:00.123456789Z"
 
 TRANSIT: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "encrypt/{name}": {
@@ -254,6 +255,19 @@ KV: Final[Mapping[str, Mapping[Operation, list[Dear]]]] = {
     "detailed-metadata": {operation: nothing("secret/detailed-metadata") for operation in (LIST, SCAN)},
     "detailed-metadata/{path...}": paths_of_kv("detailed-metadata")
     | {operation: nothing("secret/detailed-metadata/many") for operation in (LIST, SCAN)},
+    "times/{path...}": paths_of_kv("times")
+    | {
+        WRITE: [
+            Dear(
+                "secret/times/versions",
+                fields(versions=lambda: {str(n): {"deletion_time": ""} for n in range(190_000)}),
+            ),
+            Dear(
+                "secret/times/versions",
+                fields(versions=lambda: {str(n): {"created_time": _T} for n in range(1, 10_001)}),
+            ),
+        ]
+    },
     "subkeys/{path...}": paths_of_kv("subkeys"),
     "{rest...}": {
         **{operation: nothing(f"secret/{_LONG}") for operation in (READ, LIST, DELETE, SCAN)},

@@ -11,6 +11,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +41,7 @@ class FdbCluster:
         self._directory = directory
         self._address = f"127.0.0.1:{free_port()}"
         self._process: subprocess.Popen[bytes] | None = None
+        self._harmed = False
         self.cluster_file.write_text(f"kms:tests@{self._address}")
 
     def start(self) -> None:
@@ -62,6 +65,11 @@ class FdbCluster:
             assert time.monotonic() < deadline, "the FoundationDB under test does not become available"
             time.sleep(0.05)
 
+    @property
+    def harmed(self) -> bool:
+        """Whether the server was killed, or stood still, at any time."""
+        return self._harmed
+
     def clear(self) -> None:
         """Remove all data."""
         fdb.api_version(API_VERSION)
@@ -77,12 +85,14 @@ class FdbCluster:
 
     def kill(self) -> None:
         """End the server at once, as a crash would. Idempotent."""
+        self._harmed = True
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def _send(self, number: int) -> None:
+        self._harmed = True
         assert self._process is not None
         self._process.send_signal(number)
 
@@ -107,6 +117,29 @@ def absent() -> str | None:
 @functools.cache
 def shared_cluster() -> FdbCluster:
     """Return the one that all tests share, started once; they clear it and leave it running."""
+    return _started()
+
+
+#: Empty clusters that nobody has, and that were never harmed: to start one takes seconds.
+_idle: Final[list[FdbCluster]] = []
+
+
+@contextmanager
+def lent_cluster() -> Iterator[FdbCluster]:
+    """Lend an empty cluster for a while. One that was killed or stood still meanwhile is not lent again."""
+    cluster = _idle.pop() if _idle else _started()
+    try:
+        yield cluster
+        if not cluster.harmed:
+            cluster.clear()
+            _idle.append(cluster)
+    finally:
+        if cluster not in _idle:
+            cluster.kill()
+
+
+def _started() -> FdbCluster:
+    """Start a cluster that ends with this process."""
     directory = Path(tempfile.mkdtemp(prefix="kms-fdb-"))
     cluster = FdbCluster(directory)
     atexit.register(shutil.rmtree, directory, ignore_errors=True)

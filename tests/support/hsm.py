@@ -74,15 +74,16 @@ class SoftHsm:
             **more,
         }
 
-    def make_key(self, label: str, key_id: str) -> None:
+    def make_key(self, label: str, key_id: str, bits: int = 256) -> None:
         """Make an AES key in the token, by a process of its own: this one may not have the library open."""
         code = (
             "import sys, pkcs11\n"
-            "library, token, pin, label, key_id = sys.argv[1:]\n"
+            "library, token, pin, label, key_id, bits = sys.argv[1:]\n"
             "with pkcs11.lib(library).get_token(token_label=token).open(rw=True, user_pin=pin) as session:\n"
-            "    session.generate_key(pkcs11.KeyType.AES, 256, label=label, id=bytes.fromhex(key_id), store=True)\n"
+            "    named = {'label': label, 'id': bytes.fromhex(key_id), 'store': True}\n"
+            "    session.generate_key(pkcs11.KeyType.AES, int(bits), **named)\n"
         )
-        self._python(code, str(self.library), LABEL, PIN, label, key_id)
+        self._python(code, str(self.library), LABEL, PIN, label, key_id, str(bits))
 
     def take_away(self) -> None:
         """Pull it out: nothing is found any more."""

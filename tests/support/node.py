@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import secrets
+import select
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import nursery
 from tests.support.tokens import NAMESPACE, Issuer
 
 #: Returns the `[cluster]` table of a new, empty store; the directory is the node's own.
@@ -104,17 +106,26 @@ class Node:
     settings: str = ""  # further lines above all tables
     listed: bool = False  # `further` has [[listeners]]
     program: tuple[str, ...] = ()  # what runs instead of this environment's `kms-layer`
+    forked: bool = False  # of a process that has loaded everything, instead of the program: a tenth of a start
     patience: float = PATIENCE  # seconds that it may take to start
     port: int = field(default_factory=free_port)
     metrics_port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | nursery.Forked | None = None
 
     @classmethod
     def for_issuer(
-        cls, directory: Path, store_table: StoreTable, issuer: Issuer, *, provider: str = "", further: str = ""
+        cls,
+        directory: Path,
+        store_table: StoreTable,
+        issuer: Issuer,
+        *,
+        provider: str = "",
+        further: str = "",
+        forked: bool = False,
     ) -> Node:
         """Return a node that accepts the tokens of `issuer`."""
-        return cls(directory, store_table(directory), *issuer.keys.public, provider=provider, further=further)
+        table = store_table(directory)
+        return cls(directory, table, *issuer.keys.public, provider=provider, further=further, forked=forked)
 
     @property
     def address(self) -> str:
@@ -139,15 +150,19 @@ class Node:
         configuration = self.directory / "node.toml"
         configuration.write_text(self._configuration() + self.further, encoding="utf-8")
         already_written = self._log_path.stat().st_size if self._log_path.exists() else 0
+        words = [*(self.program or (_console_script("kms-layer"),)), "--configuration", str(configuration)]
         with self._log_path.open("ab") as log:
-            self._process = subprocess.Popen(
-                [*(self.program or (_console_script("kms-layer"),)), "--configuration", str(configuration)],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            if self.forked and nursery.AVAILABLE:
+                self._process = nursery.fork_node(words, self.directory, log.fileno())
+            else:
+                self._process = subprocess.Popen(
+                    words,
+                    cwd=self.directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
         deadline = time.monotonic() + self.patience
         while _STARTED.search(self._log_path.read_bytes(), already_written) is None:
             assert self._process.poll() is None, f"the node ended with {self._process.returncode}:\n{self.log}"
@@ -157,7 +172,7 @@ class Node:
     def terminate(self) -> None:
         """Ask it to stop, and do not wait."""
         assert self._process is not None
-        self._process.terminate()
+        self._process.send_signal(signal.SIGTERM)
 
     def wait(self) -> int:
         """Return the exit code once it has ended."""
@@ -175,6 +190,7 @@ class Node:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(PATIENCE)
+        _wait_for_group(self._process.pid)
 
     def pause(self) -> None:
         """Let all its processes stand still, as on a host that hangs."""
@@ -206,6 +222,24 @@ class Node:
             service=self.service_public_key,
             metrics_port=self.metrics_port,
         )
+
+
+def _wait_for_group(leader: int) -> None:
+    """Return once all processes of a group have ended: each holds listeners and files until its last thread has.
+
+    Those of a leader that is gone are nobody's children here, and a node that starts at once would meet them.
+    """
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(place.name)) != leader:
+                continue
+            process = os.pidfd_open(int(place.name))
+            try:
+                ending = select.poll()
+                ending.register(process, select.POLLIN)
+                assert ending.poll(PATIENCE * 1000), "a process that was killed does not end"
+            finally:
+                os.close(process)
 
 
 #: Starts another node on an empty store of its own; it ends with the test.

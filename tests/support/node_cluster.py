@@ -74,7 +74,7 @@ def node_cluster(database: Database, directory: Path, settings: str = "") -> Ite
 
 def _node(directory: Path, database: Database, issuer: Issuer, settings: str) -> Node:
     directory.mkdir()
-    return Node(directory, database.table, *issuer.keys.public, settings=settings)
+    return Node(directory, database.table, *issuer.keys.public, settings=settings, forked=True)
 
 
 def _initialise(node: Node, issuer: Issuer) -> Answer:

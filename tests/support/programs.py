@@ -29,7 +29,7 @@ def named_by(variable: str) -> Path | None:
 
 def built_once(name: str, build: Build, absent: str, *, tool: str = "go") -> Path:
     """Return the program kept as `name` in the cache, built at need; skip with `absent` where `tool` is missing."""
-    target = _cache() / name
+    target = cache() / name
     if target.exists():
         return target
     found = shutil.which(tool)
@@ -44,7 +44,7 @@ def built_once(name: str, build: Build, absent: str, *, tool: str = "go") -> Pat
     return target
 
 
-def _cache() -> Path:
+def cache() -> Path:
     """Return where programs are kept: what tests are told (their home is not the user's), else the user's cache."""
     named = os.environ.get("KMS_TEST_CACHE")
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clever-kms"

@@ -63,13 +63,16 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def reference(directory: Path, *, durable: bool = False, settings: str = "") -> Iterator[Reference]:
+def reference(
+    directory: Path, *, durable: bool = False, settings: str = "", program: Path | None = None
+) -> Iterator[Reference]:
     """Yield the server that the environment names, or one of our own for as long as this lasts.
 
     Ours is a development server, which keeps all in memory; with `durable`, one of integrated storage (Raft, one
-    node), on disk. `settings` are further lines of the former's configuration.
+    node), on disk. `settings` are further lines of the former's configuration. With a `program`, which may be another
+    than OpenBao's, it is ours whatever the environment names.
     """
-    if address := os.environ.get(ADDRESS):
+    if program is None and (address := os.environ.get(ADDRESS)):
         yield Reference(address, os.environ.get(TOKEN, "root"))
         return
     port = free_port()
@@ -81,7 +84,7 @@ def reference(directory: Path, *, durable: bool = False, settings: str = "") -> 
         arguments += ["-config", str(further)]
     with (directory / "reference.log").open("wb") as log:
         process = subprocess.Popen(
-            [str(find_bao()), "server", *arguments],
+            [str(program or find_bao()), "server", *arguments],
             env=clean_environment(directory),
             cwd=directory,
             stdin=subprocess.DEVNULL,

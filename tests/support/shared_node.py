@@ -14,7 +14,7 @@ from tests.support.tokens import Issuer
 @contextmanager
 def shared_node(directory: Path, table: StoreTable, issuer: Issuer, further: str = "") -> Iterator[Node]:
     """Start a node, initialised and unsealed; it must end well."""
-    node = Node.for_issuer(directory, table, issuer, further=further)
+    node = Node.for_issuer(directory, table, issuer, further=further, forked=True)
     node.start()
     operator = Api(node.address, issuer.cluster_operator())
     unseal(operator, initialise(operator)["keys_base64"])

@@ -32,7 +32,7 @@ class TlsNode:
     @classmethod
     def started(cls, directory: Path, issuer: Issuer, workers: int = 1) -> TlsNode:
         """Start one."""
-        node = Node.for_issuer(directory, sqlite_table, issuer)
+        node = Node.for_issuer(directory, sqlite_table, issuer, forked=True)
         identity, port = certificates.server(), free_port()
         certificate, key = identity.files(directory, "server")
         node.listed, node.settings = True, f"workers = {workers}"

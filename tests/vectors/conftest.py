@@ -58,7 +58,7 @@ class LiveNode:
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveNode]:
     issuer = Issuer()
-    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer)
+    node = Node.for_issuer(tmp_path_factory.mktemp("node"), sqlite_table, issuer, forked=True)
     node.start()
     try:
         operator = Api(node.address, issuer.cluster_operator())
