@@ -65,6 +65,7 @@ class BulkLane:
         self._watching = False
         self._loop = asyncio.get_running_loop()
         self._stopped = False
+        self._outdated = False  # what is being started was to be replaced meanwhile
         self.child: Child | None = None
 
     def start(self) -> None:
@@ -82,6 +83,7 @@ class BulkLane:
     def renew(self) -> None:
         """Let the one there is end, once its connections have: the next is started when it is needed."""
         child, self.child = self.child, None
+        self._outdated = child is None
         if child is not None:
             self._keep(child.drain())
             self.start()
@@ -102,9 +104,12 @@ class BulkLane:
         self._keep(self._run())
 
     async def _run(self) -> None:
+        self._outdated = False
         try:
-            self.child = await self._spawn()
-            _log.info("bulk worker serves", pid=self.child.pid)
+            self.child = child = await self._spawn()
+            _log.info("bulk worker serves", pid=child.pid)
+            if self._outdated:
+                self.renew()
         except Exception as error:  # noqa: BLE001 - whatever it is: in a lane that nobody watches, clients wait for good
             told = isinstance(error, (KmsError, OSError))
             _log.error("bulk worker cannot be started", reason=str(error) if told else type(error).__name__)

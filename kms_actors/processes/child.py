@@ -41,6 +41,8 @@ class Child:
         self.born = time.monotonic()
         #: True from the order to accept connections to its end: what such a worker does matters.
         self.active = False
+        #: True from the order to end once its connections have gone.
+        self.draining = False
         self.serving: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[int] = loop.create_future()
         self.families: list[Family] = []  # as last heard
@@ -71,6 +73,7 @@ class Child:
 
     async def drain(self) -> None:
         """Have it serve its connections until they go, and end; return then."""
+        self.draining = True
         self.link.request(Drain).add_done_callback(self._hear_last)
         await asyncio.wait([self.ended])
 

@@ -252,8 +252,8 @@ class Supervisor:
         """Restart slot by slot: the new worker serves before the old one drains."""
         try:
             _log.info("restarting the workers one by one")
-            for child in [child for child in self._children if not self._is_current(child)]:
-                self._renew(child.stop(self._configuration.stop_seconds))  # of a restart before, still draining
+            for child in [child for child in self._children if child.draining]:  # since a restart before
+                self._renew(child.stop(self._configuration.stop_seconds))
             for slot in sorted(self._current):
                 new = await self._spawn(slot)
                 await self._serving(new)

@@ -69,3 +69,44 @@ async def test_who_waits_is_sent_away_where_none_can_be_started_and_the_next_one
             await asyncio.gather(*kept)
     finally:
         watched.stop()
+
+
+async def test_one_that_a_restart_finds_being_born_serves_who_waits_and_is_replaced() -> None:
+    kept, served = set[asyncio.Task[None]](), asyncio.Event()
+
+    class Started:
+        pid, drained = 1, False
+
+        async def drain(self) -> None:
+            self.drained = True
+
+    births: list[Started] = []
+
+    async def spawn() -> Child:
+        births.append(started := Started())
+        if len(births) == 1:
+            watched.renew()
+            for connection in waiting(lane.receiving):
+                connection.close()
+        else:
+            served.set()
+        return cast(Child, started)
+
+    def keep(work: Coroutine[Any, Any, None]) -> None:
+        kept.add(asyncio.ensure_future(work))
+
+    lane = open_lane()
+    watched = BulkLane(lane, spawn, keep)
+    watched.start()
+    try:
+        async with asyncio.timeout(20):
+            with passed_on(lane):
+                while not (births and births[0].drained):
+                    await asyncio.sleep(0.001)
+            with passed_on(lane):
+                await served.wait()
+            await asyncio.gather(*kept)
+        assert not births[1].drained
+        assert cast(Started, watched.child) is births[1]
+    finally:
+        watched.stop()

@@ -23,12 +23,15 @@ class Worker:
     """What stands for a process that serves."""
 
     def __init__(self, slot: int = 1) -> None:
-        self.slot, self.pid, self.active, self.drained = slot, 4711, True, False
+        self.slot, self.pid, self.active, self.draining, self.stopped = slot, 4711, True, False, False
         self.serving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.serving.set_result(None)
 
     async def drain(self) -> None:
-        self.drained = True
+        self.draining = True
+
+    async def stop(self, seconds: float) -> None:
+        self.stopped = True
 
 
 @pytest.fixture
@@ -73,7 +76,26 @@ async def test_a_worker_that_a_restart_has_replaced_meanwhile_is_not_replaced_tw
     monkeypatch.setattr(keeper, "_spawn", spawn)
     await keeper._replace(dead, 0.0)
     assert keeper._current[1] is faster
-    assert late.drained
+    assert late.draining
+
+
+async def test_a_restart_ends_those_that_drain_since_the_last_one_and_none_that_is_being_born(
+    lane: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, old = made(lane)
+    leaving, born = Worker(), Worker(slot=2)
+    await leaving.drain()
+    keeper._children |= {old, cast(Child, leaving), cast(Child, born)}
+
+    async def spawn(slot: int) -> Child:
+        return cast(Child, Worker(slot))
+
+    monkeypatch.setattr(keeper, "_spawn", spawn)
+    await keeper._roll()
+    await asyncio.gather(*keeper._renewing)
+    assert (leaving.stopped, born.stopped, born.draining) == (True, False, False)
+    assert old.draining
+    assert keeper._current[1] is not old
 
 
 class Ended:
