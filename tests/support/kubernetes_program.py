@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -40,9 +42,9 @@ class KubernetesProgram:
             self.told, self._process = process.communicate()[1], None
             raise AssertionError(self.told)
 
-    def stop(self) -> None:
-        """End it as a service manager does. It ends well."""
-        code = self._end(signal.SIGTERM)
+    def stop(self, choose: Callable[[list[int]], int] | None = None) -> None:
+        """End it as a service manager does, or by the one of its threads that is chosen. It ends well."""
+        code = self._end(signal.SIGTERM, choose)
         assert code == 0, self.told
 
     def kill(self) -> None:
@@ -54,9 +56,14 @@ class KubernetesProgram:
         if self._process is not None:
             self.stop()
 
-    def _end(self, number: signal.Signals) -> int:
+    def _end(self, number: signal.Signals, choose: Callable[[list[int]], int] | None = None) -> int:
         assert self._process is not None
-        self._process.send_signal(number)
+        if choose is None:
+            self._process.send_signal(number)
+        else:
+            pid = self._process.pid
+            threads = [int(each.name) for each in Path(f"/proc/{pid}/task").iterdir()]
+            assert ctypes.CDLL(None).tgkill(pid, choose(threads), number) == 0
         self.told += self._process.communicate(timeout=PATIENCE)[1]
         code, self._process = self._process.returncode, None
         return code

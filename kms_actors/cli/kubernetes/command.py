@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
-from collections.abc import Callable
-from contextlib import ExitStack
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -110,10 +110,28 @@ def serve(
             Signer(keys[signing_key]) if signing_key is not None else None,
             seconds // 10**9,
         )
-        ending = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ending.set())
+        service.look()
+        wait_for_end = stack.enter_context(_ending())
         service.start()
         structlog.get_logger("kms_actors").info("serving", socket=str(path), keys=sorted(keys), pid=os.getpid())
-        ending.wait()
+        wait_for_end()
         service.stop()
+
+
+@contextmanager
+def _ending() -> Iterator[Callable[[], object]]:
+    """Have SIGTERM and SIGINT heeded by who waits for them, instead of at once; give what waits.
+
+    One that comes just before the main thread waits, or to another thread, would wake nobody: Python runs handlers in
+    the main thread alone, between two steps of its own. But wherever it comes, a byte of it is written at once.
+    """
+    waiting, writing = socket.socketpair()
+    with waiting, writing:
+        writing.setblocking(False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(writing.fileno())
+        try:
+            yield lambda: waiting.recv(1)
+        finally:
+            signal.set_wakeup_fd(-1)

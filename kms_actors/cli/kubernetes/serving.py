@@ -42,7 +42,7 @@ _Work = Callable[[Any], Any]
 
 
 class Service:
-    """Serves on `path` from `start` to `stop`."""
+    """Serves on `path` from `start` to `stop`, once it has had a `look` at the keys."""
 
     def __init__(self, path: Path, envelope: Envelope | None, signer: Signer | None, most_seconds: int) -> None:
         self._path = path
@@ -57,10 +57,13 @@ class Service:
             work = _signing(signer, most_seconds)
             self._server.add_generic_rpc_handlers((_handlers("v1.ExternalJWTSigner", _SIGNER, work),))
 
-    def start(self) -> None:
-        """Look at the keys, and serve. Raises RequestFailed, InvalidRequest."""
+    def look(self) -> None:
+        """Look at the keys. Raises RequestFailed."""
         for follow in self._follow:
             follow()
+
+    def start(self) -> None:
+        """Serve. Raises InvalidRequest."""
         _make_room(self._path)
         before = os.umask(0o177)
         try:

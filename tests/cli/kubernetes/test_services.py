@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import os
+import signal
+import socket
 import stat
 import subprocess
 import time
@@ -21,8 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from kms_actors.cli.client import main
-from tests.support.kubernetes_program import KubernetesProgram, kubernetes_clients, narrowed
-from tests.support.node import Node, wait_until
+from tests.support.kubernetes_program import PROGRAM, KubernetesProgram, kubernetes_clients, narrowed
+from tests.support.node import PATIENCE, Node, wait_until
 from tests.support.tenant import Tenant
 from tests.support.tokens import Issuer
 
@@ -266,6 +268,39 @@ def test_a_socket_that_cannot_be_made_is_told_in_one_line(  # noqa: PLR0917 - fi
     assert done.exit_code == 2
     assert done.output.splitlines()[-1].endswith(says)
     assert not capfd.readouterr().err, "gRPC has a log of its own"
+
+
+def test_it_ends_whichever_of_its_threads_the_system_tells(
+    tenant: Tenant, node: Node, issuer: Issuer, tmp_path: Path
+) -> None:
+    path, token = tmp_path / "s", tmp_path / "token"
+    narrowed(issuer.tenant(tenant.vault_id), token, ["seal"])
+    program = KubernetesProgram(path, node.address, token, key="seal")
+    for choose in (min, max):  # the main one is the first
+        program.start()
+        program.stop(choose)
+        assert not path.exists()
+
+
+def test_it_ends_at_once_while_it_looks_for_the_server(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = [
+            PROGRAM,
+            "kubernetes",
+            "serve",
+            "--socket",
+            str(tmp_path / "s"),
+            "--address",
+            address,
+            "--key",
+            "seal",
+        ]
+        started = subprocess.Popen(words, env={**os.environ, "VAULT_TOKEN": "a"}, stderr=subprocess.PIPE)
+        taken, _ = silent.accept()
+        with taken, started:
+            started.send_signal(signal.SIGTERM)
+            assert started.wait(timeout=PATIENCE) == -signal.SIGTERM
 
 
 def test_what_is_no_claims_is_not_signed(serve: Serve) -> None:
