@@ -75,16 +75,20 @@ async def test_one_that_a_restart_finds_being_born_serves_who_waits_and_is_repla
     kept, served = set[asyncio.Task[None]](), asyncio.Event()
 
     class Started:
-        pid, drained = 1, False
+        pid = 1
+
+        def __init__(self) -> None:
+            self.drained = asyncio.Event()
 
         async def drain(self) -> None:
-            self.drained = True
+            self.drained.set()
 
-    births: list[Started] = []
+    births = [Started(), Started()]
+    coming = iter(births)
 
     async def spawn() -> Child:
-        births.append(started := Started())
-        if len(births) == 1:
+        started = next(coming)
+        if started is births[0]:
             watched.renew()
             for connection in waiting(lane.receiving):
                 connection.close()
@@ -100,13 +104,11 @@ async def test_one_that_a_restart_finds_being_born_serves_who_waits_and_is_repla
     watched.start()
     try:
         async with asyncio.timeout(20):
-            with passed_on(lane):
-                while not (births and births[0].drained):
-                    await asyncio.sleep(0.001)
-            with passed_on(lane):
-                await served.wait()
+            for event in (births[0].drained, served):
+                with passed_on(lane):
+                    await event.wait()
             await asyncio.gather(*kept)
-        assert not births[1].drained
+        assert not births[1].drained.is_set()
         assert cast(Started, watched.child) is births[1]
     finally:
         watched.stop()
