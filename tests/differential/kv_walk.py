@@ -151,7 +151,7 @@ class Walk:
 
     def _list(self) -> Step:
         folder = self._one("", "/", "/dir", "/dir/", "/dir/sub", "/none", "/a")
-        query = self._one("", "", "?limit=1", "?after=a", "?after=b&limit=1")
+        query = self._one("", "", "?limit=1", "?after=a", "?after=b&limit=1", "?after=dir/b")
         kind = self._scans.choice(["metadata", "metadata", "detailed-metadata"])
         if self._scans.random() < 0.3:
             return Step("SCAN", f"secret/{kind}/{self._folder}{folder}")

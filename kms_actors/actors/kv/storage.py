@@ -114,9 +114,10 @@ class MountReader:
                 found.append(name + slash)
 
     def _behind(self, folder: str, name: str) -> bytes:
-        """Return the first key after a name, which may be a folder's."""
-        if name.endswith("/"):
-            return self._keys.names(folder + name)[1]
+        """Return the first key after a name, which may be a folder's, or a path below one: the folder comes before it."""
+        first, slash, _ = name.partition("/")
+        if slash:
+            return self._keys.names(folder + first + slash)[1]
         return self._keys.name(folder + name) + b"\0"
 
     def _head(self, key: bytes, sealed: bytes | None) -> Head | None:

@@ -208,7 +208,8 @@ async def test_lists_go_on_after_a_name(tenant: Tenant) -> None:
         await tenant.put(path)
     assert await tenant.names(limit=3) == ["b", "b-x", "b/"]
     assert await tenant.names(after="b", limit=2) == ["b-x", "b/"]
-    assert await tenant.names(after="b/") == ["b0", "c"]
+    for within in ("b/", "b/c", "b/a", "b/c/d", "b/zz"):
+        assert await tenant.names(after=within) == ["b0", "c"]
     assert await tenant.names(after="aa") == ["b", "b-x", "b/", "b0", "c"]
     assert await tenant.names("b/", after="c") == ["d"]
     with pytest.raises(NotFound):
