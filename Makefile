@@ -96,8 +96,8 @@ format: test-env ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-simulate: test-env ## SEEDS (100) simulations from seed FIRST (1) on, with NIGHTS (0) of minutes, of nodes and everything that goes wrong
-	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1) --nights $(or $(NIGHTS),0)
+simulate: test-env ## SEEDS (100) simulations from seed FIRST (1) on, with NIGHTS (0) of minutes, in PROCESSES (2), of nodes and everything that goes wrong
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),100) --first $(or $(FIRST),1) --nights $(or $(NIGHTS),0) --processes $(or $(PROCESSES),2)
 
 hunt: test-env ## Which seed finds each of the bugs that the simulation must find; hours
 	$(BIN)/python -m tests.simulation.hunt

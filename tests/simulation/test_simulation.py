@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -77,3 +78,17 @@ def test_the_faults_that_were_mended_are_among_the_bugs() -> None:
     """One for each fault of several nodes on one store: A1 to A15 of docs/faults.md."""
     assert set(SECTION_A) == {f"A{number}" for number in range(1, 16)}
     assert set(SECTION_A.values()) <= set(PLANTED)
+
+
+def test_several_processes_share_seeds_and_come_to_the_same() -> None:
+    one, two = (simulate("--seeds", "4", "--figures", "--processes", count) for count in ("1", "2"))
+    alone, together = json.loads(one.stdout), json.loads(two.stdout)
+    assert together.pop("seconds") == pytest.approx(alone.pop("seconds"))
+    assert (alone, alone["seeds"]) == (together, 4)
+
+
+def test_the_first_process_whose_seed_breaks_a_promise_ends_all() -> None:
+    run = simulate("--seeds", "1000", "--processes", "2", "--planted", "check-and-set-not-checked")
+    assert run.returncode == 1
+    assert "breaks a promise" in run.stdout
+    assert "again: python -m tests.simulation --first " in run.stdout
