@@ -114,7 +114,7 @@ class MountReader:
                 found.append(name + slash)
 
     def _behind(self, folder: str, name: str) -> bytes:
-        """Return the first key after a name, which may be a folder's, or a path below one: the folder comes before it."""
+        """Return the first key after a name or a folder; after a path below a folder, that after the folder."""
         first, slash, _ = name.partition("/")
         if slash:
             return self._keys.names(folder + first + slash)[1]
