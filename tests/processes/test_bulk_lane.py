@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
-from collections.abc import Coroutine
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -26,18 +27,17 @@ def passed_on(lane: Lane) -> socket.socket:
     return client
 
 
-@pytest.mark.parametrize("error", [OSError("no process"), Unavailable("it ended"), RuntimeError("no thread")])
-async def test_who_waits_is_sent_away_where_none_can_be_started_and_the_next_one_starts_another(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    monkeypatch.setattr(bulk, "_WAIT_SECONDS", 0.01)
-    outcomes, kept, done = [error, error], set[asyncio.Task[None]](), asyncio.Event()
+class Watched(NamedTuple):
+    """A lane that is watched, and what goes on beside it."""
 
-    async def spawn() -> Child:
-        if outcomes:
-            raise outcomes.pop()
-        done.set()
-        return cast(Child, type("Started", (), {"pid": 1})())
+    lane: Lane
+    bulk: BulkLane
+    kept: set[asyncio.Task[None]]
+
+
+@contextlib.contextmanager
+def watched_lane(spawn: Callable[[], Awaitable[Child]]) -> Iterator[Watched]:
+    kept = set[asyncio.Task[None]]()
 
     def keep(work: Coroutine[Any, Any, None]) -> None:
         kept.add(asyncio.ensure_future(work))
@@ -46,9 +46,28 @@ async def test_who_waits_is_sent_away_where_none_can_be_started_and_the_next_one
     watched = BulkLane(lane, spawn, keep)
     watched.start()
     try:
+        yield Watched(lane, watched, kept)
+    finally:
+        watched.stop()
+
+
+@pytest.mark.parametrize("error", [OSError("no process"), Unavailable("it ended"), RuntimeError("no thread")])
+async def test_who_waits_is_sent_away_where_none_can_be_started_and_the_next_one_starts_another(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(bulk, "_WAIT_SECONDS", 0.01)
+    outcomes, done = [error, error], asyncio.Event()
+
+    async def spawn() -> Child:
+        if outcomes:
+            raise outcomes.pop()
+        done.set()
+        return cast(Child, type("Started", (), {"pid": 1})())
+
+    with watched_lane(spawn) as watched:
         async with asyncio.timeout(20):
             while outcomes:
-                clients = [passed_on(lane), passed_on(lane)]
+                clients = [passed_on(watched.lane), passed_on(watched.lane)]
                 for client in clients:
                     with client:
                         reader, writer = await asyncio.open_unix_connection(sock=client)
@@ -60,19 +79,17 @@ async def test_who_waits_is_sent_away_where_none_can_be_started_and_the_next_one
                         assert answer.endswith(b'{"errors":["too many requests at once, try again"]}\n')
                         await writer.drain()
                         writer.close()
-            with passed_on(lane) as client:
+            with passed_on(watched.lane) as client:
                 await done.wait()
                 with pytest.raises(BlockingIOError):
                     client.recv(1)
-                (kept_one,) = waiting(lane.receiving)
+                (kept_one,) = waiting(watched.lane.receiving)
                 kept_one.close()
-            await asyncio.gather(*kept)
-    finally:
-        watched.stop()
+            await asyncio.gather(*watched.kept)
 
 
 async def test_one_that_a_restart_finds_being_born_serves_who_waits_and_is_replaced() -> None:
-    kept, served = set[asyncio.Task[None]](), asyncio.Event()
+    served = asyncio.Event()
 
     class Started:
         pid = 1
@@ -89,26 +106,18 @@ async def test_one_that_a_restart_finds_being_born_serves_who_waits_and_is_repla
     async def spawn() -> Child:
         started = next(coming)
         if started is births[0]:
-            watched.renew()
-            for connection in waiting(lane.receiving):
+            watched.bulk.renew()
+            for connection in waiting(watched.lane.receiving):
                 connection.close()
         else:
             served.set()
         return cast(Child, started)
 
-    def keep(work: Coroutine[Any, Any, None]) -> None:
-        kept.add(asyncio.ensure_future(work))
-
-    lane = open_lane()
-    watched = BulkLane(lane, spawn, keep)
-    watched.start()
-    try:
+    with watched_lane(spawn) as watched:
         async with asyncio.timeout(20):
             for event in (births[0].drained, served):
-                with passed_on(lane):
+                with passed_on(watched.lane):
                     await event.wait()
-            await asyncio.gather(*kept)
+            await asyncio.gather(*watched.kept)
         assert not births[1].drained.is_set()
-        assert cast(Started, watched.child) is births[1]
-    finally:
-        watched.stop()
+        assert cast(Started, watched.bulk.child) is births[1]
