@@ -33,7 +33,7 @@ class Activity(Clients):
         return [*(self._client(number) for number in range(_CLIENTS)), self._operator(), self._looks()]
 
     async def _make(self, number: int) -> str:
-        body = {"policies": [f"client-{number}"], "ttl": "12h"}
+        body = {"policies": [f"client-{number}"], "ttl": "700h"}
         answer = await self.world.expect("POST", "auth/token/create", self.world.root, body)
         token: str = answer.body["auth"]["client_token"]
         return token
@@ -42,7 +42,7 @@ class Activity(Clients):
         while True:
             await self.pause(2)
             if number not in self._tokens or self.chance.random() < 0.2:
-                body = {"policies": [f"client-{number}"], "ttl": "12h"}
+                body = {"policies": [f"client-{number}"], "ttl": "700h"}
                 answer = await self.world.ask("POST", "auth/token/create", self.world.root, body)
                 self.changed(answer)
                 if answer.good:
