@@ -129,6 +129,7 @@ class RootGenerating:
         scope = self._scope
         if not await self._attempts.unchanged(tr, quorum.found) or await seal_of(tr, scope) != quorum.seal:
             return None
+        scope.count(tr, "tokens", 1)  # whatever the limit: who has lost the token must get another
         tokens = TokenRecords(scope.keys, scope.keyring)
         tokens.keep(tr, tokens.place(token), record)
         self._attempts.drop(tr)

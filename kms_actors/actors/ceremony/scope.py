@@ -105,6 +105,10 @@ class TenantScope:
     def key(self, *parts: Any) -> bytes:
         return self._context.keys.key(*parts)
 
+    def count(self, tr: Transaction, kind: str, number: int) -> None:
+        """Count what a transaction makes of what the vault has."""
+        self._context.tallies.count(tr, kind, number)
+
     async def read(self, look: Look[T]) -> T:
         return await self._context.store.read(look)
 
