@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from kms_actors.errors import StoreUnavailable
 from kms_actors.store.api import Body, Priority, Store, T
 
 
@@ -13,21 +14,33 @@ class Interrupted(Exception):
 
 
 class CountingStore:
-    """Passes everything on; before transaction number `at` (from 0) it first runs `then`."""
+    """Passes everything on; before transaction number `at` (from 0) it first runs `then`, or `behind` it."""
 
-    def __init__(self, store: Store, at: int = -1, then: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        at: int = -1,
+        then: Callable[[], Awaitable[None]] | None = None,
+        *,
+        behind: bool = False,
+    ) -> None:
         self._store = store
         self.at = at
         self._then = then or self._interrupt
+        self._behind = behind
         self.runs = 0
 
     async def run(
         self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
     ) -> T:
         self.runs += 1
-        if self.runs - 1 == self.at:
+        here = self.runs - 1 == self.at
+        if here and not self._behind:
             await self._then()
-        return await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
+        result = await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
+        if here and self._behind:
+            await self._then()
+        return result
 
     async def watch(self, key: bytes) -> asyncio.Future[None]:
         return await self._store.watch(key)
@@ -37,3 +50,8 @@ class CountingStore:
 
     async def _interrupt(self) -> None:
         raise Interrupted
+
+
+async def away() -> None:
+    """Do as a store that does not answer."""
+    raise StoreUnavailable("away")

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from kms_actors.actors.ceremony.attempt import RESTARTS, Attempts, Found
-from kms_actors.actors.ceremony.scope import Scope
+from kms_actors.actors.ceremony.scope import Scope, renew
 from kms_actors.actors.ceremony.subject import NO_RECOVERY, NOT_SUPPORTED, RootKey, Subject
 from kms_actors.ceremony.messages import (
     BeginRekey,
@@ -276,7 +276,7 @@ class Rekeying:
 
     async def _replaced(self, key: SecretBytes) -> None:
         self._subject.replaced(key)
-        await self._scope.renew()
+        await renew(self._scope)
 
 
 def rekeying_handlers(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kms_actors.actors.ceremony.scope import WRAPPED, Scope
+from kms_actors.actors.ceremony.scope import WRAPPED, Scope, renew
 from kms_actors.ceremony.messages import (
     ConfigureRotation,
     KeyStatus,
@@ -67,7 +67,7 @@ class Rotating:
         finally:
             overwrite(fresh)
         if status is not None:
-            await scope.renew()
+            await renew(scope)
         return status
 
     async def status(self) -> KeyStatus:

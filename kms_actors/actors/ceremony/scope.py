@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol, TypeVar
 
@@ -11,7 +12,7 @@ from kms_actors.actors.tenant.context import TenantContext
 from kms_actors.actors.tenant.sealed import sealed_key
 from kms_actors.actors.tenant.store import Look
 from kms_actors.actors.tenant.unsealing import Unsealing
-from kms_actors.errors import Sealed
+from kms_actors.errors import KmsError, Sealed
 from kms_actors.keyring.keyring import Keyring
 from kms_actors.secret import SecretBytes
 from kms_actors.store.api import Body, Reads, Transaction
@@ -65,6 +66,16 @@ class Scope(Protocol):
 
     def renew(self) -> Awaitable[None]:
         """Have this process know what was changed of the keyring and the seal; others hear of it by the log."""
+
+
+async def renew(scope: Scope) -> None:
+    """Have this process know what a ceremony has committed.
+
+    Where it cannot now, since the store does not answer, or the scope was sealed a moment ago, it hears of it by the
+    log as others do. The answer has what nobody gets a second time, such as new shares.
+    """
+    with contextlib.suppress(KmsError):
+        await scope.renew()
 
 
 class TenantScope:

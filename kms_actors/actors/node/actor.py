@@ -150,7 +150,6 @@ class NodeActor(AsyncioActor):
             ResetUnseal: lambda _: self.spawn(self._reset()),
             Seal: self._seal,
             ShareGiven: self._share_given,
-            Unsealed: self._unsealed,
             UnsealUnattended: self._unseal_unattended,
             KeyringOpened: self._keyring_opened,
             ProgressDropped: self._drop_progress,
@@ -229,12 +228,13 @@ class NodeActor(AsyncioActor):
         return msgspec.structs.replace(status, progress=len(progress.parts), nonce=progress.nonce)
 
     async def _initialise(self, message: Initialize) -> Initialization:
+        seals = self._seals
         try:
             made, opened = await self._sealing.initialise(message)
         except SettingError as error:
             raise SealUnavailable(str(error)) from None
         if opened is not None:
-            await self._ask_self(Unsealed(*opened))
+            await self._ask_self(KeyringOpened(opened, seals))
         return made
 
     async def _unseal(self, message: Unseal) -> SealStatus:
@@ -291,9 +291,6 @@ class NodeActor(AsyncioActor):
             raise
         self._progress = progress if key is None else None
         return self._sealed_status(event.seal, progress) if key is None else key
-
-    def _unsealed(self, event: Unsealed) -> Any:
-        return self._open(event, self._sealing.status(event.seal, sealed=False))
 
     def _open(self, event: Unsealed, answer: T) -> T | asyncio.Task[T]:
         if self._seal_config is not None:

@@ -78,20 +78,21 @@ class MasterScope:
         return self._place(*parts)
 
     async def read(self, look: Look[T]) -> T:
-        return await self._run(look)
+        found = await self._run(look)
+        self._opened()  # sealed meanwhile
+        return found
 
     async def change(self, body: Body[T]) -> T:
+        """Run it. What is committed is answered, though it was sealed meanwhile: new shares are told once."""
         return await self._run(body)
 
     async def _run(self, body: Body[T]) -> T:
         run = partial(self._store.run, body, idempotency_key=os.urandom(16))
         try:
-            found = await run()
+            return await run()
         except NewerKeyVersion:
             await self.renew()
-            found = await run()
-        self._opened()  # sealed meanwhile
-        return found
+            return await run()
 
     async def root_key(self, tr: Reads) -> SecretBytes:
         key = self.key(MASTER_KEY)

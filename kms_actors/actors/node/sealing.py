@@ -27,6 +27,7 @@ from kms_actors.errors import (
     KmsError,
     SealChanged,
     SealUnavailable,
+    StoreError,
 )
 from kms_actors.keyring.check_value import has_check_value, key_check_value
 from kms_actors.keyring.keyring import Keyring
@@ -90,7 +91,13 @@ class Sealing:
         return shares
 
     async def initialise(self, message: Initialize) -> tuple[Initialization, Opened | None]:
-        """Make the cluster; one whose key a provider keeps is open then. Raises InvalidRequest, SealUnavailable."""
+        """Make the cluster. One whose key a provider keeps is open then, unless the store was away by then.
+
+        Raises:
+            InvalidRequest: there is one, or it cannot be like this.
+            SealUnavailable: the provider does not do its part.
+
+        """
         if message.root_token_pgp_key:
             raise InvalidRequest(NO_ROOT)
         if self._settings.name == SHAMIR:
@@ -192,7 +199,7 @@ class Sealing:
         await self._records.create(seal, master_key, now)
         return Initialization(given, "")
 
-    async def _initialise_provider(self, message: Initialize) -> tuple[Initialization, Opened]:
+    async def _initialise_provider(self, message: Initialize) -> tuple[Initialization, Opened | None]:
         now, provider = time.time(), self._providers[self._settings.name]
         given: tuple[bytes, ...] = ()
         recovery = None
@@ -203,8 +210,11 @@ class Sealing:
         master_key = SecretBytes(os.urandom(SECRET_LENGTH))
         seal = await _sealed_by(provider, master_key, recovery)
         await self._records.create(seal, master_key, now)
-        keyring = await self._records.open_keyring(master_key, now, make=False)
-        return Initialization(given, "", recovery=True), Opened(keyring, seal)
+        made = Initialization(given, "", recovery=True)
+        try:
+            return made, Opened(await self._records.open_keyring(master_key, now, make=False), seal)
+        except StoreError:  # nobody gets the recovery shares a second time, and what unseals unattended comes by
+            return made, None
 
     async def _migrate(self, seal: MasterSeal, key: SecretBytes) -> Opened:
         """Have the master key change hands; `key` is what the quorum of `seal` has given.

@@ -318,7 +318,8 @@ class TenantActor(AsyncioActor):
         message.refuse_recovery()
         readers = await Readers.read(message.shares, message.pgp_keys, message.root_token_pgp_key)
         made = await self._records.initialise(message.shares, message.threshold, self._now(), readers)
-        await self._reload()
+        with contextlib.suppress(KmsError):  # the log tells of it, too; nobody gets the shares a second time
+            await self._reload()
         return made
 
     async def _unseal(self, message: Unseal) -> SealStatus:

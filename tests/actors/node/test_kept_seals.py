@@ -161,6 +161,18 @@ async def test_a_seal_while_a_quorum_waits_for_the_provider_wins(hosts: Hosts) -
     assert not (await give(service, made.shares[:2])).sealed
 
 
+async def test_a_seal_while_a_cluster_is_being_made_wins(hosts: Hosts) -> None:
+    service, keeper = await hosts.start("transit"), hosts.keepers["transit"]
+    keeper.waiting = asyncio.Event()
+    making = asyncio.create_task(service.ask_node(Initialize(recovery_shares=3, recovery_threshold=2)))
+    await until(lambda: keeper.asked > 0)
+    await service.ask_node(Seal())
+    keeper.waiting.set()
+    made = await making
+    assert service.node_sealed
+    assert not (await give(service, made.shares[:2])).sealed
+
+
 async def test_a_seal_right_behind_the_last_share_wins(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
     made = await initialised(hosts)
     service = await hosts.start("transit")
