@@ -34,6 +34,7 @@ class Keeper:
         self.version = 1
         self.away = False
         self.refuses = False
+        self.forgets = False  # what it wraps
         self.waiting: asyncio.Event | None = None
         self.asked = 0
         self._kept: dict[bytes, bytes] = {}
@@ -43,11 +44,14 @@ class Keeper:
     async def wrap(self, key: SecretBytes) -> Wrapped:
         await self._answer()
         blob = os.urandom(16)
-        self._kept[blob] = bytes(bytearray(key.reveal()))  # a copy: the other is overwritten
+        if not self.forgets:
+            self._kept[blob] = bytes(bytearray(key.reveal()))  # a copy: the other is overwritten
         return Wrapped(f"{self.type}:v{self.version}", blob)
 
     async def unwrap(self, wrapped: Wrapped) -> SecretBytes:
         await self._answer()
+        if wrapped.blob not in self._kept:
+            raise SealRefused("this key may not decrypt")
         return SecretBytes(bytes(bytearray(self._kept[wrapped.blob])))
 
     async def close(self) -> None: ...

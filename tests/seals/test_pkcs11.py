@@ -73,6 +73,45 @@ async def test_a_newer_key_wraps_and_the_older_one_still_opens(hsm: SoftHsm) -> 
         assert (await newer.unwrap(old)).reveal() == KEY
 
 
+async def test_a_key_without_an_id_still_opens_beside_a_newer_one_of_its_label(hsm: SoftHsm) -> None:
+    """Else who has made the newer one, as the rotation wants it, cannot start a node any more."""
+    await asyncio.to_thread(hsm.make_key, "plain", "")
+    old = await provider(hsm, key_label="plain").wrap(SecretBytes(KEY))
+    assert old.key_id == "plain/"
+    await asyncio.to_thread(hsm.make_key, "plain", "05")
+    newer = provider(hsm, key_label="plain", key_id="05")
+    assert (await newer.wrap(SecretBytes(KEY))).key_id == "plain/05"
+    assert (await newer.unwrap(old)).reveal() == KEY
+    with pytest.raises(SealRefused, match=r"several AES keys `plain`.*key_id"):
+        await provider(hsm, key_label="plain").wrap(SecretBytes(KEY))
+
+
+async def test_a_key_that_may_not_do_both_says_so(hsm: SoftHsm) -> None:
+    await asyncio.to_thread(hsm.make_key, "in", "06", 256, "ENCRYPT")
+    await asyncio.to_thread(hsm.make_key, "out", "07", 256, "DECRYPT")
+    own = provider(hsm, key_label="in")
+    with pytest.raises(SealRefused, match="the HSM's AES key `in` may not decrypt"):
+        await own.unwrap(await own.wrap(SecretBytes(KEY)))
+    with pytest.raises(SealRefused, match="the HSM's AES key `out` may not encrypt"):
+        await provider(hsm, key_label="out").wrap(SecretBytes(KEY))
+
+
+async def test_what_the_binding_makes_of_an_hsm_is_told_in_our_words(hsm: SoftHsm) -> None:
+    """Its own errors are Python's, and their texts not ours."""
+    own = provider(hsm)
+    wrapped = await own.wrap(SecretBytes(KEY))
+
+    def broken(*_: Any) -> Any:
+        raise ValueError(PIN)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own, "_found", broken)
+        with pytest.raises(SealUnavailable, match="the HSM fails: ValueError") as caught:
+            await own.unwrap(wrapped)
+    assert PIN not in str(caught.value)
+    assert (await own.unwrap(wrapped)).reveal() == KEY
+
+
 async def test_a_key_that_is_too_short_wraps_nothing(hsm: SoftHsm) -> None:
     await asyncio.to_thread(hsm.make_key, "short", "04", 128)
     with pytest.raises(SealRefused, match="AES key `short` has 128 bits, not 256"):

@@ -120,17 +120,21 @@ async def test_a_no_is_a_no_and_is_told_without_the_token(server: Server, addres
     assert len(server.asked) == 1
 
 
-NO_ANSWERS: dict[str, tuple[int, Any]] = {
-    "it answers with status 503": (503, {}),
-    "the answer is no JSON": (200, b"<html>"),
-    "the answer is no object": (200, []),
-    "the answer is too large": (200, b'"' + b"x" * 300_000 + b'"'),
-}
+NO_ANSWERS: list[tuple[int, Any, str]] = [
+    (503, {}, "it answers with status 503"),
+    (200, b"<html>", "the answer is no JSON"),
+    (200, b'{"data": "\xff"}', "the answer is no JSON"),
+    (200, b"[" * 200_000, "the answer is no JSON"),
+    (200, [], "the answer is no object"),
+    (200, b'"' + b"x" * 300_000 + b'"', "the answer is too large"),
+]
 
 
-@pytest.mark.parametrize("text", NO_ANSWERS)
-async def test_what_is_no_answer_is_told_with_its_address(server: Server, address: str, text: str) -> None:
-    server.answer = lambda *_: NO_ANSWERS[text]
+@pytest.mark.parametrize(("status", "body", "text"), NO_ANSWERS, ids=range(len(NO_ANSWERS)))
+async def test_what_is_no_answer_is_told_with_its_address(
+    server: Server, address: str, status: int, body: Any, text: str
+) -> None:
+    server.answer = lambda *_: (status, body)
     with pytest.raises(SealUnavailable) as caught:
         await provider(address).wrap(KEY)
     assert str(caught.value) == f"the server of the seal does not answer: {address}: {text}"

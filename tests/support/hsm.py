@@ -74,16 +74,18 @@ class SoftHsm:
             **more,
         }
 
-    def make_key(self, label: str, key_id: str, bits: int = 256) -> None:
+    def make_key(self, label: str, key_id: str, bits: int = 256, may: str = "ENCRYPT|DECRYPT") -> None:
         """Make an AES key in the token, by a process of its own: this one may not have the library open."""
         code = (
             "import sys, pkcs11\n"
-            "library, token, pin, label, key_id, bits = sys.argv[1:]\n"
+            "library, token, pin, label, key_id, bits, may = sys.argv[1:]\n"
+            "flags = sum(pkcs11.MechanismFlag[flag] for flag in may.split('|'))\n"
             "with pkcs11.lib(library).get_token(token_label=token).open(rw=True, user_pin=pin) as session:\n"
-            "    named = {'label': label, 'id': bytes.fromhex(key_id), 'store': True}\n"
-            "    session.generate_key(pkcs11.KeyType.AES, int(bits), **named)\n"
+            "    named = {'label': label, 'id': bytes.fromhex(key_id) or None, 'store': True}\n"
+            "    flags = pkcs11.MechanismFlag(flags)\n"
+            "    session.generate_key(pkcs11.KeyType.AES, int(bits), capabilities=flags, **named)\n"
         )
-        self._python(code, str(self.library), LABEL, PIN, label, key_id, str(bits))
+        self._python(code, str(self.library), LABEL, PIN, label, key_id, str(bits), may)
 
     def take_away(self) -> None:
         """Pull it out: nothing is found any more."""

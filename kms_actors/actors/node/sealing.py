@@ -247,12 +247,14 @@ class Sealing:
             fresh = await provider.wrap(key)
             if fresh.key_id == seal.key_id:
                 return seal
+            await _prove(provider, fresh, key)  # what is wrapped so far, and opens, is about to be thrown away
             after = msgspec.structs.replace(seal, key_id=fresh.key_id, wrapped=fresh.blob)
             kept = await self._records.wrapped_anew(seal, after)
         except KmsError as error:
             _log.warning("the master key cannot be wrapped by the newest key", type=seal.type, reason=str(error))
             return seal
-        _log.info("the master key is wrapped by a newer key", type=seal.type, key_id=fresh.key_id)
+        if kept == after:
+            _log.info("the master key is wrapped by a newer key", type=seal.type, key_id=fresh.key_id)
         return kept or seal
 
     async def _key_in_file(self, seal: SealConfig) -> SecretBytes:
@@ -271,13 +273,17 @@ async def _unwrapped(provider: Provider, seal: ProviderSeal) -> SecretBytes:
     return key
 
 
+async def _prove(provider: Provider, wrapped: Wrapped, key: SecretBytes) -> None:
+    """Raise unless a key opens: one that may wrap and not unwrap, or a wrong one, is found before all rests on it."""
+    if await provider.unwrap(wrapped) != key:
+        raise SealUnavailable(f"`{provider.type}` gives back another key than it was given")
+
+
 async def _sealed_by(provider: Provider, key: SecretBytes, recovery: SealConfig | None) -> ProviderSeal:
     """Return the seal of a key that a provider keeps; raises SealUnavailable."""
     try:
         wrapped = await provider.wrap(key)
-        # A key that may wrap and not unwrap, or a wrong one, is found before anything rests on it.
-        if await provider.unwrap(wrapped) != key:
-            raise SealUnavailable(f"`{provider.type}` gives back another key than it was given")
+        await _prove(provider, wrapped, key)
     except IntegrityError as error:
         raise SealUnavailable(str(error)) from None
     return ProviderSeal(

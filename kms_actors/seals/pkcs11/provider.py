@@ -40,13 +40,13 @@ _NOT_INSTALLED: Final = "the package `python-pkcs11` is missing: install `clever
 
 
 class _Key(NamedTuple):
-    """What finds a key in the HSM; None: whatever its id is."""
+    """What finds a key in the HSM; None: whatever its id is, empty: one that has none."""
 
     label: str
     id: bytes | None
 
     def __str__(self) -> str:
-        return self.label if self.id is None else f"{self.label}/{self.id.hex()}"
+        return f"{self.label}/{self.id.hex()}" if self.id else self.label
 
 
 class Pkcs11Provider:
@@ -104,12 +104,15 @@ class Pkcs11Provider:
         """
         import pkcs11  # noqa: PLC0415 - part of an extra
 
+        own = False
         try:
             with self._session(pkcs11) as session:
                 return work(session)
-        except (pkcs11.PKCS11Error, OSError) as error:
+        except KmsError as error:
+            failure, own = error.with_traceback(None), True
+        except Exception as error:  # noqa: BLE001 - of whatever kind: the binding has errors of Python's own, too
             failure = self._in_words(pkcs11, error)
-        if not isinstance(failure, SealRefused):
+        if not own and not isinstance(failure, SealRefused):
             self._let_go(pkcs11)
         raise failure
 
@@ -162,9 +165,11 @@ class Pkcs11Provider:
     def _found(self, session: Any, key: _Key) -> Any:
         import pkcs11  # noqa: PLC0415
 
-        named = {pkcs11.Attribute.LABEL: key.label} | ({} if key.id is None else {pkcs11.Attribute.ID: key.id})
+        named = {pkcs11.Attribute.LABEL: key.label} | ({pkcs11.Attribute.ID: key.id} if key.id else {})
         kind = {pkcs11.Attribute.CLASS: pkcs11.ObjectClass.SECRET_KEY, pkcs11.Attribute.KEY_TYPE: pkcs11.KeyType.AES}
         found = list(session.get_objects(kind | named))  # to its end: a search that is left off stays open
+        if key.id == b"":  # which not every HSM looks for
+            found = [each for each in found if not bytes(each.id)]
         if not found:
             raise SealRefused(f"the HSM has no AES key `{key}`")
         if len(found) > 1:
@@ -182,7 +187,7 @@ class Pkcs11Provider:
         if bits is not None and bits != _KEY_BITS:
             raise SealRefused(f"the HSM's AES key `{settings.key_label}` has {bits} bits, not {_KEY_BITS}")
         nonce = os.urandom(_NONCE)
-        ciphertext = own.encrypt(
+        ciphertext = _allowed(own, "encrypt", settings.key_label)(
             key.reveal(),
             mechanism=pkcs11.Mechanism.AES_GCM,
             mechanism_param=pkcs11.GCMParams(nonce, self._associated, _TAG_BITS),
@@ -195,8 +200,8 @@ class Pkcs11Provider:
         match = _KEY_ID.fullmatch(wrapped.key_id)
         if match is None:
             raise IntegrityError("the seal names no key of an HSM")
-        own = self._found(session, _Key(match[1], bytes.fromhex(match[2]) or None))
-        key = own.decrypt(
+        own = self._found(session, _Key(match[1], bytes.fromhex(match[2])))
+        key = _allowed(own, "decrypt", match[1])(
             wrapped.blob[_NONCE:],
             mechanism=pkcs11.Mechanism.AES_GCM,
             mechanism_param=pkcs11.GCMParams(wrapped.blob[:_NONCE], self._associated, _TAG_BITS),
@@ -204,6 +209,14 @@ class Pkcs11Provider:
         if len(key) != _LENGTH:
             raise IntegrityError("what the HSM has unwrapped is no master key")
         return SecretBytes(key)
+
+
+def _allowed(key: Any, operation: str, label: str) -> Any:
+    """Return a method of a key, which it has where it may be used so; raises SealRefused."""
+    method = getattr(key, operation, None)
+    if method is None:
+        raise SealRefused(f"the HSM's AES key `{label}` may not {operation}")
+    return method
 
 
 def _bits(pkcs11: Any, key: Any) -> int | None:

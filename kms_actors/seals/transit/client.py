@@ -138,7 +138,7 @@ def _understood(status: int, body: bytes) -> Any:
         raise SealUnavailable(f"it answers with status {status}, and leads elsewhere")
     try:
         answer = msgspec.json.decode(body) if body else {}
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise SealUnavailable("the answer is no JSON") from None
     if not isinstance(answer, dict):
         raise SealUnavailable("the answer is no object")

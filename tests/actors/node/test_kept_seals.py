@@ -251,6 +251,23 @@ async def test_a_rotation_of_the_keyring_has_the_newest_key_wrap_the_master_key(
     assert not (await hosts.start("transit")).node_sealed
 
 
+async def test_a_newer_key_that_wraps_and_does_not_unwrap_replaces_nothing(hosts: Hosts) -> None:
+    """The master key would be under a key that never gives it back: no node could be started again."""
+    await initialised(hosts)
+    keeper = hosts.keepers["transit"]
+    keeper.version, keeper.forgets = 2, True
+    with capture_logs() as logs:
+        service = await hosts.start("transit")
+    assert not service.node_sealed
+    (told,) = (entry for entry in logs if "cannot be wrapped by the newest key" in entry["event"])
+    assert told["reason"] == "this key may not decrypt"
+    asked = keeper.asked
+    await service.ask_node(RotateKeyring())
+    await until(lambda: keeper.asked == asked + 2)  # to wrap, and to unwrap that
+    await hosts.stop_all()
+    assert not (await hosts.start("transit")).node_sealed
+
+
 async def test_a_node_with_another_seal_than_the_cluster_stays_sealed_and_says_why(hosts: Hosts) -> None:
     made = await initialised(hosts, "shamir")
     with capture_logs() as logs:
