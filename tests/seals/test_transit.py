@@ -250,6 +250,24 @@ class TestTls:
             await provider(address, ca_file=str(ca)).wrap(KEY)
         await asyncio.to_thread(next, places, None)
 
+    async def test_certificates_are_read_anew_as_the_token_is(
+        self, secured: tuple[str, Path], tmp_path: Path
+    ) -> None:
+        """They are replaced while a node runs, which goes on renewing its token and may have to unseal itself."""
+        address, ca = secured
+        (tmp_path / "others").mkdir()
+        pem = ca.read_text()
+        ca.write_text(make_authority(tmp_path / "others").pem)
+        own = provider(address, ca_file=str(ca))
+        await own.check()
+        with pytest.raises(SealUnavailable, match="its certificate is not trusted"):
+            await own.wrap(KEY)
+        ca.write_text(pem)
+        assert await own.unwrap(await own.wrap(KEY)) == KEY
+        ca.unlink()
+        with pytest.raises(SettingError, match=r"transit\.ca_file`: .*no such file"):
+            await own.wrap(KEY)
+
     async def test_files_that_are_none_are_named(self, secured: tuple[str, Path], tmp_path: Path) -> None:
         address, ca = secured
         with pytest.raises(SettingError, match=r"transit\.ca_file`: .*none: no such file"):
@@ -330,6 +348,33 @@ class TestRenewal:
         await asyncio.sleep(0.1)
         await own.close()
         assert len(server.asked) == 2
+
+    async def test_another_token_in_the_file_is_renewed_by_its_own_time(
+        self, server: Server, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The one before was not to be renewed for an hour."""
+        monkeypatch.setattr(renewal, "LOOK_SECONDS", 0.05)
+        server.answer = lambda path, body: (
+            good(path, body)
+            if not path.endswith("-self")
+            else (200, {"data": {"ttl": 7200, "renewable": True}, "auth": {"lease_duration": 7200}})
+        )
+        path = tmp_path / "token"
+        create_private(path, "first")
+        own = provider(address, token=None, token_file=str(path), disable_renewal=False)
+        await own.wrap(KEY)
+
+        def renewed() -> list[str]:
+            return [asked[2]["X-Vault-Token"] for asked in server.asked if asked[1].endswith("renew-self")]
+
+        await self._until(lambda: renewed() == ["first"])
+        path.write_text("second")
+        await self._until(lambda: renewed() == ["first", "second"])
+        path.write_text("")  # while it is written anew
+        await asyncio.sleep(0.2)
+        path.write_text("third")
+        await self._until(lambda: renewed()[-1] == "third")
+        await own.close()
 
     async def test_a_renewal_that_fails_is_told_once_and_goes_on(self, server: Server, address: str) -> None:
         fails = True

@@ -32,8 +32,12 @@ _PASSED_OVER: Final = frozenset({429, 472, 473})  # too many requests; standbys 
 _ERRORS_SHOWN: Final = 200  # characters
 
 
+def plain() -> None:
+    """Speak no TLS."""
+
+
 class Client:
-    """Sends requests with the token that `token` returns at that time. `context` is None for plain HTTP."""
+    """Sends requests with what `token` and `context` return at that time; of `context`, None means plain HTTP."""
 
     def __init__(
         self,
@@ -41,12 +45,12 @@ class Client:
         token: Callable[[], SecretBytes],
         *,
         namespace: str | None = None,
-        context: ssl.SSLContext | None = None,
+        context: Callable[[], ssl.SSLContext | None] = plain,
         server_name: str | None = None,
         seconds: float = SECONDS,
     ) -> None:
         self._addresses = [address.rstrip("/") for address in addresses]
-        self._token = token
+        self.token = token
         self._namespace = namespace
         self._context = context
         self._server_name = server_name
@@ -66,11 +70,11 @@ class Client:
         Raises:
             SealUnavailable: none did.
             SealRefused: it says no. The text has what the server says, never the token.
-            SettingError: the token cannot be read.
+            SettingError: the token cannot be read, or a certificate.
 
         """
         reason = ""
-        token = await asyncio.to_thread(self._token)
+        token, context = await asyncio.to_thread(lambda: (self.token(), self._context()))
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, use_dns_cache=False),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -82,7 +86,7 @@ class Client:
                     await asyncio.sleep(FIRST_WAIT * 2 ** (number - 1))
                 for address in self._addresses:
                     try:
-                        return await self._ask(session, method, f"{address}/v1/{path}", body)
+                        return await self._ask(session, context, method, f"{address}/v1/{path}", body)
                     except SealRefused:
                         raise
                     except SealUnavailable as error:
@@ -98,13 +102,20 @@ class Client:
         }
         return headers | ({"X-Vault-Namespace": self._namespace} if self._namespace else {})
 
-    async def _ask(self, session: aiohttp.ClientSession, method: str, url: str, body: dict[str, Any] | None) -> Any:
+    async def _ask(
+        self,
+        session: aiohttp.ClientSession,
+        context: ssl.SSLContext | None,
+        method: str,
+        url: str,
+        body: dict[str, Any] | None,
+    ) -> Any:
         try:
             async with session.request(
                 method,
                 url,
                 json=body,
-                ssl=self._context or True,
+                ssl=context or True,
                 server_hostname=self._server_name if url.startswith("https:") else None,
                 allow_redirects=False,
             ) as response:

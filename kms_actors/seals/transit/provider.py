@@ -48,12 +48,12 @@ class TransitProvider:
 
     async def check(self) -> None:
         settings = self._settings
-        await asyncio.to_thread(self._token)
+        await asyncio.to_thread(lambda: (self._token(), _context(settings)))
         self._client = Client(
             settings.addresses,
             self._token,
             namespace=settings.namespace,
-            context=await asyncio.to_thread(_context, settings),
+            context=lambda: _context(settings),  # files may hold newer certificates by then
             server_name=settings.server_name,
         )
 

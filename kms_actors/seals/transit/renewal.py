@@ -1,13 +1,14 @@
 """The token of a seal, kept alive while a node runs.
 
-It is looked up, and renewed when half of its time is over. Tokens that cannot be renewed (biscuits, root and batch
-tokens) are left alone, and looked up again now and then: the file may hold another one by then. What goes wrong is
-logged and tried again; nothing else depends on it.
+It is looked up, and renewed when half of its time is over; another that takes its place in the file, likewise.
+Tokens that cannot be renewed (biscuits, root and batch tokens) are left alone, and looked up again now and then. What
+goes wrong is logged and tried again; nothing else depends on it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Any, Final
 
 import structlog
@@ -23,6 +24,8 @@ LONGEST: Final = 3600.0
 #: Seconds after a failure; each in a row doubles it, up to the longest.
 FIRST_WAIT: Final = 1.0
 LONGEST_WAIT: Final = 60.0
+#: Seconds between looks whether there is another token.
+LOOK_SECONDS: Final = 10.0
 
 
 class Renewal:
@@ -31,6 +34,7 @@ class Renewal:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._failures = 0
+        self._seen = b""  # a digest of the token that was looked up last
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -43,8 +47,24 @@ class Renewal:
 
     async def _run(self) -> None:
         while True:
-            wait = await self._step()
-            await asyncio.sleep(wait)
+            self._seen = await self._digest()
+            await self._rest(await self._step())
+
+    async def _rest(self, seconds: float) -> None:
+        """Wait for so long, or until there is another token."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while (left := ends - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, LOOK_SECONDS))
+            if await self._digest() not in {b"", self._seen}:
+                return
+
+    async def _digest(self) -> bytes:
+        """Return what tells a token from others; nothing while it cannot be read, or is being written."""
+        try:
+            token = await asyncio.to_thread(self._client.token)
+        except KmsError:
+            return b""
+        return hashlib.sha256(token.reveal()).digest()
 
     async def _step(self) -> float:
         """Look the token up, renew it if it is time, and return after how many seconds to come again."""
