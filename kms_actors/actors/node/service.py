@@ -139,8 +139,12 @@ class NodeService:
     async def start(self) -> None:
         """Begin to hear of changes, and reach the node actor."""
         await self._feed.start()
-        await self._read_revoked(None)
-        await self._node.start(self._seal_changed)
+        try:
+            await self._read_revoked(None)
+            await self._node.start(self._seal_changed)
+        except BaseException:
+            await self._feed.stop()  # before the store is closed, which it would tell as an outage
+            raise
 
     async def stop(self) -> None:
         """End the actors; requests under way have ended before."""

@@ -5,7 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from kms_actors.actors.node.service import NodeService
+from kms_actors.config import SettingError
 from kms_actors.errors import InvalidRequest, InvalidShares, Sealed
 from kms_actors.keyring import shamir
 from kms_actors.keyring.check_value import key_check_value
@@ -20,7 +23,10 @@ from kms_actors.messages import (
     Unseal,
 )
 from kms_actors.secret import SecretBytes
+from kms_actors.store import schema
+from kms_actors.store.sqlite.engine import SqliteStore
 from tests.actors.node_service import VAULT, configuration, started, unseal_node, unseal_tenant, with_check_value
+from tests.support.vaults import configuration as of_a_file
 
 
 async def test_a_new_node_is_not_initialised_and_sealed(tmp_path: Path) -> None:
@@ -181,6 +187,20 @@ async def test_a_master_key_made_before_is_known_by_its_check_value(tmp_path: Pa
         await unseal_node(service, shares)
     async with started(tmp_path, settings) as service:
         await unseal_node(service, shares[1:])
+
+
+async def test_a_start_that_fails_tells_of_no_outage_of_the_store(tmp_path: Path) -> None:
+    """What is in its way comes last in the log, and is not lost behind what follows from it."""
+    settings = of_a_file(tmp_path)
+    (tmp_path / "master.key").chmod(0o644)
+    store = await SqliteStore.open(tmp_path / "kms.sqlite")
+    await schema.initialise(store)
+    with capture_logs() as logs:
+        with pytest.raises(SettingError, match="open to others"):
+            await NodeService(settings, store).start()
+        await store.close()
+        await asyncio.sleep(0.2)
+    assert logs == []
 
 
 async def test_events_are_not_taken_from_outside(tmp_path: Path) -> None:
