@@ -17,7 +17,7 @@ import msgspec
 from kms_actors.actors.cluster import changes
 from kms_actors.actors.cluster.schedule import look_never
 from kms_actors.actors.tenant.header import TenantHeader
-from kms_actors.backup.layout import LOCK
+from kms_actors.backup.layout import LOCK, RESTORED
 from kms_actors.errors import FormatError, InvalidRequest
 from kms_actors.keyring import stored
 from kms_actors.store import keyspace
@@ -133,8 +133,10 @@ async def release(tr: Transaction, lock: Lock, number: int, epoch: int, now: flo
     await check_lock(tr, lock, number)
     keys = TenantKeys(number)
     before = decode_number(await tr.get(keys.key("epoch")) or b"")
-    tr.set(keys.key("epoch"), encode_number(max(before, epoch, int(now)) + 1))
+    now_on = encode_number(max(before, epoch, int(now)) + 1)
+    tr.set(keys.key("epoch"), now_on)
     tr.clear(keys.key(LOCK))
+    tr.set(keys.key(RESTORED), now_on)  # which no other restore has had: a backup under way ends
     tell_nodes(tr, lock.vault, now)
 
 

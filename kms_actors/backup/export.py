@@ -78,7 +78,7 @@ class Export:
 
         """
         if isinstance(last, Records):
-            await self._tenant(last.vault, last.tenant, last.resume, or_gone=scope == ALL)
+            await self._tenant(last.vault, last.tenant, last.resume, last.restored, or_gone=scope == ALL)
         if scope == ALL:
             if not isinstance(last, Cluster):
                 await self._rest(keyspace.VAULTS if last is None else behind(keyspace.vault(last.vault)))
@@ -91,32 +91,29 @@ class Export:
             await self._tenant(vault, number, b"", or_gone=True)
         self._write(Cluster(tuple(await self._store.run(_cluster, priority=Priority.BATCH))))
 
-    async def _tenant(self, vault: str, number: int, begin: bytes, *, or_gone: bool) -> None:
+    async def _tenant(
+        self, vault: str, number: int, begin: bytes, restored: bytes | None = None, *, or_gone: bool
+    ) -> None:
         try:
-            await self._whole_tenant(vault, number, begin)
+            await self._whole_tenant(vault, number, begin, restored)
         except InvalidRequest as error:
             self._writer.drop_vault()  # a resumed backup reads it from its beginning
             if not (or_gone and isinstance(error, Gone)):
                 raise
 
-    async def _whole_tenant(self, vault: str, number: int, begin: bytes) -> None:
+    async def _whole_tenant(self, vault: str, number: int, begin: bytes, restored: bytes | None) -> None:
         keys = TenantKeys(number)
         place: bytes | None = begin or keys.prefix
         while place is not None:
-            groups = await read_groups(self._store, vault, keys, place)
-            place = groups.next
+            groups = await read_groups(self._store, vault, keys, place, restored)
+            place, restored = groups.next, groups.restored
             parts = list(_parts(groups.entries))
             for part in parts[:-1]:
-                self._write(Records(vault, number, tuple(part), b""))
+                self._write(Records(vault, number, tuple(part), b"", restored))
             for part in parts[-1:]:
-                self._write(Records(vault, number, tuple(part), place or keyspace.after(keys.prefix)))
-        self._write(
-            Tenant(
-                vault,
-                number,
-                tuple(await self._store.run(lambda tr: what_it_is(tr, vault, keys), priority=Priority.BATCH)),
-            )
-        )
+                self._write(Records(vault, number, tuple(part), place or keyspace.after(keys.prefix), restored))
+        last = await self._store.run(lambda tr: what_it_is(tr, vault, keys, restored), priority=Priority.BATCH)
+        self._write(Tenant(vault, number, tuple(last)))
 
     def _write(self, frame: Records | Tenant | Cluster) -> None:
         self._writer.write(frame)
@@ -135,10 +132,10 @@ async def _vaults(store: Store, begin: bytes) -> AsyncIterator[tuple[str, int]]:
         place = page.next
 
 
-async def what_it_is(tr: Transaction, vault: str, keys: TenantKeys) -> list[Entry]:
-    """Return the records that make a vault of all others, of one moment; raises Gone."""
+async def what_it_is(tr: Transaction, vault: str, keys: TenantKeys, restored: bytes | None) -> list[Entry]:
+    """Return the records that make a vault of all others, of one moment; raises Gone, and as `require_whole`."""
     number, erasure = await asyncio.gather(tr.get(keyspace.vault(vault)), erasure_of(tr, keys))
-    await require_whole(tr, vault, keys)
+    await require_whole(tr, vault, keys, restored)
     if number is None or int.from_bytes(number, "little") != keys.number or (erasure is not None and erasure.begun):
         raise Gone(f"{vault} was removed while it was backed up")
     areas = await asyncio.gather(*(tr.get_range(keys.key(area), keys.span(area)[1]) for area in LAST))

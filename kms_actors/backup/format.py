@@ -55,12 +55,17 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Records(Frame, frozen=True, array_like=True, tag="records"):
-    """Some records of a vault. A resumed backup may go on behind it at the key `resume`; empty: it may not."""
+    """Some records of a vault. A resumed backup may go on behind it at the key `resume`; empty: it may not.
+
+    It goes on only while the vault's records are those that the restore `restored` has brought. Empty: none has;
+    None: an older program did not look.
+    """
 
     vault: str
     tenant: int
     entries: tuple[Entry, ...]
     resume: bytes
+    restored: bytes | None = None
 
 
 class Tenant(Frame, frozen=True, array_like=True, tag="tenant"):

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from kms_actors.backup.layout import (
     LOCK,
+    RESTORED,
     Span,
     step,
 )
@@ -20,30 +21,52 @@ _ATTEMPTS: Final = 50
 
 
 class Groups(NamedTuple):
-    """Whole groups, and where to go on; None behind the last. `large` is a group that no one page holds."""
+    """Whole groups, and where to go on; None behind the last. `large` is a group that no one page holds.
+
+    They are of the records that the restore `restored` has brought; empty: none has.
+    """
 
     entries: list[Entry]
     next: bytes | None
     large: bytes | None = None
+    restored: bytes = b""
 
 
-async def read_groups(store: Store, vault: str, keys: TenantKeys, begin: bytes) -> Groups:
+async def read_groups(
+    store: Store, vault: str, keys: TenantKeys, begin: bytes, restored: bytes | None = None
+) -> Groups:
     """Return the first groups from `begin` on, in key order of their leading records; raises as `require_whole`."""
 
     async def body(tr: Transaction) -> Groups:
-        await require_whole(tr, vault, keys)
-        return await _page(tr, keys, begin)
+        found = await require_whole(tr, vault, keys, restored)
+        return (await _page(tr, keys, begin))._replace(restored=found)
 
     page = await store.run(body, priority=Priority.BATCH)
     if page.large is None:
         return page
-    return Groups(await _read_large(store, keys, page.large), step(keys, page.large).next)
+    entries = await _read_large(store, keys, page.large)
+    return Groups(entries, step(keys, page.large).next, restored=page.restored)
 
 
-async def require_whole(tr: Transaction, vault: str, keys: TenantKeys) -> None:
-    """Raise InvalidRequest for a vault that is being restored: it has some of what it was, or of what it will be."""
-    if await tr.get(keys.key(LOCK)) is not None:
+async def require_whole(tr: Transaction, vault: str, keys: TenantKeys, restored: bytes | None = None) -> bytes:
+    """Return which restore has brought the records of a vault.
+
+    Raises:
+        InvalidRequest: one is under way, so that it has some of what it was, or of what it will be; or there was one
+            since `restored`, so that what was read before is of another vault than what would be read now.
+
+    """
+    lock, found = await tr.get_many((keys.key(LOCK), keys.key(RESTORED)))
+    if lock is not None:
         raise InvalidRequest(f"{vault} is not wholly restored: end that first")
+    if restored is not None and (found or b"") != restored:
+        raise restored_meanwhile(vault)
+    return found or b""
+
+
+def restored_meanwhile(vault: str) -> InvalidRequest:
+    """Return the error of a backup that would be of two states of a vault."""
+    return InvalidRequest(f"{vault} was restored while it was backed up: --resume reads it from its beginning")
 
 
 async def _page(tr: Transaction, keys: TenantKeys, begin: bytes) -> Groups:

@@ -29,11 +29,14 @@ _WRAPPED_BY_MASTER: Final = ("unsealed", "progress")
 #: In a tenant that a restore has begun and not ended: `Lock`.
 LOCK: Final = "restore"
 
+#: Of which restore the tenant's records are: the epoch that it gave the tenant back with. Not there: of none.
+RESTORED: Final = "restored"
+
 #: When the tenant is to be looked at, which an unsealing writes anew; below it, of each transit key, taken with that.
 _DUE: Final = "due"
 
 #: Of this store alone: that a tenant is to be deleted, when it was used, and what was measured there.
-_OF_THE_STORE: Final = ("erasure", "used", "measured")
+_OF_THE_STORE: Final = ("erasure", "used", "measured", RESTORED)
 
 #: Of the cluster's own records, those that are made anew by nodes as they run, and by ceremonies under way.
 OF_RUNNING_NODES: Final = ("master-key", "upgrade", "sealed", *ATTEMPTS)

@@ -30,6 +30,6 @@ async def export_page(store: Store, number: int, vault_id: str, begin: bytes) ->
         raise InvalidRequest(_TOO_LARGE)
     entries = tuple(groups.entries)
     if groups.next is not None:
-        return ExportedPage(number, entries, groups.next)
-    last = await store.run(lambda tr: what_it_is(tr, vault_id, keys), priority=Priority.BATCH)
-    return ExportedPage(number, entries, b"", tuple(last))
+        return ExportedPage(number, entries, groups.next, restored=groups.restored)
+    last = await store.run(lambda tr: what_it_is(tr, vault_id, keys, groups.restored), priority=Priority.BATCH)
+    return ExportedPage(number, entries, b"", tuple(last), groups.restored)

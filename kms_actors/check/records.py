@@ -213,6 +213,7 @@ TENANT_RECORDS: Final = (
     Known(("generate-root",), _SEALED, RootGeneration.decode),
     Known(("keyring-due",), _PLAIN, _counter),
     Known(("restore",), _PLAIN, _as(Lock)),
+    Known(("restored",), _PLAIN, _counter),
     Known(("due",), _PLAIN, _counter),
     Known(("due", int, str), _PLAIN, _counter),
     Known(("identity", "count", UUID), _PLAIN, _counter),

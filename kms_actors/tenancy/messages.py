@@ -102,13 +102,15 @@ class ExportTenant(OfTenant, Query, frozen=True):
 class ExportedPage(msgspec.Struct, frozen=True):
     """Sealed records as they lie in the store. `next` is where the next page begins; empty behind the last.
 
-    The last page has `what_it_is`: the records to be restored last, which make a vault of the others.
+    The last page has `what_it_is`: the records to be restored last, which make a vault of the others. Pages belong
+    together that are of the records of one restore, `restored`; empty: of none.
     """
 
     number: int
     entries: tuple[tuple[bytes, bytes], ...]
     next: bytes = b""
     what_it_is: tuple[tuple[bytes, bytes], ...] = ()
+    restored: bytes = b""
 
     def __repr__(self) -> str:
         return "<ExportedPage>"

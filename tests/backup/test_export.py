@@ -18,7 +18,7 @@ from kms_actors.store.api import Body, Priority, Store, T, Transaction
 from kms_actors.store.keyspace import TenantKeys
 from kms_actors.tenancy.records import Erasure
 from tests.store.access import clear, get_all, put
-from tests.support.backups import backup, fill, header, resumed
+from tests.support.backups import backup, fill, header, restore, resumed
 from tests.support.faulty_store import CountingStore, Interrupted
 
 KEYS = TenantKeys(3)
@@ -284,6 +284,45 @@ async def test_a_vault_that_is_restored_meanwhile_is_read_from_its_beginning(
     await clear(store, mark)
     await put(store, *((key, b"restored") for key, _ in await get_all(store) if key.startswith(KEYS.key("kv"))))
     assert await resumed(store, path, "vault_a") == await backup(store, "vault_a")
+
+
+async def test_a_vault_that_was_restored_between_two_pages_is_read_from_its_beginning(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page is of a whole vault, and they would be of two."""
+    monkeypatch.setattr(groups, "PAGE_ENTRIES", 25)
+    await fill(store, ("vault_a", 3))
+    older, path = await backup(store, "vault_a"), tmp_path / "backup"
+    at = 2  # behind the first page
+    while True:
+        await put(store, *((key, b"newer") for key, _ in await get_all(store) if key.startswith(KEYS.key("kv"))))
+        counting = CountingStore(store, at, lambda: restore(store, older, replace=True))
+        path.unlink(missing_ok=True)
+        with file.create(path, header("vault_a")) as (writer, last):
+            try:
+                await Export(counting, writer).run("vault_a", last)
+            except InvalidRequest as error:
+                told = str(error)
+            else:
+                break  # it was restored behind the last
+        assert told.startswith("vault_a was restored while it was backed up")
+        assert await resumed(store, path, "vault_a") == await backup(store, "vault_a")
+        at += 1
+    assert at > 6
+
+
+async def test_a_backup_is_not_resumed_over_a_restore(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groups, "PAGE_ENTRIES", 25)
+    await fill(store, ("vault_a", 3), ("vault_b", 300))
+    for scope in ("vault_a", "all"):
+        whole, path = await backup(store, scope), tmp_path / f"cut {scope}"
+        path.write_bytes(whole[: len(whole) // 3])
+        await restore(store, await backup(store, "vault_a"), replace=True)
+        with pytest.raises(InvalidRequest, match="vault_a was restored while it was backed up: --resume reads it"):
+            await resumed(store, path, scope)
+        assert await resumed(store, path, scope) == await backup(store, scope)
 
 
 async def test_ceremonies_under_way_stay_behind(store: Store) -> None:

@@ -42,4 +42,4 @@ async def test_a_vault_comes_back_whole_whatever_transactions_meet(
     for number, original in zip((3, 300), originals, strict=True):
         assert await vault_entries(store, number) == restored(original), seed
     assert faults.met
-    assert not [key for key, _ in await get_all(store) if b"restore" in key]
+    assert not [key for key, _ in await get_all(store) if b"restore\0" in key]

@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,17 +123,23 @@ def test_frames_show_nothing_of_what_they_hold() -> None:
     assert repr(Records("vault_1", 1, ((b"CANARY", b"CANARY"),), b"")) == "<Records>"
 
 
+def test_records_of_a_program_that_did_not_look_for_restores_are_read() -> None:
+    raw = b"\x95\xa7records\xa7vault_1\x03\x91\x92\xc4\x02k1\xc4\x02v1\xc4\x02k3"
+    found = msgspec.msgpack.decode(raw, type=Records)
+    assert (found.entries, found.resume, found.restored) == (((b"k1", b"v1"),), b"k3", None)
+
+
 def test_the_format_has_these_bytes() -> None:
     data, digest = written(
         [
-            Records("vault_1", 3, ((b"k1", b"v1"), (b"k2", b"v2")), b"k3"),
+            Records("vault_1", 3, ((b"k1", b"v1"), (b"k2", b"v2")), b"k3", b"e"),
             Tenant("vault_1", 3, ((b"k4", b"v4"),)),
             Cluster(((b"k5", b""),)),
         ]
     )
     line = b'{"kind":"clever-kms backup","format":1,"store_format":1,"scope":"vault_1","created":1.5}\n'
     payloads = (
-        b"\x95\xa7records\xa7vault_1\x03\x92\x92\xc4\x02k1\xc4\x02v1\x92\xc4\x02k2\xc4\x02v2\xc4\x02k3",
+        b"\x96\xa7records\xa7vault_1\x03\x92\x92\xc4\x02k1\xc4\x02v1\x92\xc4\x02k2\xc4\x02v2\xc4\x02k3\xc4\x01e",
         b"\x94\xa6tenant\xa7vault_1\x03\x91\x92\xc4\x02k4\xc4\x02v4",
         b"\x92\xa7cluster\x91\x92\xc4\x02k5\xc4\x00",
         b"\x94\xa3end\x01\x04\x0e",
@@ -143,4 +150,4 @@ def test_the_format_has_these_bytes() -> None:
         hashed.update(framed)
         expected += framed + hashed.digest()
     assert data == expected
-    assert digest == hashed.hexdigest() == "c94ea7d3c5fe7dcae07afc6d7616c6afe6682d2cafed9c21aaf7dc70880feea0"
+    assert digest == hashed.hexdigest() == "40f12205a28da02673caf5eca06e1a9cda3dc78f4212ddd87ab6a31293a17765"

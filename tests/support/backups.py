@@ -98,10 +98,11 @@ async def fill(store: Store, *vaults: tuple[str, int]) -> None:
 
 
 async def vault_entries(store: Store, number: int) -> dict[tuple[object, ...], bytes]:
-    """Return a tenant's records but its epoch, by place."""
+    """Return a tenant's records but its epoch, and what tells of its last restore, by place."""
     keys = TenantKeys(number)
     entries = [(key, value) for key, value in await get_all(store) if key.startswith(keys.prefix)]
-    return {keys.parts(key): value for key, value in entries if key != keys.key("epoch")}
+    own = (keys.key("epoch"), keys.key("restored"))
+    return {keys.parts(key): value for key, value in entries if key not in own}
 
 
 def restored(records: dict[tuple[object, ...], bytes]) -> dict[tuple[object, ...], bytes]:

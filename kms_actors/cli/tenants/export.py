@@ -10,6 +10,7 @@ from typing import Any
 
 from kms_actors.backup import file
 from kms_actors.backup.format import Header, Records, Tenant
+from kms_actors.backup.groups import restored_meanwhile
 from kms_actors.cli.store.work import BackedUp
 from kms_actors.cli.tenants.client import TenantsClient
 from kms_actors.store import schema
@@ -27,16 +28,21 @@ def export(
     if not resume:
         client.ask("GET", vault_id)  # before there is a file
     with file.resume(output, vault_id) if resume else file.create(output, header) as (writer, last):
-        place = last.resume if isinstance(last, Records) else b""
+        place, restored = (last.resume, last.restored) if isinstance(last, Records) else (b"", None)
         while True:
             page = client.ask("GET", vault_id, "export", query={"after": base64.urlsafe_b64encode(place).decode()})
             number, place = page["number"], base64.urlsafe_b64decode(page["next"])
+            found = base64.urlsafe_b64decode(page["restored"]) if "restored" in page else None
+            if None not in (restored, found) and found != restored:
+                writer.drop_vault()
+                raise restored_meanwhile(vault_id)
+            restored = found
             parts = _parts(_entries(page["entries"]))
             for part in parts[:-1]:
-                writer.write(Records(vault_id, number, tuple(part), b""))
+                writer.write(Records(vault_id, number, tuple(part), b"", restored))
             for part in parts[-1:]:
                 end = after(TenantKeys(number).prefix)
-                writer.write(Records(vault_id, number, tuple(part), place or end))
+                writer.write(Records(vault_id, number, tuple(part), place or end, restored))
             advance(len(page["entries"]))
             if not place:
                 writer.write(Tenant(vault_id, number, tuple(_entries(page["what_it_is"]))))

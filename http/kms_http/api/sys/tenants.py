@@ -158,6 +158,7 @@ def _show_export(_: Call, page: ExportedPage) -> Reply:
             "entries": _coded(page.entries),
             "next": _text(page.next),
             "what_it_is": _coded(page.what_it_is),
+            "restored": _text(page.restored),
         }
     )
 

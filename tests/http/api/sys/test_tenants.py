@@ -147,6 +147,7 @@ async def test_pages_of_an_export_are_base64(service: Service) -> None:
         "entries": [["awA=", "dv8="]],
         "next": "bmV4dA==",
         "what_it_is": [["bA==", "dw=="]],
+        "restored": "",
     }
     assert (await service.call("GET", f"{ONE}/export?after=%C3%A9", "operator")).status == 400
 
