@@ -222,6 +222,14 @@ PLANTED: Final[Mapping[str, Sequence[Edit]]] = {
         )
     ],
     "rekey-leaves-the-seal": [Edit(f"{_ACTORS}.ceremony.subject", "tr.set(scope.key(SEAL), seal.encode())", "pass")],
+    "root-token-not-counted": [Edit(f"{_ACTORS}.ceremony.root_generating", 'scope.count(tr, "tokens", 1)', "pass")],
+    "root-generation-goes-on": [
+        Edit(
+            f"{_ACTORS}.ceremony.root_generating",
+            "tokens.keep(tr, tokens.place(token), record)\n        self._attempts.drop(tr)",
+            "tokens.keep(tr, tokens.place(token), record)",
+        )
+    ],
     "children-outlive-parents": [
         Edit(
             f"{_ACTORS}.tenant.token_records",

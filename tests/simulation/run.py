@@ -33,6 +33,7 @@ from tests.simulation.workloads.policies import Policies
 from tests.simulation.workloads.recoveries import Recoveries
 from tests.simulation.workloads.registers import Registers
 from tests.simulation.workloads.rekeys import Rekeys
+from tests.simulation.workloads.roots import Roots
 from tests.simulation.workloads.seals import Seals
 from tests.simulation.workloads.tokens import Tokens
 from tests.simulation.workloads.transit import Keys
@@ -48,6 +49,7 @@ WORKLOADS: Final[dict[str, Callable[[World], Workload]]] = {
     "biscuits": Biscuits,
     "recoveries": Recoveries,
     "rekeys": Rekeys,
+    "roots": Roots,
     "seals": Seals,
     "activity": Activity,
     "bounds": Bounds,

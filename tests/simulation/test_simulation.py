@@ -24,6 +24,8 @@ FOUND_SOON = (
     ("login-not-told", "logins"),
     ("login-kept-though-changed", "logins"),
     ("check-and-set-not-checked", "registers"),
+    ("root-token-not-counted", "roots"),
+    ("root-generation-goes-on", "roots"),
     ("client-counted-again", "activity"),
     ("clients-left-behind", "activity"),
     ("revocation-has-the-vault-read", "bounds"),
