@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from kms_actors.cli.migrate.server import ServerFailed
+from kms_actors.cli.migrate.server import ServerFailed, ServerGone
 
 #: One thing to be done, by itself; it tells `Report` what came of it.
 Job: TypeAlias = Callable[[], None]
@@ -33,15 +33,21 @@ class Report:
             self.copied[kind] += number
 
     def leave(self, what: str, why: str) -> None:
-        """Note what was not copied."""
+        """Note what was not copied, once."""
         with self._lock:
-            self.left.append((what, why))
+            if (what, why) not in self.left:
+                self.left.append((what, why))
 
     @contextmanager
     def leaving(self, what: str) -> Iterator[None]:
-        """Note that `what` was not copied where a server refuses a part of it, and go on with the rest."""
+        """Note that `what` was not copied where a server refuses a part of it, and go on with the rest.
+
+        Raises ServerGone: of a server that is away, each further thing would be waited for in vain.
+        """
         try:
             yield
+        except ServerGone:
+            raise
         except ServerFailed as failed:
             self.leave(what, str(failed).removeprefix(f"{what}: "))
 

@@ -17,8 +17,14 @@ from kms_actors.secret import SecretBytes
 
 #: Times that one request is sent.
 ATTEMPTS: Final = 8
+#: Times that it is sent where the answer is only whether there is a server.
+_ONCE_MORE: Final = 2
 #: Vault answers 412 where it is behind, proxies 502 where nobody is.
 _AGAIN: Final = AGAIN | {412, 502}
+#: Statuses from here on are of a server that can do nothing.
+_OUT_OF_ORDER: Final = 500
+#: Statuses of who may not see what there is.
+_REFUSED: Final = frozenset({401, 403})
 _OTHER: Final = "an answer that is none of this API"
 #: Each number comes and goes with all of its digits.
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
@@ -27,6 +33,10 @@ _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 class ServerFailed(Exception):
     """A server refused a request that it should have taken, or did not answer."""
+
+
+class ServerGone(ServerFailed):
+    """A server answers nothing any more, not even which mounts it has: what else there is to do would fail, too."""
 
 
 class Answer(NamedTuple):
@@ -64,6 +74,7 @@ class Server:
         self._make = partial(
             Sender, address, token, attempts=ATTEMPTS, again=_AGAIN, sleep=sleep, own=own, namespace=namespace
         )
+        self._gone = ""
         self._local = threading.local()
         self._opened = [self._make()]
         self._local.sender = self._opened[0]
@@ -75,7 +86,7 @@ class Server:
 
     def reach(self) -> None:
         """Raise ServerFailed where no server is, or shows the token no mounts: all would seem to be empty."""
-        first = self._make(attempts=2)
+        first = self._make(attempts=_ONCE_MORE)
         try:
             answer = _answer(*first.send("GET", f"{first.root}sys/mounts"))
         except RequestFailed as failure:
@@ -102,6 +113,13 @@ class Server:
         found = self.read(path, list="true")
         return [] if found is None else list(found["keys"])
 
+    def names_if_any(self, path: str) -> list[str]:
+        """Return the names in a folder; none where the server has no such thing. Raises ServerFailed."""
+        answer = self.ask("GET", path, query={"list": "true"})
+        if answer.status in _REFUSED:
+            raise ServerFailed(f"{path}: {answer.why}")
+        return list(answer.data["keys"]) if answer.good and answer.data else []
+
     def may_name(self, path: str) -> list[str]:
         """Return the names in a folder; none where there is no such thing, or the token may not know."""
         answer = self.ask("GET", path, query={"list": "true"})
@@ -117,13 +135,32 @@ class Server:
     def ask(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, query: Mapping[str, object] | None = None
     ) -> Answer:
-        """Send a request; raises ServerFailed where no answer comes. All that is sent here may be sent twice."""
+        """Send a request; all that is sent here may be sent twice.
+
+        Raises ServerFailed where no answer comes, and ServerGone where none comes to other requests either.
+        """
+        if self._gone:  # what another thread has found
+            raise ServerGone(self._gone)
         sender = self._sender()
         target = sender.root + quote(path, safe="/") + (f"?{urlencode(query)}" if query else "")
         try:
             return _answer(*sender.send(method, target, None if body is None else _ENCODER.encode(body)))
         except RequestFailed as failure:
-            raise ServerFailed(str(failure)) from None
+            if self._answers():
+                raise ServerFailed(str(failure)) from None
+            self._gone = str(failure)
+            raise ServerGone(self._gone) from None
+
+    def _answers(self) -> bool:
+        """Tell whether the server has an answer to something: one request of many may break it."""
+        other = self._make(attempts=_ONCE_MORE)
+        try:
+            status, _ = other.send("GET", f"{other.root}sys/mounts")
+        except RequestFailed:
+            return False
+        finally:
+            other.close()
+        return status < _OUT_OF_ORDER
 
     def _sender(self) -> Sender:
         sender: Sender | None = getattr(self._local, "sender", None)
