@@ -9,8 +9,10 @@ of Vault's API, so on the way out they are those of the copy.
 from __future__ import annotations
 
 import datetime
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from kms_actors.cli.migrate.findings import Report
@@ -19,12 +21,17 @@ from kms_actors.cli.migrate.server import Answer, Server, ServerFailed
 #: Settings of a secret, and what they are where nobody has set them.
 _SETTINGS: Final[Mapping[str, Any]] = {
     "cas_required": False,
-    "custom_metadata": None,
+    "custom_metadata": {},
     "delete_version_after": "0s",
     "max_versions": 0,
 }
 #: Settings of a mount of version 2, likewise.
 _CONFIG: Final[Mapping[str, Any]] = {"cas_required": False, "delete_version_after": "0s", "max_versions": 0}
+#: What ends versions by themselves, and what it is where they stay.
+_EXPIRY: Final = "delete_version_after"
+_STAYS: Final = "0s"
+#: Versions that are kept where neither the secret nor the mount says how many.
+_KEPT: Final = 10
 #: Seconds that a mount which was just made may take until it serves: of Vault, and of OpenBao, it answers 400 before.
 _PATIENCE: Final = 30
 _NOT_YET: Final = 400
@@ -42,36 +49,57 @@ _NO_DATA: Final = "deleted versions stay deleted, and cannot be undeleted: only 
 _ALIVE, _DELETED, _GONE = "readable", "deleted", "destroyed"
 
 
-def paths(server: Server, mount: str, kind: str) -> Iterator[str]:
-    """Yield the paths of all secrets of a mount; `kind` is what engines are called here."""
-    folder = f"{mount}metadata/" if kind == "kv-v2" else mount
+def paths(
+    server: Server, mount: str, kind: str, leaving: Callable[[str], AbstractContextManager[None]] | None = None
+) -> Iterator[str]:
+    """Yield the paths of all secrets of a mount; `kind` is what engines are called here.
+
+    A folder that is not shown raises ServerFailed, unless `leaving` it does not.
+    """
+    top = f"{mount}metadata/" if kind == "kv-v2" else mount
     waiting = [""]
     while waiting:
-        prefix = waiting.pop()
-        for name in server.names(f"{folder}{prefix}"):
+        folder = waiting.pop()
+        names: list[str] = []
+        with leaving(f"{mount}{folder}") if leaving else nullcontext():
+            names = server.names(f"{top}{folder}")
+        for name in names:
             if name.endswith("/"):
-                waiting.append(prefix + name)
+                waiting.append(folder + name)
             else:
-                yield prefix + name
+                yield folder + name
 
 
 def configure(
     source: Server, target: Server, mount: str, report: Report, sleep: Callable[[float], None] = time.sleep
-) -> None:
-    """Give a mount of version 2 its settings, before there are secrets: they say how many versions are kept.
+) -> int:
+    """Give a mount of version 2 its settings, before there are secrets; return how many versions of each it keeps.
 
-    A setting of the target stays that somebody has changed there.
+    A setting of the target stays that somebody has changed there. What ends versions by themselves comes last, by
+    `let_expire`: it would end those, too, that were written before it was set in the source.
     """
     known, wanted = _ready(target, mount, sleep), source.read(f"{mount}config")
     if wanted is None:
-        return
-    changes = {
-        name: wanted[name] for name, none in _CONFIG.items() if known[name] == none and wanted[name] != known[name]
-    }
-    if changes:
-        target.write(f"{mount}config", changes)
+        return int(known["max_versions"])
+    _set_config(target, mount, known, wanted, _CONFIG.keys() - {_EXPIRY})
     if wanted.get(_SEEN):
         report.note(_NOT_SEEN)
+    return int(known["max_versions"] or wanted["max_versions"])
+
+
+def let_expire(source: Server, target: Server, mount: str, _: Report) -> None:
+    """Have a mount of version 2 end versions by themselves as it does in the source, once all are copied."""
+    known, wanted = target.read(f"{mount}config"), source.read(f"{mount}config")
+    if known is not None and wanted is not None:
+        _set_config(target, mount, known, wanted, {_EXPIRY})
+
+
+def _set_config(
+    target: Server, mount: str, known: Mapping[str, Any], wanted: Mapping[str, Any], names: Collection[str]
+) -> None:
+    changes = {name: wanted[name] for name in names if known[name] == _CONFIG[name] and wanted[name] != known[name]}
+    if changes:
+        target.write(f"{mount}config", changes)
 
 
 def _ready(target: Server, mount: str, sleep: Callable[[float], None]) -> Any:
@@ -127,9 +155,12 @@ def _follows(metadata: str, wanted: Any, known: Any, report: Report) -> bool:
 
 
 def copy_versioned(
-    source: Server, target: Server, mount: str, path: str, report: Report, *, fresh: bool = False
+    source: Server, target: Server, mount: str, path: str, report: Report, *, fresh: bool = False, kept: int = 0
 ) -> None:
-    """Copy a secret of version 2 with all its versions; a `fresh` one is none that the target lists."""
+    """Copy a secret of version 2 with all its versions; a `fresh` one is none that the target lists.
+
+    The mount there keeps `kept` versions of each, if it says so.
+    """
     metadata, data = f"{mount}metadata/{path}", f"{mount}data/{path}"
     wanted = source.read(metadata)
     if wanted is None:
@@ -139,15 +170,18 @@ def copy_versioned(
     first = int(known["current_version"]) if known is not None else 0
     if known is not None and not _follows(metadata, wanted, known, report):
         return
-    settings = {name: wanted[name] for name in _SETTINGS if wanted.get(name) is not None}
-    theirs = _SETTINGS if known is None else known
-    if last == 0 or any(theirs.get(name) != value for name, value in settings.items()):
-        target.write(metadata, settings)
+    settings = {name: wanted.get(name) or none for name, none in _SETTINGS.items()}
+    theirs = _Settings(target, metadata, _SETTINGS if known is None else known)
     states = _states(wanted)
+    theirs.become(settings | (_room(settings, states, last, kept) if first < last else {}), made=last == 0)
     for number in range(first + 1, last + 1):
-        kept = source.read(data, version=number) if states.get(number) == _ALIVE else None
-        written = {} if kept is None else kept["data"]
-        _write_version(target, mount, path, number, written)
+        found = source.read(data, version=number) if states.get(number) == _ALIVE else None
+        if found is None and states.get(number) == _ALIVE:  # since then
+            states[number] = _DELETED
+        if found is not None:
+            theirs.become({_EXPIRY: _stays(wanted["versions"][str(number)])})
+        _write_version(target, mount, path, number, {} if found is None else found["data"] or {})
+    theirs.become(settings)
     if any(states.get(number) != _ALIVE for number in range(1, last + 1)):
         _delete(target, mount, path, states, target.read(metadata))
     if wanted.get(_SEEN):
@@ -160,6 +194,39 @@ def copy_versioned(
         report.note(_NO_DATA, len(deleted))
 
 
+class _Settings:
+    """Settings of a secret in the target; only what becomes another one is written."""
+
+    def __init__(self, target: Server, metadata: str, known: Mapping[str, Any]) -> None:
+        self._target = target
+        self._metadata = metadata
+        self._now = {name: known.get(name) or none for name, none in _SETTINGS.items()}
+
+    def become(self, wanted: Mapping[str, Any], *, made: bool = False) -> None:
+        """Write what is not so yet; something is always written of a secret that is only `made` by this."""
+        changes = {name: value for name, value in wanted.items() if self._now[name] != value}
+        if changes or made:
+            self._target.write(self._metadata, changes or wanted)
+            self._now |= changes
+
+
+def _room(settings: Mapping[str, Any], states: Mapping[int, str], last: int, kept: int) -> dict[str, int]:
+    """Return what keeps all versions while they are written.
+
+    Where somebody has lowered the settings, the source has more of them than these say, until it gets the next one.
+    """
+    number = last + 1 - min(states, default=last)
+    return {"max_versions": number} if number > (max(settings["max_versions"], kept) or _KEPT) else {}
+
+
+def _stays(version: Mapping[str, Any]) -> str:
+    """Return how long a version is to stay that is written now, as settings say it."""
+    ends = _end(version)
+    if ends is None:
+        return _STAYS
+    return f"{max(1, math.ceil((ends - datetime.datetime.now(datetime.UTC)).total_seconds()))}s"
+
+
 def compare_versioned(source: Server, target: Server, mount: str, path: str, report: Report) -> None:
     """Note where a secret of version 2 is another one: settings, what of it is readable, and each such version."""
     metadata, data = f"{mount}metadata/{path}", f"{mount}data/{path}"
@@ -169,7 +236,7 @@ def compare_versioned(source: Server, target: Server, mount: str, path: str, rep
             report.differ(metadata, "not on both sides")
         return
     for name in (*_SETTINGS, "current_version"):
-        if wanted.get(name) != found.get(name):
+        if (wanted.get(name) or None) != (found.get(name) or None):
             report.differ(metadata, name)
     if report.notes.keys().isdisjoint(_NO_TIMES.values()) and _times(wanted) != _times(found):
         report.differ(metadata, "times")
@@ -180,8 +247,11 @@ def compare_versioned(source: Server, target: Server, mount: str, path: str, rep
             report.differ(metadata, f"version {number} is {state} there, and {theirs.get(number, _GONE)} here")
         elif state == _ALIVE:
             there, here = source.read(data, version=number), target.read(data, version=number)
-            if there is None or here is None or there["data"] != here["data"]:
+            if there is None or here is None or (there["data"] or {}) != (here["data"] or {}):
                 report.differ(data, f"version {number} is another one")
+            ends, end = (_end(each["versions"][str(number)]) for each in (wanted, found))
+            if (ends is None) != (end is None):
+                report.differ(metadata, f"version {number} will be deleted {'here' if end else 'there'} alone")
 
 
 def _write_version(target: Server, mount: str, path: str, number: int, data: Any) -> None:
@@ -231,12 +301,15 @@ def _states(metadata: Any) -> dict[int, str]:
     return {int(number): _state(version) for number, version in (metadata["versions"] or {}).items()}
 
 
-def _state(version: Any) -> str:
+def _state(version: Mapping[str, Any]) -> str:
     if version["destroyed"]:
         return _GONE
+    ends = _end(version)
+    return _ALIVE if ends is None or ends > datetime.datetime.now(datetime.UTC) else _DELETED
+
+
+def _end(version: Mapping[str, Any]) -> datetime.datetime | None:
+    """Return when a version is or was deleted; None if never."""
     time = version["deletion_time"]
-    if not time:
-        return _ALIVE
     # Nanoseconds are more than the library reads.
-    ends = datetime.datetime.fromisoformat(time[:19]).replace(tzinfo=datetime.UTC)
-    return _DELETED if ends <= datetime.datetime.now(datetime.UTC) else _ALIVE
+    return datetime.datetime.fromisoformat(time[:19]).replace(tzinfo=datetime.UTC) if time else None

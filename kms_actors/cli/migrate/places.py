@@ -28,8 +28,16 @@ _ANOTHER: Final = "there is another mount at this path"
 _AS_THEY_WERE: Final = "settings of a mount that was there already are left as they were"
 #: Kinds of policies, and those that every server has, and that cannot be written.
 _POLICIES: Final[Mapping[str, frozenset[str]]] = {"acl": frozenset({"root"}), "password": frozenset()}
-
-
+#: What OpenBao has of a policy beside its text. When it ends, above all: it would give for ever.
+_CAS: Final = "cas_required"
+_BESIDE: Final = (
+    "expiration",
+    "allow_slashes_in_identity_templates",
+    "allow_wildcards_in_identity_templates",
+    _CAS,
+)
+#: The `cas` of what is not there yet.
+_NEW: Final = -1
 #: Logins make these, so there are some almost everywhere.
 _ENTITIES: Final = "identity/entity/id"
 _MADE_ANEW: Final = "entities are not copied: logins make them anew, without what was set for them"
@@ -113,33 +121,57 @@ def _config(mount: Mapping[str, Any]) -> dict[str, Any]:
     return {name: mount["config"][name] for name in _CONFIG if mount["config"].get(name)}
 
 
-def policies(source: Server) -> Iterator[str]:
+def policies(source: Server, report: Report) -> Iterator[str]:
     """Yield the paths of all policies that can be written."""
     for kind, own in _POLICIES.items():
-        names = (
-            source.names if kind == "acl" else source.may_name
-        )  # what Vault has had from the first is always there
-        yield from (f"sys/policies/{kind}/{name}" for name in names(f"sys/policies/{kind}") if name not in own)
+        folder = f"sys/policies/{kind}"
+        with report.leaving(folder):
+            # What Vault has had from the first is always there; what came later, on some servers only.
+            names = source.names(folder) if kind == "acl" else source.names_if_any(folder)
+            yield from (f"{folder}/{name}" for name in names if name not in own)
 
 
 def copy_policies(source: Server, target: Server, report: Report) -> None:
     """Copy all policies; one of the same name becomes as it is there."""
-    for place in policies(source):
+    for place in policies(source, report):
         with report.leaving(place):
             policy = source.read(place)
             if policy is not None:
-                target.write(place, {"policy": policy["policy"]})
+                here = target.read(place) or {}
+                if not _alike(policy, here):
+                    target.write(place, _policy(policy) | _seen(policy, here))
                 report.copy("policies")
 
 
 def compare_policies(source: Server, target: Server, report: Report) -> None:
     """Note which policies are others."""
     left = {what for what, _ in report.left}
-    for place in policies(source):
+    for place in policies(source, report):
         if place not in left:
             there, here = source.read(place), target.read(place)
-            if there is not None and (here is None or there["policy"] != here["policy"]):
+            if there is None:
+                continue
+            if here is None or there["policy"] != here["policy"]:
                 report.differ(place, "another policy")
+                continue
+            for name in _BESIDE:
+                if (there.get(name) or None) != (here.get(name) or None):
+                    report.differ(place, name)
+
+
+def _policy(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {"policy": shown["policy"], **{name: shown[name] for name in _BESIDE if shown.get(name)}}
+
+
+def _alike(there: Mapping[str, Any], here: Mapping[str, Any]) -> bool:
+    return "policy" in here and _policy(there) == _policy(here)
+
+
+def _seen(there: Mapping[str, Any], here: Mapping[str, Any]) -> dict[str, Any]:
+    """Return which version of a policy was seen, where whoever writes it must say so."""
+    if here.get(_CAS):
+        return {"cas": here["version"]}
+    return {"cas": _NEW} if there.get(_CAS) and not here else {}
 
 
 def tell_others(source: Server, report: Report) -> None:

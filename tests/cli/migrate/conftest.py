@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner, Result
@@ -80,15 +81,15 @@ def _empty(api: Api) -> None:
     """Leave a server as it was when it began, with a mount for keys."""
     for path, mount in api.get("sys/mounts").data.items():
         if mount["type"] in {"kv", "transit"}:
-            good(api.delete(f"sys/mounts/{path.rstrip('/')}"))
+            good(api.delete(f"sys/mounts/{quote(path.rstrip('/'))}"))
     for path in api.get("sys/auth").data:
         if path != "token/":
-            good(api.delete(f"sys/auth/{path.rstrip('/')}"))
+            good(api.delete(f"sys/auth/{quote(path.rstrip('/'))}"))
     for folder in _LISTS:
         answer = api.list(folder)
         for name in answer.data["keys"] if answer.status == 200 else ():
             if name not in _STAYS:
-                good(api.delete(f"{folder}/{name.rstrip('/')}"))
+                good(api.delete(f"{folder}/{quote(name.rstrip('/'))}"))
     good(api.post("sys/mounts/secret", {"type": "kv", "options": {"version": "2"}}))
     good(api.post("sys/mounts/transit", {"type": "transit"}))
     wait_until(lambda: api.get("secret/config").status == 200, "the mount of secrets serves")
