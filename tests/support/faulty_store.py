@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from kms_actors.errors import StoreUnavailable
-from kms_actors.store.api import Body, Priority, Store, T
+from kms_actors.store.api import Body, Priority, Store, T, Transaction
 
 
 class Interrupted(Exception):
@@ -50,6 +51,26 @@ class CountingStore:
 
     async def _interrupt(self) -> None:
         raise Interrupted
+
+
+class ConflictingStore:
+    """Has every body run once in vain before the run that counts, as one does whose commit met another."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.watch = store.watch
+        self.close = store.close
+
+    async def run(
+        self, body: Body[T], *, idempotency_key: bytes | None = None, priority: Priority = Priority.REQUEST
+    ) -> T:
+        async def in_vain(tr: Transaction) -> None:
+            await body(tr)
+            raise Interrupted
+
+        with contextlib.suppress(Interrupted):
+            await self._store.run(in_vain, priority=priority)
+        return await self._store.run(body, idempotency_key=idempotency_key, priority=priority)
 
 
 async def away() -> None:

@@ -50,6 +50,7 @@ from kms_actors.messages import (
     SealStatus,
 )
 from kms_actors.quota.records import Quotas
+from kms_actors.secret import SecretBytes
 from kms_actors.store import keyspace
 from kms_actors.store.api import Store, Transaction
 from kms_actors.store.keyspace import TenantKeys, after
@@ -166,7 +167,11 @@ class TenantRecords:
         nonce = str(uuid.uuid4())
         unsealing = self._unsealing
 
+        opened: tuple[TenantKeys, int, SecretBytes] | None = None
+
         async def body(tr: Transaction) -> SealStatus | InvalidShares:
+            nonlocal opened
+            opened = None
             keys, seal, epoch = await self._initialised(tr)
             await require_staying(tr, keys)
             if await unsealing.root_key(tr, keys, epoch) is not None:
@@ -182,6 +187,7 @@ class TenantRecords:
                 unsealing.keep_progress(tr, keys, progress)
                 return status_of(seal, progress, sealed=True)
             unsealing.keep_root_key(tr, keys, epoch, root_key)
+            opened = keys, epoch, root_key
             await look_soon(tr, keys)
             record(tr, Change(self._vault_id, TENANT, "", now))
             return status_of(seal, None, sealed=False)
@@ -189,6 +195,8 @@ class TenantRecords:
         outcome = await self._store.run(body, idempotency_key=os.urandom(16))
         if isinstance(outcome, InvalidShares):
             raise outcome
+        if opened is not None:
+            unsealing.keep_root_key_here(*opened)
         return outcome
 
     async def reset_progress(self) -> SealStatus:

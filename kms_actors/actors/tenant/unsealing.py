@@ -38,10 +38,10 @@ class Unsealing(Protocol):
         return self.opened(keys, epoch, await self.stored(tr, keys))
 
     def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
-        """Keep the key, and drop the progress."""
+        """Have the key kept at the commit, and drop the progress."""
 
     def keep_root_key_here(self, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
-        """Keep it in this process, where it is kept nowhere else."""
+        """Keep it in this process, where it is kept nowhere else: once that is committed."""
         return
 
     async def progress(self, tr: Transaction, keys: TenantKeys) -> UnsealProgress | None: ...
@@ -150,7 +150,7 @@ class NodeUnsealing(Unsealing):
         return root_key
 
     def keep_root_key(self, tr: Transaction, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
-        self.keep_root_key_here(keys, epoch, root_key)
+        """Nothing yet: a transaction that runs again would take the vault for unsealed, and write nothing."""
 
     def keep_root_key_here(self, keys: TenantKeys, epoch: int, root_key: SecretBytes) -> None:
         self._root_keys[keys.number] = epoch, root_key

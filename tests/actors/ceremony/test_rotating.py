@@ -42,7 +42,8 @@ from tests.actors.node.test_schedule_sweep import Clock, assert_clean, cluster, 
 from tests.store.access import clear, get, get_all, put
 from tests.store.conftest import open_store, place, store
 from tests.support.backups import backup, restore
-from tests.support.vaults import filled
+from tests.support.faulty_store import ConflictingStore
+from tests.support.vaults import filled, node
 
 __all__ = ["open_store", "place", "store"]
 
@@ -172,10 +173,12 @@ async def test_a_keyring_is_rotated_by_time_by_the_clusters_schedule_once(
     await assert_clean(store, tmp_path)
 
 
+@pytest.mark.parametrize("scope", ["cluster", "node"])
 async def test_a_vault_that_was_sealed_when_its_keyring_was_due_is_rotated_once_it_is_unsealed(
-    open_store: OpenStore, tmp_path: Path, clock: Clock
+    store: Store, tmp_path: Path, clock: Clock, scope: str
 ) -> None:
-    async with cluster(open_store, tmp_path, clock, 1) as (service,):
+    """Also where the commit of the unsealing has to be tried again."""
+    async with node(ConflictingStore(store), tmp_path, clock, unseal_scope=scope, lease_seconds=60.0) as service:
         vault = await filled(service, "vault_a")
         tenant = await service.tenant("vault_a")
         await tenant.ask(ConfigureRotation(interval=LEAST_INTERVAL))
