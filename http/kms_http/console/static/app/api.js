@@ -1,9 +1,14 @@
 // Requests of the API. The token is kept here, in memory, and leaves by the header of a request alone.
 
+import { parse } from "./text.js";
+
 let token = "";
+let refused = () => {};
 
 export const setToken = (value) => { token = value; };
 export const tokenOf = () => token;
+// Called where the session's token is refused something: it may be over.
+export const onRefused = (listener) => { refused = listener; };
 
 export class ApiError extends Error {
   constructor(status, texts) {
@@ -52,8 +57,9 @@ export async function call(method, path, { body, query, as, namespace, wrap, sig
   }
   const text = await response.text();
   let answer = {};
-  try { answer = text ? JSON.parse(text) : {}; } catch { answer = { errors: [`The server answered ${response.status}.`] }; }
+  try { answer = text ? parse(text) : {}; } catch { answer = { errors: [`The server answered ${response.status}.`] }; }
   if (!response.ok && !(response.status < 500 && answer.data && !answer.errors)) {
+    if (response.status === 403 && as === undefined && used) refused(used);
     throw new ApiError(response.status, (answer.errors || []).map(plain));
   }
   return answer;

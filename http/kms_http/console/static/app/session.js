@@ -1,5 +1,5 @@
 // Who is signed in: in the memory of this tab alone, until it is closed, reloaded, signed out of, or left unused.
-import { ApiError, capabilities, call, read, setToken, tokenOf } from "./api.js";
+import { ApiError, capabilities, call, onRefused, read, setToken, tokenOf } from "./api.js";
 
 const listeners = new Set();
 let state = { signedIn: false, notice: "" };
@@ -99,6 +99,20 @@ function check() {
   const end = state.self?.expire_time && Date.parse(state.self.expire_time);
   if (end && Date.now() > end) leave("You were signed out: the token has ended.");
 }
+
+// What is refused may be one thing, or all from now on: the token was revoked, or that from which it was made.
+let asking = false;
+onRefused(async (used) => {
+  if (!state.signedIn || asking || state.self?.num_uses > 0) return; // to ask would be one use of few
+  asking = true;
+  try {
+    await call("GET", "auth/token/lookup-self", { as: used });
+  } catch (error) {
+    if (error.status === 403 && tokenOf() === used) leave("You were signed out: the server no longer takes the token. It has ended, or was revoked.");
+  } finally {
+    asking = false;
+  }
+});
 
 export function leave(notice = "") {
   clearInterval(watch);

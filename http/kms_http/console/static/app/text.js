@@ -48,9 +48,26 @@ export function fromBase64(text) {
   }
 }
 
-// Tells whether there is a whole number in it that a browser does not keep to its last digit.
+// Objects of JSON that have a number, or more, of more digits than a browser keeps.
+const rounded = new WeakSet();
+
+// A number as its digits and the power of ten: 1.50 and 15e-1 are the same.
+function digits(text) {
+  const [, sign, whole, part = "", power = "0"] = /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(text) || [];
+  const all = whole && (whole + part).replace(/^0+/, "");
+  const kept = all && all.replace(/0+$/, "");
+  return kept ? `${sign}${kept}e${Number(power) - part.length + all.length - kept.length}` : whole && "0";
+}
+
+// Reads JSON, and notes which numbers became others by it, where the browser tells how they were written.
+export const parse = (text) => JSON.parse(text, function noting(key, value, context) {
+  if (typeof value === "number" && context?.source !== undefined && digits(context.source) !== digits(String(value))) rounded.add(this);
+  return value;
+});
+
+// Tells whether there is a number in it that a browser does not keep to its last digit.
 export const unkept = (value) => (typeof value === "number" ? Number.isInteger(value) && !Number.isSafeInteger(value)
-  : value !== null && typeof value === "object" && Object.values(value).some(unkept));
+  : value !== null && typeof value === "object" && (rounded.has(value) || Object.values(value).some(unkept)));
 
 export const asText = (value) => (typeof value === "string" ? value : JSON.stringify(value));
 export const words = (text) => text.split(/[\s,]+/).filter(Boolean);

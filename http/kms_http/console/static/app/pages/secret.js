@@ -1,7 +1,7 @@
 // One secret of KV version 2: a version's data, all versions, what is known of it.
 import { html, useState } from "../lib.js";
 import { allowed } from "../session.js";
-import { call, capabilities, remove } from "../api.js";
+import { call, capabilities, remove, write } from "../api.js";
 import { parentOf, trailOf } from "../mounts.js";
 import { go } from "../router.js";
 import { Asking, Badge, Button, Loaded, Note, Secret, Table, Tabs, Title, Trouble, say, useLoad } from "../ui.js";
@@ -40,6 +40,8 @@ function Data({ mount, path, meta, can, reload, picked, pick }) {
   const loaded = useLoad(() => versionData(mount, path, picked), [mount, path, picked]);
   const again = () => { setEditing(false); pick(0); loaded.reload(); reload(); };
   const writable = can("data", "create", "update");
+  // The version that is seen, by its number: a newer one may be there by now. Who may do less deletes the latest.
+  const discard = (number) => (can("delete", "update") ? write(`${mount}delete/${path}`, { versions: [number] }) : remove(`${mount}data/${path}`));
   if (loaded.error) {
     if (loaded.error.status === 404 && editing) return html`<${Editor} mount=${mount} path=${path} version=${2} close=${() => setEditing(false)} done=${again} />`;
     return html`<${Trouble} error=${loaded.error} />${loaded.error.status === 404 && writable && html`<${Button} onClick=${() => setEditing(true)}>Write it<//>`}`;
@@ -55,7 +57,7 @@ function Data({ mount, path, meta, can, reload, picked, pick }) {
         : html`<span>Version ${current}</span>`}
       <span class="muted">written ${when(metadata.created_time)}</span>
       <div class="actions end">${writable && html`<${Button} kind="primary" onClick=${() => setEditing(true)}>${current === latest ? "Edit" : "Edit from this version"}<//>`}
-        ${data && current === latest && can("data", "delete") && html`<${Asking} button="Delete" kind="danger-quiet" title=${`Delete version ${current}?`} text="It can be undeleted, until it is destroyed." label="Delete" act=${() => remove(`${mount}data/${path}`)} done=${again} />`}</div>
+        ${data && current === latest && can("data", "delete") && html`<${Asking} button="Delete" kind="danger-quiet" title=${`Delete version ${current}?`} text="It can be undeleted, until it is destroyed." label="Delete" act=${() => discard(current)} done=${again} />`}</div>
     </div>
     ${data ? html`<${Values} data=${data} />` : html`<${Note} kind="warn"><p>Version ${current} is ${metadata.destroyed ? "destroyed" : html`deleted since ${when(metadata.deletion_time)}`}. ${!metadata.destroyed && "See Versions to undelete it."}</p><//>`}`;
 }

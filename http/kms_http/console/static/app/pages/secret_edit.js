@@ -4,7 +4,7 @@ import { call, write } from "../api.js";
 import { unchanged } from "../clash.js";
 import { go, toPath } from "../router.js";
 import { Button, Card, Check, Field, Form, Note, Title, say, useAction } from "../ui.js";
-import { asText, unkept } from "../text.js";
+import { asText, parse, unkept } from "../text.js";
 
 const latest = async (mount, path) => (await call("GET", `${mount}data/${path}`)).data.metadata.version;
 
@@ -25,7 +25,7 @@ export function Editor({ mount, folder = "", path, version, data = {}, current =
   const gather = () => {
     if (json !== null) {
       let found;
-      try { found = JSON.parse(json); } catch (error) { throw new Error(`That is no JSON: ${error.message}`); }
+      try { found = parse(json); } catch (error) { throw new Error(`That is no JSON: ${error.message}`); }
       if (found === null || Array.isArray(found) || typeof found !== "object") throw new Error("A secret is an object: { … }.");
       if (unkept(found)) throw new Error("A number in it has more digits than a browser keeps: write it by the API.");
       return found;
@@ -64,7 +64,7 @@ export function Editor({ mount, folder = "", path, version, data = {}, current =
     ${fresh && html`<${Field} label="Name" value=${name} set=${setName} hint=${`Below ${mount}${folder}; slashes make folders.`} />`}
     ${json === null ? html`<fieldset><legend>Fields</legend>${rows.map((row, index) => html`<div class="pair" key=${index}>
         <${Field} label=${`Name ${index + 1}`} value=${row.key} set=${(key) => change(index, { key })} />
-        <${Field} label=${`Value ${index + 1}`} type=${shown ? "text" : "password"} value=${row.value} set=${(value) => change(index, { value })} />
+        <${Value} label=${`Value ${index + 1}`} value=${row.value} set=${(value) => change(index, { value })} shown=${shown} />
         <${Button} kind="small quiet" aria-label=${`Remove field ${row.key || index + 1}`} onClick=${() => setRows(rows.filter((_, at) => at !== index))}>Remove<//></div>`)}
       <div class="actions"><${Button} kind="small" onClick=${() => setRows([...rows, { key: "", value: "" }])}>Add a field<//>
         <${Button} kind="small quiet" aria-pressed=${shown} onClick=${() => setShown(!shown)}>${shown ? "Hide values" : "Show values"}<//>
@@ -73,4 +73,21 @@ export function Editor({ mount, folder = "", path, version, data = {}, current =
     ${version === 2 && html`<p class="hint">${current === 0 ? "Written only if there is no such secret yet" : `Written only if version ${current} is still the latest`} (check-and-set).</p>`}
     ${clash && html`<${Note} kind="warn"><p>Somebody has written it meanwhile. Cancel to look at what is there now, or:</p><${Check} label="Write over it" value=${anyway} set=${setAnyway} /><//>`}
     <//><//>`;
+}
+
+// A text of several lines keeps them: the input for one line would make one of them, without a word.
+function Value({ label, value, set, shown }) {
+  const [several, setSeveral] = useState(false);
+  const paste = (event) => {
+    const text = event.clipboardData.getData("text/plain").replace(/\r\n?/g, "\n");
+    if (!/\n[^]/.test(text)) return; // one line, and its end
+    event.preventDefault();
+    const { id, selectionStart, selectionEnd } = event.currentTarget;
+    set(value.slice(0, selectionStart) + text + value.slice(selectionEnd));
+    requestAnimationFrame(() => document.getElementById(id)?.focus());
+  };
+  const changed = (text) => { setSeveral(true); set(text); };
+  if (!several && !/[\r\n]/.test(value)) return html`<${Field} label=${label} type=${shown ? "text" : "password"} value=${value} set=${set} onPaste=${paste} />`;
+  if (!shown) return html`<${Field} label=${label} value="••••••••" set=${() => {}} readonly hint="Several lines: show the values to change them." />`;
+  return html`<${Field} as="textarea" label=${label} rows=${Math.min(12, value.split("\n").length + 1)} class="mono" value=${value} set=${changed} />`;
 }

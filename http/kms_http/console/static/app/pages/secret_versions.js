@@ -42,8 +42,11 @@ const KINDS = { added: "good", removed: "bad", changed: "warn", same: "" };
 export function difference(before, after) {
   const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort();
   return keys.map((key) => {
-    const [was, is] = [Object.hasOwn(before, key) ? asText(before[key]) : null, Object.hasOwn(after, key) ? asText(after[key]) : null];
-    return { key, was, is, kind: was === null ? "added" : is === null ? "removed" : was === is ? "same" : "changed" };
+    const [old, now] = [before, after].map((data) => (Object.hasOwn(data, key) ? data[key] : undefined));
+    const kind = old === undefined ? "added" : now === undefined ? "removed" : JSON.stringify(old) === JSON.stringify(now) ? "same" : "changed";
+    const alike = kind === "changed" && asText(old) === asText(now); // 1 and "1", say
+    const [was, is] = [old, now].map((each) => (each === undefined ? null : alike ? JSON.stringify(each) : asText(each)));
+    return { key, was, is, kind };
   });
 }
 
