@@ -25,6 +25,7 @@ class Report:
     different: list[tuple[str, str]] = field(default_factory=list)  # what a comparison found
     found: dict[str, tuple[str, int]] = field(default_factory=dict)  # of a dry run: by mount, its kind and how much
     seconds: float = 0  # that copying took
+    _named: set[tuple[str, str]] = field(default_factory=set)  # what is left, to be found at once
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def copy(self, kind: str, number: int = 1) -> None:
@@ -35,7 +36,8 @@ class Report:
     def leave(self, what: str, why: str) -> None:
         """Note what was not copied, once."""
         with self._lock:
-            if (what, why) not in self.left:
+            if (what, why) not in self._named:
+                self._named.add((what, why))
                 self.left.append((what, why))
 
     @contextmanager
