@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,6 +19,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kms_actors.cli import sender
 from kms_actors.cli.client import main
 from kms_actors.cli.rewrap.campaign import Campaign
 from kms_actors.cli.rewrap.client import (
@@ -356,7 +356,7 @@ def test_nobody_answers() -> None:
 
 
 def test_a_person_hears_why_there_is_nothing_to_see_and_a_program_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setattr(sender, "MAX_WAIT", 0)
     words = ["transit", "rewrap", "--key", "k", "--address", "http://127.0.0.1:1"]
     failure = "http://127.0.0.1:1: no answer: connection refused"
     said = CliRunner().invoke(main, words, input=OLD, env={"VAULT_TOKEN": "t"}).stderr.splitlines()
