@@ -23,6 +23,7 @@ from kms_http.wire.limits import MAX_HEAD, UNCOUNTED
 from kms_http.wire.receiving import Receiving
 from kms_http.wire.request import Request
 from kms_http.wire.response import Response
+from kms_http.wire.secured import Secured
 from kms_http.wire.shares import Share
 
 _END: Final = b"\r\n\r\n"
@@ -282,7 +283,11 @@ class Connection(Receiving):
             return
         last = answer.last or not request.keep_alive or (self._inbound is not None and self._inbound.expects)
         try:
-            self._transport.write(answer.encode(request.method, request.minor, last=last))
+            encoded = answer.encode(request.method, request.minor, last=last)
+            if last and self._tls and self._inbound is None and not self._buffer:  # nothing is to be read over
+                cast(Secured, self._transport).write_last(encoded)
+            else:
+                self._transport.write(encoded)
         except Exception as error:  # noqa: BLE001  # other connections' answers wait behind this one
             self._give_up(error)
             return

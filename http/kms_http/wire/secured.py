@@ -106,25 +106,23 @@ class Secured(asyncio.Transport, asyncio.Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes. Nothing is sent once the connection has been closed."""
-        if self._closing:
-            return
-        written = self._tls.write(data)
-        if written < len(data):
-            left = memoryview(data)[written:]
-            while left:
-                left = left[self._tls.write(left) :]
-                if self._outgoing.pending > _PIECE:
-                    self._flush()
-        self._flush()
+        if not self._closing:
+            self._encrypt(data)
+            self._flush()
+
+    def write_last(self, data: bytes) -> None:
+        """Send bytes and, with them, that no more follows; `close` is still to come. Nothing is read any more.
+
+        One write and not two: each costs more than what is in it, and wakes the client.
+        """
+        if not self._closing:
+            self._encrypt(data)
+            self._tell_end()
 
     def close(self) -> None:
         """Tell the client that no more follows, and end the connection once all is sent."""
-        if self._closing:
-            return
-        self._closing = True
-        with contextlib.suppress(ssl.SSLError):  # its word that it has heard so is not waited for
-            self._tls.unwrap()
-        self._flush()
+        if not self._closing:
+            self._tell_end()
         self._raw.close()
 
     def abort(self) -> None:
@@ -209,6 +207,21 @@ class Secured(asyncio.Transport, asyncio.Protocol):
             self._fail()
         elif ended:
             self._end_with_client()
+
+    def _encrypt(self, data: bytes | bytearray | memoryview) -> None:
+        written = self._tls.write(data)
+        if written < len(data):
+            left = memoryview(data)[written:]
+            while left:
+                left = left[self._tls.write(left) :]
+                if self._outgoing.pending > _PIECE:
+                    self._flush()
+
+    def _tell_end(self) -> None:
+        self._closing = True
+        with contextlib.suppress(ssl.SSLError):  # its word that it has heard so is not waited for
+            self._tls.unwrap()
+        self._flush()
 
     def _end_with_client(self) -> None:
         if self._closing:

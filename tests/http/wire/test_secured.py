@@ -34,11 +34,13 @@ class Socket(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.sent = b""
+        self.writes = 0
         self.closed = self.aborted = False
 
     def write(self, data: Any) -> None:
         assert not self.closed
         self.sent += bytes(data)
+        self.writes += 1
 
     def write_eof(self) -> None:
         self.sent += b"<end>"
@@ -190,6 +192,25 @@ async def test_the_end_is_told_and_nothing_is_sent_behind_it(asks: bool) -> None
     both.end()
 
 
+async def test_what_is_written_last_leaves_with_the_end_and_nothing_is_read_behind_it(asks: bool) -> None:
+    both = Both(asks=asks)
+    both.shake_hands()
+    both.secured.data_received(both.sent())
+    before = both.socket.writes
+    both.carried.transport.write_last(b"last")  # type: ignore[attr-defined]
+    assert both.socket.writes == before + 1
+    both.carried.transport.write(b"more")
+    both.client.write(HEALTH)
+    both.secured.data_received(both.sent())
+    assert (both.carried.received, both.socket.closed) == ([], False)
+    both.carried.transport.close()
+    assert (both.socket.closed, both.socket.writes) == (True, before + 1)
+    both.take()
+    assert both.client.read(100) == b"last"
+    assert both.client.read(100) == b""
+    both.end()
+
+
 async def test_a_client_that_says_it_ends_ends_the_connection(asks: bool) -> None:
     both = Both(asks=asks)
     both.shake_hands()
@@ -264,3 +285,32 @@ async def test_handshakes_under_way_end_with_the_server(asks: bool) -> None:
     with contextlib.suppress(ConnectionResetError):
         assert await asyncio.wait_for(reader.read(), 5) == b""
     writer.close()
+
+
+@pytest.mark.parametrize("body", [b"", b"{"], ids=["whole", "unread"])
+async def test_the_last_answer_leaves_with_the_end_unless_something_is_still_to_be_read(
+    asks: bool, body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[bytes] = []
+    write_last = Secured.write_last
+
+    def seen(self: Secured, data: bytes) -> None:
+        together.append(data)
+        write_last(self, data)
+
+    monkeypatch.setattr(Secured, "write_last", seen)
+    server = HttpServer(FakeBackend(), FakeAuthenticator(), lambda *_: None)
+    await server.start("127.0.0.1", 0, context_of(asks=asks))
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", server.port, ssl=certificates.client_context(SERVER), server_hostname="127.0.0.1"
+    )
+    framing = b"Content-Length: 2\r\n" if body else b""
+    writer.write(b"GET /v1/sys/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + framing + b"\r\n" + body)
+    answer = await asyncio.wait_for(reader.readuntil(b"}"), 10)
+    if body:
+        writer.write(b"}")
+    answer += await asyncio.wait_for(reader.read(), 10)
+    assert answer.startswith(b"HTTP/1.1 ")
+    assert together == ([] if body else [answer])
+    writer.close()
+    await server.stop(1)
