@@ -18,6 +18,7 @@ _WHY_NOT: Final = (
 #: Types that have no backups, of any server.
 _WITHOUT_BACKUP: Final = frozenset({"aes128-cmac", "aes256-cmac", "hybrid"})
 _NO_BACKUP: Final = "keys of the type {} have no backup, and so cannot be copied: make a new one"
+_UNKNOWN: Final = "the server does not know the type {}"
 #: What a key tells of itself, that must be the same on both sides.
 _COMPARED: Final = (
     "type",
@@ -74,12 +75,22 @@ def copy(source: Server, target: Server, mount: str, name: str, report: Report) 
             return
     backup = source.read(f"{mount}backup/{name}")["backup"]
     answer = target.ask("POST", f"{mount}restore/{name}", {"backup": backup, "force": here is not None})
-    if answer.good and key["type"] == _HMAC and target.read(place)["type"] != _HMAC:
+    if answer.good and target.read(place)["type"] != key["type"]:
+        if key["type"] != _HMAC:
+            _take_back(target, place)
+            report.leave(place, _UNKNOWN.format(key["type"]))
+            return
         answer = target.ask("POST", f"{mount}restore/{name}", {"backup": _for_vault(backup), "force": True})
     if answer.good:
         report.copy("transit keys")
     else:
         report.leave(place, answer.why)
+
+
+def _take_back(target: Server, place: str) -> None:
+    """Remove a key that was just made there, and that the server takes for another type by its number."""
+    target.write(f"{place}/config", {"deletion_allowed": True})
+    target.ask("DELETE", place)
 
 
 def compare(source: Server, target: Server, mount: str, name: str, report: Report) -> None:

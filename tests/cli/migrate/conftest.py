@@ -43,6 +43,7 @@ class Sides(NamedTuple):
     source: Api
     target: Api
     option: str  # of the command: what the other server is
+    vault: bool = False  # that server is HashiCorp's, which has less than OpenBao
 
     def run(self, *further: str) -> Result:
         ours, other = (self.target, self.source) if self.option == "--from" else (self.source, self.target)
@@ -74,7 +75,8 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def sides(request: pytest.FixtureRequest, node: Node, issuer: Issuer, other: Api) -> Sides:
     _empty(other)
     ours = make_tenant(node, issuer).root
-    return Sides(other, ours, "--from") if request.param == "--from" else Sides(ours, other, "--to")
+    vault = request.node.callspec.params["other"] == "vault"
+    return Sides(other, ours, "--from", vault) if request.param == "--from" else Sides(ours, other, "--to", vault)
 
 
 def _empty(api: Api) -> None:

@@ -111,11 +111,18 @@ def test_a_secret_of_null_is_an_empty_one(sides: Sides) -> None:
 
 
 def test_a_policy_ends_when_it_does_there(sides: Sides) -> None:
+    if sides.vault and sides.option == "--from":
+        pytest.skip("policies of Vault do not end")
     source, target = sides.source, sides.target
     text = 'path "secret/data/a" { capabilities = ["read"] }'
     beside = {"expiration": "2050-01-01T00:00:00Z", "allow_wildcards_in_identity_templates": True}
     good(source.post("sys/policies/acl/ends", {"policy": text, **beside}))
     good(source.post("sys/policies/acl/careful", {"policy": text, "cas_required": True, "cas": -1}))
+    if sides.vault:  # which would give for ever
+        differences = {"careful": "cas_required", "ends": "expiration"}
+        told = lines(sides)
+        assert {f"different: sys/policies/acl/{name}: {what}" for name, what in differences.items()} < set(told)
+        return
     assert lines(sides) == []
     found = target.get("sys/policies/acl/ends").data
     assert {name: found[name] for name in beside} == beside
@@ -162,8 +169,14 @@ def _further(kind: str) -> dict[str, str]:
 
 
 def test_keys_of_ml_dsa_are_compared_by_what_is_public(sides: Sides) -> None:
-    """OpenBao drops the connection of who exports one that was restored."""
+    """OpenBao drops the connection of who exports one that was restored. Vault 1.14 takes it for another type."""
+    if sides.vault and sides.option == "--from":
+        pytest.skip("Vault 1.14 has no keys of ML-DSA")
     good(sides.source.post("transit/keys/a", {"type": "mldsa-44", **_MOVES}))
+    if sides.vault:
+        assert lines(sides)[0] == "not copied: transit/keys/a: the server does not know the type mldsa-44"
+        assert sides.target.get("transit/keys/a").status == 404
+        return
     assert lines(sides, "--json") == []
     there, here = (side.get("transit/keys/a").data["keys"]["1"]["public_key"] for side in sides[:2])
     assert there == here
