@@ -47,8 +47,8 @@ run: env ## Start a node in development mode: unsealed, one vault ready, tokens 
 cluster: env ## Run FoundationDB, three nodes and a load balancer on loopback
 	$(BIN)/python compose/local.py
 
-test: test-env ## Run all tests, in PROCESSES (2)
-	$(BIN)/pytest --numprocesses $(or $(PROCESSES),2) --dist loadfile --no-loadscope-reorder
+test: test-env ## Run all tests, in PROCESSES (3)
+	$(BIN)/pytest --numprocesses $(or $(PROCESSES),3) --dist loadfile --no-loadscope-reorder
 
 cluster-test: test-env ## Three nodes over one database, with the full counts; figures are printed
 	KMS_CLUSTER_COUNT=10000 KMS_CLUSTER_TREE=100000 KMS_CLUSTER_WORKERS=2 $(BIN)/pytest --timeout 0 tests/cluster
