@@ -16,6 +16,7 @@ import gc
 import os
 import queue
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -46,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     _replace_environment(environment_of_tests(users, Path(home)))
     config.add_cleanup(lambda: _replace_environment(users))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as of what a shell runs behind; programs would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # What an example takes depends on what else the machine does; the rest is as Hypothesis has it, here and in CI.
     examples.register_profile("kms", examples(deadline=None, suppress_health_check=[HealthCheck.too_slow]))
     examples.load_profile("kms")
