@@ -6,6 +6,7 @@ that others wait for too, or that outlives the request, is started `apart`.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from collections.abc import Awaitable
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from math import inf
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from kms_actors.clock import elapsed
+from kms_actors.errors import DeadlinePassed
 
 T = TypeVar("T")
 
@@ -129,6 +131,20 @@ async def computed(work: Awaitable[T]) -> T:
     finally:
         context = _current.get()
         _current.set(context._replace(ends=context.ends + elapsed() - begun))
+
+
+async def joined(work: asyncio.Future[T]) -> T:
+    """Await what others wait for too, and what goes on without them: for as long as the request has.
+
+    Raises:
+        DeadlinePassed: it has not ended by then.
+
+    """
+    ends = _current.get().ends
+    done, _ = await asyncio.wait([work], timeout=None if ends == inf else max(0.0, ends - elapsed()))
+    if not done:
+        raise DeadlinePassed("the request's time is over")
+    return work.result()
 
 
 def apart() -> contextvars.Context:

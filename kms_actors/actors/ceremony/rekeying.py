@@ -74,6 +74,9 @@ class Made(NamedTuple):
     seal: SealConfig
     shares: tuple[bytes, ...]
 
+    def __repr__(self) -> str:
+        return "<Made>"
+
 
 class Rekeying:
     """The rekeys of one scope: of the key that wraps its keyring, or of another `subject` that is in shares."""

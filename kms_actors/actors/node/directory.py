@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from functools import partial
 from typing import Any, TypeAlias
 
 import msgspec
@@ -192,8 +193,8 @@ class TenantDirectory:
             waking = self._waking[vault_id] = asyncio.create_task(
                 self._wake(vault_id), context=request_context.apart()
             )
-            waking.add_done_callback(lambda _: self._waking.pop(vault_id, None))
-        return await asyncio.shield(waking)
+            waking.add_done_callback(partial(self._woken, vault_id))
+        return await request_context.joined(waking)
 
     async def tenant_by_token(self, number: int, digest: Digest) -> tuple[TenantHandle, TokenProof | None] | None:
         """Return the tenant that a service token is of, awake, with its proof; None for one that proves nothing.
@@ -303,6 +304,11 @@ class TenantDirectory:
         handles = list(self._awake.values())
         self._awake.clear()
         await asyncio.gather(*(handle.ref.stop(block=False) for handle in handles))
+
+    def _woken(self, vault_id: str, waking: asyncio.Task[TenantHandle]) -> None:
+        del self._waking[vault_id]
+        if not waking.cancelled():
+            waking.exception()  # heard, also where nobody waits for it any more
 
     async def _wake(self, vault_id: str) -> TenantHandle:
         state = await self._read(vault_id)

@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from kms_actors import config
+from kms_actors import config, request_context
 from kms_actors.actors.node.directory import TenantHandle
 from kms_actors.actors.node.service import NodeService
-from kms_actors.actors.tenant.records import own_spans
-from kms_actors.errors import Overloaded, TenantFaulted, UnsupportedOperation
+from kms_actors.actors.tenant.records import TenantRecords, TenantState, own_spans
+from kms_actors.errors import DeadlinePassed, Overloaded, TenantFaulted, UnsupportedOperation
 from kms_actors.messages import (
     Query,
     ReadSealStatus,
@@ -101,6 +101,31 @@ async def test_concurrent_first_requests_make_one_actor(tmp_path: Path) -> None:
         handles = await asyncio.gather(*(service.tenant(VAULT) for _ in range(20)))
         assert len({handle.ref.actor_urn for handle in handles}) == 1
         assert service.active_tenants == 1
+
+
+async def test_a_request_waits_for_a_vault_that_wakes_no_longer_than_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would wait for as many readings as changes have to be heard of meanwhile."""
+    async with started(tmp_path) as service:
+        await unseal_node(service)
+        may_read = asyncio.Event()
+        load = TenantRecords.load
+
+        async def late(records: TenantRecords) -> TenantState:
+            await may_read.wait()
+            return await load(records)
+
+        monkeypatch.setattr(TenantRecords, "load", late)
+        monkeypatch.setattr(request_context, "REQUEST_SECONDS", 0.05)
+        request_context.begin()
+        with pytest.raises(DeadlinePassed):
+            async with asyncio.timeout(20):
+                await service.tenant(VAULT)
+        may_read.set()
+        monkeypatch.undo()
+        request_context.begin()
+        assert (await service.tenant(VAULT)).vault_id == VAULT
 
 
 async def test_a_full_mailbox_refuses_at_once(tmp_path: Path) -> None:
